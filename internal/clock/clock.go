@@ -1,0 +1,80 @@
+// Package clock tells how old a thing is in a process that may be frozen.
+//
+// A container that is paused by the cgroup freezer sees both clocks run on. A
+// virtual machine that is paused or restored from a snapshot may find its
+// monotonic clock where it stood, and the wall clock can be stepped at any
+// time. No single clock can be trusted, so an [Instant] holds both, and a
+// thing is old as soon as either says so.
+package clock
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Forever is the duration that never ends, whatever the clocks do.
+const Forever time.Duration = math.MaxInt64
+
+// A Clock reads the wall and the monotonic clock together. Instants of
+// different Clocks must not be compared. It is safe for concurrent use.
+type Clock struct {
+	base time.Time      // what the monotonic readings count from
+	read func() Instant // only in tests: readings that move apart
+}
+
+// New returns a Clock of the real time.
+func New() *Clock { return &Clock{base: time.Now()} }
+
+// NewFake returns a Clock that takes its readings from read.
+func NewFake(read func() Instant) *Clock { return &Clock{base: time.Now(), read: read} }
+
+// Now reads both clocks. One call of time.Now has both readings: it costs what
+// a single expiry check would cost anyway.
+func (c *Clock) Now() Instant {
+	if c.read != nil {
+		return c.read()
+	}
+	now := time.Now()
+	return Instant{Wall: now.UnixNano(), Mono: int64(now.Sub(c.base))}
+}
+
+// Reached reports whether t has been reached on either clock. It takes times
+// with a monotonic reading (of context.WithTimeout) and without one (of a
+// deadline that a host announced).
+func (c *Clock) Reached(t time.Time, now Instant) bool {
+	if !time.Unix(0, now.Wall).Before(t) {
+		return true
+	}
+	return hasMonotonic(t) && now.Mono >= int64(t.Sub(c.base))
+}
+
+// Err is ctx.Err, but it also knows of a deadline that passed while the process
+// was frozen: after a thaw ctx.Err is nil until the runtime's timers have run.
+func (c *Clock) Err(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if t, ok := ctx.Deadline(); ok && c.Reached(t, c.Now()) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func hasMonotonic(t time.Time) bool { return t != t.Round(0) }
+
+// An Instant is one moment, read on both clocks, in nanoseconds.
+type Instant struct {
+	Wall int64 // since the Unix epoch
+	Mono int64 // since the Clock was made
+}
+
+// Within reports whether now is less than d after i, on both clocks. A clock
+// that ran back behind i has lost its count, and the answer is no.
+func (i Instant) Within(d time.Duration, now Instant) bool {
+	if d == Forever {
+		return true
+	}
+	// As unsigned numbers, readings before i are larger than any duration.
+	return uint64(now.Wall-i.Wall) < uint64(d) && uint64(now.Mono-i.Mono) < uint64(d)
+}

@@ -1,0 +1,431 @@
+package flight
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type result struct {
+	v      int
+	joined bool
+	err    error
+	caught any  // what Do panicked with
+	exited bool // Do called runtime.Goexit
+}
+
+// start calls Do in a goroutine of its own and returns where its result arrives.
+func start(ctx context.Context, g *Group[int], load Load[int]) <-chan result {
+	ch := make(chan result, 1)
+	go func() {
+		r := result{exited: true}
+		defer func() {
+			if r.caught = recover(); r.caught != nil {
+				r.exited = false
+			}
+			ch <- r
+		}()
+		r.v, r.joined, r.err = g.Do(ctx, "key", time.Minute, load)
+		r.exited = false
+	}()
+	return ch
+}
+
+// A gate is a load that says when it starts and waits to be let through.
+type gate struct {
+	calls atomic.Int64
+	open  chan struct{}
+	ctx   context.Context // of the last load
+}
+
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+// load counts itself, waits, and returns its number.
+func (l *gate) load(ctx context.Context, _ *Flight[int]) (int, error) {
+	n := l.calls.Add(1)
+	l.ctx = ctx
+	<-l.open
+	return int(n), nil
+}
+
+// Each rule holds for a first caller that can leave (its load flies in another
+// goroutine) and for one that cannot (it flies in the caller's own).
+func eachFirstCaller(t *testing.T, test func(t *testing.T, first context.Context)) {
+	t.Run("cancellable", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			test(t, ctx)
+		})
+	})
+	t.Run("uncancellable", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { test(t, context.Background()) })
+	})
+}
+
+func TestHundredCallersOneLoad(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, l := NewGroup[int](clock.New()), newGate()
+		chans := []<-chan result{start(ctx, g, l.load)}
+		synctest.Wait()
+		for range 99 {
+			chans = append(chans, start(ctx, g, l.load))
+		}
+		synctest.Wait()
+		close(l.open)
+		for i, ch := range chans {
+			if r := <-ch; r.v != 1 || r.err != nil || r.joined != (i > 0) {
+				t.Errorf("caller %d got %+v", i, r)
+			}
+		}
+		if n := l.calls.Load(); n != 1 {
+			t.Errorf("%d loads", n)
+		}
+	})
+}
+
+func TestLandedFlightIsNotJoined(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, l := NewGroup[int](clock.New()), newGate()
+		close(l.open)
+		for want := 1; want <= 3; want++ {
+			if r := <-start(ctx, g, l.load); r.v != want || r.joined {
+				t.Errorf("got %+v, want load %d", r, want)
+			}
+		}
+	})
+}
+
+func TestCallerLeavesWhenItsContextEnds(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, l := NewGroup[int](clock.New()), newGate()
+		first := start(ctx, g, l.load)
+		synctest.Wait()
+		short, cancel := context.WithCancel(context.Background())
+		second := start(short, g, l.load)
+		synctest.Wait()
+		cancel()
+		if r := <-second; !errors.Is(r.err, context.Canceled) {
+			t.Errorf("second caller got %+v", r)
+		}
+		close(l.open)
+		if r := <-first; r.v != 1 || r.err != nil {
+			t.Errorf("first caller got %+v", r)
+		}
+	})
+}
+
+func TestFirstCallersCancelFailsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, l := NewGroup[int](clock.New()), newGate()
+		ctx, cancel := context.WithCancel(context.Background())
+		first := start(ctx, g, l.load)
+		synctest.Wait()
+		second := start(context.Background(), g, l.load)
+		synctest.Wait()
+		cancel()
+		if r := <-first; !errors.Is(r.err, context.Canceled) {
+			t.Errorf("first caller got %+v", r)
+		}
+		if err := l.ctx.Err(); err != nil {
+			t.Errorf("the load's context ended with the first caller's: %v", err)
+		}
+		close(l.open)
+		if r := <-second; r.v != 1 || r.err != nil {
+			t.Errorf("second caller got %+v", r)
+		}
+	})
+}
+
+func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, l := NewGroup[int](clock.New()), newGate()
+		var dropped *Flight[int]
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		first := start(ctx, g, func(ctx context.Context, f *Flight[int]) (int, error) {
+			dropped = f
+			return l.load(ctx, f) // does not look at its context
+		})
+		if r := <-first; !errors.Is(r.err, context.DeadlineExceeded) {
+			t.Errorf("first caller got %+v", r)
+		}
+		synctest.Wait()
+		if l.ctx.Err() == nil {
+			t.Error("the abandoned load was not cancelled")
+		}
+		if !dropped.Dropped() {
+			t.Error("the abandoned flight may still keep its result")
+		}
+		second := start(context.Background(), g, l.load)
+		synctest.Wait()
+		if n := l.calls.Load(); n != 2 {
+			t.Errorf("%d loads, want a second one", n)
+		}
+		close(l.open)
+		if r := <-second; r.v != 2 || r.joined {
+			t.Errorf("second caller got %+v", r)
+		}
+	})
+}
+
+func TestForgottenFlightIsNotJoined(t *testing.T) {
+	for name, forget := range map[string]func(*Group[int]){
+		"Forget":    func(g *Group[int]) { g.Forget("key") },
+		"ForgetAll": func(g *Group[int]) { g.ForgetAll() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+				g, l := NewGroup[int](clock.New()), newGate()
+				var flights [2]*Flight[int]
+				load := func(i int) Load[int] {
+					return func(ctx context.Context, f *Flight[int]) (int, error) {
+						flights[i] = f
+						return l.load(ctx, f)
+					}
+				}
+				first := start(ctx, g, load(0))
+				synctest.Wait()
+				forget(g)
+				second := start(ctx, g, load(1))
+				synctest.Wait()
+				third := start(ctx, g, load(1))
+				synctest.Wait()
+				if !flights[0].Dropped() || flights[1].Dropped() {
+					t.Error("the first flight should be dropped, the second not")
+				}
+				close(l.open)
+				r1, r2, r3 := <-first, <-second, <-third
+				if r1.v != 1 || r2.v != 2 || r2.joined || r3.v != 2 || !r3.joined {
+					t.Errorf("got %+v, %+v, %+v", r1, r2, r3)
+				}
+			})
+		})
+	}
+}
+
+// A late flight must not take the flight that replaced it out of the Group.
+func TestLateFlightLeavesItsSuccessorAlone(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
+		first := start(ctx, g, old.load)
+		synctest.Wait()
+		g.Forget("key")
+		second := start(ctx, g, young.load)
+		synctest.Wait()
+		close(old.open)
+		<-first
+		third := start(ctx, g, young.load)
+		synctest.Wait()
+		close(young.open)
+		if r := <-third; !r.joined || r.v != 1 {
+			t.Errorf("third caller got %+v, want to join the second", r)
+		}
+		<-second
+	})
+}
+
+func TestOldFlightIsNotJoined(t *testing.T) {
+	for name, move := range map[string]func(*clocktest.Clocks){
+		"wall":      func(c *clocktest.Clocks) { c.Move(time.Minute, 0) },
+		"monotonic": func(c *clocktest.Clocks) { c.Move(0, time.Minute) },
+		"wall back": func(c *clocktest.Clocks) { c.Move(-time.Hour, time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+				clocks, l := clocktest.New(), newGate()
+				g := NewGroup[int](clocks.Clock())
+				first := start(ctx, g, l.load)
+				synctest.Wait()
+				move(clocks)
+				second := start(ctx, g, l.load)
+				synctest.Wait()
+				close(l.open)
+				if r := <-second; r.joined || r.v != 2 {
+					t.Errorf("second caller got %+v, want a load of its own", r)
+				}
+				<-first
+			})
+		})
+	}
+}
+
+// The machine was paused in the middle of an invocation: its deadline is long
+// over, but no timer has run yet.
+func TestFlightOfAFrozenInvocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clocks, l := clocktest.New(), newGate()
+		g := NewGroup[int](clocks.Clock())
+		deadline := time.Unix(0, clocks.Now().Wall).Add(3 * time.Second)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		first := start(untimed{ctx, deadline}, g, l.load)
+		synctest.Wait()
+
+		clocks.Move(10*time.Second, 0)
+		second := start(context.Background(), g, l.load)
+		synctest.Wait()
+		close(l.open)
+		if r := <-second; r.joined || r.v != 2 {
+			t.Errorf("next invocation got %+v, want a load of its own", r)
+		}
+		if r := <-first; !errors.Is(r.err, context.DeadlineExceeded) {
+			t.Errorf("the frozen invocation got %+v, want %v", r, context.DeadlineExceeded)
+		}
+	})
+}
+
+// untimed is a context whose deadline no timer watches, as after a thaw.
+type untimed struct {
+	context.Context
+	deadline time.Time
+}
+
+func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
+
+// While one waiter has time left, its flight is alive.
+func TestFlightWithALiveWaiterIsJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clocks, l := clocktest.New(), newGate()
+		g := NewGroup[int](clocks.Clock())
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		at := func(d time.Duration) context.Context {
+			return untimed{ctx, time.Unix(0, clocks.Now().Wall).Add(d)}
+		}
+		first := start(at(3*time.Second), g, l.load)
+		synctest.Wait()
+		second := start(at(30*time.Second), g, l.load)
+		synctest.Wait()
+		clocks.Move(10*time.Second, 0)
+		third := start(at(3*time.Second), g, l.load)
+		synctest.Wait()
+		close(l.open)
+		if r := <-third; !r.joined || r.v != 1 {
+			t.Errorf("third caller got %+v, want to join", r)
+		}
+		<-first
+		<-second
+	})
+}
+
+func TestPanicReachesEveryCaller(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, open, cause := NewGroup[int](clock.New()), make(chan struct{}), errors.New("boom")
+		explode := func(context.Context, *Flight[int]) (int, error) { <-open; panic(cause) }
+		first := start(ctx, g, explode)
+		synctest.Wait()
+		second := start(ctx, g, explode)
+		synctest.Wait()
+		close(open)
+		for _, ch := range []<-chan result{first, second} {
+			r := <-ch
+			p, ok := r.caught.(*PanicError)
+			if !ok {
+				t.Fatalf("caller got %+v, want a panic with *PanicError", r)
+			}
+			if !errors.Is(p, cause) || p.Value != cause {
+				t.Errorf("panic value is %v", p.Value)
+			}
+			if !strings.Contains(string(p.Stack), "TestPanicReachesEveryCaller") {
+				t.Errorf("the stack is not the load's:\n%s", p.Stack)
+			}
+		}
+		if r := <-start(ctx, g, func(context.Context, *Flight[int]) (int, error) { return 7, nil }); r.v != 7 {
+			t.Errorf("after the panic: %+v", r)
+		}
+	})
+}
+
+func TestGoexitReachesEveryCaller(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, open := NewGroup[int](clock.New()), make(chan struct{})
+		exit := func(context.Context, *Flight[int]) (int, error) { <-open; runtime.Goexit(); return 0, nil }
+		first := start(ctx, g, exit)
+		synctest.Wait()
+		second := start(ctx, g, exit)
+		synctest.Wait()
+		close(open)
+		for _, ch := range []<-chan result{first, second} {
+			if r := <-ch; !r.exited {
+				t.Errorf("caller got %+v, want runtime.Goexit", r)
+			}
+		}
+		if r := <-start(ctx, g, func(context.Context, *Flight[int]) (int, error) { return 7, nil }); r.v != 7 {
+			t.Errorf("after the Goexit: %+v", r)
+		}
+	})
+}
+
+func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
+	type traceID struct{}
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g := NewGroup[int](clock.New())
+		ctx = context.WithValue(ctx, traceID{}, 42)
+		r := <-start(ctx, g, func(ctx context.Context, _ *Flight[int]) (int, error) {
+			return ctx.Value(traceID{}).(int), nil
+		})
+		if r.v != 42 {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestEndedContextStartsNothing(t *testing.T) {
+	g, l := NewGroup[int](clock.New()), newGate()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if r := <-start(ctx, g, l.load); !errors.Is(r.err, context.Canceled) || l.calls.Load() != 0 {
+		t.Errorf("got %+v after %d loads", r, l.calls.Load())
+	}
+}
+
+// Everything at once, for the race detector: nobody hangs, every value is one
+// that a load returned.
+func TestStress(t *testing.T) {
+	g := NewGroup[int](clock.New())
+	var loads atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				ctx, cancel := context.Background(), context.CancelFunc(func() {})
+				switch (worker + i) % 4 {
+				case 0:
+					ctx, cancel = context.WithCancel(ctx)
+				case 1:
+					ctx, cancel = context.WithTimeout(ctx, time.Duration(i)*time.Microsecond)
+				case 2:
+					g.Forget("key")
+				}
+				v, _, err := g.Do(ctx, "key", time.Minute, func(ctx context.Context, _ *Flight[int]) (int, error) {
+					runtime.Gosched()
+					return int(loads.Add(1)), nil
+				})
+				if err == nil && (v < 1 || int64(v) > loads.Load()) {
+					t.Errorf("got %d", v)
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.flights) != 0 {
+		t.Errorf("%d flights left", len(g.flights))
+	}
+}

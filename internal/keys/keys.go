@@ -1,0 +1,97 @@
+// Package keys turns identities into strings that are equal exactly when the
+// identities are.
+//
+// fmt.Sprint does not: {"tenant 1","x"} and {"tenant","1 x"} print alike, and a
+// cache that used it would hand one tenant's data to the other.
+package keys
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+)
+
+// AppendString appends s with its length in front, so that what follows cannot
+// be taken for a part of it.
+func AppendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// Encoder returns the function that encodes keys of type K. Equal keys have
+// equal encodings and different keys have different ones.
+//
+// K is made of strings, integers, bools, and arrays and structs of them.
+// Anything else is an error that names the part: a float is not equal to itself
+// when it is NaN, an interface may hold a value that cannot be compared, a
+// pointer says where a thing is and not what it is.
+func Encoder[K comparable]() (func(K) string, error) {
+	t := reflect.TypeFor[K]()
+	if err := check(t, t.String()); err != nil {
+		return nil, err
+	}
+	if t.Kind() == reflect.String {
+		return encodeString[K], nil
+	}
+	return func(key K) string {
+		return string(appendValue(make([]byte, 0, 64), reflect.ValueOf(&key).Elem()))
+	}, nil
+}
+
+// encodeString needs no length: nothing follows.
+func encodeString[K comparable](key K) string {
+	if s, ok := any(key).(string); ok {
+		return s
+	}
+	return reflect.ValueOf(&key).Elem().String()
+}
+
+func check(t reflect.Type, path string) error {
+	switch k := t.Kind(); {
+	case k == reflect.String, k == reflect.Bool, isInt(k), isUint(k):
+		return nil
+	case k == reflect.Array:
+		return check(t.Elem(), path+"[]")
+	case k == reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if err := check(f.Type, path+"."+f.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return fmt.Errorf("key type: %s is a %s; keys are made of strings, integers, bools, and arrays and structs of them", path, k)
+	}
+}
+
+func appendValue(b []byte, v reflect.Value) []byte {
+	switch k := v.Kind(); {
+	case k == reflect.String:
+		return AppendString(b, v.String())
+	case k == reflect.Bool:
+		if v.Bool() {
+			return append(b, 1)
+		}
+		return append(b, 0)
+	case isInt(k):
+		return binary.AppendVarint(b, v.Int())
+	case isUint(k):
+		return binary.AppendUvarint(b, v.Uint())
+	case k == reflect.Array:
+		for i := range v.Len() {
+			b = appendValue(b, v.Index(i))
+		}
+		return b
+	default: // a struct: check let nothing else through
+		for i := range v.NumField() {
+			if v.Type().Field(i).Name != "_" { // == does not compare these either
+				b = appendValue(b, v.Field(i))
+			}
+		}
+		return b
+	}
+}
+
+func isInt(k reflect.Kind) bool  { return reflect.Int <= k && k <= reflect.Int64 }
+func isUint(k reflect.Kind) bool { return reflect.Uint <= k && k <= reflect.Uintptr }

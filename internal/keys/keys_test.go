@@ -1,0 +1,112 @@
+package keys
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+type pair struct{ A, B string }
+
+type mixed struct {
+	Tenant  string
+	ID      int64
+	Flag    bool
+	Small   uint8
+	Nested  pair
+	Words   [2]string
+	private int
+}
+
+type padded struct {
+	A string
+	_ int
+}
+
+type name string
+
+func encode[K comparable](t *testing.T, key K) string {
+	t.Helper()
+	e, err := Encoder[K]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e(key)
+}
+
+func TestDifferentKeysDiffer(t *testing.T) {
+	distinct := []pair{{"tenant 1", "x"}, {"tenant", "1 x"}, {"a|b", "c"}, {"a", "b|c"}, {"ab", ""}, {"", "ab"}, {"", ""}, {"\x00", ""}, {"", "\x00"}}
+	seen := map[string]pair{}
+	for _, k := range distinct {
+		s := encode(t, k)
+		if other, dup := seen[s]; dup {
+			t.Errorf("%q and %q have the same encoding", k, other)
+		}
+		seen[s] = k
+	}
+	base := mixed{"t", -1, true, 7, pair{"p", "q"}, [2]string{"x", "yz"}, 1}
+	for i, change := range []func(*mixed){
+		func(m *mixed) { m.Tenant = "u" },
+		func(m *mixed) { m.ID = math.MinInt64 },
+		func(m *mixed) { m.Flag = false },
+		func(m *mixed) { m.Small = 8 },
+		func(m *mixed) { m.Nested = pair{"pq", ""} },
+		func(m *mixed) { m.Words = [2]string{"xy", "z"} },
+		func(m *mixed) { m.private = 2 },
+	} {
+		other := base
+		change(&other)
+		if encode(t, base) == encode(t, other) {
+			t.Errorf("change %d does not change the encoding", i)
+		}
+	}
+}
+
+func TestEqualKeysAgree(t *testing.T) {
+	if a, b := encode(t, padded{A: "x"}), encode(t, padded{A: "x"}); a != b {
+		t.Errorf("%q != %q", a, b)
+	}
+	if got := encode(t, name("sku")); got != "sku" {
+		t.Errorf("a named string encodes as %q", got)
+	}
+	if got := encode(t, "sku"); got != "sku" {
+		t.Errorf("a string encodes as %q", got)
+	}
+	if encode(t, int32(-1)) != encode(t, int32(-1)) || encode(t, uint64(math.MaxUint64)) == encode(t, uint64(0)) {
+		t.Error("integers do not encode as themselves")
+	}
+}
+
+func TestRefusedTypesAreNamed(t *testing.T) {
+	type price struct{ Amount float64 }
+	type product struct {
+		SKU   string
+		Price price
+	}
+	for _, tt := range []struct {
+		make func() error
+		want string
+	}{
+		{func() error { _, err := Encoder[product](); return err }, "keys.product.Price.Amount is a float64"},
+		{func() error { _, err := Encoder[any](); return err }, "is a interface"},
+		{func() error { _, err := Encoder[*int](); return err }, "is a ptr"},
+		{func() error { _, err := Encoder[[2]chan int](); return err }, "[] is a chan"},
+		{func() error { _, err := Encoder[complex64](); return err }, "complex64"},
+	} {
+		if err := tt.make(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("got %v, want an error with %q", err, tt.want)
+		}
+	}
+}
+
+// Two keys encode alike exactly when they are equal.
+func FuzzPairs(f *testing.F) {
+	f.Add("tenant 1", "x", "tenant", "1 x")
+	f.Add("", "\x01a", "\x01", "a")
+	f.Fuzz(func(t *testing.T, a, b, c, d string) {
+		k1, k2 := pair{a, b}, pair{c, d}
+		if (encode(t, k1) == encode(t, k2)) != (k1 == k2) {
+			t.Errorf("%q and %q", k1, k2)
+		}
+	})
+}
