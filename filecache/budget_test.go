@@ -1,0 +1,196 @@
+package filecache
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+)
+
+func objects(n, size int) []*origin {
+	var os []*origin
+	for i := range n {
+		o := newOrigin(0)
+		o.name = fmt.Sprintf("object-%d", i)
+		o.put(randomBytes(size, uint64(i)))
+		os = append(os, o)
+	}
+	return os
+}
+
+func (c *testCache) diskBytes() (n int64) {
+	for _, p := range append(c.dataFiles(), c.entryFiles()...) {
+		if fi, err := os.Stat(p); err == nil {
+			n += (fi.Size() + 4095) / 4096 * 4096
+		}
+	}
+	return n
+}
+
+func TestEvictsLeastRecentlyUsed(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
+	objs := objects(4, size)
+	for _, o := range objs[:3] {
+		c.want(o)
+		c.clocks.Move(time.Minute, time.Minute)
+	}
+	c.want(objs[0]) // used again: now objs[1] is the oldest
+	c.clocks.Move(time.Minute, time.Minute)
+	c.want(objs[3])
+	if n := c.diskBytes(); n > c.budget.max {
+		t.Errorf("%d bytes on disk, the budget is %d", n, c.budget.max)
+	}
+	for i, want := range []int{0, 1, 0, 0} {
+		objs[i].requests()
+		if i == 1 {
+			continue
+		}
+		c.restart(nil).want(objs[i])
+		if n := objs[i].requests(); n != want {
+			t.Errorf("object %d: %d requests, want %d", i, n, want)
+		}
+	}
+	if s := c.Stats(); s.Evictions != 1 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+func TestBudgetHoldsOverManyObjects(t *testing.T) {
+	const size = 50_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 5 * onDisk(size)}, nil)
+	for i, o := range objects(40, size) {
+		c.want(o)
+		c.clocks.Move(time.Second, time.Second)
+		if n := c.diskBytes(); n > c.budget.max {
+			t.Fatalf("after %d objects: %d bytes on disk, the budget is %d", i+1, n, c.budget.max)
+		}
+		if i%10 == 9 {
+			c = c.restart(nil)
+		}
+	}
+}
+
+// One object that is larger than the budget does not empty the cache.
+func TestOversizeObject(t *testing.T) {
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 20}, nil)
+	small, large := objects(1, 1000)[0], newOrigin(2<<20)
+	c.want(small)
+	c.want(large)
+	small.requests()
+	c.want(small)
+	if n := small.requests(); n != 0 {
+		t.Error("the small object was evicted")
+	}
+	if s := c.Stats(); s.Uncached != 1 || s.Faults != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+// To evict a file that is open would free nothing.
+func TestOpenFilesAreNotEvicted(t *testing.T) {
+	const size = 100_000
+	objs := objects(3, size)
+	for name, hold := range map[string]func(c *testCache, o *origin) func(){
+		"open": func(c *testCache, o *origin) func() {
+			f, err := c.Open(background, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+					t.Errorf("the open file: wrong bytes, or %v", err)
+				}
+				f.Close()
+			}
+		},
+		"path": func(c *testCache, o *origin) func() {
+			_, release, err := c.Path(background, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return release
+		},
+		"path of another process": func(c *testCache, o *origin) func() {
+			_, release, err := c.restart(nil).Path(background, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return release
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(size)}, nil)
+			c.want(objs[0])
+			release := hold(c, objs[0])
+			for i := range 3 { // objs[0] is by far the oldest
+				c.clocks.Move(time.Minute, time.Minute)
+				c.want(objs[1+i%2])
+			}
+			objs[0].requests()
+			c.want(objs[0])
+			if n := objs[0].requests(); n != 0 {
+				t.Error("it was evicted")
+			}
+			release()
+		})
+	}
+}
+
+// What a killed process left is removed when it is old and room is needed.
+func TestSweep(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
+	objs := objects(3, size)
+	c.want(objs[0])
+	orphan := c.store.dataPath(dataName(1, 2*size, 3))
+	temp := c.store.dataPath(tempPrefix + "1")
+	foreign := c.store.entryPath("foreign")
+	for _, p := range []string{orphan, temp, foreign} {
+		if err := os.WriteFile(p, make([]byte, 10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c = c.restart(nil)
+	c.want(objs[1]) // there is no room beside the orphan: one goes
+	for _, p := range []string{orphan, temp, foreign} {
+		if _, err := os.Stat(p); err != nil {
+			t.Errorf("%s was swept while it may be in use", p)
+		}
+		old := time.Now().Add(-time.Hour)
+		os.Chtimes(p, old, old)
+	}
+	c.want(objs[2])
+	for _, p := range []string{orphan, temp, foreign} {
+		if _, err := os.Stat(p); err == nil {
+			t.Errorf("%s is still there", p)
+		}
+	}
+}
+
+func TestDefaultBudget(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		sp   space
+		want int64
+	}{
+		{"Lambda, 512 MB", space{total: 525 << 20, free: 513 << 20}, 513 << 20 / 4 * 3},
+		{"nearly full", space{total: 500 << 20, free: 30 << 20}, 5 << 20},
+		{"memory", space{total: 1 << 30, free: 1 << 30, memory: true}, 256 << 20},
+		{"large disk", space{total: 1 << 40, free: 1 << 39}, 8 << 30},
+	} {
+		b := budget{store: &store{disk: spaceDisk{sp: tt.sp}}}
+		if got := b.limit(); got != tt.want {
+			t.Errorf("%s: %d MiB, want %d MiB", tt.name, got>>20, tt.want>>20)
+		}
+	}
+}
+
+type spaceDisk struct {
+	osDisk
+	sp space
+}
+
+func (d spaceDisk) Space(string) (space, error) { return d.sp, nil }

@@ -1,0 +1,129 @@
+package filecache
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"hash/crc32"
+
+	"github.com/minio/crc64nvme"
+)
+
+// blockSizes: a block is what is verified at once. Small ones make the first
+// read of a part cheap, and at most maxBlocks of them keep the entry of an object
+// within a page or so, so that reading it costs the same at any size.
+const (
+	minBlockSize = 256 << 10
+	maxBlocks    = 400
+)
+
+// blockSizeFor returns the block size for an object of size bytes.
+func blockSizeFor(size int64) int64 {
+	b := int64(minBlockSize)
+	for (size-1)/maxBlocks >= b { // size > b*maxBlocks, but without overflow
+		b *= 2
+	}
+	return b
+}
+
+// blockCount returns how many blocks size bytes have.
+func blockCount(size, blockSize int64) int {
+	return int((size + blockSize - 1) / blockSize)
+}
+
+// A summer computes everything that is known about bytes that pass by in order:
+// the CRC-64/NVME of each block and of the whole, and what the origin announced.
+type summer struct {
+	blockSize int64
+	done      int64 // bytes seen
+	whole     uint64
+	blocks    []uint64
+	announced []announced
+}
+
+type announced struct {
+	Checksum
+	hash hash.Hash // nil for CRC64NVME, which is computed anyway
+}
+
+func newSummer(size int64, sums []Checksum) *summer {
+	b := blockSizeFor(size)
+	s := &summer{blockSize: b, blocks: make([]uint64, 0, blockCount(size, b))}
+	for _, c := range sums {
+		if h, ok := newHash(c.Algorithm); ok {
+			s.announced = append(s.announced, announced{c, h})
+		}
+	}
+	return s
+}
+
+// newHash returns the hash of an algorithm, and whether it is known at all.
+func newHash(a Algorithm) (hash.Hash, bool) {
+	switch a {
+	case CRC64NVME:
+		return nil, true
+	case CRC32:
+		return crc32.NewIEEE(), true
+	case CRC32C:
+		return crc32.New(crc32.MakeTable(crc32.Castagnoli)), true
+	case SHA1:
+		return sha1.New(), true
+	case SHA256:
+		return sha256.New(), true
+	}
+	return nil, false
+}
+
+// Write takes the next bytes.
+func (s *summer) Write(p []byte) (int, error) {
+	n := len(p)
+	s.whole = crc64nvme.Update(s.whole, p)
+	for _, a := range s.announced {
+		if a.hash != nil {
+			a.hash.Write(p)
+		}
+	}
+	for len(p) > 0 {
+		if s.done%s.blockSize == 0 {
+			s.blocks = append(s.blocks, 0)
+		}
+		m := min(int64(len(p)), s.blockSize-s.done%s.blockSize)
+		last := &s.blocks[len(s.blocks)-1]
+		*last = crc64nvme.Update(*last, p[:m])
+		s.done += m
+		p = p[m:]
+	}
+	return n, nil
+}
+
+// verify compares what passed by with what the origin announced.
+func (s *summer) verify() error {
+	for _, a := range s.announced {
+		got := appendUint64(nil, s.whole)
+		if a.hash != nil {
+			got = a.hash.Sum(nil)
+		}
+		if !bytes.Equal(got, a.Sum) {
+			return fmt.Errorf("%w: %v is %x, announced was %x", ErrChecksum, a.Algorithm, got, a.Sum)
+		}
+	}
+	return nil
+}
+
+func (a Algorithm) String() string {
+	switch a {
+	case CRC64NVME:
+		return "CRC64NVME"
+	case CRC32:
+		return "CRC32"
+	case CRC32C:
+		return "CRC32C"
+	case SHA1:
+		return "SHA1"
+	case SHA256:
+		return "SHA256"
+	}
+	return fmt.Sprintf("Algorithm(%d)", uint8(a))
+}

@@ -1,0 +1,101 @@
+package filecache
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// The variables that make this test binary a process that downloads until it
+// is killed.
+const (
+	downloaderDir = "WARMCACHE_TEST_DOWNLOADER_DIR"
+	downloaderURL = "WARMCACHE_TEST_DOWNLOADER_URL"
+)
+
+// downloadForever opens the object at url, and never returns.
+func downloadForever(dir, url string) {
+	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+	if _, err := c.ReadFile(context.Background(), webObject(url)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// webObject is an object behind a plain URL.
+type webObject string
+
+func (w webObject) ID() (ID, error) { return ID{Origin: "web", Name: "object"}, nil }
+
+func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
+	r, err := http.NewRequestWithContext(ctx, "GET", string(w), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{Body: resp.Body, Size: resp.ContentLength, ETag: resp.Header.Get("ETag")}, nil
+}
+
+// A process killed in the middle of a download, with its directory kept, as a
+// host does at a time-out: the next one gets the right bytes.
+func TestKilledInTheMiddleOfADownload(t *testing.T) {
+	body := randomBytes(someSize, 1)
+	for _, after := range []int{0, 1, 400, minBlockSize, someSize - 1} {
+		t.Run(strconv.Itoa(after), func(t *testing.T) {
+			reached := make(chan struct{})
+			stall := true
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("ETag", `"v1"`)
+				w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+				if !stall {
+					w.Write(body)
+					return
+				}
+				w.Write(body[:after])
+				w.(http.Flusher).Flush()
+				close(reached)
+				<-r.Context().Done()
+			}))
+			defer srv.Close()
+			defer http.DefaultClient.CloseIdleConnections()
+
+			dir := t.TempDir()
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), downloaderDir+"="+dir, downloaderURL+"="+srv.URL)
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-reached
+			cmd.Process.Kill()
+			cmd.Wait()
+
+			stall = false
+			c := newTest(t, Options{Dir: dir, MaxAge: time.Hour}, nil)
+			o := newOrigin(0)
+			o.put(body)
+			f, err := c.Open(background, webObject(srv.URL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if b, err := io.ReadAll(f); err != nil || string(b) != string(body) {
+				t.Errorf("got %d bytes, %v", len(b), err)
+			}
+			if n := len(c.dataFiles()); n != 1 {
+				t.Errorf("%d data files: the killed process left some", n)
+			}
+		})
+	}
+}

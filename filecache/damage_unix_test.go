@@ -1,0 +1,68 @@
+//go:build unix
+
+package filecache
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What a neighbour in /tmp, or a confused program, can put in a file's place.
+func TestForeignFiles(t *testing.T) {
+	root := os.Geteuid() == 0
+	for _, tt := range []struct {
+		name   string
+		skip   bool
+		damage func(t *testing.T, c *testCache, data, entry string)
+	}{
+		{"data is a FIFO", false, func(t *testing.T, _ *testCache, data, _ string) { os.Remove(data); syscall.Mkfifo(data, 0o600) }},
+		{"entry is a FIFO", false, func(t *testing.T, _ *testCache, _, entry string) { os.Remove(entry); syscall.Mkfifo(entry, 0o600) }},
+		{"data is a symbolic link", false, func(t *testing.T, _ *testCache, data, _ string) {
+			os.Rename(data, data+".x")
+			os.Symlink(data+".x", data)
+		}},
+		{"entry is a symbolic link", false, func(t *testing.T, _ *testCache, _, entry string) {
+			os.Rename(entry, entry+".x")
+			os.Symlink(entry+".x", entry)
+		}},
+		{"data has a second name", false, func(t *testing.T, _ *testCache, data, _ string) { os.Link(data, data+".x") }},
+		{"entry has a second name", false, func(t *testing.T, _ *testCache, _, entry string) { os.Link(entry, entry+".x") }},
+		{"directory is a symbolic link", false, func(t *testing.T, c *testCache, _, _ string) {
+			os.Rename(c.store.root, c.store.root+".x")
+			os.Symlink(c.store.root+".x", c.store.root)
+		}},
+		{"directory is open to all", false, func(t *testing.T, c *testCache, _, _ string) { os.Chmod(c.store.root, 0o777) }},
+		{"directory belongs to another", !root, func(t *testing.T, c *testCache, _, _ string) { os.Chown(c.store.root, 12345, 12345) }},
+		{"data belongs to another", !root, func(t *testing.T, _ *testCache, data, _ string) { os.Chown(data, 12345, 12345) }},
+		{"entry belongs to another", !root, func(t *testing.T, _ *testCache, _, entry string) { os.Chown(entry, 12345, 12345) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.skip {
+				t.Skip("needs root")
+			}
+			damaged(t, tt.damage)
+		})
+	}
+}
+
+// Nothing is written to, or taken from, a directory that others can get at.
+func TestHostileDirectoryIsNotUsed(t *testing.T) {
+	for name, hostile := range map[string]func(path string){
+		"open to all":   func(path string) { os.Mkdir(path, 0o777); os.Chmod(path, 0o777) },
+		"symbolic link": func(path string) { os.Mkdir(path+".x", 0o700); os.Symlink(path+".x", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
+			hostile(c.store.root)
+			c.want(o)
+			if _, err := os.Stat(c.store.data()); err == nil {
+				t.Error("it was used")
+			}
+			if s := c.Stats(); s.Faults == 0 || s.Uncached != 1 {
+				t.Errorf("Stats = %+v", s)
+			}
+		})
+	}
+}

@@ -1,0 +1,18 @@
+package filecache
+
+import (
+	"io/fs"
+	"os"
+)
+
+const openFlags = 0
+
+// lock does nothing: Windows does not delete a file that is open.
+func lock(*os.File, bool) error { return nil }
+
+func stampOf(fi fs.FileInfo) stamp {
+	return stamp{size: fi.Size(), mtime: fi.ModTime().UnixNano()}
+}
+
+// ours cannot be told from a mode here; the user's temporary directory is his.
+func ours(fs.FileInfo) bool { return true }

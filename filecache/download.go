@@ -1,0 +1,301 @@
+package filecache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/minio/crc64nvme"
+
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/flight"
+)
+
+// maxInMemory is the largest object that is held in memory when the disk cannot
+// take it. Larger ones are read from the origin by ranges.
+const maxInMemory = 32 << 20
+
+// buffers are of the smallest block size.
+var buffers = sync.Pool{New: func() any { b := make([]byte, minBlockSize); return &b }}
+
+func getBuffer() *[]byte  { return buffers.Get().(*[]byte) }
+func putBuffer(b *[]byte) { buffers.Put(b) }
+
+// download receives the object and keeps it, once more from the start if the
+// bytes turn out wrong or the object is replaced meanwhile.
+func (c *Cache) download(ctx context.Context, fl *flight.Flight[source], obj Object, id ID, resp *Response, asked clock.Instant) (source, error) {
+	src, err := c.receive(ctx, fl, obj, id, resp, asked)
+	if !errors.Is(err, ErrChecksum) && !errors.Is(err, ErrChanged) {
+		return src, err
+	}
+	asked = c.clock.Now()
+	if resp, err = c.fetch(ctx, obj, Request{}); err != nil {
+		return source{}, err
+	}
+	return c.receive(ctx, fl, obj, id, resp, asked)
+}
+
+// openUncached opens the object without the disk, which has failed too often.
+func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, error) {
+	asked := c.clock.Now()
+	resp, err := c.fetch(ctx, obj, Request{})
+	if err != nil {
+		return nil, err
+	}
+	src, err := c.download(ctx, nil, obj, id, resp, asked)
+	if err != nil {
+		return nil, err
+	}
+	return c.newFile(ctx, obj, src), nil
+}
+
+// receive takes the object from resp. A nil flight means that it is not to be
+// kept.
+func (c *Cache) receive(ctx context.Context, fl *flight.Flight[source], obj Object, id ID, resp *Response, asked clock.Instant) (source, error) {
+	src := source{asked: asked, object: object{id: id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
+	body := &body{cache: c, ctx: ctx, obj: obj, object: src.object, resp: resp, resumes: 2}
+	defer body.Close()
+	to := c.newSink(resp.Size, fl != nil)
+	defer to.close()
+
+	sum := newSummer(resp.Size, resp.Checksums)
+	if err := pump(to, body, sum); errors.Is(err, errNoRoom) {
+		c.stats.uncached.Add(1)
+		return src, nil // from the origin, by ranges
+	} else if err != nil {
+		return source{}, err
+	}
+	if err := sum.verify(); err != nil {
+		return source{}, err
+	}
+	if to.file != nil {
+		l, err := c.publish(fl, to, src, sum)
+		if err == nil {
+			return l.source(), nil
+		}
+		if errors.Is(err, errDropped) {
+			return source{}, err
+		}
+		c.fault(err)
+		to.toMemory()
+	}
+	c.stats.uncached.Add(1)
+	if to.memory != nil && crc64nvme.Checksum(to.memory) == sum.whole {
+		src.bytes = to.memory
+	}
+	return src, nil
+}
+
+// publish makes what was received the local copy: first the data, under a name
+// that nobody knows, then the entry that tells it. Killed in between, the process
+// leaves a file that a later sweep removes.
+func (c *Cache) publish(fl *flight.Flight[source], from *sink, src source, sum *summer) (*local, error) {
+	e := &entry{
+		id: src.id, etag: src.etag, modified: unknownTime, size: src.size,
+		whole: sum.whole, blockSize: sum.blockSize, blocks: sum.blocks,
+	}
+	if !src.modified.IsZero() {
+		e.modified = src.modified.UnixNano()
+	}
+	if len(sum.announced) > 0 {
+		e.algorithm, e.sum = sum.announced[0].Algorithm, sum.announced[0].Sum
+	}
+	c.boot.stamp(e, src.asked)
+
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	if fl.Dropped() {
+		return nil, errDropped
+	}
+	for {
+		e.data = dataName(e.whole, e.size, rand.Uint64())
+		err := from.file.Publish(c.store.dataPath(e.data))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	old, _, _ := c.store.read(entryName(e.id))
+	if err := c.store.write(e); err != nil {
+		c.store.unlink(e.data)
+		return nil, err
+	}
+	from.commit()
+	if old != nil && old.data != e.data {
+		c.unlink(old)
+	}
+	l := &local{entry: e, validated: src.asked, touched: c.clock.Now().Wall}
+	c.remember(l)
+	return l, nil
+}
+
+// sink is where a download goes: a new file, or memory when the disk fails.
+type sink struct {
+	cache    *Cache
+	size     int64
+	done     int64
+	reserved bool
+	file     newFile
+	memory   []byte
+}
+
+// errNoRoom is the error of a sink that can take the bytes nowhere.
+var errNoRoom = errors.New("neither disk nor memory has room")
+
+func (c *Cache) newSink(size int64, keep bool) *sink {
+	s := &sink{cache: c, size: size}
+	if keep && c.reserve(size) {
+		s.reserved = true
+		f, err := c.store.create(c.store.data(), size)
+		if err == nil {
+			s.file = f
+			return s
+		}
+		c.fault(err)
+	}
+	s.toMemory()
+	return s
+}
+
+// Write takes the next bytes.
+func (s *sink) Write(p []byte) (int, error) {
+	if s.file != nil {
+		err := writeAll(s.file, p)
+		if err == nil {
+			s.done += int64(len(p))
+			return len(p), nil
+		}
+		s.cache.fault(err)
+		s.toMemory()
+	}
+	if s.memory == nil {
+		return 0, errNoRoom
+	}
+	copy(s.memory[s.done:], p)
+	s.done += int64(len(p))
+	return len(p), nil
+}
+
+// toMemory goes on in memory, with what the file has so far, if that can be.
+func (s *sink) toMemory() {
+	f := s.file
+	s.file = nil
+	s.giveBack()
+	if f != nil {
+		defer f.Close()
+	}
+	if s.size > maxInMemory {
+		return
+	}
+	b := make([]byte, s.size)
+	if f != nil {
+		if n, _ := f.ReadAt(b[:s.done], 0); int64(n) < s.done {
+			return
+		}
+	}
+	s.memory = b
+}
+
+// commit turns the reservation into used space.
+func (s *sink) commit() {
+	s.cache.budget.use(s.size)
+	s.giveBack()
+}
+
+func (s *sink) giveBack() {
+	if s.reserved {
+		s.reserved = false
+		s.cache.budget.unreserve(s.size)
+	}
+}
+
+func (s *sink) close() {
+	s.giveBack()
+	if s.file != nil {
+		s.file.Close()
+	}
+}
+
+// pump moves the bytes of an object from src to dst and past sum.
+func pump(dst *sink, src io.Reader, sum *summer) error {
+	if dst.file == nil && dst.memory == nil {
+		return errNoRoom
+	}
+	buf := getBuffer()
+	defer putBuffer(buf)
+	for sum.done < dst.size {
+		p := (*buf)[:min(int64(len(*buf)), dst.size-sum.done)]
+		if _, err := io.ReadFull(src, p); err != nil {
+			return err
+		}
+		sum.Write(p)
+		if _, err := dst.Write(p); err != nil {
+			return err
+		}
+	}
+	if n, _ := src.Read((*buf)[:1]); n > 0 {
+		return fmt.Errorf("%w: there are more than %d bytes", ErrChecksum, dst.size)
+	}
+	return nil
+}
+
+// body reads the bytes of one version of an object and resumes when the
+// connection breaks, which clients do not do by themselves.
+type body struct {
+	cache *Cache
+	ctx   context.Context
+	obj   Object
+	object
+	resp    *Response
+	offset  int64
+	resumes int // how often it may
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.resp.Body.Read(p)
+	b.offset += int64(n)
+	b.cache.stats.originBytes.Add(int64(n))
+	if err == io.EOF && b.offset < b.size {
+		err = io.ErrUnexpectedEOF
+	}
+	if n > 0 && err != io.EOF {
+		return n, nil // an error comes again
+	}
+	if err == nil || b.offset >= b.size {
+		return n, err
+	}
+	if err := b.resume(err); err != nil {
+		return 0, err
+	}
+	return 0, nil
+}
+
+// resume asks for the rest after cause.
+func (b *body) resume(cause error) error {
+	if b.resumes == 0 || b.etag == "" || b.ctx.Err() != nil {
+		return cause
+	}
+	b.resumes--
+	resp, err := b.cache.fetch(b.ctx, b.obj, Request{IfMatch: b.etag, Offset: b.offset})
+	if errors.Is(err, ErrChanged) {
+		return err
+	}
+	if err != nil || resp.NotModified {
+		return cause
+	}
+	if resp.ETag != b.etag || resp.Size != b.size {
+		resp.Body.Close()
+		return ErrChanged
+	}
+	b.resp.Body.Close()
+	b.resp = resp
+	return nil
+}
+
+func (b *body) Close() error { return b.resp.Body.Close() }

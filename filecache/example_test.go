@@ -1,0 +1,64 @@
+package filecache_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/warmcache/warmcache/filecache"
+)
+
+// inventory stands for an origin. In a function it would be an S3 object:
+//
+//	models := s3source.Bucket{Client: client, Name: "models"}
+//	models.Object("prices-eu.bin")
+type inventory struct{ body string }
+
+func (inventory) ID() (filecache.ID, error) {
+	return filecache.ID{Origin: "example://models", Name: "prices-eu.bin"}, nil
+}
+
+func (o inventory) Fetch(ctx context.Context, req filecache.Request) (*filecache.Response, error) {
+	fmt.Println("asking the origin")
+	return &filecache.Response{
+		Body: io.NopCloser(bytes.NewReader([]byte(o.body))),
+		Size: int64(len(o.body)),
+		ETag: `"v1"`,
+	}, nil
+}
+
+func Example() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	// In a function: a package-level variable, and no Dir.
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: 5 * time.Minute}))
+
+	handle := func(ctx context.Context) error {
+		f, err := files.Open(ctx, inventory{"lamp 1999"})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		price := make([]byte, 4)
+		if _, err := f.ReadAt(price, 5); err != nil {
+			return err
+		}
+		fmt.Printf("%s cents\n", price)
+		return nil
+	}
+	for range 2 { // two invocations of one container
+		if err := handle(context.Background()); err != nil {
+			fmt.Println(err)
+		}
+	}
+	// Output:
+	// asking the origin
+	// 1999 cents
+	// 1999 cents
+}

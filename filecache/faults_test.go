@@ -1,0 +1,293 @@
+package filecache
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// faultyDisk is the real disk with failures. It counts the operations and fails
+// some of them.
+type faultyDisk struct {
+	osDisk
+	from, to int               // fails operations from..to, counted from 1; to 0: all after
+	fails    func(string) bool // or these
+	err      error             // ENOSPC unless set
+
+	mu    sync.Mutex
+	count int
+	last  string
+}
+
+func (d *faultyDisk) op(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count++
+	hit := d.from > 0 && d.count >= d.from && (d.to == 0 || d.count <= d.to) || d.fails != nil && d.fails(name)
+	if !hit {
+		return nil
+	}
+	d.last = name
+	err := d.err
+	if err == nil {
+		err = syscall.ENOSPC
+	}
+	return &fs.PathError{Op: name, Path: "injected", Err: err}
+}
+
+func (d *faultyDisk) Mkdir(p string) error {
+	if err := d.op("mkdir"); err != nil {
+		return err
+	}
+	return d.osDisk.Mkdir(p)
+}
+
+func (d *faultyDisk) Lstat(p string) (fs.FileInfo, error) {
+	if err := d.op("lstat"); err != nil {
+		return nil, err
+	}
+	return d.osDisk.Lstat(p)
+}
+
+func (d *faultyDisk) Open(p string) (file, error) {
+	if err := d.op("open"); err != nil {
+		return nil, err
+	}
+	f, err := d.osDisk.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	return faultyFile{f, d}, nil
+}
+
+func (d *faultyDisk) Create(dir string, size int64) (newFile, error) {
+	if err := d.op("create"); err != nil {
+		return nil, err
+	}
+	f, err := d.osDisk.Create(dir, size)
+	if err != nil {
+		return nil, err
+	}
+	return faultyNewFile{f, d}, nil
+}
+
+func (d *faultyDisk) Remove(p string) error {
+	if err := d.op("remove"); err != nil {
+		return err
+	}
+	return d.osDisk.Remove(p)
+}
+
+func (d *faultyDisk) ReadDir(p string) ([]string, error) {
+	if err := d.op("readdir"); err != nil {
+		return nil, err
+	}
+	return d.osDisk.ReadDir(p)
+}
+
+func (d *faultyDisk) Touch(p string, t time.Time) error {
+	if err := d.op("touch"); err != nil {
+		return err
+	}
+	return d.osDisk.Touch(p, t)
+}
+
+func (d *faultyDisk) Space(p string) (space, error) {
+	if err := d.op("statfs"); err != nil {
+		return space{}, err
+	}
+	return d.osDisk.Space(p)
+}
+
+type faultyFile struct {
+	file
+	d *faultyDisk
+}
+
+func (f faultyFile) Stat() (fs.FileInfo, error) {
+	if err := f.d.op("fstat"); err != nil {
+		return nil, err
+	}
+	return f.file.Stat()
+}
+
+func (f faultyFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.d.op("read"); err != nil {
+		n, _ := f.file.ReadAt(p[:len(p)/2], off)
+		return n, err
+	}
+	return f.file.ReadAt(p, off)
+}
+
+func (f faultyFile) Lock(exclusive bool) error {
+	if err := f.d.op("flock"); err != nil {
+		return err
+	}
+	return f.file.Lock(exclusive)
+}
+
+type faultyNewFile struct {
+	newFile
+	d *faultyDisk
+}
+
+func (f faultyNewFile) Write(p []byte) (int, error) {
+	if err := f.d.op("write"); err != nil {
+		n, _ := f.newFile.Write(p[:len(p)/2]) // as a full disk does
+		return n, err
+	}
+	return f.newFile.Write(p)
+}
+
+func (f faultyNewFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.d.op("readback"); err != nil {
+		return 0, err
+	}
+	return f.newFile.ReadAt(p, off)
+}
+
+func (f faultyNewFile) Publish(p string) error {
+	if err := f.d.op("link"); err != nil {
+		return err
+	}
+	return f.newFile.Publish(p)
+}
+
+func (f faultyNewFile) Replace(p string) error {
+	if err := f.d.op("rename"); err != nil {
+		return err
+	}
+	return f.newFile.Replace(p)
+}
+
+// life is what a cache does in its life: miss, hit, revalidation, replacement,
+// eviction, and all again in a restarted process. Each step must give the
+// origin's bytes.
+func life(t *testing.T, dir string, d disk) {
+	const size = 5000
+	o, other := newOrigin(size), newOrigin(size)
+	other.name = "other.bin"
+	c := newTest(t, Options{Dir: dir, MaxAge: time.Minute, MaxBytes: 3 * onDisk(size) / 2}, d)
+	for range 2 {
+		c.want(o)
+		c.want(o)
+		c.clocks.Move(time.Minute, time.Minute)
+		c.want(o)
+		o.put(randomBytes(size, uint64(c.clocks.Now().Mono)))
+		c.clocks.Move(time.Minute, time.Minute)
+		f, err := c.Open(background, o)
+		if err != nil {
+			t.Errorf("Open: %v", err)
+			return
+		}
+		if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+			t.Errorf("ReadAll: wrong bytes or %v", err)
+		}
+		f.Close()
+		c.want(other) // evicts o
+		c.want(o)
+		c = c.restart(d)
+	}
+}
+
+// Every operation on the disk fails once, and then all from one on: the caller
+// never notices.
+func TestEveryFaultOfTheDisk(t *testing.T) {
+	all := &faultyDisk{}
+	life(t, t.TempDir(), all)
+	t.Logf("%d operations", all.count)
+	for _, errno := range []error{syscall.ENOSPC, syscall.EIO, fs.ErrNotExist} {
+		for _, forever := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, forever %v", errno, forever), func(t *testing.T) {
+				t.Parallel()
+				for n := 1; n <= all.count; n++ {
+					d := &faultyDisk{from: n, to: n, err: errno}
+					if forever {
+						d.to = 0
+					}
+					life(t, t.TempDir(), d)
+					if t.Failed() {
+						t.Fatalf("operation %d (%s)", n, d.last)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestFaultsAreCounted(t *testing.T) {
+	d := &faultyDisk{from: 1, err: syscall.EROFS}
+	c, o := newTest(t, Options{MaxAge: time.Minute}, d), newOrigin(someSize)
+	c.want(o)
+	c.want(o)
+	if s := c.Stats(); s.Faults == 0 || s.Uncached != 2 || s.Misses != 2 {
+		t.Errorf("Stats = %+v", s)
+	}
+	if _, _, err := c.Path(background, o); err == nil {
+		t.Error("Path without a disk")
+	}
+}
+
+// An object too large for memory is read from the origin by ranges.
+func TestLargeObjectWithoutADisk(t *testing.T) {
+	o := newOrigin(maxInMemory + 12345)
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("wrong bytes, or %v", err)
+	}
+	p := make([]byte, 100)
+	if _, err := f.ReadAt(p, 20<<20-50); err != nil || !bytes.Equal(p, o.body[20<<20-50:][:100]) {
+		t.Errorf("ReadAt: wrong bytes, or %v", err)
+	}
+	o.put(randomBytes(len(o.body), 8)) // never a mix of two versions
+	if _, err := f.ReadAt(p, 0); err == nil {
+		t.Error("bytes of another version")
+	}
+}
+
+// The disk fills up in the middle of the download: it goes on in memory.
+func TestDiskFullInTheMiddle(t *testing.T) {
+	for name, fails := range map[string]func(string) bool{
+		"write":              func(op string) bool { return op == "write" },
+		"write and readback": func(op string) bool { return op == "write" || op == "readback" },
+		"link":               func(op string) bool { return op == "link" },
+		"rename":             func(op string) bool { return op == "rename" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			writes := 0
+			d := &faultyDisk{fails: func(op string) bool {
+				if op == "write" {
+					writes++
+					return writes == 3 && fails("write")
+				}
+				return fails(op)
+			}}
+			c, o := newTest(t, Options{}, d), newOrigin(someSize)
+			c.want(o)
+			if s := c.Stats(); s.Faults == 0 || s.Uncached != 1 {
+				t.Errorf("Stats = %+v", s)
+			}
+			if n := len(c.dataFiles()) + len(c.entryFiles()); n != 0 {
+				t.Errorf("%d files left", n)
+			}
+			if name != "write and readback" {
+				if n := o.requests(); n != 1 {
+					t.Errorf("%d requests: the download did not go on", n)
+				}
+			}
+			if c.budget.reserved != 0 {
+				t.Errorf("%d bytes are still reserved", c.budget.reserved)
+			}
+		})
+	}
+}

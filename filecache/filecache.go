@@ -1,0 +1,136 @@
+// Package filecache keeps objects from S3 and other origins as files in /tmp, so
+// that a warm container does not fetch them again.
+//
+// A [Cache] is read-through: [Cache.Open] hands out the local copy of an object,
+// after making sure that it is the right one, whole, and recent enough; else it
+// asks the origin. Keep it in a package-level variable:
+//
+//	var files = filecache.Must(filecache.New(filecache.Options{MaxAge: 5 * time.Minute}))
+//
+// The directory survives a crash of the process on AWS Lambda, and nothing
+// survives on other hosts or in a new container: every miss is normal.
+//
+// Nothing that happens to the directory becomes the caller's error. A process
+// killed in the middle of a download, a full or read-only or missing disk, a
+// damaged or foreign file: the caller gets the origin's bytes, and a counter in
+// [Stats] goes up. Bytes from the disk are verified by CRC-64/NVME before they are
+// handed out, and bytes from the origin by its own checksum where it has one.
+//
+// Caveat: checksums find damage, not forgery by a program of the same user.
+package filecache
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/flight"
+)
+
+// Immutable is the MaxAge for objects that never change under their name: a copy
+// is used without asking the origin again. An ID with a Version is always so.
+const Immutable = clock.Forever
+
+// ErrNoDisk is the error of Path when the object cannot be kept on disk. Open
+// and ReadFile do without.
+var ErrNoDisk = errors.New("no usable disk for the file")
+
+// Options say where a Cache keeps files, how many, and for how long. The zero
+// Options are usable.
+type Options struct {
+	// Dir is the directory to keep files in, in a private subdirectory. Empty
+	// means one under os.TempDir, per user and per function and version where
+	// the host tells them. It is made when it is first needed.
+	Dir string
+
+	// MaxAge is how long a copy is used without asking the origin whether it is
+	// still current, counted from the sending of the request that fetched or
+	// confirmed it. Zero means that the origin is asked on every Open, with a
+	// conditional request that transfers nothing when the copy is current.
+	// Negative is an error.
+	MaxAge time.Duration
+
+	// MaxBytes bounds the disk space used. Zero means three quarters of what
+	// the file system has left, a quarter where it is made of memory, and at
+	// most 8 GiB. Larger objects are handed out but not kept. Negative is an
+	// error.
+	MaxBytes int64
+}
+
+// A Cache keeps local copies of objects. It is safe for concurrent use, and
+// several processes may use one directory.
+type Cache struct {
+	maxAge time.Duration
+	clock  *clock.Clock
+	boot   boot
+	store  store
+	budget budget
+
+	flights *flight.Group[source]
+	closed  atomic.Bool
+	// notBefore is the monotonic reading before which nothing counts as validated:
+	// see Forget.
+	notBefore atomic.Int64
+	stats     counters
+
+	// publishing keeps the order of what happens to entries: whoever makes a
+	// flight a dropped one before taking it can rely on nothing being published
+	// by that flight after.
+	publishing sync.Mutex
+
+	mu    sync.Mutex
+	known map[ID]*local  // copies that this process has opened
+	open  map[string]int // data files that are open, by how many Files
+
+}
+
+// maxKnown bounds the memory for copies known to this process, at some 3 KiB for
+// a large one. They are only there for speed.
+const maxKnown = 4096
+
+// New returns a Cache. It does not look at the directory and asks nothing.
+func New(opts Options) (*Cache, error) {
+	return newCache(opts, clock.New(), osDisk{})
+}
+
+func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
+	switch {
+	case opts.MaxAge < 0:
+		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero asks the origin every time", opts.MaxAge)
+	case opts.MaxBytes < 0:
+		return nil, fmt.Errorf("filecache.New: Options.MaxBytes is %d: it must not be negative", opts.MaxBytes)
+	}
+	c := &Cache{
+		maxAge:  opts.MaxAge,
+		clock:   clk,
+		boot:    boot{clock: clk, read: readBoot},
+		store:   store{disk: d, root: defaultRoot(opts.Dir)},
+		flights: flight.NewGroup[source](clk),
+		known:   map[ID]*local{},
+		open:    map[string]int{},
+	}
+	c.notBefore.Store(math.MinInt64)
+	c.budget = budget{max: opts.MaxBytes, store: &c.store, clock: clk}
+	return c, nil
+}
+
+// Must returns c, or panics if err is not nil. It is for package-level
+// variables: filecache.Must(filecache.New(...)).
+func Must(c *Cache, err error) *Cache {
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// Close makes every later call fail with fs.ErrClosed. Files and paths handed out
+// before stay good, and the directory stays for the next process. There is nothing
+// that must be closed: a Cache in a package-level variable need not be.
+func (c *Cache) Close() error {
+	c.closed.Store(true)
+	return nil
+}

@@ -1,0 +1,169 @@
+package filecache
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock"
+)
+
+// local is what this process knows of a copy on disk. It is never changed: who
+// learns more makes a new one.
+type local struct {
+	*entry
+	validated clock.Instant // when the request was sent that got or confirmed it
+	touched   int64         // when its use was last noted on disk, Unix nanoseconds
+	stamp     stamp         // of the data file when checked was begun
+	checked   *blockSet     // nil until it is opened
+}
+
+// stamp is what changes when anybody changes a file or puts another in its place.
+type stamp struct {
+	dev, ino           uint64
+	size, mtime, ctime int64
+}
+
+// blockSet remembers which blocks of a data file have been verified in this
+// process. It is safe for concurrent use.
+type blockSet struct {
+	since int64 // when the first of them may have been read, Unix nanoseconds
+	bits  []atomic.Uint64
+}
+
+func newBlockSet(blocks int, since int64) *blockSet {
+	return &blockSet{since: since, bits: make([]atomic.Uint64, (blocks+63)/64)}
+}
+
+func (s *blockSet) has(i int) bool { return s.bits[i/64].Load()&(1<<(i%64)) != 0 }
+func (s *blockSet) add(i int)      { s.bits[i/64].Or(1 << (i % 64)) }
+
+// racyWindow is how coarse the time of change of a file may be. A file changed
+// that shortly before it was verified can have been changed again after, and
+// look the same. It is verified again until it is older. (Kernels before 6.13
+// count in ticks of 4 to 10 ms.)
+const racyWindow = int64(20 * time.Millisecond)
+
+// holds reports whether the blocks verified then can be relied on now that the
+// file looks like st.
+func (l *local) holds(st stamp) bool {
+	return l.checked != nil && l.stamp == st && st.ctime+racyWindow <= l.checked.since
+}
+
+// touchEvery is how often at most the use of a copy is noted on disk, where
+// eviction finds it.
+const touchEvery = int64(10 * time.Second)
+
+// fresh reports whether l may be used without asking the origin.
+func (c *Cache) fresh(l *local, now clock.Instant) bool {
+	return l.id.Version != "" || c.recent(l.validated, now)
+}
+
+// freshSince is fresh for a caller that began then: what was validated after
+// that is as good as an answer of its own.
+func (c *Cache) freshSince(l *local, began, now clock.Instant) bool {
+	return l.validated.Mono > began.Mono || c.fresh(l, now)
+}
+
+// recent reports whether what was validated then need not be validated now.
+func (c *Cache) recent(validated, now clock.Instant) bool {
+	return validated.Within(c.maxAge, now) && validated.Mono > c.notBefore.Load()
+}
+
+// lookup returns the copy of id that this process has opened before, if any.
+func (c *Cache) lookup(id ID) *local {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[id]
+}
+
+// find is lookup, and else what an earlier process left on disk.
+func (c *Cache) find(id ID) *local {
+	if l := c.lookup(id); l != nil {
+		return l
+	}
+	e, used, err := c.readEntry(id)
+	if err != nil {
+		c.absent(err)
+		return nil
+	}
+	return &local{entry: e, validated: c.boot.instant(e), touched: used.UnixNano()}
+}
+
+func (c *Cache) readEntry(id ID) (*entry, time.Time, error) {
+	if err := c.store.check(); err != nil {
+		return nil, time.Time{}, err
+	}
+	e, used, err := c.store.read(entryName(id))
+	if err == nil && e.id != id {
+		err = fmt.Errorf("%w: of another object", errEntry)
+	}
+	return e, used, err
+}
+
+// remember keeps l for the next Open.
+func (c *Cache) remember(l *local) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.known[l.id]; !ok && len(c.known) >= maxKnown {
+		clear(c.known)
+	}
+	c.known[l.id] = l
+}
+
+// replace remembers l in the place of old, if nothing newer has come since.
+func (c *Cache) replace(old, l *local) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cur := c.known[l.id]; cur == nil && len(c.known) < maxKnown || cur == old {
+		c.known[l.id] = l
+	}
+}
+
+// forget drops l from memory, if it is still the known one.
+func (c *Cache) forget(l *local) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cur := c.known[l.id]; cur != nil && cur.data == l.data {
+		delete(c.known, l.id)
+	}
+}
+
+// discard drops a copy that turned out to be gone or damaged.
+func (c *Cache) discard(l *local, why error) {
+	c.absent(why)
+	c.forget(l)
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	if e, _, err := c.readEntry(l.id); err == nil && e.data == l.data {
+		c.removeEntry(e)
+	}
+}
+
+// removeEntry removes an entry and then its data: an entry without data is a
+// miss, data without an entry would only be litter. The caller holds publishing.
+func (c *Cache) removeEntry(e *entry) error {
+	if err := c.store.remove(c.store.entryPath(entryName(e.id))); err != nil {
+		c.fault(err)
+		return err
+	}
+	c.unlink(e)
+	return nil
+}
+
+// unlink removes the data of e, which no entry refers to any more.
+func (c *Cache) unlink(e *entry) {
+	if c.store.unlink(e.data) {
+		c.budget.free(e.size)
+	}
+}
+
+// fault counts a failure of the disk.
+func (c *Cache) fault(err error) {
+	if err != nil {
+		c.stats.faults.Add(1)
+	}
+}
+
+// absent is fault where a file that is not there is a plain miss.
+func (c *Cache) absent(err error) { c.fault(ignoreNotExist(err)) }

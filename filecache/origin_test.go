@@ -1,0 +1,226 @@
+package filecache
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/crc64nvme"
+	"go.uber.org/goleak"
+
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
+)
+
+var background = context.Background()
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(downloaderDir); dir != "" {
+		downloadForever(dir, os.Getenv(downloaderURL))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// origin is an object's origin that can be told to misbehave as no real server
+// would. It is an Object itself.
+type origin struct {
+	name    string
+	version string
+
+	mu       sync.Mutex
+	body     []byte
+	etag     string
+	modified time.Time
+	sums     []Checksum
+	asked    []Request
+	err      error                           // instead of an answer
+	spoil    func(n int, b []byte) io.Reader // the body of the nth answer, from 1
+	wait     chan struct{}                   // answers wait for it
+}
+
+func newOrigin(size int) *origin {
+	o := &origin{name: "model.bin", modified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	o.put(randomBytes(size, 1))
+	return o
+}
+
+func randomBytes(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
+	return b
+}
+
+// put makes b the present version.
+func (o *origin) put(b []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.body = b
+	o.etag = fmt.Sprintf("%q", fmt.Sprintf("%x", crc64nvme.Checksum(b)))
+}
+
+func (o *origin) ID() (ID, error) {
+	return ID{Origin: "test://bucket", Name: o.name, Version: o.version}, nil
+}
+
+func (o *origin) Fetch(ctx context.Context, req Request) (*Response, error) {
+	o.mu.Lock()
+	o.asked = append(o.asked, req)
+	n, wait, err := len(o.asked), o.wait, o.err
+	body, etag, spoil := o.body, o.etag, o.spoil
+	resp := &Response{Size: int64(len(body)), ETag: etag, LastModified: o.modified, Checksums: o.sums}
+	o.mu.Unlock()
+
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case req.IfMatch != "" && req.IfMatch != etag:
+		return nil, ErrChanged
+	case req.IfNoneMatch != "" && req.IfNoneMatch == etag:
+		return &Response{NotModified: true}, nil
+	}
+	part := body[req.Offset:]
+	if req.Length > 0 {
+		part = part[:req.Length]
+	}
+	if req.Offset > 0 || req.Length > 0 {
+		resp.Checksums = nil
+	}
+	var r io.Reader = bytes.NewReader(part)
+	if spoil != nil {
+		if s := spoil(n, part); s != nil {
+			r = s
+		}
+	}
+	resp.Body = io.NopCloser(r)
+	return resp, nil
+}
+
+// requests returns how many there were since the last call.
+func (o *origin) requests() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := len(o.asked)
+	o.asked = nil
+	return n
+}
+
+// sumsOf returns every checksum that an origin may announce for b.
+func sumsOf(b []byte) []Checksum {
+	crc32be := func(t *crc32.Table) []byte {
+		c := crc32.Checksum(b, t)
+		return []byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)}
+	}
+	s1, s256 := sha1.Sum(b), sha256.Sum256(b)
+	return []Checksum{
+		{CRC64NVME, appendUint64(nil, crc64nvme.Checksum(b))},
+		{CRC32, crc32be(crc32.IEEETable)},
+		{CRC32C, crc32be(crc32.MakeTable(crc32.Castagnoli))},
+		{SHA1, s1[:]},
+		{SHA256, s256[:]},
+	}
+}
+
+type testCache struct {
+	*Cache
+	t      *testing.T
+	clocks *clocktest.Clocks
+	dir    string
+}
+
+// newTest returns a cache with clocks that stand still, and may share a directory
+// with another one, as a restarted process would.
+func newTest(t *testing.T, opts Options, d disk) *testCache {
+	t.Helper()
+	if opts.Dir == "" {
+		opts.Dir = t.TempDir()
+	}
+	if d == nil {
+		d = osDisk{}
+	}
+	clocks := clocktest.New()
+	c, err := newCache(opts, clocks.Clock(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &testCache{c, t, clocks, opts.Dir}
+}
+
+// restart returns the cache of a new process in the same directory and on the
+// same boot.
+func (c *testCache) restart(d disk) *testCache {
+	c.t.Helper()
+	if d == nil {
+		d = osDisk{}
+	}
+	n, err := newCache(Options{Dir: c.dir, MaxAge: c.maxAge, MaxBytes: c.budget.max}, c.clocks.Clock(), d)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n.boot.read = c.boot.read
+	return &testCache{n, c.t, c.clocks, c.dir}
+}
+
+// want reads the object in every way and compares it with the origin's bytes.
+func (c *testCache) want(o *origin) {
+	c.t.Helper()
+	c.wantBytes(o, o.body)
+}
+
+func (c *testCache) wantBytes(o *origin, want []byte) {
+	c.t.Helper()
+	if got, err := c.ReadFile(background, o); err != nil {
+		c.t.Errorf("ReadFile: %v", err)
+	} else if !bytes.Equal(got, want) {
+		c.t.Errorf("ReadFile returned wrong bytes")
+	}
+}
+
+// dataFiles returns the paths of the data files.
+func (c *testCache) dataFiles() []string  { return c.glob("d") }
+func (c *testCache) entryFiles() []string { return c.glob("e") }
+
+func (c *testCache) glob(sub string) []string {
+	c.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(c.store.root, sub, "*"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	hidden, _ := filepath.Glob(filepath.Join(c.store.root, sub, ".*"))
+	return append(paths, hidden...)
+}
+
+func (c *testCache) only(paths []string) string {
+	c.t.Helper()
+	if len(paths) != 1 {
+		c.t.Fatalf("there are %d files, want one: %v", len(paths), paths)
+	}
+	return paths[0]
+}
+
+func (c *testCache) wantStats(want Stats) {
+	c.t.Helper()
+	got := c.Stats()
+	got.OriginBytes = want.OriginBytes
+	if got != want {
+		c.t.Errorf("Stats = %+v, want %+v", got, want)
+	}
+}
+
+var errOrigin = errors.New("503 slow down")

@@ -1,0 +1,225 @@
+// Package s3source makes Amazon S3 objects into objects of a filecache.Cache.
+//
+//	models := s3source.Bucket{Client: client, Name: "models"}
+//	f, err := files.Open(ctx, models.Object("prices-eu.bin"))
+//
+// A small object costs one request, and a current local copy a conditional one
+// that transfers nothing. The bytes are verified by the checksum that S3 has of
+// the whole object (CRC64NVME, CRC32, CRC32C, SHA1 or SHA256), which the SDK does
+// only in some cases; objects without one, and those whose checksum is of their
+// parts, are verified by length.
+package s3source
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/warmcache/warmcache/filecache"
+)
+
+// Client is the part of *s3.Client that is used.
+type Client interface {
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+}
+
+// Bucket is a bucket to take objects from. It may be copied, and is safe for
+// concurrent use.
+type Bucket struct {
+	Client Client // usually an *s3.Client. Required
+	Name   string // Required
+
+	// Endpoint tells apart buckets of the same name at different services. If
+	// it is empty and Client is an *s3.Client, its BaseEndpoint is used.
+	Endpoint string
+}
+
+// Object returns the current version of the object with that key. It asks
+// nothing; a missing part of b or an empty key is an error of what it is used for.
+func (b Bucket) Object(key string) filecache.Object { return object{b, key, ""} }
+
+// Version returns one version of the object in a bucket with versioning. Its
+// bytes never change, so a local copy is used without asking again.
+func (b Bucket) Version(key, versionID string) filecache.Object { return object{b, key, versionID} }
+
+type object struct {
+	bucket       Bucket
+	key, version string
+}
+
+// ID implements filecache.Object.
+func (o object) ID() (filecache.ID, error) {
+	switch {
+	case o.bucket.Client == nil:
+		return filecache.ID{}, errors.New("s3source: Bucket.Client is nil")
+	case o.bucket.Name == "":
+		return filecache.ID{}, errors.New("s3source: Bucket.Name is empty")
+	case o.key == "":
+		return filecache.ID{}, fmt.Errorf("s3source: the key of an object in bucket %q is empty", o.bucket.Name)
+	}
+	return filecache.ID{Origin: o.bucket.origin(), Name: o.key, Version: o.version}, nil
+}
+
+func (b Bucket) origin() string {
+	endpoint := b.Endpoint
+	if c, ok := b.Client.(interface{ Options() s3.Options }); ok && endpoint == "" {
+		endpoint = aws.ToString(c.Options().BaseEndpoint)
+	}
+	if endpoint == "" {
+		return "s3://" + b.Name
+	}
+	return "s3+" + strings.TrimSuffix(endpoint, "/") + "/" + b.Name
+}
+
+// Fetch implements filecache.Object.
+func (o object) Fetch(ctx context.Context, req filecache.Request) (*filecache.Response, error) {
+	in := &s3.GetObjectInput{
+		Bucket:       &o.bucket.Name,
+		Key:          &o.key,
+		VersionId:    optional(o.version),
+		IfNoneMatch:  optional(req.IfNoneMatch),
+		IfMatch:      optional(req.IfMatch),
+		Range:        optional(rangeHeader(req)),
+		ChecksumMode: types.ChecksumModeEnabled,
+	}
+	out, err := o.bucket.Client.GetObject(ctx, in, quiet)
+	if err != nil {
+		return failure(err)
+	}
+	if err := checkRange(out, req); err != nil {
+		out.Body.Close()
+		return nil, err
+	}
+	return &filecache.Response{
+		Body:         out.Body,
+		Size:         totalSize(out),
+		ETag:         aws.ToString(out.ETag),
+		LastModified: aws.ToTime(out.LastModified),
+		Checksums:    checksums(out),
+	}, nil
+}
+
+// quiet takes out the SDK's own verification. It covers less than ours, comes
+// after the last byte, takes twice the time of the download for CRC64NVME, and
+// warns in the log of objects that it does not cover.
+func quiet(o *s3.Options) {
+	o.DisableLogOutputChecksumValidationSkipped = true
+	o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], func(s *middleware.Stack) error {
+		s.Deserialize.Remove("AWSChecksum:ValidateOutputPayloadChecksum")
+		return nil
+	})
+}
+
+// failure translates errors by their HTTP status: the SDK has no type for some,
+// and their codes differ between servers. 403 may mean that there is no such
+// object, or that nobody may know: that is not a reason to drop a copy.
+func failure(err error) (*filecache.Response, error) {
+	var re *smithyhttp.ResponseError
+	if !errors.As(err, &re) || re.Response == nil {
+		return nil, err
+	}
+	switch re.HTTPStatusCode() {
+	case http.StatusNotModified:
+		return &filecache.Response{NotModified: true}, nil
+	case http.StatusNotFound:
+		var api smithy.APIError
+		if errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket" {
+			return nil, err // a mistake, and not an object that was deleted
+		}
+		return nil, both{fs.ErrNotExist, err}
+	case http.StatusPreconditionFailed:
+		return nil, both{filecache.ErrChanged, err}
+	}
+	return nil, err
+}
+
+// both is the SDK's error, and also matches what it means.
+type both struct{ meaning, err error }
+
+func (b both) Error() string   { return b.err.Error() }
+func (b both) Unwrap() []error { return []error{b.meaning, b.err} }
+
+func rangeHeader(r filecache.Request) string {
+	switch {
+	case r.Length > 0:
+		return fmt.Sprintf("bytes=%d-%d", r.Offset, r.Offset+r.Length-1)
+	case r.Offset > 0:
+		return fmt.Sprintf("bytes=%d-", r.Offset)
+	}
+	return ""
+}
+
+// checkRange makes sure that the body begins where it was asked to: a server may
+// ignore a range and send the whole.
+func checkRange(out *s3.GetObjectOutput, req filecache.Request) error {
+	asked, got := rangeHeader(req), aws.ToString(out.ContentRange)
+	if asked == "" && got == "" {
+		return nil
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(got, "bytes "), "-")
+	if asked != "" && first == strconv.FormatInt(req.Offset, 10) {
+		return nil
+	}
+	return fmt.Errorf("s3source: asked for range %q, got %q", asked, got)
+}
+
+// totalSize returns the size of the whole object, or -1 if the answer does not
+// say it: without a length, a cut body looks complete.
+func totalSize(out *s3.GetObjectOutput) int64 {
+	if out.ContentRange != nil {
+		_, total, _ := strings.Cut(*out.ContentRange, "/")
+		n, err := strconv.ParseInt(total, 10, 64)
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	if out.ContentLength == nil {
+		return -1
+	}
+	return *out.ContentLength
+}
+
+// checksums returns those of the whole object.
+func checksums(out *s3.GetObjectOutput) []filecache.Checksum {
+	if out.ChecksumType == types.ChecksumTypeComposite || out.ContentRange != nil {
+		return nil
+	}
+	var sums []filecache.Checksum
+	for _, c := range []struct {
+		algorithm filecache.Algorithm
+		value     *string
+	}{
+		{filecache.CRC64NVME, out.ChecksumCRC64NVME},
+		{filecache.CRC32, out.ChecksumCRC32},
+		{filecache.CRC32C, out.ChecksumCRC32C},
+		{filecache.SHA256, out.ChecksumSHA256},
+		{filecache.SHA1, out.ChecksumSHA1},
+	} {
+		// A value with a dash and a number of parts is composite, whatever the type says.
+		sum, err := base64.StdEncoding.DecodeString(aws.ToString(c.value))
+		if err == nil && len(sum) > 0 {
+			sums = append(sums, filecache.Checksum{Algorithm: c.algorithm, Sum: sum})
+		}
+	}
+	return sums
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
