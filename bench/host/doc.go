@@ -1,0 +1,44 @@
+// Package host runs serverless functions the way their clouds do: the user's
+// own binary, as an ordinary process, behind the real protocol, in an
+// execution environment that lives, freezes and dies.
+//
+// Code that keeps things between invocations goes wrong at the edges of a
+// container's life: a time-out kills the process and leaves half a file in
+// /tmp; a freeze stops it in the middle of a request; a new process finds the
+// files of an old one. Here those edges are methods:
+//
+//	env, err := host.Lambda{Binary: "./bootstrap"}.Environment()
+//	...
+//	defer env.Close()
+//	res, err := env.Invoke(ctx, []byte(`{"sku": 7}`)) // Cold
+//	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Warm: same process
+//	err = env.Freeze()                                // as Lambda does between invocations
+//	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Thawed: same process, later
+//	env.Crash()                                       // the process dies, /tmp stays
+//	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Restarted: new process, old /tmp
+//	env.Close()                                       // /tmp is gone as well
+//
+// # What is real
+//
+// The binary is unmodified: it talks to the Lambda Runtime API over HTTP, on
+// 127.0.0.1, as it does on Lambda. Its process is a real one, so panics,
+// os.Exit, kills, open files, clocks and sockets behave as they do there. A
+// freeze stops every thread of it.
+//
+// # What is not
+//
+//   - There is no sandbox: the function has the host's file system, network,
+//     user and all of its memory and CPU. Only TMPDIR is its own, instead of
+//     /tmp, so that environments can live side by side. A function must ask
+//     os.TempDir, not say "/tmp".
+//   - A freeze is SIGSTOP. CLOCK_MONOTONIC runs on meanwhile, as it does under
+//     the cgroup freezer and does not when a virtual machine is paused: timers
+//     that fell due fire at once at the thaw, and time.Since counts the freeze.
+//     Freezing needs Linux, everything else runs elsewhere too.
+//   - No extensions: a function that registers one, as aws-lambda-go's
+//     WithEnableSIGTERM does, is told 404 and goes on without.
+//   - One invocation at a time in an environment.
+//   - Children of the function die with it as long as they stay in its process
+//     group. When the host itself is killed, only the function's own process
+//     is certain to die with it, and only on Linux.
+package host

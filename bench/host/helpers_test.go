@@ -1,0 +1,189 @@
+package host_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warmcache/warmcache/bench/host"
+)
+
+func testFunction(role string) host.Lambda {
+	return host.Lambda{
+		Binary:  os.Args[0],
+		Env:     []string{roleVariable + "=" + role},
+		Timeout: time.Minute, // the tests that are about it set their own
+	}
+}
+
+// environment is an execution environment that fails the test itself.
+type environment struct {
+	*host.Environment
+	t *testing.T
+}
+
+func open(t *testing.T, l host.Lambda) environment {
+	t.Helper()
+	env, err := l.Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return environment{env, t}
+}
+
+func (e environment) invoke(c command) host.Result {
+	e.t.Helper()
+	event, _ := json.Marshal(c)
+	res, err := e.Invoke(e.t.Context(), event)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return res
+}
+
+// expect invokes and checks what was found: how the process was started, how
+// often it has been called and whether the temporary files are there.
+func (e environment) expect(start host.StartKind, count int, marker bool) host.Result {
+	e.t.Helper()
+	res := e.invoke(command{})
+	got := decode(e.t, res)
+	if res.Start != start || got.Count != count || got.Marker != marker {
+		e.t.Fatalf("start %v, count %d, marker %v; want %v, %d, %v", res.Start, got.Count, got.Marker, start, count, marker)
+	}
+	return res
+}
+
+func (e environment) freeze() {
+	e.t.Helper()
+	if err := e.Freeze(); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e environment) thaw() {
+	e.t.Helper()
+	if err := e.Thaw(); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// start is invoke in the background, for the tests that interfere.
+func (e environment) start(c command) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		event, _ := json.Marshal(c)
+		res, err := e.Invoke(e.t.Context(), event)
+		done <- outcome{res, err}
+	}()
+	return done
+}
+
+type outcome struct {
+	host.Result
+	err error
+}
+
+func decode(t *testing.T, res host.Result) report {
+	t.Helper()
+	if res.FunctionError != nil {
+		t.Fatal(res.FunctionError)
+	}
+	var r report
+	if err := json.Unmarshal(res.Payload, &r); err != nil {
+		t.Fatalf("%v in %q", err, res.Payload)
+	}
+	return r
+}
+
+// gate is where processes of a function wait for the test.
+type gate struct {
+	net.Listener
+	t *testing.T
+}
+
+func newGate(t *testing.T) gate {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return gate{l, t}
+}
+
+func (g gate) addr() string { return g.Addr().String() }
+
+// arrival waits until somebody is at the gate. Closing it lets them go on.
+func (g gate) arrival() net.Conn {
+	g.t.Helper()
+	c, err := g.Accept()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// awaitDeath returns when the process that waits at the gate is gone.
+func awaitDeath(t *testing.T, c net.Conn) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the process is still alive")
+	}
+}
+
+// state returns the letter of the process's state: T is stopped.
+func state(t *testing.T, pid int) string {
+	t.Helper()
+	return stateIn(t, fmt.Sprintf("/proc/%d/stat", pid))
+}
+
+func stateIn(t *testing.T, stat string) string {
+	t.Helper()
+	b, err := os.ReadFile(stat)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "gone"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(b), ") ")
+	return after[:1]
+}
+
+// logs is an io.Writer for several goroutines.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

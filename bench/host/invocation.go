@@ -1,0 +1,95 @@
+package host
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Request is an event with what else a caller can tell a function. Every field
+// may be left empty.
+type Request struct {
+	// Event is handed to the function as it is; Lambda itself takes JSON only.
+	// Default: {}.
+	Event []byte
+
+	// ID is the function's AwsRequestID. Lambda repeats it when it retries an
+	// asynchronous invocation. Default: a new random one.
+	ID string
+
+	// TraceID is the X-Ray header. Default: a new one that is not sampled.
+	TraceID string
+
+	// TenantID is the tenant of a function in tenant isolation mode. Lambda
+	// never lets two tenants share an environment; here that is the caller's
+	// to do.
+	TenantID string
+
+	// ClientContext and CognitoIdentity are JSON objects for the function's
+	// context. Default: absent.
+	ClientContext, CognitoIdentity string
+}
+
+// The limits of a synchronous invocation.
+const (
+	maxEvent    = 6 << 20
+	maxResponse = 6<<20 + 100
+)
+
+func (r Request) withDefaults() Request {
+	if len(r.Event) == 0 {
+		r.Event = []byte("{}")
+	}
+	if r.ID == "" {
+		r.ID = newRequestID()
+	}
+	if r.TraceID == "" {
+		r.TraceID = newTraceID()
+	}
+	return r
+}
+
+// invocation is a Request on its way through a process.
+type invocation struct {
+	Request
+	arn      string
+	deadline time.Time
+	begun    time.Time
+	over     chan struct{} // closed when the runtime has answered and asks for the next event
+
+	answer *answer // guarded by runtimeAPI.mu; nil until the response or the error has arrived
+}
+
+// answer is what the function posted.
+type answer struct {
+	payload []byte
+	err     *FunctionError
+	arrived time.Time
+}
+
+// handOut writes the invocation as the answer to a request for the next event.
+func (i *invocation) handOut(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Lambda-Runtime-Aws-Request-Id", i.ID)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", i.arn)
+	h.Set("Lambda-Runtime-Trace-Id", i.TraceID)
+	setUnlessEmpty(h, "Lambda-Runtime-Aws-Tenant-Id", i.TenantID)
+	setUnlessEmpty(h, "Lambda-Runtime-Client-Context", i.ClientContext)
+	setUnlessEmpty(h, "Lambda-Runtime-Cognito-Identity", i.CognitoIdentity)
+	h.Set("Content-Length", strconv.Itoa(len(i.Event)))
+	_, _ = w.Write(i.Event) // if the function is gone, that is noticed elsewhere
+}
+
+func setUnlessEmpty(h http.Header, key, value string) {
+	if value != "" {
+		h.Set(key, value)
+	}
+}
+
+// failure is an error that Lambda reports for the function.
+func (i *invocation) failure(kind, format string, args ...any) *FunctionError {
+	return &FunctionError{Type: kind, Message: "RequestId: " + i.ID + " Error: " + fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,107 @@
+package host
+
+import (
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Lambda describes a function. Only Binary is required. It is a plain value:
+// any number of environments can be made from it.
+type Lambda struct {
+	// Binary is the path of the function's program, the file that is called
+	// bootstrap on Lambda. Its directory is LAMBDA_TASK_ROOT and the working
+	// directory of the process.
+	Binary string
+
+	// Args are the program's arguments. Default: none, as on Lambda.
+	Args []string
+
+	// Env holds further variables as "KEY=value". They win over those that the
+	// host sets. The host's own environment is never inherited.
+	Env []string
+
+	// Timeout is how long one invocation may take before its process is
+	// killed. Zero or negative: 3 s, Lambda's default.
+	Timeout time.Duration
+
+	// InitTimeout is how long the first process of an environment may take
+	// until it asks for its first event. Later processes have what is left of
+	// Timeout. Zero or negative: 10 s, Lambda's limit.
+	InitTimeout time.Duration
+
+	// MemoryMB is told to the function and not enforced. Zero or negative:
+	// 128, Lambda's default.
+	MemoryMB int
+
+	// Name of the function. Default: "function".
+	Name string
+
+	// Version of the function. Default: "$LATEST".
+	Version string
+
+	// Logs receives what the function writes to stdout and stderr. A line may
+	// arrive shortly after Invoke has returned, except when the process died.
+	// It must be safe for concurrent use if several environments run at once.
+	// Its errors are ignored. Default: discarded.
+	Logs io.Writer
+}
+
+// Environment makes a new execution environment with an empty directory for
+// temporary files. It has no process yet: the first Invoke is the cold start.
+// The caller must Close it.
+//
+// It is an error if Binary cannot be found or executed.
+func (l Lambda) Environment() (*Environment, error) {
+	l = l.withDefaults()
+	binary, err := executable(l.Binary)
+	if err != nil {
+		return nil, l.errorf("environment", err)
+	}
+	l.Binary = binary
+	tmp, err := makeTmp()
+	if err != nil {
+		return nil, l.errorf("environment", err)
+	}
+	return newEnvironment(l, tmp), nil
+}
+
+func (l Lambda) withDefaults() Lambda {
+	l.Timeout = positive(l.Timeout, 3*time.Second)
+	l.InitTimeout = positive(l.InitTimeout, 10*time.Second)
+	l.MemoryMB = positive(l.MemoryMB, 128)
+	if l.Name == "" {
+		l.Name = "function"
+	}
+	if l.Version == "" {
+		l.Version = "$LATEST"
+	}
+	return l
+}
+
+func positive[N int | time.Duration](n, otherwise N) N {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+func (l Lambda) errorf(operation string, err error) error {
+	return fmt.Errorf("host: %s of lambda %s: %w", operation, l.Name, err)
+}
+
+// executable returns the absolute path of a program that can be run. Without
+// it a typing error would show up at the first invocation only, and a bare
+// name would be searched for in PATH.
+func executable(path string) (string, error) {
+	if path == "" {
+		return "", fmt.Errorf("no Binary given")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return exec.LookPath(abs)
+}

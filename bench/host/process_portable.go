@@ -1,0 +1,22 @@
+//go:build !linux
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+func (p *process) wait() {
+	_ = p.cmd.Wait() // the state is in cmd.ProcessState
+	p.bury()
+}
+
+// stopGroup needs to know when the process really stands still, which only
+// Linux tells a parent without reaping it.
+func stopGroup(int) error {
+	return fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+func continueGroup(int) error { return nil }

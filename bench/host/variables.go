@@ -1,0 +1,59 @@
+package host
+
+import (
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+const region = "us-east-1"
+
+// variables returns the environment of a function on an OS-only runtime
+// (provided.al2023), without credentials. Lambda defines neither HOME nor
+// AWS_EXECUTION_ENV there. TMPDIR is ours: Lambda has none, and an empty /tmp.
+func (l Lambda) variables(api, logStream, tmp string) []string {
+	return append([]string{
+		"AWS_LAMBDA_RUNTIME_API=" + api,
+		"AWS_LAMBDA_FUNCTION_NAME=" + l.Name,
+		"AWS_LAMBDA_FUNCTION_VERSION=" + l.Version,
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(l.MemoryMB),
+		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + l.Name,
+		"AWS_LAMBDA_LOG_STREAM_NAME=" + logStream,
+		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
+		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+		"LAMBDA_TASK_ROOT=" + filepath.Dir(l.Binary),
+		"LAMBDA_RUNTIME_DIR=/var/runtime",
+		"_HANDLER=" + filepath.Base(l.Binary),
+		"LANG=en_US.UTF-8",
+		"TZ=:UTC",
+		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+		"TMPDIR=" + tmp,
+	}, l.Env...)
+}
+
+func (l Lambda) arn() string {
+	return "arn:aws:lambda:" + region + ":123456789012:function:" + l.Name
+}
+
+// newLogStream returns a name that no other environment has.
+func (l Lambda) newLogStream() string {
+	return fmt.Sprintf("%s[%s]%x", time.Now().UTC().Format("2006/01/02/"), l.Version, random(16))
+}
+
+func newRequestID() string {
+	b := random(16)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func newTraceID() string {
+	return fmt.Sprintf("Root=1-%08x-%x;Parent=%x;Sampled=0", time.Now().Unix(), random(12), random(8))
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
