@@ -127,6 +127,9 @@ func (f *File) Close() error {
 	return nil
 }
 
+// Size returns the number of bytes of the object.
+func (f *File) Size() int64 { return f.size }
+
 // Stat returns the size, the origin's modification time, and the last element of
 // the object's name.
 func (f *File) Stat() (fs.FileInfo, error) { return fileInfo{f.object}, nil }

@@ -79,8 +79,10 @@ func (g *Group[V]) Do(ctx context.Context, key string, maxAge time.Duration, loa
 	if err := ctx.Err(); err != nil {
 		return v, false, err
 	}
-	now := g.clock.Now()
 	g.mu.Lock()
+	// Read under the lock: a reading from before could be behind the start of a
+	// flight that began meanwhile, as if a clock had run back.
+	now := g.clock.Now()
 	f := g.flights[key]
 	joined = f != nil && g.joinable(f, maxAge, now)
 	if !joined {

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/warmcache/warmcache/examples/model/table"
+	"github.com/warmcache/warmcache/filecache"
+)
+
+// files keeps the table in /tmp. The next invocation finds it there, and so does
+// the next process after a crash, where the host keeps /tmp.
+var files = filecache.Must(filecache.New(filecache.Options{
+	MaxAge: 5 * time.Minute, // S3 is asked no more often whether there is a newer one
+}))
+
+// In is the event.
+type In struct {
+	IDs []uint64 `json:"ids"`
+}
+
+// Out is the answer.
+type Out struct {
+	Prices []Price `json:"prices"` // in the order of the ids
+	Model  Model   `json:"model"`
+}
+
+// Price is the price of one id: null if the table does not have it.
+type Price struct {
+	ID    uint64  `json:"id"`
+	Cents *uint64 `json:"price_cents"`
+}
+
+// Model says what the prices were taken from.
+type Model struct {
+	Key     string `json:"key"`
+	Size    int64  `json:"size"`
+	Records int64  `json:"records"`
+}
+
+// maxIDs bounds the work for one event.
+const maxIDs = 1000
+
+// handle answers one event. It knows nothing of its host.
+func handle(ctx context.Context, in In) (Out, error) {
+	if len(in.IDs) == 0 || len(in.IDs) > maxIDs {
+		return Out{}, fmt.Errorf("model: the event has %d ids: it must have 1 to %d", len(in.IDs), maxIDs)
+	}
+	key := os.Getenv("MODEL_KEY")
+	if key == "" {
+		return Out{}, errors.New("model: MODEL_KEY is not set: it names the S3 object")
+	}
+	open := openCached
+	if os.Getenv("WARMCACHE") == "off" {
+		open = openPlain
+	}
+	prices, size, err := open(ctx, key)
+	if err != nil {
+		return Out{}, fmt.Errorf("model: %w", err)
+	}
+	defer prices.Close()
+	out, err := answer(in, prices, size)
+	if err != nil {
+		return Out{}, fmt.Errorf("model %s: %w", key, err)
+	}
+	out.Model = Model{Key: key, Size: size, Records: size / table.RecordSize}
+	return out, nil
+}
+
+// A readerAtCloser is a table that is open.
+type readerAtCloser interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// openCached opens the copy in /tmp. Only the blocks that the search touches are
+// read, and each is verified when this process reads it for the first time.
+func openCached(ctx context.Context, key string) (readerAtCloser, int64, error) {
+	models, err := bucket()
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := files.Open(ctx, models.Object(key))
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// answer looks up the ids, wherever the table comes from.
+func answer(in In, prices io.ReaderAt, size int64) (Out, error) {
+	out := Out{Prices: make([]Price, len(in.IDs))}
+	for i, id := range in.IDs {
+		cents, found, err := table.Lookup(prices, size, id)
+		if err != nil {
+			return Out{}, err
+		}
+		out.Prices[i].ID = id
+		if found {
+			out.Prices[i].Cents = &cents
+		}
+	}
+	return out, nil
+}
