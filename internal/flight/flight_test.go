@@ -393,41 +393,19 @@ func TestEndedContextStartsNothing(t *testing.T) {
 	}
 }
 
-// Callers that come at the same moment share one load, whoever reads the clock
-// first. (Once, a flight that started between another caller's reading of the
-// clock and its look at the flights seemed to come from the future.)
-func TestSimultaneousCallersShareOneLoad(t *testing.T) {
-	const callers = 8
-	for range 500 {
-		g, l := NewGroup[int](clock.New()), newGate()
-		var ready, done sync.WaitGroup
-		ready.Add(callers)
-		started := make(chan struct{})
-		for range callers {
-			done.Go(func() {
-				ready.Done()
-				<-started
-				g.Do(context.Background(), "key", time.Minute, l.load)
-			})
-		}
-		ready.Wait()
-		close(started)
-		for { // until all of them wait
-			g.mu.Lock()
-			f := g.flights["key"]
-			all := f != nil && f.waiters == callers || l.calls.Load() > 1
+// The clock is read under the lock. Else a flight that starts between a caller's
+// reading and its look at the flights seems to come from the future, as if the
+// clock had run back, and a second load is made.
+func TestClockIsReadUnderTheLock(t *testing.T) {
+	var g *Group[int]
+	g = NewGroup[int](clock.NewFake(func() clock.Instant {
+		if g.mu.TryLock() {
 			g.mu.Unlock()
-			if all {
-				break
-			}
-			runtime.Gosched()
+			t.Error("the lock is not held")
 		}
-		close(l.open)
-		done.Wait()
-		if n := l.calls.Load(); n != 1 {
-			t.Fatalf("%d loads", n)
-		}
-	}
+		return clock.Instant{Wall: 1}
+	}))
+	g.Do(context.Background(), "key", time.Minute, func(context.Context, *Flight[int]) (int, error) { return 1, nil })
 }
 
 // Everything at once, for the race detector: nobody hangs, every value is one

@@ -1,0 +1,158 @@
+package origin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
+)
+
+// childEnv makes a program an S3 server: its value is a childConfig in JSON.
+const childEnv = "WARMCACHE_ORIGIN_CHILD"
+
+// childReady is set once this program has shown that it can be re-executed.
+var childReady atomic.Bool
+
+// ServeIfChild must be the first call in main, or in TestMain, of every program that uses [StartS3]: the server runs in
+// a re-executed copy of the same program, and this is where the copy becomes the server. In the copy it does not return;
+// otherwise it returns at once.
+//
+// The server has a process of its own because it changes the working directory, can be there only once in a process,
+// and leaves goroutines behind.
+func ServeIfChild() {
+	config, isChild := os.LookupEnv(childEnv)
+	if !isChild {
+		childReady.Store(true)
+		return
+	}
+	os.Unsetenv(childEnv)
+	report := os.Stdout
+	os.Stdout = os.Stderr // the server prints remarks there, and standard output has one reader for one line
+	go exitWithParent()
+	if err := serveS3(config, report); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(1) // the parent ends the server by a signal, or by its own end
+}
+
+// exitWithParent waits for the end of standard input: the parent holds the other end of it, open until it dies.
+func exitWithParent() {
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// childConfig is what the parent tells the child. The paths are absolute.
+type childConfig struct {
+	Dir        string   // holds the directories below
+	Versioning bool     // keep old versions
+	Sidecar    bool     // keep metadata in files even where extended attributes work
+	Access     string   // access key ID
+	Secret     string   // secret access key
+	Try        []string // addresses to try before free ones
+}
+
+func (c childConfig) data() string     { return filepath.Join(c.Dir, "data") }
+func (c childConfig) versions() string { return filepath.Join(c.Dir, "versions") }
+func (c childConfig) sidecar() string  { return filepath.Join(c.Dir, "sidecar") }
+
+// bindAttempts is how often a port may be lost to another program before the server gives up.
+const bindAttempts = 20
+
+// serveS3 runs the server and writes its address to report, as one line, when it listens.
+//
+// The server takes an address but does not tell which one it got, so port 0 is no use. It is given a port that was free
+// just now. Should another program take it in between, the bind fails, loudly and without harm, and the next one is tried.
+func serveS3(config string, report io.Writer) error {
+	var c childConfig
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return fmt.Errorf("origin: S3 child: read %s: %w", childEnv, err)
+	}
+	var err error
+	for range bindAttempts {
+		var addr string
+		if addr, err = c.nextAddr(); err != nil {
+			return fmt.Errorf("origin: S3 child: find a free port: %w", err)
+		}
+		err = c.serveAt(addr, func() { fmt.Fprintln(report, addr) })
+		if !isListenError(err) {
+			break
+		}
+	}
+	return fmt.Errorf("origin: S3 child in %s: %w", c.Dir, err)
+}
+
+func (c *childConfig) nextAddr() (string, error) {
+	if len(c.Try) > 0 {
+		addr := c.Try[0]
+		c.Try = c.Try[1:]
+		return addr, nil
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+func isListenError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "listen"
+}
+
+func (c childConfig) serveAt(addr string, listening func()) error {
+	backend, err := c.newBackend()
+	if err != nil {
+		return err
+	}
+	const many = 4096 // connections and requests at once: more than any benchmark opens
+	return embedgw.RunVersityGW(context.Background(), backend, &embedgw.Config{
+		RootUserAccess:    c.Access,
+		RootUserSecret:    c.Secret,
+		Region:            Region,
+		Ports:             []string{addr},
+		MaxConnections:    many,
+		MaxRequests:       many,
+		MultipartMaxParts: 10_000,
+		KeepAlive:         true,
+		Quiet:             true,
+		S3Options:         []s3api.Option{s3api.WithOnListen(listening)},
+	})
+}
+
+// newBackend stores objects as files below c.Dir.
+func (c childConfig) newBackend() (*posix.Posix, error) {
+	if err := os.MkdirAll(c.data(), 0o755); err != nil {
+		return nil, err
+	}
+	var options posix.PosixOpts
+	if c.Versioning {
+		options.VersioningDir = c.versions()
+		if err := os.MkdirAll(options.VersioningDir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	attributes := meta.XattrMeta{}
+	if !c.Sidecar && attributes.Test(c.data()) == nil {
+		return posix.New(c.data(), attributes, options)
+	}
+	options.SideCarDir = c.sidecar()
+	if err := os.MkdirAll(options.SideCarDir, 0o755); err != nil {
+		return nil, err
+	}
+	files, err := meta.NewSideCar(options.SideCarDir)
+	if err != nil {
+		return nil, err
+	}
+	return posix.New(c.data(), files, options)
+}

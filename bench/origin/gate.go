@@ -1,0 +1,164 @@
+package origin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultFirstByte is the time to the first byte of an answer from S3 in the same region.
+	DefaultFirstByte = 30 * time.Millisecond
+	// DefaultBandwidth is what one connection to S3 carries, in bytes per second.
+	DefaultBandwidth = 90_000_000
+	// DefaultBurst is how many bytes pass at once after a pause: bodies up to this size cost only the first byte.
+	DefaultBurst = 256 << 10
+)
+
+// GateOptions says how slow a Gate is. The zero value is S3 as seen from a function in the same region.
+type GateOptions struct {
+	// FirstByte is the time from the arrival of a request, body included, to the first byte of its answer. The origin's
+	// own time runs inside of it: an answer waits only for what is left. Default DefaultFirstByte; negative: none.
+	FirstByte time.Duration
+	// Bandwidth limits the bodies on each client connection, in bytes per second for each direction.
+	// Default DefaultBandwidth; negative: no limit.
+	Bandwidth int
+	// Burst is how many bytes pass without limit after a pause of the connection. Default DefaultBurst; negative: 1.
+	Burst int
+}
+
+// A Gate is an HTTP proxy on the loopback interface that makes an origin as slow as a distant one and counts what it is
+// asked. It keeps the Host header, the path and the query as they came, so signed and presigned requests stay valid. It
+// holds no bodies, and a client that goes away ends its request at the origin as well.
+type Gate struct {
+	firstByte time.Duration
+	bandwidth int
+	burst     int
+
+	url       string
+	tally     tally
+	proxy     *httputil.ReverseProxy
+	transport *http.Transport
+	server    *http.Server
+	cancel    context.CancelFunc // ends every request under way
+
+	mu     sync.Mutex
+	closed bool
+	active sync.WaitGroup // requests under way and the accept loop; grows only while not closed
+}
+
+// StartGate starts a gate in front of the origin at target, an http or https URL without a path.
+func StartGate(target string, o GateOptions) (*Gate, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return nil, fmt.Errorf("origin: start gate to %q: %w", target, err)
+	}
+	if u.Host == "" || (u.Path != "" && u.Path != "/") {
+		return nil, fmt.Errorf("origin: start gate to %q: want scheme://host:port without a path", target)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("origin: start gate to %q: %w", target, err)
+	}
+	g := &Gate{
+		firstByte: orDefault(o.FirstByte, DefaultFirstByte),
+		bandwidth: orDefault(o.Bandwidth, DefaultBandwidth),
+		burst:     max(1, orDefault(o.Burst, DefaultBurst)),
+		url:       "http://" + listener.Addr().String(),
+		transport: newTransport(),
+	}
+	g.proxy = g.newProxy(u)
+	g.server = g.newServer()
+	g.active.Go(func() { g.server.Serve(listener) })
+	return g, nil
+}
+
+// URL returns the gate's own address, to be used as the endpoint of clients.
+func (g *Gate) URL() string { return g.url }
+
+// Counts returns what was asked through the gate since it started.
+func (g *Gate) Counts() Counts { return g.tally.total() }
+
+// CountsOf is Counts for one HTTP method.
+func (g *Gate) CountsOf(method string) Counts { return g.tally.of(method) }
+
+// Close ends the requests under way and the gate. It does not close the origin.
+func (g *Gate) Close() error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	err := g.server.Close() // before the requests are cancelled: they break off, nobody is told of a bad gateway
+	g.cancel()              // for those that do not notice: an upload that the origin does not read
+	g.active.Wait()
+	g.transport.CloseIdleConnections()
+	if err != nil {
+		return fmt.Errorf("origin: close gate: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) newServer() *http.Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel = cancel
+	return &http.Server{
+		Handler:     http.HandlerFunc(g.serve),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, lineKey{}, newLine(g.bandwidth, g.burst))
+		},
+		ErrorLog: quiet,
+	}
+}
+
+func (g *Gate) newProxy(target *url.URL) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
+			r.Out.Host = r.In.Host // signed
+			// The proxy has dropped what it cannot parse of the query, which may be signed too.
+			r.Out.URL.RawQuery = r.In.URL.RawQuery
+		},
+		ModifyResponse: holdFirstByte,
+		ErrorHandler:   badGateway,
+		Transport:      g.transport,
+		BufferPool:     &buffers,
+		FlushInterval:  -1, // at once: the gate alone decides when bytes arrive
+		ErrorLog:       quiet,
+	}
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DisableCompression:    true, // else the origin is asked for something that the client did not sign
+		MaxIdleConnsPerHost:   256,  // a connection to the origin is never dearer for the gate than for a client
+		ExpectContinueTimeout: time.Second,
+		ReadBufferSize:        64 << 10,
+		WriteBufferSize:       64 << 10,
+	}
+}
+
+// badGateway tells the client in words why there is no answer from the origin.
+func badGateway(w http.ResponseWriter, r *http.Request, err error) {
+	http.Error(w, fmt.Sprintf("origin: gate: %s %s: %v", r.Method, r.URL.Path, err), http.StatusBadGateway)
+}
+
+// quiet swallows the server's remarks on clients that go away: here they are killed on purpose.
+var quiet = log.New(io.Discard, "", 0)
+
+// enter registers a request, unless the gate is closed: Close waits for those that came before it.
+func (g *Gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.active.Add(1)
+	return true
+}

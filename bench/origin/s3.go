@@ -1,0 +1,154 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Region is where the S3 server believes to be; clients sign for it.
+const Region = "us-east-1"
+
+// S3Options says where an S3 server keeps its objects.
+type S3Options struct {
+	// Dir keeps the objects; it is made if it is missing, and a later server finds them there. Default: a temporary
+	// directory, which Close removes.
+	Dir string
+	// Versioning lets buckets keep old versions. A bucket still has to be told so.
+	Versioning bool
+
+	sidecar bool     // for tests, as if there were no extended attributes
+	try     []string // for tests, addresses that may be taken
+}
+
+// An S3 is a real S3 server in a child process, reachable on the loopback interface.
+type S3 struct {
+	endpoint    string
+	credentials aws.Credentials
+	transport   *http.Transport
+	process     *process
+	temp        string // to be removed by Close
+
+	closing  sync.Once
+	closeErr error
+}
+
+// StartS3 starts a server. The context limits the start only; the server lives until Close, or until this process ends
+// in whatever way. The program must have called [ServeIfChild].
+func StartS3(ctx context.Context, o S3Options) (*S3, error) {
+	s, err := startS3(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("origin: start S3 in %q: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+func startS3(ctx context.Context, o S3Options) (_ *S3, err error) {
+	s := &S3{
+		credentials: aws.Credentials{AccessKeyID: rand.Text(), SecretAccessKey: rand.Text(), Source: "warmcache/bench/origin"},
+		transport:   newTransport(),
+	}
+	dir := o.Dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "warmcache-s3-"); err != nil {
+			return nil, err
+		}
+		s.temp = dir
+	}
+	if dir, err = filepath.Abs(dir); err != nil { // the child changes its directory
+		return nil, err
+	}
+	var addr string
+	s.process, addr, err = startProcess(ctx, childConfig{
+		Dir:        dir,
+		Versioning: o.Versioning,
+		Sidecar:    o.sidecar,
+		Access:     s.credentials.AccessKeyID,
+		Secret:     s.credentials.SecretAccessKey,
+		Try:        o.try,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.removeTemp())
+	}
+	s.endpoint = "http://" + addr
+	return s, nil
+}
+
+// Endpoint returns the server's own URL, past any gate.
+func (s *S3) Endpoint() string { return s.endpoint }
+
+// Credentials returns the keys of the server's only account.
+func (s *S3) Credentials() aws.Credentials { return s.credentials }
+
+// Client returns a client that talks to the server directly: for the data before a benchmark.
+func (s *S3) Client() *s3.Client { return s.ClientAt(s.endpoint) }
+
+// ClientAt returns a client that talks to the server by another endpoint, such as the URL of a [Gate]. It is made without
+// the SDK's config: neither the environment nor files have a say in it. Close closes its connections.
+func (s *S3) ClientAt(endpoint string, options ...func(*s3.Options)) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: aws.String(endpoint),
+		UsePathStyle: true,
+		Region:       Region,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return s.credentials, nil
+		}),
+		HTTPClient: &http.Client{Transport: s.transport},
+	}, options...)
+}
+
+// Env returns the environment that tells a function where its S3 is, in the variables of the AWS SDKs.
+func (s *S3) Env(endpoint string) []string {
+	return []string{
+		"AWS_ENDPOINT_URL_S3=" + endpoint,
+		"AWS_REGION=" + Region,
+		"AWS_ACCESS_KEY_ID=" + s.credentials.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + s.credentials.SecretAccessKey,
+	}
+}
+
+// CreateBucket makes a bucket. Names have at least 3 characters.
+func (s *S3) CreateBucket(ctx context.Context, name string) error {
+	_, err := s.Client().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("origin: create bucket %s: %w", name, err)
+	}
+	return nil
+}
+
+// Put stores an object directly, past any gate. The server gives it a CRC-64/NVME of the whole object, as AWS does.
+func (s *S3) Put(ctx context.Context, bucket, key string, body []byte) error {
+	_, err := s.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
+	if err != nil {
+		return fmt.Errorf("origin: put %s/%s: %w", bucket, key, err)
+	}
+	return nil
+}
+
+// Close kills the server and returns when it is gone. The error says that the server had ended before, and why.
+func (s *S3) Close() error {
+	s.closing.Do(func() {
+		s.transport.CloseIdleConnections()
+		err := errors.Join(s.process.kill(), s.removeTemp())
+		if err != nil {
+			s.closeErr = fmt.Errorf("origin: close S3 at %s: %w", s.endpoint, err)
+		}
+	})
+	return s.closeErr
+}
+
+func (s *S3) removeTemp() error {
+	if s.temp == "" {
+		return nil
+	}
+	return os.RemoveAll(s.temp)
+}
