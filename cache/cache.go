@@ -14,87 +14,41 @@
 // starts empty, and nothing but speed may depend on what is kept.
 //
 // A Cache is made for a process that is frozen between invocations. It has no
-// goroutine and no timer. It tells age by the wall and by the monotonic clock,
-// and believes the one that says older, since a paused machine may stop the one
-// and a time server may step the other. A load that an invocation left behind is
-// never joined by a later one.
+// goroutine and no timer of its own. It tells age by the wall and by the
+// monotonic clock, and believes the one that says older, since a paused machine
+// may stop the one and a time server may step the other. A load that an
+// invocation left behind is never joined by a later one.
 //
 // Caveat: values are shared. All callers get the same V, and what it points to
-// must not be changed.
+// must not be changed, unless Options.Clone is set.
 package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
-// Forever is the TTL of values that never change.
-const Forever = clock.Forever
-
-// DefaultMaxEntries bounds a Cache whose Options say nothing.
-const DefaultMaxEntries = 1000
-
-// ErrNotFound is what a Load returns for a key that does not exist. It may be
-// wrapped.
-var ErrNotFound = errors.New("not found")
-
-// Options say what a Cache keeps and for how long.
-type Options[K comparable, V any] struct {
-	// Load asks the origin for the value of key. Required.
-	//
-	// Concurrent Gets of a key share one Load. Its context has the values of
-	// the first caller's and ends when no caller waits any more, so it has no
-	// deadline of its own. An error goes to the callers as it is and is not
-	// remembered. Load may ask this Cache for other keys.
-	Load func(ctx context.Context, key K) (V, error)
-
-	// TTL is how old a value may be when it is handed out, counted from the
-	// start of its Load. Required: positive, or Forever.
-	TTL time.Duration
-
-	// MaxEntries is how many values are kept; beyond that the least recently
-	// used one goes. Zero means DefaultMaxEntries; negative is an error.
-	MaxEntries int
-}
-
 // A Cache keeps loaded values of type V by keys of type K. It is safe for
 // concurrent use.
 type Cache[K comparable, V any] struct {
-	load    func(context.Context, K) (V, error)
-	ttl     time.Duration
+	opts    Options[K, V]
 	encode  func(K) string
 	clock   *clock.Clock
-	flights *flight.Group[entry[V]]
-
-	mu      sync.Mutex
-	entries *simplelru.LRU[K, entry[V]]
-	hits    int64
-	evicted int64
-
-	misses, loads, loadErrors, joins atomic.Int64
-}
-
-// entry is a value and the moment before its load.
-type entry[V any] struct {
-	value  V
-	loaded clock.Instant
+	flights *flight.Group[*item[V]]
+	kept    *store[K, V]
+	stats   counters
 }
 
 // New returns an empty Cache. It starts nothing and asks nothing.
 //
 // K must be made of strings, integers, bools, and arrays and structs of them,
 // and should hold everything that the answer depends on: arguments, tenant,
-// version.
+// version. Anything else, and Options that are out of range or contradict each
+// other, are errors that name what is wrong.
 func New[K comparable, V any](opts Options[K, V]) (*Cache[K, V], error) {
 	return newCache(opts, clock.New())
 }
@@ -110,30 +64,18 @@ func newCache[K comparable, V any](opts Options[K, V], clk *clock.Clock) (*Cache
 	if opts.MaxEntries == 0 {
 		opts.MaxEntries = DefaultMaxEntries
 	}
-	entries, err := simplelru.NewLRU[K, entry[V]](opts.MaxEntries, nil)
+	c := &Cache[K, V]{
+		opts:    opts,
+		encode:  encode,
+		clock:   clk,
+		flights: flight.NewGroup[*item[V]](clk),
+	}
+	c.kept, err = newStore[K, V](opts.MaxEntries, opts.MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("cache.New: %w", err)
 	}
-	return &Cache[K, V]{
-		load:    opts.Load,
-		ttl:     opts.TTL,
-		encode:  encode,
-		clock:   clk,
-		flights: flight.NewGroup[entry[V]](clk),
-		entries: entries,
-	}, nil
-}
-
-func (o *Options[K, V]) validate() error {
-	switch {
-	case o.Load == nil:
-		return errors.New("Options.Load is nil: a cache without an origin has nothing to hand out")
-	case o.TTL <= 0:
-		return fmt.Errorf("Options.TTL is %v: it must be positive, or cache.Forever for values that never change", o.TTL)
-	case o.MaxEntries < 0:
-		return fmt.Errorf("Options.MaxEntries is %d: it must not be negative", o.MaxEntries)
-	}
-	return nil
+	c.stats.gap.start(clk.Now())
+	return c, nil
 }
 
 // Must returns c, or panics if err is not nil. It is for package-level
@@ -146,149 +88,103 @@ func Must[K comparable, V any](c *Cache[K, V], err error) *Cache[K, V] {
 }
 
 // Get returns the value of key: a kept one that is younger than TTL, or what
-// Load gives.
+// Load gives. If a Load takes longer than TTL, those who joined it after its
+// start make another one, and get what the origin said while they waited.
 //
 // It returns the error of Load as it is, and the error of ctx as soon as ctx
 // ends, also while the Load goes on for other callers. If Load panics, Get panics
 // with an error that has Load's stack.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	if e, ok := c.hit(key); ok {
-		return e.value, nil
-	}
-	c.misses.Add(1)
-	return c.fetch(ctx, key)
-}
-
-// fetch loads key, or joins a Load of it that is under way.
-func (c *Cache[K, V]) fetch(ctx context.Context, key K) (V, error) {
-	name := c.encode(key)
-	for {
-		e, joined, err := c.flights.Do(ctx, name, c.ttl,
-			func(ctx context.Context, f *flight.Flight[entry[V]]) (entry[V], error) {
-				return c.loadOnce(ctx, f, key)
-			})
-		if joined {
-			c.joins.Add(1)
-			// The Load began before this Get. If it took longer than TTL, what it
-			// read can be too old by now. This Get's own Load is as young as it gets.
-			if !e.loaded.Within(c.ttl, c.clock.Now()) {
-				continue
-			}
-		}
-		return e.value, err
-	}
-}
-
-// loadOnce asks the origin, unless another flight has landed since the caller's
-// miss.
-func (c *Cache[K, V]) loadOnce(ctx context.Context, f *flight.Flight[entry[V]], key K) (entry[V], error) {
-	if e, ok := c.peek(key); ok {
-		return e, nil
-	}
-	c.loads.Add(1)
-	v, err := c.load(ctx, key)
-	e := entry[V]{value: v, loaded: f.Started}
-	if err != nil {
-		c.loadErrors.Add(1)
-		return e, err
-	}
-	c.keep(f, key, e)
-	return e, nil
-}
-
-// keep stores e unless its key was deleted, or its flight left behind, since the
-// load began.
-func (c *Cache[K, V]) keep(f *flight.Flight[entry[V]], key K, e entry[V]) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.Dropped() {
-		return
-	}
-	if c.entries.Add(key, e) {
-		c.evicted++
-	}
-}
-
-// hit returns the kept value of key if it is fresh, and marks it as used.
-func (c *Cache[K, V]) hit(key K) (entry[V], bool) {
 	now := c.clock.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.entries.Get(key)
-	if !ok || !e.loaded.Within(c.ttl, now) {
-		return entry[V]{}, false
+	if it := c.hit(key, now); it != nil {
+		return c.handOut(it)
 	}
-	c.hits++
-	return e, true
+	c.stats.misses.Add(1)
+	return c.handOutOr(c.fetch(ctx, key, now, false))
+}
+
+// Refresh loads key anew, whatever is kept, and keeps the result; for use when
+// the value is known to have changed and is wanted at once. A Load that is under
+// way is not joined, and its result is not kept. When the new Load fails, what
+// was kept stays.
+func (c *Cache[K, V]) Refresh(ctx context.Context, key K) (V, error) {
+	return c.handOutOr(c.fetch(ctx, key, c.clock.Now(), true))
+}
+
+// hit returns the kept item of key if it is fresh, and notes that it was used.
+func (c *Cache[K, V]) hit(key K, now clock.Instant) *item[V] {
+	it := c.kept.peek(key)
+	if it == nil || !it.fresh(now) {
+		return nil
+	}
+	c.stats.hits.Add(1)
+	c.kept.use(key, it)
+	return it
 }
 
 // peek is hit without a trace.
-func (c *Cache[K, V]) peek(key K) (entry[V], bool) {
-	now := c.clock.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.entries.Peek(key)
-	return e, ok && e.loaded.Within(c.ttl, now)
+func (c *Cache[K, V]) peek(key K) (*item[V], bool) {
+	it := c.kept.peek(key)
+	return it, it != nil && it.fresh(c.clock.Now())
 }
 
 // Peek returns the value of key if it is kept and fresh. It never loads, and it
-// neither counts nor marks the value as used.
+// neither counts nor marks the value as used. That a key is remembered not to
+// exist is no value.
 func (c *Cache[K, V]) Peek(key K) (V, bool) {
-	e, ok := c.peek(key)
-	if !ok {
-		var zero V
-		return zero, false
+	if it, ok := c.peek(key); ok && it.missing == nil {
+		return c.clone(it.value), true
 	}
-	return e.value, true
+	var zero V
+	return zero, false
+}
+
+// handOut gives a caller what it is, which may be that there is nothing.
+func (c *Cache[K, V]) handOut(it *item[V]) (V, error) {
+	if it.missing != nil {
+		var zero V
+		return zero, it.missing
+	}
+	return c.clone(it.value), nil
+}
+
+func (c *Cache[K, V]) handOutOr(it *item[V], err error) (V, error) {
+	if err == nil {
+		return c.handOut(it)
+	}
+	if it != nil {
+		return it.value, err // both are Load's
+	}
+	var zero V
+	return zero, err
+}
+
+func (c *Cache[K, V]) clone(v V) V {
+	if c.opts.Clone != nil {
+		return c.opts.Clone(v)
+	}
+	return v
 }
 
 // Delete removes key, for use after a write to the database. No Get that starts
 // after it returns a value that was loaded before it: a Load under way is not
 // joined any more and its result is not kept. Other containers do not hear of it.
 func (c *Cache[K, V]) Delete(key K) {
-	c.flights.Forget(c.encode(key)) // first: see Flight.Dropped
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries.Remove(key)
+	c.flights.Forget(c.encode(key)) // first: see flight.Seat.Dropped
+	c.kept.remove(key, never)
 }
+
+func never() bool { return false }
 
 // Clear removes all keys, as Delete does.
 func (c *Cache[K, V]) Clear() {
 	c.flights.ForgetAll()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries.Purge()
+	c.kept.clear()
 }
 
 // Len returns the number of values kept, with those that have expired and were
-// not asked for since.
+// not asked for since, and with the keys that are remembered not to exist.
 func (c *Cache[K, V]) Len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.entries.Len()
-}
-
-// Stats counts what a Cache did since New.
-type Stats struct {
-	Hits       int64 // Gets answered from memory
-	Misses     int64 // Gets that were not
-	Joins      int64 // misses that waited for the Load of another Get
-	Loads      int64 // calls of Load
-	LoadErrors int64 // calls of Load that returned an error
-	Evictions  int64 // values that went because of MaxEntries
-	Entries    int   // as of Len
-}
-
-// Stats returns the counts so far.
-func (c *Cache[K, V]) Stats() Stats {
-	s := Stats{
-		Misses:     c.misses.Load(),
-		Joins:      c.joins.Load(),
-		Loads:      c.loads.Load(),
-		LoadErrors: c.loadErrors.Load(),
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.Hits, s.Evictions, s.Entries = c.hits, c.evicted, c.entries.Len()
-	return s
+	n, _ := c.kept.size()
+	return n
 }

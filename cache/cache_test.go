@@ -282,7 +282,7 @@ func TestErrorsAreTheOriginsAndNotKept(t *testing.T) {
 	}
 	o.err = nil
 	wantGet(t, c, "k", "k v2")
-	if s := c.Stats(); s.LoadErrors != 1 || s.Loads != 2 {
+	if s := c.Stats(); s.LoadErrors != 0 || s.Loads != 2 {
 		t.Errorf("Stats = %+v", s)
 	}
 }
@@ -336,7 +336,7 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 		t.Error("b is still kept")
 	}
 	wantGet(t, c, "a", "a v1")
-	if s := c.Stats(); s.Evictions != 1 || s.Entries != 2 {
+	if s := c.Stats(); s.EvictedEntries != 1 || s.Entries != 2 {
 		t.Errorf("Stats = %+v", s)
 	}
 }
@@ -368,7 +368,7 @@ func TestBadOptions(t *testing.T) {
 		{"no Load", newErr(Options[string, string]{TTL: 1}), "Options.Load is nil"},
 		{"no TTL", newErr(Options[string, string]{Load: load}), "Options.TTL is 0s"},
 		{"negative TTL", newErr(Options[string, string]{Load: load, TTL: -1}), "Options.TTL is -1ns"},
-		{"negative MaxEntries", newErr(Options[string, string]{Load: load, TTL: 1, MaxEntries: -1}), "Options.MaxEntries is -1"},
+		{"negative MaxEntries", newErr(Options[string, string]{Load: load, TTL: 1, MaxEntries: -1}), "Options.MaxEntries is negative (-1)"},
 		{"float key", newErr(Options[float64, int]{Load: func(context.Context, float64) (int, error) { return 0, nil }, TTL: 1}), "float64"},
 		{"interface key", newErr(Options[any, int]{Load: func(context.Context, any) (int, error) { return 0, nil }, TTL: 1}), "interface"},
 		{"time key", newErr(Options[time.Time, int]{Load: func(context.Context, time.Time) (int, error) { return 0, nil }, TTL: 1}), "time.Time.loc is a ptr"},

@@ -5,15 +5,15 @@
 // This package adds what it has no notion of: waiters that leave when their own
 // context ends, a load that is cancelled when the last of them has left, loads
 // that must not be joined any more (too old, forgotten, or left behind by an
-// invocation whose deadline has passed), and panics that reach the callers
-// instead of killing the process.
+// invocation whose deadline has passed), loads of many keys at once, and panics
+// that reach the callers instead of killing the process.
 package flight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,29 +23,64 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
+// ErrTimeout is the error of a Do whose load has outlasted its Timeout.
+var ErrTimeout = fmt.Errorf("the load takes too long: %w", context.DeadlineExceeded)
+
+// ErrOwnKey is the error of a Do that would wait for the load that it is made by.
+var ErrOwnKey = errors.New("the load asks for its own key, and would wait for itself")
+
 // A Group is a space of keys with at most one current flight for each. It is
 // safe for concurrent use.
 type Group[V any] struct {
 	clock *clock.Clock
 
-	// mu guards the flights and keeps calls in step with them: a key is in both
-	// or in neither whenever it is free.
-	mu      sync.Mutex
-	flights map[string]*Flight[V]
-	calls   singleflight.Group
+	// mu guards the seats and keeps calls in step with them: whoever holds it
+	// finds a single key in both or in neither.
+	mu    sync.Mutex
+	seats map[string]*Seat[V]
+	calls singleflight.Group
 }
 
 // NewGroup returns an empty Group that tells ages and deadlines by c.
 func NewGroup[V any](c *clock.Clock) *Group[V] {
-	return &Group[V]{clock: c, flights: make(map[string]*Flight[V])}
+	return &Group[V]{clock: c, seats: make(map[string]*Seat[V])}
 }
 
-// A Flight is one load under way.
-type Flight[V any] struct {
-	Started clock.Instant // before the load asked anything
-
-	cancel  context.CancelFunc
+// A Seat is what a flight carries for one key.
+type Seat[V any] struct {
+	flight  *Flight[V]
+	key     string
 	dropped atomic.Bool
+
+	// Written by the load before it wakes anybody, read after.
+	value V
+	err   error
+}
+
+// Started is the moment before the load began.
+func (s *Seat[V]) Started() clock.Instant { return s.flight.started }
+
+// Dropped reports whether the result belongs to nobody any more: the key was
+// forgotten, or the flight abandoned or replaced. Such a result must not be kept.
+//
+// Whoever keeps results asks under the lock that he keeps them by, and removes
+// a kept one only after Forget. Then none is kept that was loaded before.
+func (s *Seat[V]) Dropped() bool { return s.dropped.Load() }
+
+// A Flight is a load under way. It is also the context of the load: it has the
+// values of the first caller's, and ends when nobody waits for the result any
+// more, or after Timeout.
+type Flight[V any] struct {
+	context.Context
+	cancel  context.CancelFunc
+	started clock.Instant
+
+	// One load runs under one name in one singleflight.Group: a single key's in
+	// that of the Group, under the key; a batch's in its own.
+	calls *singleflight.Group
+	name  string
+	only  Seat[V]    // of a single key
+	seats []*Seat[V] // of a batch
 
 	// Guarded by the Group's mu.
 	waiters  int
@@ -53,29 +88,27 @@ type Flight[V any] struct {
 	deadline time.Time // the latest of the others
 
 	// Written by the load before it wakes anybody, read after.
-	value    V
-	err      error
 	panicked *PanicError
 	goexited chan struct{} // closed when the load called runtime.Goexit
 }
 
-// Dropped reports whether the result belongs to nobody any more: the flight was
-// forgotten, abandoned or replaced. Such a result must not be kept.
-//
-// Whoever keeps results asks under the lock that he keeps them by, and removes
-// a kept one only after Forget. Then none is kept that was loaded before.
-func (f *Flight[V]) Dropped() bool { return f.dropped.Load() }
+// A Call is what Do is asked for.
+type Call[V any] struct {
+	Key     string
+	MaxAge  time.Duration // flights that are older are not joined
+	Timeout time.Duration // after that the load is given up. Zero: never
+	Alone   bool          // join no flight: what it asked may be out of date
 
-// A Load fetches the value of a key for the flight f. Its context has the values
-// of the first caller's, and ends when nobody waits for the result any more.
-type Load[V any] func(ctx context.Context, f *Flight[V]) (V, error)
+	// Load fetches the value for the seat s. Its error goes to all callers.
+	Load func(ctx context.Context, s *Seat[V]) (V, error)
+}
 
-// Do returns the result of load, or of another caller's load for the same key
-// that started less than maxAge ago. Joined tells which.
+// Do returns the result of c.Load, or of another caller's load for the same key
+// that started less than c.MaxAge ago. Joined tells which.
 //
 // It returns the error of ctx as soon as ctx ends. If the load panics, Do panics
 // with a *PanicError; if it calls runtime.Goexit, so does Do.
-func (g *Group[V]) Do(ctx context.Context, key string, maxAge time.Duration, load Load[V]) (v V, joined bool, err error) {
+func (g *Group[V]) Do(ctx context.Context, c Call[V]) (v V, joined bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return v, false, err
 	}
@@ -83,142 +116,213 @@ func (g *Group[V]) Do(ctx context.Context, key string, maxAge time.Duration, loa
 	// Read under the lock: a reading from before could be behind the start of a
 	// flight that began meanwhile, as if a clock had run back.
 	now := g.clock.Now()
-	f := g.flights[key]
-	joined = f != nil && g.joinable(f, maxAge, now)
-	if !joined {
-		g.drop(key)
-		f = &Flight[V]{Started: now, goexited: make(chan struct{})}
-		g.flights[key] = f
-	}
-	f.enter(ctx)
-	if !joined && ctx.Done() == nil {
-		g.flyHere(ctx, key, f, load)
-	} else {
-		ch := g.calls.DoChan(key, g.fly(ctx, key, f, load, joined))
-		g.mu.Unlock()
-		if err := g.wait(ctx, key, f, ch); err != nil {
-			return v, joined, err
+	s := g.seats[c.Key]
+	if s != nil && !c.Alone && g.joinable(s.flight, c.MaxAge, now) {
+		if s.flight.isAround(ctx) {
+			g.mu.Unlock()
+			return v, false, ErrOwnKey
 		}
+		ch := g.join(ctx, s.flight)
+		g.mu.Unlock()
+		err := g.wait(ctx, s.flight, ch)
+		return s.result(true, err)
 	}
-	if f.panicked != nil {
-		panic(f.panicked)
+	s = g.newSingle(ctx, c, now)
+	load := func() { s.value, s.err = c.Load(s.flight, s) }
+	if ctx.Done() == nil && c.Timeout == 0 {
+		g.flyHere(s.flight, load)
+		return s.result(false, s.flight.thrown())
 	}
-	return f.value, joined, f.err
+	ch := g.fly(s.flight, load)
+	g.mu.Unlock()
+	err = g.wait(ctx, s.flight, ch)
+	return s.result(false, err)
 }
 
-// flyHere runs the load in the caller's own goroutine. A caller that can never
-// leave does not need another one, and it saves two thirds of a miss's time. It
-// takes over the Group's lock and gives it back as soon as singleflight knows
-// the call, so that nobody can come in between.
-func (g *Group[V]) flyHere(ctx context.Context, key string, f *Flight[V], load Load[V]) {
-	f.cancel = func() {}
-	g.calls.Do(key, func() (any, error) {
-		g.mu.Unlock()
-		g.run(ctx, key, f, load)
+// result is what a caller gets who has waited with that error.
+func (s *Seat[V]) result(joined bool, err error) (V, bool, error) {
+	if err != nil {
+		var zero V
+		return zero, joined, err
+	}
+	return s.value, joined, s.err
+}
+
+// newSingle makes the flight of one key the current one, with its first waiter.
+// The caller holds mu.
+func (g *Group[V]) newSingle(ctx context.Context, c Call[V], now clock.Instant) *Seat[V] {
+	g.drop(g.seats[c.Key])
+	f := g.newFlight(ctx, c.Timeout, now)
+	f.calls, f.name = &g.calls, c.Key
+	f.only = Seat[V]{flight: f, key: c.Key}
+	g.seats[c.Key] = &f.only
+	return &f.only
+}
+
+func (g *Group[V]) newFlight(ctx context.Context, timeout time.Duration, now clock.Instant) *Flight[V] {
+	f := &Flight[V]{started: now, goexited: make(chan struct{})}
+	switch {
+	case timeout > 0:
+		f.Context, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	case ctx.Done() != nil:
+		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	default:
+		f.Context, f.cancel = ctx, func() {} // its first caller never leaves
+	}
+	f.enter(ctx)
+	return f
+}
+
+// join adds a waiter to f and returns where singleflight will wake it. The caller
+// holds mu.
+func (g *Group[V]) join(ctx context.Context, f *Flight[V]) <-chan singleflight.Result {
+	f.enter(ctx)
+	return f.calls.DoChan(f.name, nil) // it has the call
+}
+
+// fly runs load in a goroutine of its own. The caller holds mu.
+func (g *Group[V]) fly(f *Flight[V], load func()) <-chan singleflight.Result {
+	return f.calls.DoChan(f.name, func() (any, error) {
+		defer f.cancel()
+		g.run(f, load)
 		return nil, nil
 	})
 }
 
-// fly returns the call for singleflight to run in a goroutine of its own.
-func (g *Group[V]) fly(ctx context.Context, key string, f *Flight[V], load Load[V], joined bool) func() (any, error) {
-	if joined {
-		return nil // the flight is under way: singleflight has its call
-	}
-	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	return func() (any, error) {
-		defer f.cancel()
-		g.run(ctx, key, f, load)
+// flyHere runs load in the caller's own goroutine. A caller that can never leave
+// does not need another one, and it saves two thirds of a miss's time. It takes
+// over the Group's lock and gives it back as soon as singleflight knows the call,
+// so that nobody can come in between.
+func (g *Group[V]) flyHere(f *Flight[V], load func()) {
+	f.calls.Do(f.name, func() (any, error) {
+		g.mu.Unlock()
+		g.run(f, load)
 		return nil, nil
+	})
+}
+
+// wait waits until f has its result or ctx ends, and panics or exits as the load
+// did.
+func (g *Group[V]) wait(ctx context.Context, f *Flight[V], ch <-chan singleflight.Result) error {
+	over := f.Context.Done()
+	for {
+		select {
+		case <-ch:
+			if err := f.thrown(); err != nil {
+				return err
+			}
+			return g.clock.Err(ctx) // the process may have been frozen beyond the deadline
+		case <-f.goexited: // singleflight's channels never hear of it (golang/go#52557)
+			runtime.Goexit()
+		case <-ctx.Done():
+			g.leave(ctx, f)
+			return ctx.Err()
+		case <-over:
+			if f.Context.Err() == context.DeadlineExceeded {
+				g.leave(ctx, f)
+				return ErrTimeout
+			}
+			over = nil // it has landed: the result is on its way
+		}
 	}
 }
 
-// wait waits until f has its result or ctx ends.
-func (g *Group[V]) wait(ctx context.Context, key string, f *Flight[V], ch <-chan singleflight.Result) error {
-	select {
-	case <-ch:
-		return g.clock.Err(ctx) // the process may have been frozen beyond the deadline
-	case <-f.goexited: // singleflight's channels never hear of it (golang/go#52557)
-		runtime.Goexit()
-		panic("unreachable")
-	case <-ctx.Done():
-		g.leave(ctx, key, f)
-		return ctx.Err()
+// thrown panics if the load did.
+func (f *Flight[V]) thrown() error {
+	if f.panicked != nil {
+		panic(f.panicked)
 	}
+	return nil
 }
 
-// run loads and leaves the result in f, whatever load does.
-func (g *Group[V]) run(ctx context.Context, key string, f *Flight[V], load Load[V]) {
+// run loads, and takes f out of the Group, whatever load does.
+func (g *Group[V]) run(f *Flight[V], load func()) {
 	returned := false
 	defer func() {
-		if returned {
-			g.land(key, f)
-			return
+		exited := false
+		if !returned {
+			f.panicked = newPanicError(recover())
+			exited = f.panicked == nil
 		}
-		if r := recover(); r != nil { // the stack is still that of the panic
-			f.panicked = &PanicError{Value: r, Stack: debug.Stack()}
-			g.land(key, f)
-			return
+		g.land(f)
+		if exited {
+			close(f.goexited)
 		}
-		g.land(key, f)
-		close(f.goexited)
 	}()
-	f.value, f.err = load(ctx, f)
+	load()
 	returned = true
 }
 
-// Forget makes the flight of key, if there is one, a dropped one: those who wait
-// for it get its result, but nobody else does.
+// Forget makes the result of the flight for key, if there is one, one that must
+// not be kept: those who wait for it get it, but nobody else does.
 func (g *Group[V]) Forget(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.drop(key)
+	g.drop(g.seats[key])
 }
 
-// ForgetAll forgets every flight.
+// ForgetAll forgets every key.
 func (g *Group[V]) ForgetAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for key := range g.flights {
-		g.drop(key)
+	for _, s := range g.seats {
+		g.drop(s)
 	}
 }
 
-// drop takes the flight of key out of the Group. The caller holds mu.
-func (g *Group[V]) drop(key string) {
-	if f := g.flights[key]; f != nil {
-		f.dropped.Store(true)
-		delete(g.flights, key)
-		g.calls.Forget(key)
+// drop takes a seat out of the Group. The caller holds mu.
+func (g *Group[V]) drop(s *Seat[V]) {
+	if s != nil {
+		s.dropped.Store(true)
+		g.remove(s)
+	}
+}
+
+// remove makes the key of s free, if it still is s's. The caller holds mu.
+func (g *Group[V]) remove(s *Seat[V]) {
+	if g.seats[s.key] != s {
+		return
+	}
+	delete(g.seats, s.key)
+	if f := s.flight; f.calls == &g.calls {
+		f.calls.Forget(f.name)
+	}
+}
+
+// each calls do for each seat of f.
+func (f *Flight[V]) each(do func(*Seat[V])) {
+	if f.seats == nil {
+		do(&f.only)
+	}
+	for _, s := range f.seats {
+		do(s)
 	}
 }
 
 // land takes f out of the Group when it has its result.
-func (g *Group[V]) land(key string, f *Flight[V]) {
+func (g *Group[V]) land(f *Flight[V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.flights[key] == f {
-		delete(g.flights, key)
-		g.calls.Forget(key)
-	}
+	f.each(g.remove)
 }
 
 // leave takes one waiter off f. When the last one leaves, the load is cancelled
 // and a later caller starts a new one: its connection may not have survived what
 // ended the first.
-func (g *Group[V]) leave(ctx context.Context, key string, f *Flight[V]) {
+func (g *Group[V]) leave(ctx context.Context, f *Flight[V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.leaveLocked(ctx, f)
+}
+
+func (g *Group[V]) leaveLocked(ctx context.Context, f *Flight[V]) {
 	f.waiters--
 	if _, ok := ctx.Deadline(); !ok {
 		f.endless--
 	}
-	if f.waiters > 0 {
-		return
-	}
-	f.cancel()
-	f.dropped.Store(true)
-	if g.flights[key] == f {
-		g.drop(key)
+	if f.waiters == 0 {
+		f.cancel()
+		f.each(g.drop)
 	}
 }
 
@@ -236,21 +340,6 @@ func (f *Flight[V]) enter(ctx context.Context) {
 // somebody who waits for it has time left. If not, it was left behind by an
 // invocation that was frozen, and only looks alive. The caller holds mu.
 func (g *Group[V]) joinable(f *Flight[V], maxAge time.Duration, now clock.Instant) bool {
-	return f.Started.Within(maxAge, now) &&
+	return f.started.Within(maxAge, now) &&
 		(f.endless > 0 || !g.clock.Reached(f.deadline, now))
-}
-
-// PanicError is what a caller panics with when its load panicked, perhaps in
-// another goroutine.
-type PanicError struct {
-	Value any    // what the load panicked with
-	Stack []byte // the load's
-}
-
-func (p *PanicError) Error() string { return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack) }
-
-// Unwrap returns Value if it is an error.
-func (p *PanicError) Unwrap() error {
-	err, _ := p.Value.(error)
-	return err
 }

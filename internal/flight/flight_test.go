@@ -28,7 +28,7 @@ type result struct {
 }
 
 // start calls Do in a goroutine of its own and returns where its result arrives.
-func start(ctx context.Context, g *Group[int], load Load[int]) <-chan result {
+func start(ctx context.Context, g *Group[int], load func(context.Context, *Seat[int]) (int, error)) <-chan result {
 	ch := make(chan result, 1)
 	go func() {
 		r := result{exited: true}
@@ -38,7 +38,7 @@ func start(ctx context.Context, g *Group[int], load Load[int]) <-chan result {
 			}
 			ch <- r
 		}()
-		r.v, r.joined, r.err = g.Do(ctx, "key", time.Minute, load)
+		r.v, r.joined, r.err = g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Load: load})
 		r.exited = false
 	}()
 	return ch
@@ -54,7 +54,7 @@ type gate struct {
 func newGate() *gate { return &gate{open: make(chan struct{})} }
 
 // load counts itself, waits, and returns its number.
-func (l *gate) load(ctx context.Context, _ *Flight[int]) (int, error) {
+func (l *gate) load(ctx context.Context, _ *Seat[int]) (int, error) {
 	n := l.calls.Add(1)
 	l.ctx = ctx
 	<-l.open
@@ -153,10 +153,10 @@ func TestFirstCallersCancelFailsNobodyElse(t *testing.T) {
 func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newGate()
-		var dropped *Flight[int]
+		var dropped *Seat[int]
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		first := start(ctx, g, func(ctx context.Context, f *Flight[int]) (int, error) {
+		first := start(ctx, g, func(ctx context.Context, f *Seat[int]) (int, error) {
 			dropped = f
 			return l.load(ctx, f) // does not look at its context
 		})
@@ -190,9 +190,9 @@ func TestForgottenFlightIsNotJoined(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 				g, l := NewGroup[int](clock.New()), newGate()
-				var flights [2]*Flight[int]
-				load := func(i int) Load[int] {
-					return func(ctx context.Context, f *Flight[int]) (int, error) {
+				var flights [2]*Seat[int]
+				load := func(i int) func(context.Context, *Seat[int]) (int, error) {
+					return func(ctx context.Context, f *Seat[int]) (int, error) {
 						flights[i] = f
 						return l.load(ctx, f)
 					}
@@ -325,7 +325,7 @@ func TestFlightWithALiveWaiterIsJoined(t *testing.T) {
 func TestPanicReachesEveryCaller(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, open, cause := NewGroup[int](clock.New()), make(chan struct{}), errors.New("boom")
-		explode := func(context.Context, *Flight[int]) (int, error) { <-open; panic(cause) }
+		explode := func(context.Context, *Seat[int]) (int, error) { <-open; panic(cause) }
 		first := start(ctx, g, explode)
 		synctest.Wait()
 		second := start(ctx, g, explode)
@@ -344,7 +344,7 @@ func TestPanicReachesEveryCaller(t *testing.T) {
 				t.Errorf("the stack is not the load's:\n%s", p.Stack)
 			}
 		}
-		if r := <-start(ctx, g, func(context.Context, *Flight[int]) (int, error) { return 7, nil }); r.v != 7 {
+		if r := <-start(ctx, g, func(context.Context, *Seat[int]) (int, error) { return 7, nil }); r.v != 7 {
 			t.Errorf("after the panic: %+v", r)
 		}
 	})
@@ -353,7 +353,7 @@ func TestPanicReachesEveryCaller(t *testing.T) {
 func TestGoexitReachesEveryCaller(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, open := NewGroup[int](clock.New()), make(chan struct{})
-		exit := func(context.Context, *Flight[int]) (int, error) { <-open; runtime.Goexit(); return 0, nil }
+		exit := func(context.Context, *Seat[int]) (int, error) { <-open; runtime.Goexit(); return 0, nil }
 		first := start(ctx, g, exit)
 		synctest.Wait()
 		second := start(ctx, g, exit)
@@ -364,7 +364,7 @@ func TestGoexitReachesEveryCaller(t *testing.T) {
 				t.Errorf("caller got %+v, want runtime.Goexit", r)
 			}
 		}
-		if r := <-start(ctx, g, func(context.Context, *Flight[int]) (int, error) { return 7, nil }); r.v != 7 {
+		if r := <-start(ctx, g, func(context.Context, *Seat[int]) (int, error) { return 7, nil }); r.v != 7 {
 			t.Errorf("after the Goexit: %+v", r)
 		}
 	})
@@ -375,11 +375,106 @@ func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
 		ctx = context.WithValue(ctx, traceID{}, 42)
-		r := <-start(ctx, g, func(ctx context.Context, _ *Flight[int]) (int, error) {
+		r := <-start(ctx, g, func(ctx context.Context, _ *Seat[int]) (int, error) {
 			return ctx.Value(traceID{}).(int), nil
 		})
 		if r.v != 42 {
 			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// A load that asks for its own key would wait for itself for ever, also by way of
+// another key.
+func TestLoadThatAsksForItsOwnKey(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g := NewGroup[int](clock.New())
+		ask := func(ctx context.Context, key string, load func(context.Context, *Seat[int]) (int, error)) (int, error) {
+			v, _, err := g.Do(ctx, Call[int]{Key: key, MaxAge: time.Minute, Load: load})
+			return v, err
+		}
+		_, err := ask(ctx, "a", func(ctx context.Context, _ *Seat[int]) (int, error) {
+			return ask(ctx, "b", func(ctx context.Context, _ *Seat[int]) (int, error) {
+				ctx, cancel := context.WithTimeout(ctx, time.Hour)
+				defer cancel()
+				return ask(ctx, "a", nil)
+			})
+		})
+		if !errors.Is(err, ErrOwnKey) {
+			t.Errorf("got %v, want %v", err, ErrOwnKey)
+		}
+	})
+}
+
+func TestTimeoutOfTheLoad(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, l := NewGroup[int](clock.New()), newGate()
+		began := time.Now()
+		do := func() <-chan error {
+			ch := make(chan error, 1)
+			go func() {
+				_, _, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Timeout: 2 * time.Second, Load: l.load})
+				ch <- err
+			}()
+			return ch
+		}
+		first := do()
+		time.Sleep(time.Second)
+		second := do() // joins: the time counts from the start of the load
+		for _, ch := range []<-chan error{first, second} {
+			if err := <-ch; err != ErrTimeout || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want %v", err, ErrTimeout)
+			}
+		}
+		if d := time.Since(began); d != 2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		if n := l.calls.Load(); n != 1 {
+			t.Errorf("%d loads", n)
+		}
+		synctest.Wait()
+		if l.ctx.Err() == nil {
+			t.Error("the load's context has not ended")
+		}
+		third := do()
+		synctest.Wait()
+		close(l.open)
+		if err := <-third; err != nil || l.calls.Load() != 2 {
+			t.Errorf("the next caller got %v after %d loads", err, l.calls.Load())
+		}
+	})
+}
+
+// Alone takes the place of a flight that is under way.
+func TestAlone(t *testing.T) {
+	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
+		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
+		first := start(ctx, g, old.load)
+		synctest.Wait()
+		second := make(chan int, 1)
+		go func() {
+			v, joined, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Alone: true, Load: func(ctx context.Context, s *Seat[int]) (int, error) {
+				young.load(ctx, s)
+				return 7, nil
+			}})
+			if joined || err != nil {
+				t.Errorf("joined %v, %v", joined, err)
+			}
+			second <- v
+		}()
+		synctest.Wait()
+		third := start(ctx, g, old.load)
+		synctest.Wait()
+		close(old.open)
+		close(young.open)
+		if v := <-second; v != 7 {
+			t.Errorf("got %d", v)
+		}
+		if r := <-third; r.v != 7 || !r.joined {
+			t.Errorf("a later caller got %+v", r)
+		}
+		if r := <-first; r.v != 1 {
+			t.Errorf("the first caller got %+v", r)
 		}
 	})
 }
@@ -405,7 +500,7 @@ func TestClockIsReadUnderTheLock(t *testing.T) {
 		}
 		return clock.Instant{Wall: 1}
 	}))
-	g.Do(context.Background(), "key", time.Minute, func(context.Context, *Flight[int]) (int, error) { return 1, nil })
+	g.Do(context.Background(), Call[int]{Key: "key", MaxAge: time.Minute, Load: func(context.Context, *Seat[int]) (int, error) { return 1, nil }})
 }
 
 // Everything at once, for the race detector: nobody hangs, every value is one
@@ -426,10 +521,10 @@ func TestStress(t *testing.T) {
 				case 2:
 					g.Forget("key")
 				}
-				v, _, err := g.Do(ctx, "key", time.Minute, func(ctx context.Context, _ *Flight[int]) (int, error) {
+				v, _, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Load: func(context.Context, *Seat[int]) (int, error) {
 					runtime.Gosched()
 					return int(loads.Add(1)), nil
-				})
+				}})
 				if err == nil && (v < 1 || int64(v) > loads.Load()) {
 					t.Errorf("got %d", v)
 				}
@@ -440,7 +535,7 @@ func TestStress(t *testing.T) {
 	wg.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.flights) != 0 {
-		t.Errorf("%d flights left", len(g.flights))
+	if len(g.seats) != 0 {
+		t.Errorf("%d flights left", len(g.seats))
 	}
 }

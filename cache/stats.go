@@ -1,0 +1,93 @@
+package cache
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock"
+)
+
+// Stats counts what a Cache did since New. It costs a hit one atomic addition.
+type Stats struct {
+	Hits        int64 // values handed out from memory; GetMany counts each key
+	Misses      int64 // those that were not
+	Joins       int64 // misses that waited for another caller's Load
+	Loads       int64 // calls of Load and LoadMany
+	LoadErrors  int64 // those that failed, other than with ErrNotFound
+	StaleServed int64 // values handed out past their TTL because a Load failed
+
+	EvictedEntries int64 // values that went because of MaxEntries
+	EvictedBytes   int64 // values that went because of MaxBytes
+	Oversize       int64 // values that were not kept because they exceed MaxBytes alone
+
+	Entries int   // as of Len
+	Bytes   int64 // the sum of their Size
+
+	// LastFreeze is how far the wall clock last ran ahead of the monotonic one
+	// between two loads: the machine was paused, or its clock set. A freeze
+	// that both clocks count through cannot be told from idleness.
+	LastFreeze time.Duration
+}
+
+// LogValue implements slog.LogValuer.
+func (s Stats) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.Int64("hits", s.Hits),
+		slog.Int64("misses", s.Misses),
+		slog.Int64("joins", s.Joins),
+		slog.Int64("loads", s.Loads),
+		slog.Int64("load_errors", s.LoadErrors),
+		slog.Int64("stale_served", s.StaleServed),
+		slog.Int64("evicted_entries", s.EvictedEntries),
+		slog.Int64("evicted_bytes", s.EvictedBytes),
+		slog.Int64("oversize", s.Oversize),
+		slog.Int("entries", s.Entries),
+		slog.Int64("bytes", s.Bytes),
+		slog.Duration("last_freeze", s.LastFreeze),
+	)
+}
+
+type counters struct {
+	hits, misses, joins, loads, loadErrors, stale atomic.Int64
+	gap                                           gap
+}
+
+// Stats returns the counts so far. Under load they are of slightly different
+// moments.
+func (c *Cache[K, V]) Stats() Stats {
+	entries, bytes := c.kept.size()
+	evicted := c.kept.evictions()
+	return Stats{
+		Hits:           c.stats.hits.Load(),
+		Misses:         c.stats.misses.Load(),
+		Joins:          c.stats.joins.Load(),
+		Loads:          c.stats.loads.Load(),
+		LoadErrors:     c.stats.loadErrors.Load(),
+		StaleServed:    c.stats.stale.Load(),
+		EvictedEntries: evicted.entries,
+		EvictedBytes:   evicted.bytes,
+		Oversize:       evicted.oversize,
+		Entries:        entries,
+		Bytes:          bytes,
+		LastFreeze:     time.Duration(c.stats.gap.last.Load()),
+	}
+}
+
+// gap notices when the two clocks move apart.
+type gap struct {
+	offset atomic.Int64 // of the wall clock to the monotonic one
+	last   atomic.Int64 // by how much it last grew at once
+}
+
+// least is what counts as a gap: clocks drift, and time servers slew them.
+const least = int64(100 * time.Millisecond)
+
+func (g *gap) start(now clock.Instant) { g.offset.Store(now.Wall - now.Mono) }
+
+func (g *gap) see(now clock.Instant) {
+	offset := now.Wall - now.Mono
+	if grew := offset - g.offset.Swap(offset); grew >= least {
+		g.last.Store(grew)
+	}
+}

@@ -1,0 +1,31 @@
+package flight
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// PanicError is what a caller panics with when its load panicked, perhaps in
+// another goroutine.
+type PanicError struct {
+	Value any    // what the load panicked with
+	Stack []byte // the load's
+}
+
+// newPanicError returns nil for a nil value, which recover does not return from a
+// panic. It must be called by the function that recovered, while the stack is
+// still that of the panic.
+func newPanicError(value any) *PanicError {
+	if value == nil {
+		return nil
+	}
+	return &PanicError{Value: value, Stack: debug.Stack()}
+}
+
+func (p *PanicError) Error() string { return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack) }
+
+// Unwrap returns Value if it is an error.
+func (p *PanicError) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
