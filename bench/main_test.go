@@ -17,6 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	origin.ServeIfChild()
+	serveIfFunction()
 	goleak.VerifyTestMain(m)
 }
 

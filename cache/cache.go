@@ -38,7 +38,7 @@ type Cache[K comparable, V any] struct {
 	opts    Options[K, V]
 	encode  func(K) string
 	clock   *clock.Clock
-	flights *flight.Group[*item[V]]
+	flights *flight.Group[item[V]]
 	kept    *store[K, V]
 	stats   counters
 }
@@ -68,7 +68,7 @@ func newCache[K comparable, V any](opts Options[K, V], clk *clock.Clock) (*Cache
 		opts:    opts,
 		encode:  encode,
 		clock:   clk,
-		flights: flight.NewGroup[*item[V]](clk),
+		flights: flight.NewGroup[item[V]](clk),
 	}
 	c.kept, err = newStore[K, V](opts.MaxEntries, opts.MaxBytes)
 	if err != nil {
@@ -95,12 +95,11 @@ func Must[K comparable, V any](c *Cache[K, V], err error) *Cache[K, V] {
 // ends, also while the Load goes on for other callers. If Load panics, Get panics
 // with an error that has Load's stack.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	now := c.clock.Now()
-	if it := c.hit(key, now); it != nil {
-		return c.handOut(it)
+	if it, ok := c.kept.hit(key, c.clock); ok {
+		return c.handOut(it, nil)
 	}
 	c.stats.misses.Add(1)
-	return c.handOutOr(c.fetch(ctx, key, now, false))
+	return c.handOut(c.fetch(ctx, key, false))
 }
 
 // Refresh loads key anew, whatever is kept, and keeps the result; for use when
@@ -108,55 +107,30 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // way is not joined, and its result is not kept. When the new Load fails, what
 // was kept stays.
 func (c *Cache[K, V]) Refresh(ctx context.Context, key K) (V, error) {
-	return c.handOutOr(c.fetch(ctx, key, c.clock.Now(), true))
-}
-
-// hit returns the kept item of key if it is fresh, and notes that it was used.
-func (c *Cache[K, V]) hit(key K, now clock.Instant) *item[V] {
-	it := c.kept.peek(key)
-	if it == nil || !it.fresh(now) {
-		return nil
-	}
-	c.stats.hits.Add(1)
-	c.kept.use(key, it)
-	return it
-}
-
-// peek is hit without a trace.
-func (c *Cache[K, V]) peek(key K) (*item[V], bool) {
-	it := c.kept.peek(key)
-	return it, it != nil && it.fresh(c.clock.Now())
+	return c.handOut(c.fetch(ctx, key, true))
 }
 
 // Peek returns the value of key if it is kept and fresh. It never loads, and it
 // neither counts nor marks the value as used. That a key is remembered not to
 // exist is no value.
-func (c *Cache[K, V]) Peek(key K) (V, bool) {
-	if it, ok := c.peek(key); ok && it.missing == nil {
-		return c.clone(it.value), true
+func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
+	it := c.kept.peek(key)
+	if it.none() || it.missing() != nil || !it.fresh(c.clock.Now()) {
+		return v, false
 	}
-	var zero V
-	return zero, false
+	return c.clone(it.value), true
 }
 
-// handOut gives a caller what it is, which may be that there is nothing.
-func (c *Cache[K, V]) handOut(it *item[V]) (V, error) {
-	if it.missing != nil {
-		var zero V
-		return zero, it.missing
+// handOut gives a caller what was loaded, which may be that there is nothing. With
+// an error, both are Load's.
+func (c *Cache[K, V]) handOut(it item[V], err error) (V, error) {
+	if err == nil {
+		err = it.missing()
+	}
+	if err != nil {
+		return it.value, err
 	}
 	return c.clone(it.value), nil
-}
-
-func (c *Cache[K, V]) handOutOr(it *item[V], err error) (V, error) {
-	if err == nil {
-		return c.handOut(it)
-	}
-	if it != nil {
-		return it.value, err // both are Load's
-	}
-	var zero V
-	return zero, err
 }
 
 func (c *Cache[K, V]) clone(v V) V {
@@ -170,16 +144,16 @@ func (c *Cache[K, V]) clone(v V) V {
 // after it returns a value that was loaded before it: a Load under way is not
 // joined any more and its result is not kept. Other containers do not hear of it.
 func (c *Cache[K, V]) Delete(key K) {
-	c.flights.Forget(c.encode(key)) // first: see flight.Seat.Dropped
-	c.kept.remove(key, never)
+	name := c.encode(key)
+	// Both under the lock, and in this order. A load that comes home in between
+	// must not be kept: see flight.Seat.Dropped. And one that starts in between
+	// must not find the old value when it looks again.
+	c.kept.remove(key, func() { c.flights.Forget(name) })
 }
-
-func never() bool { return false }
 
 // Clear removes all keys, as Delete does.
 func (c *Cache[K, V]) Clear() {
-	c.flights.ForgetAll()
-	c.kept.clear()
+	c.kept.clear(c.flights.ForgetAll)
 }
 
 // Len returns the number of values kept, with those that have expired and were

@@ -134,13 +134,14 @@ func TestJoinedLoadThatOutlastsTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, o := clocktest.New(), &origin{wait: make(chan struct{})}
 		c := newTest(t, o, clocks.Clock())
-		first, second := get(c, background), get(c, background)
+		first := get(c, background)
+		synctest.Wait()
+		second := get(c, background)
 		synctest.Wait()
 		clocks.Move(time.Minute, 0)
 		close(o.wait)
-		got := map[string]bool{<-first: true, <-second: true}
-		if !got["k v1 <nil>"] || !got["k v2 <nil>"] {
-			t.Errorf("got %v, want the first load for its own caller and another for who joined it", got)
+		if a, b := <-first, <-second; a != "k v1 <nil>" || b != "k v2 <nil>" {
+			t.Errorf("got %q and %q, want the first load for its own caller and another for who joined it", a, b)
 		}
 	})
 }
@@ -400,28 +401,5 @@ func TestHitDoesNotAllocate(t *testing.T) {
 	wantGet(t, c, "k", "k v1")
 	if n := testing.AllocsPerRun(100, func() { c.Get(background, "k") }); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkHit(b *testing.B) {
-	c := Must(New(Options[string, int]{TTL: time.Hour, Load: func(context.Context, string) (int, error) { return 1, nil }}))
-	c.Get(background, "k")
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Get(background, "k")
-	}
-}
-
-func BenchmarkMiss(b *testing.B) {
-	for name, ctx := range map[string]context.Context{"uncancellable": background, "cancellable": b.Context()} {
-		b.Run(name, func(b *testing.B) {
-			c := Must(New(Options[int, int]{TTL: time.Hour, Load: func(_ context.Context, n int) (int, error) { return n, nil }}))
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				c.Get(ctx, n)
-				n++
-			}
-		})
 	}
 }

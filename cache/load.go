@@ -12,79 +12,83 @@ import (
 )
 
 // seat is what a flight carries for one key.
-type seat[V any] = flight.Seat[*item[V]]
+type seat[V any] = flight.Seat[item[V]]
 
-// fetch loads key for a caller that began then, or joins a Load of it that is
-// under way. Alone means that it neither joins nor takes what is kept.
-func (c *Cache[K, V]) fetch(ctx context.Context, key K, began clock.Instant, alone bool) (*item[V], error) {
-	call := flight.Call[*item[V]]{
+// fetch loads key, or joins a Load of it that is under way. Alone means that it
+// neither joins nor takes what is kept.
+func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], error) {
+	call := flight.Call[item[V]]{
 		Key:     c.encode(key),
 		MaxAge:  c.opts.TTL,
 		Timeout: c.opts.LoadTimeout,
 		Alone:   alone,
-		Load: func(ctx context.Context, s *seat[V]) (*item[V], error) {
+		Load: func(ctx context.Context, s *seat[V]) (item[V], error) {
 			if !alone {
-				if it, ok := c.peek(key); ok { // landed since the caller's miss
+				if it := c.kept.peek(key); it.fresh(c.clock.Now()) { // landed since the caller's miss
 					return it, nil
 				}
 			}
 			return c.loadOne(ctx, s, key)
 		},
 	}
+	began, hasJoined := c.flights.Now(), false
 	for {
 		it, joined, err := c.flights.Do(ctx, call)
-		if joined {
+		if joined && !hasJoined {
+			hasJoined = true
 			c.stats.joins.Add(1)
 		}
-		if err != nil {
+		switch {
+		case joined && !it.none() && !it.answers(began, c.clock.Now()):
+			call.Since = began
+		case err != nil:
 			return c.insteadOf(ctx, key, it, err, alone)
-		}
-		if !joined || it.answers(began, c.clock.Now()) {
+		default:
 			return it, nil
 		}
 	}
 }
 
 // loadOne calls Load and keeps the result.
-func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K) (*item[V], error) {
+func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K) (item[V], error) {
 	c.stats.loads.Add(1)
 	c.stats.gap.see(s.Started())
 	v, err := c.opts.Load(ctx, key)
-	it := &item[V]{value: v, loaded: s.Started()}
-	if errors.Is(err, ErrNotFound) {
+	it := newItem(s, v)
+	switch {
+	case err == nil:
+		return c.keep(s, key, it), nil
+	case errors.Is(err, ErrNotFound):
 		return c.keepMissing(s, key, it, err)
 	}
-	if err != nil {
-		c.stats.loadErrors.Add(1)
-		return it, err
-	}
-	c.keep(s, key, it)
-	return it, nil
+	c.stats.loadErrors.Add(1)
+	return item[V]{value: v}, err
+}
+
+// newItem returns an item that s's flight has loaded.
+func newItem[V any](s *seat[V], v V) item[V] {
+	return item[V]{value: v, loaded: s.Started(), flight: uint32(s.Number())}
 }
 
 // keep makes it the item of key, if it is to be kept at all.
-func (c *Cache[K, V]) keep(s *seat[V], key K, it *item[V]) {
+func (c *Cache[K, V]) keep(s *seat[V], key K, it item[V]) item[V] {
 	it.ttl = c.ttl(key, it.value)
 	if c.opts.Size != nil {
-		it.size = max(0, c.opts.Size(key, it.value))
+		it.extra = &extra{size: max(0, c.opts.Size(key, it.value))}
 	}
-	if it.ttl <= 0 {
-		c.kept.remove(key, s.Dropped) // what is kept is older still
-		return
-	}
-	c.kept.put(key, it, s.Dropped)
+	c.kept.put(key, it, it.ttl > 0, s.Dropped)
+	return it
 }
 
 // keepMissing remembers that key does not exist, or at least forgets what it was.
-func (c *Cache[K, V]) keepMissing(s *seat[V], key K, it *item[V], err error) (*item[V], error) {
+func (c *Cache[K, V]) keepMissing(s *seat[V], key K, it item[V], err error) (item[V], error) {
 	if c.opts.MissingTTL == 0 {
-		c.kept.remove(key, s.Dropped)
-		it.ttl = c.opts.TTL // for those who wait for it now
+		c.kept.put(key, it, false, s.Dropped)
 		return it, err
 	}
 	var zero V
-	it.value, it.missing, it.ttl = zero, err, c.jitter(c.opts.MissingTTL)
-	c.kept.put(key, it, s.Dropped)
+	it.value, it.ttl, it.extra = zero, c.jitter(c.opts.MissingTTL), &extra{missing: err}
+	c.kept.put(key, it, true, s.Dropped)
 	return it, nil // handed out as the error that it is
 }
 
@@ -106,7 +110,7 @@ func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
 
 // insteadOf returns what a caller gets in the place of err: the value that was
 // kept, if that may stand in, else err.
-func (c *Cache[K, V]) insteadOf(ctx context.Context, key K, it *item[V], err error, alone bool) (*item[V], error) {
+func (c *Cache[K, V]) insteadOf(ctx context.Context, key K, it item[V], err error, alone bool) (item[V], error) {
 	if err == flight.ErrTimeout {
 		err = fmt.Errorf("cache: Load: no answer within LoadTimeout (%v): %w", c.opts.LoadTimeout, context.DeadlineExceeded)
 	}
@@ -121,13 +125,13 @@ func (c *Cache[K, V]) insteadOf(ctx context.Context, key K, it *item[V], err err
 }
 
 // stale returns what is kept for key if it may stand in for a failed Load.
-func (c *Cache[K, V]) stale(key K, now clock.Instant) (*item[V], bool) {
+func (c *Cache[K, V]) stale(key K, now clock.Instant) (item[V], bool) {
 	if c.opts.StaleIfError == 0 {
-		return nil, false
+		return item[V]{}, false
 	}
 	it := c.kept.peek(key)
-	if it == nil || it.missing != nil {
-		return nil, false
+	if it.none() || it.missing() != nil {
+		return it, false
 	}
 	until := it.ttl + c.opts.StaleIfError
 	if until < 0 { // beyond what can be counted

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
@@ -26,90 +25,88 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) ([]Result[V], error
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	results := make([]Result[V], len(keys))
-	now := c.clock.Now() // once for all
-	missed := c.hits(keys, results, now)
-	if len(missed) == 0 {
-		return results, nil
-	}
-	c.stats.misses.Add(int64(len(missed)))
-	if c.opts.LoadMany == nil {
-		return c.getEach(ctx, keys, missed, results, now)
-	}
-	return c.loadMissed(ctx, keys, missed, results, now)
-}
-
-// hits fills in what is kept and fresh, and returns the indexes of the rest.
-func (c *Cache[K, V]) hits(keys []K, results []Result[V], now clock.Instant) (missed []int) {
-	hits := 0
-	for i, it := range c.kept.peekMany(keys) {
-		if it == nil || !it.fresh(now) {
-			missed = append(missed, i)
-			continue
+	items, missed := c.kept.hitMany(keys, c.clock)
+	if len(missed) > 0 {
+		c.stats.misses.Add(int64(len(missed)))
+		load := c.loadMissed
+		if c.opts.LoadMany == nil {
+			load = c.loadEach
 		}
-		hits++
-		c.kept.use(keys[i], it)
-		results[i] = c.result(it)
-	}
-	c.stats.hits.Add(int64(hits))
-	return missed
-}
-
-func (c *Cache[K, V]) result(it *item[V]) Result[V] {
-	if it.missing != nil {
-		return Result[V]{}
-	}
-	return Result[V]{c.clone(it.value), true}
-}
-
-// getEach loads what is missed one after the other.
-func (c *Cache[K, V]) getEach(ctx context.Context, keys []K, missed []int, results []Result[V], began clock.Instant) ([]Result[V], error) {
-	for _, i := range missed {
-		v, err := c.handOutOr(c.fetch(ctx, keys[i], began, false))
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err := load(ctx, keys, items, missed); err != nil {
 			return nil, err
 		}
-		if err == nil {
-			results[i] = Result[V]{v, true}
+	}
+	results := make([]Result[V], len(keys))
+	for i := range items {
+		if items[i].missing() == nil {
+			results[i] = Result[V]{c.clone(items[i].value), true}
 		}
 	}
 	return results, nil
 }
 
-// loadMissed loads what is missed with one call of LoadMany. What it joined and
-// is too old by the time it comes is loaded once more.
-func (c *Cache[K, V]) loadMissed(ctx context.Context, keys []K, missed []int, results []Result[V], began clock.Instant) ([]Result[V], error) {
-	for len(missed) > 0 {
-		items, joined, err := c.fetchMany(ctx, keys, missed)
+// loadMissed loads what is missed with one call of LoadMany. What is out of date
+// when that is done, be it because the load was joined or because a hit has grown
+// old meanwhile, is loaded once more.
+func (c *Cache[K, V]) loadMissed(ctx context.Context, keys []K, items []item[V], missed []int) error {
+	began, since := c.flights.Now(), uint64(0)
+	for ; len(missed) > 0; since = began {
+		loaded, joined, err := c.fetchMany(ctx, keys, missed, since)
 		if err != nil {
-			return c.insteadOfMany(ctx, keys, missed, results, err)
+			return c.insteadOfMany(ctx, keys, items, missed, began, err)
 		}
-		now := c.clock.Now()
-		var old []int
-		for j, it := range items {
+		for j, i := range missed {
+			items[i] = loaded[j]
 			if joined[j] {
 				c.stats.joins.Add(1)
 			}
-			if joined[j] && !it.answers(began, now) {
-				old = append(old, missed[j])
-				continue
-			}
-			results[missed[j]] = c.result(it)
 		}
-		missed = old
+		missed = c.outOfDate(items, began)
 	}
-	return results, nil
+	return nil
 }
 
-func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int) ([]*item[V], []bool, error) {
+// outOfDate returns the indexes of items that must not be handed out to a caller
+// that began then.
+func (c *Cache[K, V]) outOfDate(items []item[V], began uint64) (old []int) {
+	now := c.clock.Now()
+	for i := range items {
+		if !items[i].answers(began, now) {
+			old = append(old, i)
+		}
+	}
+	return old
+}
+
+// loadEach loads what is missed one after the other.
+func (c *Cache[K, V]) loadEach(ctx context.Context, keys []K, items []item[V], missed []int) error {
+	began := c.flights.Now()
+	for len(missed) > 0 {
+		for _, i := range missed {
+			it, err := c.fetch(ctx, keys[i], false)
+			if errors.Is(err, ErrNotFound) {
+				it.extra, err = &extra{missing: err}, nil
+			}
+			if err != nil {
+				return err
+			}
+			items[i] = it
+		}
+		missed = c.outOfDate(items, began)
+	}
+	return nil
+}
+
+func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int, since uint64) ([]item[V], []bool, error) {
 	names := make([]string, len(missed))
 	for j, i := range missed {
 		names[j] = c.encode(keys[i])
 	}
-	return c.flights.DoMany(ctx, flight.Batch[*item[V]]{
+	return c.flights.DoMany(ctx, flight.Batch[item[V]]{
 		Keys:    names,
 		MaxAge:  c.opts.TTL,
 		Timeout: c.opts.LoadTimeout,
+		Since:   since,
 		Load: func(ctx context.Context, indexes []int, seats []*seat[V]) error {
 			wanted := make([]K, len(indexes))
 			for n, j := range indexes {
@@ -126,7 +123,7 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V])
 	var wanted []K
 	var at []*seat[V]
 	for i, key := range keys {
-		if it, ok := c.peek(key); ok {
+		if it := c.kept.peek(key); it.fresh(c.clock.Now()) {
 			seats[i].Set(it)
 			continue
 		}
@@ -143,26 +140,28 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V])
 		return err
 	}
 	for i, key := range wanted {
-		it := &item[V]{loaded: at[i].Started()}
-		if v, ok := values[key]; ok {
-			it.value = v
-			c.keep(at[i], key, it)
+		v, ok := values[key]
+		it := newItem(at[i], v)
+		if ok {
+			it = c.keep(at[i], key, it)
 		} else if it, err = c.keepMissing(at[i], key, it, ErrNotFound); err != nil {
-			it.missing = err // not kept, but handed out
+			it.extra = &extra{missing: err} // not kept, but handed out
 		}
 		at[i].Set(it)
 	}
 	return nil
 }
 
-// insteadOfMany is insteadOf for the keys that were missed.
-func (c *Cache[K, V]) insteadOfMany(ctx context.Context, keys []K, missed []int, results []Result[V], err error) ([]Result[V], error) {
+// insteadOfMany is insteadOf for the keys that were missed, and for those that have
+// grown old meanwhile.
+func (c *Cache[K, V]) insteadOfMany(ctx context.Context, keys []K, items []item[V], missed []int, began uint64, why error) (err error) {
 	for _, i := range missed {
-		it, err := c.insteadOf(ctx, keys[i], nil, err, false)
-		if err != nil {
-			return nil, err
-		}
-		results[i] = c.result(it)
+		items[i] = item[V]{}
 	}
-	return results, nil
+	for _, i := range c.outOfDate(items, began) {
+		if items[i], err = c.insteadOf(ctx, keys[i], item[V]{}, why, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -49,17 +49,17 @@ func (s Stats) LogValue() slog.Value {
 }
 
 type counters struct {
-	hits, misses, joins, loads, loadErrors, stale atomic.Int64
-	gap                                           gap
+	misses, joins, loads, loadErrors, stale atomic.Int64
+	gap                                     gap
 }
 
 // Stats returns the counts so far. Under load they are of slightly different
 // moments.
 func (c *Cache[K, V]) Stats() Stats {
 	entries, bytes := c.kept.size()
-	evicted := c.kept.evictions()
+	hits, evicted := c.kept.counts()
 	return Stats{
-		Hits:           c.stats.hits.Load(),
+		Hits:           hits,
 		Misses:         c.stats.misses.Load(),
 		Joins:          c.stats.joins.Load(),
 		Loads:          c.stats.loads.Load(),

@@ -50,12 +50,19 @@ func (c *Clock) Reached(t time.Time, now Instant) bool {
 }
 
 // Err is ctx.Err, but it also knows of a deadline that passed while the process
-// was frozen: after a thaw ctx.Err is nil until the runtime's timers have run.
+// was frozen: after a thaw ctx.Err is nil until the runtime's timers have run. It
+// believes the clock that the deadline is of, and not the other one: a step of the
+// wall clock must not end what has time left.
 func (c *Clock) Err(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if t, ok := ctx.Deadline(); ok && c.Reached(t, c.Now()) {
+	t, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	now := c.Now()
+	if hasMonotonic(t) && now.Mono >= int64(t.Sub(c.base)) || !hasMonotonic(t) && !time.Unix(0, now.Wall).Before(t) {
 		return context.DeadlineExceeded
 	}
 	return nil

@@ -89,7 +89,19 @@ func TestErrSeesDeadlineBeforeTimersRan(t *testing.T) {
 	if err := c.Err(ctx); err != nil {
 		t.Fatalf("Err before the deadline = %v", err)
 	}
-	clocks.Move(2*time.Hour, 0) // the virtual machine was paused: no timer has run
+	clocks.Move(2*time.Hour, 0) // a step of the wall clock takes no time away
+	if err := c.Err(ctx); err != nil {
+		t.Errorf("Err after a step of the wall clock = %v", err)
+	}
+	wallOnly := untimed{ctx, time.Unix(0, clocks.Now().Wall).Add(time.Minute)} // as hosts announce it
+	if err := c.Err(wallOnly); err != nil {
+		t.Errorf("Err before a deadline on the wall = %v", err)
+	}
+	clocks.Move(time.Minute, 0)
+	if err := c.Err(wallOnly); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Err at a deadline on the wall = %v", err)
+	}
+	clocks.Move(0, 2*time.Hour) // the process was frozen: no timer has run
 	if err := ctx.Err(); err != nil {
 		t.Fatalf("ctx.Err = %v: the test is not about timers any more", err)
 	}
@@ -100,5 +112,43 @@ func TestErrSeesDeadlineBeforeTimersRan(t *testing.T) {
 	cancel2()
 	if err := c.Err(cancelled); !errors.Is(err, context.Canceled) {
 		t.Errorf("Err of a cancelled context = %v", err)
+	}
+}
+
+// untimed is a context whose deadline no timer watches.
+type untimed struct {
+	context.Context
+	deadline time.Time
+}
+
+func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
+
+// The exact deadline is reached, on each clock by itself.
+func TestReachedExactly(t *testing.T) {
+	clocks := clocktest.New()
+	c := clocks.Clock()
+	now := clocks.Now()
+	if !c.Reached(time.Unix(0, now.Wall), now) {
+		t.Error("the wall clock shows the deadline")
+	}
+	if c.Reached(time.Unix(0, now.Wall+1), now) {
+		t.Error("a nanosecond is left")
+	}
+	// Monotonic alone: a real clock, whose base is not known outside; walk to it.
+	real := clock.New()
+	at := real.Now()
+	deadline := time.Now()
+	late := at
+	late.Wall = deadline.Add(-time.Hour).UnixNano() // the wall clock stepped back
+	late.Mono = at.Mono + int64(time.Minute)
+	if !real.Reached(deadline, late) {
+		t.Error("the monotonic clock is past the deadline")
+	}
+}
+
+// The monotonic reading counts from the making of the Clock, not from 1970.
+func TestMonoIsNotWall(t *testing.T) {
+	if m := clock.New().Now().Mono; m < 0 || m > int64(time.Minute) {
+		t.Errorf("Mono = %d", m)
 	}
 }

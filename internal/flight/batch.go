@@ -12,6 +12,7 @@ type Batch[V any] struct {
 	Keys    []string
 	MaxAge  time.Duration
 	Timeout time.Duration
+	Since   uint64
 
 	// Load fetches the values of the keys with these indexes, for which no
 	// flight is under way, and sets those of their seats. Its error goes to all
@@ -27,10 +28,10 @@ func (s *Seat[V]) Set(v V) { s.value = v }
 // which are of others' loads. The error is the first one; it waits for nothing
 // more then.
 func (g *Group[V]) DoMany(ctx context.Context, b Batch[V]) (values []V, joined []bool, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := g.clock.Err(ctx); err != nil {
 		return nil, nil, err
 	}
-	w := waiting[V]{group: g, ctx: ctx, joined: make([]bool, len(b.Keys))}
+	w := waiting[V]{group: g, waiter: newWaiter(ctx), joined: make([]bool, len(b.Keys))}
 	if err := w.board(b); err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +52,7 @@ func (g *Group[V]) DoMany(ctx context.Context, b Batch[V]) (values []V, joined [
 // waiting is one caller's wait for several flights.
 type waiting[V any] struct {
 	group  *Group[V]
-	ctx    context.Context
+	waiter waiter
 	seats  []*Seat[V] // by key
 	joined []bool
 	rest   []wakeup[V] // flights that it has entered and not yet left
@@ -68,25 +69,25 @@ func (w *waiting[V]) board(b Batch[V]) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.clock.Now()
-	own := g.newFlight(w.ctx, b.Timeout, now)
+	own := g.newFlight(w.waiter, b.Timeout, now)
 	own.calls = new(singleflight.Group)
 	var indexes []int
 	for i, key := range b.Keys {
 		s := g.seats[key]
 		switch {
-		case s == nil || s.flight != own && !g.joinable(s.flight, b.MaxAge, now):
+		case s == nil || s.flight != own && !g.joinable(s.flight, b.Since, b.MaxAge, now):
 			g.drop(s)
 			s = &Seat[V]{flight: own, key: key}
 			g.seats[key] = s
 			own.seats = append(own.seats, s)
 			indexes = append(indexes, i)
 		case s.flight == own: // the same key twice
-		case s.flight.isAround(w.ctx):
+		case w.waiter.isWithin(s.flight):
 			w.fail(own)
 			return ErrOwnKey
 		default:
 			w.joined[i] = true
-			w.rest = append(w.rest, wakeup[V]{s.flight, g.join(w.ctx, s.flight)})
+			w.rest = append(w.rest, wakeup[V]{s.flight, s.flight.join(w.waiter)})
 		}
 		w.seats = append(w.seats, s)
 	}
@@ -112,7 +113,7 @@ func (w *waiting[V]) fail(own *Flight[V]) {
 		w.group.drop(s)
 	}
 	for _, r := range w.rest {
-		w.group.leaveLocked(w.ctx, r.flight)
+		w.group.leaveLocked(w.waiter, r.flight)
 	}
 	w.rest = nil
 }
@@ -122,7 +123,7 @@ func (w *waiting[V]) wait() error {
 	for len(w.rest) > 0 {
 		r := w.rest[0]
 		w.rest = w.rest[1:] // whatever comes, it is not to be left again
-		if err := w.group.wait(w.ctx, r.flight, r.ch); err != nil {
+		if err := w.group.wait(w.waiter, r.flight, r.ch); err != nil {
 			return err
 		}
 	}
@@ -132,6 +133,6 @@ func (w *waiting[V]) wait() error {
 // leaveRest leaves the flights that it has not waited for.
 func (w *waiting[V]) leaveRest() {
 	for _, r := range w.rest {
-		w.group.leave(w.ctx, r.flight)
+		w.group.leave(w.waiter, r.flight)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,12 +40,18 @@ type Group[V any] struct {
 	mu    sync.Mutex
 	seats map[string]*Seat[V]
 	calls singleflight.Group
+
+	number atomic.Uint64 // of the last flight that started; written under mu
 }
 
 // NewGroup returns an empty Group that tells ages and deadlines by c.
 func NewGroup[V any](c *clock.Clock) *Group[V] {
 	return &Group[V]{clock: c, seats: make(map[string]*Seat[V])}
 }
+
+// Now returns the number of the last flight that started. Flights with a greater
+// number start later, whatever the clocks say.
+func (g *Group[V]) Now() uint64 { return g.number.Load() }
 
 // A Seat is what a flight carries for one key.
 type Seat[V any] struct {
@@ -60,6 +67,9 @@ type Seat[V any] struct {
 // Started is the moment before the load began.
 func (s *Seat[V]) Started() clock.Instant { return s.flight.started }
 
+// Number is that of the flight: see Group.Now.
+func (s *Seat[V]) Number() uint64 { return s.flight.number }
+
 // Dropped reports whether the result belongs to nobody any more: the key was
 // forgotten, or the flight abandoned or replaced. Such a result must not be kept.
 //
@@ -74,6 +84,7 @@ type Flight[V any] struct {
 	context.Context
 	cancel  context.CancelFunc
 	started clock.Instant
+	number  uint64
 
 	// One load runs under one name in one singleflight.Group: a single key's in
 	// that of the Group, under the key; a batch's in its own.
@@ -82,14 +93,17 @@ type Flight[V any] struct {
 	only  Seat[V]    // of a single key
 	seats []*Seat[V] // of a batch
 
+	group *Group[V]
+	outer around // the flight whose load its first caller belongs to, if any
+
 	// Guarded by the Group's mu.
-	waiters  int
-	endless  int       // waiters without a deadline
-	deadline time.Time // the latest of the others
+	waiters []deadline
+	first   [1]deadline // there is rarely more than one
 
 	// Written by the load before it wakes anybody, read after.
 	panicked *PanicError
-	goexited chan struct{} // closed when the load called runtime.Goexit
+	exited   bool          // it called runtime.Goexit
+	aborted  chan struct{} // closed when the load did not return; nil: nobody waits for that
 }
 
 // A Call is what Do is asked for.
@@ -97,37 +111,39 @@ type Call[V any] struct {
 	Key     string
 	MaxAge  time.Duration // flights that are older are not joined
 	Timeout time.Duration // after that the load is given up. Zero: never
-	Alone   bool          // join no flight: what it asked may be out of date
+	Since   uint64        // flights with this number or a lower one are not joined
+	Alone   bool          // no flight is joined
 
 	// Load fetches the value for the seat s. Its error goes to all callers.
 	Load func(ctx context.Context, s *Seat[V]) (V, error)
 }
 
 // Do returns the result of c.Load, or of another caller's load for the same key
-// that started less than c.MaxAge ago. Joined tells which.
+// that started less than c.MaxAge ago and after c.Since. Joined tells which.
 //
 // It returns the error of ctx as soon as ctx ends. If the load panics, Do panics
 // with a *PanicError; if it calls runtime.Goexit, so does Do.
 func (g *Group[V]) Do(ctx context.Context, c Call[V]) (v V, joined bool, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := g.clock.Err(ctx); err != nil {
 		return v, false, err
 	}
+	w := newWaiter(ctx) // asks ctx, which must not be done under the lock
 	g.mu.Lock()
 	// Read under the lock: a reading from before could be behind the start of a
 	// flight that began meanwhile, as if a clock had run back.
 	now := g.clock.Now()
 	s := g.seats[c.Key]
-	if s != nil && !c.Alone && g.joinable(s.flight, c.MaxAge, now) {
-		if s.flight.isAround(ctx) {
+	if s != nil && !c.Alone && g.joinable(s.flight, c.Since, c.MaxAge, now) {
+		if w.isWithin(s.flight) {
 			g.mu.Unlock()
 			return v, false, ErrOwnKey
 		}
-		ch := g.join(ctx, s.flight)
+		ch := s.flight.join(w)
 		g.mu.Unlock()
-		err := g.wait(ctx, s.flight, ch)
+		err := g.wait(w, s.flight, ch)
 		return s.result(true, err)
 	}
-	s = g.newSingle(ctx, c, now)
+	s = g.newSingle(w, c, now)
 	load := func() { s.value, s.err = c.Load(s.flight, s) }
 	if ctx.Done() == nil && c.Timeout == 0 {
 		g.flyHere(s.flight, load)
@@ -135,7 +151,7 @@ func (g *Group[V]) Do(ctx context.Context, c Call[V]) (v V, joined bool, err err
 	}
 	ch := g.fly(s.flight, load)
 	g.mu.Unlock()
-	err = g.wait(ctx, s.flight, ch)
+	err = g.wait(w, s.flight, ch)
 	return s.result(false, err)
 }
 
@@ -150,39 +166,46 @@ func (s *Seat[V]) result(joined bool, err error) (V, bool, error) {
 
 // newSingle makes the flight of one key the current one, with its first waiter.
 // The caller holds mu.
-func (g *Group[V]) newSingle(ctx context.Context, c Call[V], now clock.Instant) *Seat[V] {
+func (g *Group[V]) newSingle(w waiter, c Call[V], now clock.Instant) *Seat[V] {
 	g.drop(g.seats[c.Key])
-	f := g.newFlight(ctx, c.Timeout, now)
+	f := g.newFlight(w, c.Timeout, now)
 	f.calls, f.name = &g.calls, c.Key
 	f.only = Seat[V]{flight: f, key: c.Key}
 	g.seats[c.Key] = &f.only
 	return &f.only
 }
 
-func (g *Group[V]) newFlight(ctx context.Context, timeout time.Duration, now clock.Instant) *Flight[V] {
-	f := &Flight[V]{started: now, goexited: make(chan struct{})}
+func (g *Group[V]) newFlight(w waiter, timeout time.Duration, now clock.Instant) *Flight[V] {
+	f := &Flight[V]{group: g, started: now, number: g.number.Add(1), outer: w.within}
 	switch {
 	case timeout > 0:
-		f.Context, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	case ctx.Done() != nil:
-		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		f.Context, f.cancel = context.WithTimeout(context.WithoutCancel(w.ctx), timeout)
+	case w.ctx.Done() != nil:
+		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(w.ctx))
 	default:
-		f.Context, f.cancel = ctx, func() {} // its first caller never leaves
+		f.Context, f.cancel = w.ctx, func() {} // its first caller never leaves
 	}
-	f.enter(ctx)
+	f.waiters = append(f.first[:0], w.deadline)
 	return f
 }
 
 // join adds a waiter to f and returns where singleflight will wake it. The caller
-// holds mu.
-func (g *Group[V]) join(ctx context.Context, f *Flight[V]) <-chan singleflight.Result {
-	f.enter(ctx)
-	return f.calls.DoChan(f.name, nil) // it has the call
+// holds the Group's mu.
+func (f *Flight[V]) join(w waiter) <-chan singleflight.Result {
+	f.waiters = append(f.waiters, w.deadline)
+	return f.doChan(nil) // singleflight has the call
+}
+
+func (f *Flight[V]) doChan(fn func() (any, error)) <-chan singleflight.Result {
+	if f.aborted == nil {
+		f.aborted = make(chan struct{})
+	}
+	return f.calls.DoChan(f.name, fn)
 }
 
 // fly runs load in a goroutine of its own. The caller holds mu.
 func (g *Group[V]) fly(f *Flight[V], load func()) <-chan singleflight.Result {
-	return f.calls.DoChan(f.name, func() (any, error) {
+	return f.doChan(func() (any, error) {
 		defer f.cancel()
 		g.run(f, load)
 		return nil, nil
@@ -201,9 +224,9 @@ func (g *Group[V]) flyHere(f *Flight[V], load func()) {
 	})
 }
 
-// wait waits until f has its result or ctx ends, and panics or exits as the load
-// did.
-func (g *Group[V]) wait(ctx context.Context, f *Flight[V], ch <-chan singleflight.Result) error {
+// wait waits until f has its result or the waiter's context ends, and panics or
+// exits as the load did.
+func (g *Group[V]) wait(w waiter, f *Flight[V], ch <-chan singleflight.Result) error {
 	over := f.Context.Done()
 	for {
 		select {
@@ -211,15 +234,15 @@ func (g *Group[V]) wait(ctx context.Context, f *Flight[V], ch <-chan singlefligh
 			if err := f.thrown(); err != nil {
 				return err
 			}
-			return g.clock.Err(ctx) // the process may have been frozen beyond the deadline
-		case <-f.goexited: // singleflight's channels never hear of it (golang/go#52557)
-			runtime.Goexit()
-		case <-ctx.Done():
-			g.leave(ctx, f)
-			return ctx.Err()
+			return g.clock.Err(w.ctx) // the process may have been frozen beyond the deadline
+		case <-f.aborted: // singleflight's channels never hear of a Goexit (golang/go#52557)
+			return f.thrown()
+		case <-w.ctx.Done():
+			g.leave(w, f)
+			return w.ctx.Err()
 		case <-over:
 			if f.Context.Err() == context.DeadlineExceeded {
-				g.leave(ctx, f)
+				g.leave(w, f)
 				return ErrTimeout
 			}
 			over = nil // it has landed: the result is on its way
@@ -227,10 +250,13 @@ func (g *Group[V]) wait(ctx context.Context, f *Flight[V], ch <-chan singlefligh
 	}
 }
 
-// thrown panics if the load did.
+// thrown panics or exits if the load did.
 func (f *Flight[V]) thrown() error {
 	if f.panicked != nil {
 		panic(f.panicked)
+	}
+	if f.exited {
+		runtime.Goexit()
 	}
 	return nil
 }
@@ -239,14 +265,15 @@ func (f *Flight[V]) thrown() error {
 func (g *Group[V]) run(f *Flight[V], load func()) {
 	returned := false
 	defer func() {
-		exited := false
 		if !returned {
 			f.panicked = newPanicError(recover())
-			exited = f.panicked == nil
+			f.exited = f.panicked == nil
 		}
 		g.land(f)
-		if exited {
-			close(f.goexited)
+		if !returned && f.aborted != nil {
+			// Also after a panic: if it came on the way out of a Goexit, recover has
+			// ended the panic, but the Goexit goes on.
+			close(f.aborted)
 		}
 	}()
 	load()
@@ -309,37 +336,29 @@ func (g *Group[V]) land(f *Flight[V]) {
 // leave takes one waiter off f. When the last one leaves, the load is cancelled
 // and a later caller starts a new one: its connection may not have survived what
 // ended the first.
-func (g *Group[V]) leave(ctx context.Context, f *Flight[V]) {
+func (g *Group[V]) leave(w waiter, f *Flight[V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.leaveLocked(ctx, f)
+	g.leaveLocked(w, f)
 }
 
-func (g *Group[V]) leaveLocked(ctx context.Context, f *Flight[V]) {
-	f.waiters--
-	if _, ok := ctx.Deadline(); !ok {
-		f.endless--
-	}
-	if f.waiters == 0 {
+func (g *Group[V]) leaveLocked(w waiter, f *Flight[V]) {
+	i := slices.Index(f.waiters, w.deadline)
+	f.waiters = slices.Delete(f.waiters, i, i+1)
+	if len(f.waiters) == 0 {
 		f.cancel()
 		f.each(g.drop)
 	}
 }
 
-// enter adds a waiter. The caller holds the Group's mu.
-func (f *Flight[V]) enter(ctx context.Context) {
-	f.waiters++
-	if t, ok := ctx.Deadline(); !ok {
-		f.endless++
-	} else if t.After(f.deadline) {
-		f.deadline = t
-	}
-}
+// longest is the age beyond which no flight is joined: longer than a host lets an
+// invocation run, it has been frozen.
+const longest = 15 * time.Minute
 
 // joinable reports whether a new caller may wait for f: it is young enough, and
 // somebody who waits for it has time left. If not, it was left behind by an
 // invocation that was frozen, and only looks alive. The caller holds mu.
-func (g *Group[V]) joinable(f *Flight[V], maxAge time.Duration, now clock.Instant) bool {
-	return f.started.Within(maxAge, now) &&
-		(f.endless > 0 || !g.clock.Reached(f.deadline, now))
+func (g *Group[V]) joinable(f *Flight[V], since uint64, maxAge time.Duration, now clock.Instant) bool {
+	return f.number > since && f.started.Within(min(maxAge, longest), now) &&
+		slices.ContainsFunc(f.waiters, func(d deadline) bool { return !d.reached(g.clock, now) })
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 type pair struct{ A, B string }
@@ -109,4 +110,46 @@ func FuzzPairs(f *testing.F) {
 			t.Errorf("%q and %q", k1, k2)
 		}
 	})
+}
+
+// Encodings of many keys of one type are all different.
+func distinct[K comparable](t *testing.T, keys ...K) {
+	t.Helper()
+	seen := map[string]K{}
+	for _, k := range keys {
+		s := encode(t, k)
+		if other, dup := seen[s]; dup && other != k {
+			t.Errorf("%#v and %#v have the same encoding %q", other, k, s)
+		}
+		seen[s] = k
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	distinct(t, 0, 1, -1, 63, 64, 127, 128, 255, 256, 257, -128, -129, math.MaxInt, math.MinInt)
+	distinct[uint64](t, 0, 1, 127, 128, 255, 256, 1<<32, 1<<32+1, math.MaxUint64)
+	distinct(t, [3]int16{1, 2, 3}, [3]int16{1, 2, 4}, [3]int16{1, 3, 3})
+	distinct(t, [2]int{1, 256}, [2]int{256, 1}, [2]int{1, 1})
+	distinct(t, [2]bool{true, false}, [2]bool{false, true})
+	distinct[uintptr](t, 1, 2)
+	// With a length of one byte these two would be 00 00 a*255 00, both.
+	as := strings.Repeat("a", 255)
+	distinct(t, pair{"\x00" + as, ""}, pair{"", as + "\x00"})
+}
+
+// Two keys that differ in a blank field alone are equal.
+func TestBlankFieldsDoNotCount(t *testing.T) {
+	type loud struct {
+		_ int
+		A string
+	}
+	// Only unsafe can tell the blank fields apart.
+	a, b := loud{A: "x"}, loud{A: "x"}
+	*(*int)(unsafe.Pointer(&b)) = 7
+	if a != b {
+		t.Fatal("not what this test is about")
+	}
+	if encode(t, a) != encode(t, b) {
+		t.Error("equal keys encode differently: they would not share a flight, and Delete would miss it")
+	}
 }
