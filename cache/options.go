@@ -85,17 +85,20 @@ type Options[K comparable, V any] struct {
 
 func (o *Options[K, V]) validate() error {
 	if o.Load == nil {
-		return errors.New("Options.Load is nil: a cache without an origin has nothing to hand out")
+		return errors.New("no Options.Load: a cache without an origin has nothing to hand out")
 	}
 	if o.TTL <= 0 {
 		return fmt.Errorf("Options.TTL is %v: it must be positive, or cache.Forever for values that never change", o.TTL)
 	}
 	for name, v := range map[string]int64{
-		"MissingTTL": int64(o.MissingTTL), "StaleIfError": int64(o.StaleIfError), "LoadTimeout": int64(o.LoadTimeout),
-		"MaxEntries": int64(o.MaxEntries), "MaxBytes": o.MaxBytes,
+		"Options.MissingTTL":   int64(o.MissingTTL),
+		"Options.StaleIfError": int64(o.StaleIfError),
+		"Options.LoadTimeout":  int64(o.LoadTimeout),
+		"Options.MaxEntries":   int64(o.MaxEntries),
+		"Options.MaxBytes":     o.MaxBytes,
 	} {
 		if v < 0 {
-			return fmt.Errorf("Options.%s is negative (%d)", name, v)
+			return fmt.Errorf("%s is negative (%d)", name, v)
 		}
 	}
 	if !(o.Jitter >= 0 && o.Jitter < 1) { // nor NaN
