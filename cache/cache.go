@@ -16,7 +16,8 @@
 // A Cache is made for a process that is frozen between invocations. It has no
 // goroutine and no timer of its own. It tells age by the wall and by the
 // monotonic clock, and believes the one that says older, since a paused machine
-// may stop the one and a time server may step the other. A load that an
+// may stop the one and a time server may step the other: nothing is handed out
+// that is older than TTL as long as one of them was right. A load that an
 // invocation left behind is never joined by a later one.
 //
 // Caveat: values are shared. All callers get the same V, and what it points to
@@ -91,9 +92,10 @@ func Must[K comparable, V any](c *Cache[K, V], err error) *Cache[K, V] {
 // Load gives. If a Load takes longer than TTL, those who joined it after its
 // start make another one, and get what the origin said while they waited.
 //
-// It returns the error of Load as it is, and the error of ctx as soon as ctx
-// ends, also while the Load goes on for other callers. If Load panics, Get panics
-// with an error that has Load's stack.
+// It returns the error of Load as it is. A caller that waits for a Load returns
+// the error of its ctx as soon as that ends, while the Load goes on for others;
+// what is kept is handed out without a look at ctx. If Load panics, Get panics with
+// an error that has Load's stack.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if it, ok := c.kept.hit(key, c.clock); ok {
 		return c.handOut(it, nil)

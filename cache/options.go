@@ -26,9 +26,13 @@ type Options[K comparable, V any] struct {
 	// Load asks the origin for the value of key. Required.
 	//
 	// Concurrent Gets of a key share one Load. Its context has the values of
-	// the first caller's and ends when no caller waits any more, or after
-	// LoadTimeout. An error goes to the callers as it is and is not remembered,
-	// but see MissingTTL. Load may ask this Cache for other keys.
+	// the first caller's, but not its deadline: it ends when no caller waits any
+	// more, or after LoadTimeout. An error goes to the callers as it is and is
+	// not remembered, but see MissingTTL.
+	//
+	// Load may ask this Cache for other keys, if it passes its context on. To
+	// ask for its own key is an error. Two Loads that ask for each other's keys
+	// at the same time wait until LoadTimeout.
 	Load func(ctx context.Context, key K) (V, error)
 
 	// LoadMany asks the origin for the values of many different keys at once,

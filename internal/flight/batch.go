@@ -95,14 +95,14 @@ func (w *waiting[V]) board(b Batch[V]) error {
 		own.cancel()
 		return nil
 	}
-	load := func() {
+	own.batch = func() {
 		if err := b.Load(own, indexes, own.seats); err != nil {
 			for _, s := range own.seats {
 				s.err = err
 			}
 		}
 	}
-	w.rest = append(w.rest, wakeup[V]{own, g.fly(own, load)})
+	w.rest = append(w.rest, wakeup[V]{own, g.fly(own)})
 	return nil
 }
 

@@ -90,8 +90,10 @@ type Flight[V any] struct {
 	// that of the Group, under the key; a batch's in its own.
 	calls *singleflight.Group
 	name  string
-	only  Seat[V]    // of a single key
-	seats []*Seat[V] // of a batch
+	load  func(ctx context.Context, s *Seat[V]) (V, error) // of a single key
+	only  Seat[V]
+	batch func() // of a batch
+	seats []*Seat[V]
 
 	group *Group[V]
 	outer around // the flight whose load its first caller belongs to, if any
@@ -144,12 +146,11 @@ func (g *Group[V]) Do(ctx context.Context, c Call[V]) (v V, joined bool, err err
 		return s.result(true, err)
 	}
 	s = g.newSingle(w, c, now)
-	load := func() { s.value, s.err = c.Load(s.flight, s) }
 	if ctx.Done() == nil && c.Timeout == 0 {
-		g.flyHere(s.flight, load)
+		g.flyHere(s.flight)
 		return s.result(false, s.flight.thrown())
 	}
-	ch := g.fly(s.flight, load)
+	ch := g.fly(s.flight)
 	g.mu.Unlock()
 	err = g.wait(w, s.flight, ch)
 	return s.result(false, err)
@@ -170,7 +171,7 @@ func (g *Group[V]) newSingle(w waiter, c Call[V], now clock.Instant) *Seat[V] {
 	g.drop(g.seats[c.Key])
 	f := g.newFlight(w, c.Timeout, now)
 	f.calls, f.name = &g.calls, c.Key
-	f.only = Seat[V]{flight: f, key: c.Key}
+	f.load, f.only = c.Load, Seat[V]{flight: f, key: c.Key}
 	g.seats[c.Key] = &f.only
 	return &f.only
 }
@@ -203,23 +204,23 @@ func (f *Flight[V]) doChan(fn func() (any, error)) <-chan singleflight.Result {
 	return f.calls.DoChan(f.name, fn)
 }
 
-// fly runs load in a goroutine of its own. The caller holds mu.
-func (g *Group[V]) fly(f *Flight[V], load func()) <-chan singleflight.Result {
+// fly runs f's load in a goroutine of its own. The caller holds mu.
+func (g *Group[V]) fly(f *Flight[V]) <-chan singleflight.Result {
 	return f.doChan(func() (any, error) {
 		defer f.cancel()
-		g.run(f, load)
+		g.run(f)
 		return nil, nil
 	})
 }
 
-// flyHere runs load in the caller's own goroutine. A caller that can never leave
+// flyHere runs f's load in the caller's own goroutine. A caller that can never leave
 // does not need another one, and it saves two thirds of a miss's time. It takes
 // over the Group's lock and gives it back as soon as singleflight knows the call,
 // so that nobody can come in between.
-func (g *Group[V]) flyHere(f *Flight[V], load func()) {
+func (g *Group[V]) flyHere(f *Flight[V]) {
 	f.calls.Do(f.name, func() (any, error) {
 		g.mu.Unlock()
-		g.run(f, load)
+		g.run(f)
 		return nil, nil
 	})
 }
@@ -262,7 +263,7 @@ func (f *Flight[V]) thrown() error {
 }
 
 // run loads, and takes f out of the Group, whatever load does.
-func (g *Group[V]) run(f *Flight[V], load func()) {
+func (g *Group[V]) run(f *Flight[V]) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -276,7 +277,11 @@ func (g *Group[V]) run(f *Flight[V], load func()) {
 			close(f.aborted)
 		}
 	}()
-	load()
+	if f.batch != nil {
+		f.batch()
+	} else {
+		f.only.value, f.only.err = f.load(f, &f.only)
+	}
 	returned = true
 }
 

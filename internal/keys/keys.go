@@ -33,6 +33,16 @@ func Encoder[K comparable]() (func(K) string, error) {
 	if t.Kind() == reflect.String {
 		return encodeString[K], nil
 	}
+	// The commonest integers do without reflection.
+	for _, f := range []any{
+		func(key int) string { return encodeInt(int64(key)) },
+		func(key int64) string { return encodeInt(key) },
+		func(key int32) string { return encodeInt(int64(key)) },
+	} {
+		if encode, ok := f.(func(K) string); ok {
+			return encode, nil
+		}
+	}
 	return func(key K) string {
 		return string(appendValue(make([]byte, 0, 64), reflect.ValueOf(&key).Elem()))
 	}, nil
@@ -44,6 +54,11 @@ func encodeString[K comparable](key K) string {
 		return s
 	}
 	return reflect.ValueOf(&key).Elem().String()
+}
+
+func encodeInt(key int64) string {
+	var b [binary.MaxVarintLen64]byte
+	return string(binary.AppendVarint(b[:0], key))
 }
 
 func check(t reflect.Type, path string) error {

@@ -153,3 +153,15 @@ func TestBlankFieldsDoNotCount(t *testing.T) {
 		t.Error("equal keys encode differently: they would not share a flight, and Delete would miss it")
 	}
 }
+
+type named int
+
+// The shorter way for integers has the same result as the general one.
+func TestShortcutsAgree(t *testing.T) {
+	for _, n := range []int{0, 1, -1, 63, 64, -65, math.MaxInt32, math.MinInt32} {
+		want := encode(t, named(n))
+		if a, b, c := encode(t, n), encode(t, int64(n)), encode(t, int32(n)); a != want || b != want || c != want {
+			t.Errorf("%d: %q, %q, %q; want %q", n, a, b, c, want)
+		}
+	}
+}
