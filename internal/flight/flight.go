@@ -12,7 +12,6 @@ package flight
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -24,8 +23,14 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// ErrTimeout is the error of a Do whose load has outlasted its Timeout.
-var ErrTimeout = fmt.Errorf("the load takes too long: %w", context.DeadlineExceeded)
+// ErrTimeout is the error of a Do whose load has outlasted its Timeout. It matches
+// context.DeadlineExceeded.
+var ErrTimeout error = timeout{} // a type of its own: fmt.Errorf would be work at init
+
+type timeout struct{}
+
+func (timeout) Error() string        { return "the load takes too long" }
+func (timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // ErrOwnKey is the error of a Do that would wait for the load that it is made by.
 var ErrOwnKey = errors.New("the load asks for its own key, and would wait for itself")
@@ -83,6 +88,7 @@ func (s *Seat[V]) Dropped() bool { return s.dropped.Load() }
 type Flight[V any] struct {
 	context.Context
 	cancel  context.CancelFunc
+	timed   bool // the Context has a Timeout
 	started clock.Instant
 	number  uint64
 
@@ -180,6 +186,7 @@ func (g *Group[V]) newFlight(w waiter, timeout time.Duration, now clock.Instant)
 	f := &Flight[V]{group: g, started: now, number: g.number.Add(1), outer: w.within}
 	switch {
 	case timeout > 0:
+		f.timed = true
 		f.Context, f.cancel = context.WithTimeout(context.WithoutCancel(w.ctx), timeout)
 	case w.ctx.Done() != nil:
 		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(w.ctx))
@@ -228,7 +235,10 @@ func (g *Group[V]) flyHere(f *Flight[V]) {
 // wait waits until f has its result or the waiter's context ends, and panics or
 // exits as the load did.
 func (g *Group[V]) wait(w waiter, f *Flight[V], ch <-chan singleflight.Result) error {
-	over := f.Context.Done()
+	var over <-chan struct{}
+	if f.timed {
+		over = f.Context.Done()
+	}
 	for {
 		select {
 		case <-ch:
