@@ -342,6 +342,29 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 	}
 }
 
+// GetMany marks as used too.
+func TestGetManyPromotes(t *testing.T) {
+	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) { o.MaxEntries = 2 })
+	wantGet(t, c, "a", "a v1")
+	wantGet(t, c, "b", "b v2")
+	wantMany(t, c, "a", "a v1")
+	wantGet(t, c, "c", "c v3")
+	if _, ok := c.Peek("a"); !ok {
+		t.Error("a was evicted, although b was used less recently")
+	}
+}
+
+func TestExpiredIsAMiss(t *testing.T) {
+	clocks := clocktest.New()
+	c := newTest(t, &origin{}, clocks.Clock())
+	wantGet(t, c, "k", "k v1")
+	clocks.Move(time.Minute, 0)
+	wantGet(t, c, "k", "k v2")
+	if s := c.Stats(); s.Hits != 0 || s.Misses != 2 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
 func TestTenantsDoNotMeet(t *testing.T) {
 	type key struct{ Tenant, ID string }
 	c := Must(New(Options[key, string]{TTL: time.Minute, Load: func(_ context.Context, k key) (string, error) {
