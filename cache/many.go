@@ -53,7 +53,7 @@ func (c *Cache[K, V]) loadMissed(ctx context.Context, keys []K, items []item[V],
 	for ; len(missed) > 0; since = began {
 		loaded, joined, err := c.fetchMany(ctx, keys, missed, since)
 		if err != nil {
-			return c.insteadOfMany(ctx, keys, items, missed, err)
+			return c.insteadOfMany(ctx, keys, items, missed, began, err)
 		}
 		for j, i := range missed {
 			items[i] = loaded[j]
@@ -152,10 +152,13 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V])
 	return nil
 }
 
-// insteadOfMany is insteadOf for the keys that were missed. What was fresh before
-// may have grown old meanwhile, but may stand in for longer than what was not.
-func (c *Cache[K, V]) insteadOfMany(ctx context.Context, keys []K, items []item[V], missed []int, why error) (err error) {
+// insteadOfMany is insteadOf for the keys that were missed, and for those that have
+// grown old meanwhile.
+func (c *Cache[K, V]) insteadOfMany(ctx context.Context, keys []K, items []item[V], missed []int, began uint64, why error) (err error) {
 	for _, i := range missed {
+		items[i] = item[V]{}
+	}
+	for _, i := range c.outOfDate(items, began) {
 		if items[i], err = c.insteadOf(ctx, keys[i], item[V]{}, why, false); err != nil {
 			return err
 		}

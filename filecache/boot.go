@@ -2,6 +2,7 @@ package filecache
 
 import (
 	"sync"
+	"time"
 
 	"github.com/warmcache/warmcache/internal/clock"
 )
@@ -12,30 +13,44 @@ type boot struct {
 	clock *clock.Clock
 	read  func() (id [16]byte, mono int64)
 
-	once   sync.Once
-	id     [16]byte
-	offset int64 // from this process's monotonic readings to the boot's
+	once sync.Once
+	id   [16]byte
+	// From this process's monotonic readings to the boot's, at least and at most:
+	// the two are not read at once. What errs makes entries look older.
+	least, most int64
 }
+
+// apart is how far the two clocks may be read apart: the process may have been
+// frozen in between.
+const apart = int64(time.Millisecond)
 
 func (b *boot) init() {
 	b.once.Do(func() {
-		id, mono := b.read()
-		b.id, b.offset = id, mono-b.clock.Now().Mono
+		for range 5 {
+			before := b.clock.Now().Mono
+			id, mono := b.read()
+			after := b.clock.Now().Mono
+			b.id, b.least, b.most = id, mono-after, mono-before
+			if uint64(after-before) <= uint64(apart) {
+				return
+			}
+		}
+		b.id = [16]byte{}
 	})
 }
 
 // stamp writes the instant into an entry.
 func (b *boot) stamp(e *entry, at clock.Instant) {
 	b.init()
-	e.wall, e.mono, e.boot = at.Wall, at.Mono+b.offset, b.id
+	e.wall, e.mono, e.boot = at.Wall, at.Mono+b.least, b.id
 }
 
-// instant reads it back. The monotonic clock of another boot says nothing; then
-// it is left to the wall clock alone.
+// instant reads it back. The monotonic clock of another boot says nothing; it
+// then counts from now, and the wall clock alone tells the age.
 func (b *boot) instant(e *entry) clock.Instant {
 	b.init()
 	if e.boot != b.id || b.id == [16]byte{} {
 		return clock.Instant{Wall: e.wall, Mono: b.clock.Now().Mono}
 	}
-	return clock.Instant{Wall: e.wall, Mono: e.mono - b.offset}
+	return clock.Instant{Wall: e.wall, Mono: e.mono - b.most}
 }

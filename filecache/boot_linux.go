@@ -11,13 +11,13 @@ import (
 // readBoot returns which boot this is and what its monotonic clock says, which
 // processes of one machine share. The zero id means that it is unknown.
 func readBoot() (id [16]byte, mono int64) {
-	var ts unix.Timespec
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+	if err != nil {
 		return id, 0
 	}
 	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))
-	if err != nil || len(b) != len(id) {
+	var ts unix.Timespec
+	if err != nil || len(b) != len(id) || unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
 		return id, 0
 	}
 	return [16]byte(b), ts.Nano()

@@ -1,11 +1,9 @@
 package filecache
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,25 +21,60 @@ type budget struct {
 	store *store
 	clock *clock.Clock
 
-	mu       sync.Mutex
-	learned  clock.Instant
-	known    bool
-	used     int64
+	mu      sync.Mutex
+	learned clock.Instant
+	files   map[string]int64 // what each data file takes; nil: not known
+	used    int64            // their sum
+	open    int64            // what is taken by files that have no name any more
+
 	reserved int64
+	written  int64 // how much of what is reserved the file system has given already
 }
 
 // relearn is how long the sum of what is used is relied on.
 const relearn = 30 * time.Second
 
-// onDisk is what a file of that size takes, with its entry.
+// onDisk is what a data file of that size takes, with its entry, whose texts have
+// some 1.5 KiB at most.
 func onDisk(size int64) int64 {
-	const page = 4 << 10
-	return (size+page-1)/page*page + page
+	blocks := int64(blockCount(size, blockSizeFor(size)))
+	return pages(size) + pages(8*blocks+1536)
 }
 
-func (b *budget) use(size int64)       { b.add(&b.used, onDisk(size)) }
-func (b *budget) free(size int64)      { b.add(&b.used, -onDisk(size)) }
+func pages(size int64) int64 {
+	const page = 4 << 10
+	return (size + page - 1) / page * page
+}
+
+// use counts a data file that was published in the room that s had.
+func (b *budget) use(data string, size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count(data, onDisk(size))
+}
+
+func (b *budget) count(name string, size int64) {
+	if b.files == nil { // the look that is to come will find it
+		return
+	}
+	b.used += size - b.files[name]
+	b.files[name] = size
+}
+
+// free takes a data file that is gone out of the sum, if it was ever counted.
+func (b *budget) free(data string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= b.files[data]
+	delete(b.files, data)
+}
+
+// unlinked and closed tell of a file that lost its name while it was open.
+func (b *budget) unlinked(data string) { b.add(&b.open, onDisk(sizeInName(data))) }
+func (b *budget) closed(data string)   { b.add(&b.open, -onDisk(sizeInName(data))) }
+
 func (b *budget) unreserve(size int64) { b.add(&b.reserved, -onDisk(size)) }
+func (b *budget) wrote(n int64)        { b.add(&b.written, n) }
 
 func (b *budget) add(n *int64, size int64) {
 	b.mu.Lock()
@@ -53,7 +86,7 @@ func (b *budget) add(n *int64, size int64) {
 func (b *budget) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known = false
+	b.files, b.used = nil, 0
 }
 
 // reserve takes room for an object of that size, by eviction if it must. It
@@ -61,41 +94,64 @@ func (b *budget) forget() {
 func (c *Cache) reserve(size int64) bool {
 	need := onDisk(size)
 	b := &c.budget
-	room, limit := b.reserve(need)
-	if !room && need <= limit {
+	missing, limit := b.reserve(need)
+	if missing > 0 && need <= limit {
 		c.evict(need)
-		room, _ = b.reserve(need)
+		missing, _ = b.reserve(need)
 	}
-	return room
+	return missing <= 0
 }
 
-func (b *budget) reserve(need int64) (ok bool, limit int64) {
+// reserve takes need bytes if there is room for them, and else tells how many are
+// missing. It also tells the limit.
+func (b *budget) reserve(need int64) (missing, limit int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	missing, limit = b.missing(need)
+	if missing <= 0 {
+		b.reserved += need
+	}
+	return missing, limit
+}
+
+// missing is how much there is too little of for need bytes, and the limit. The
+// caller holds mu.
+func (b *budget) missing(need int64) (missing, limit int64) {
 	b.learn()
 	limit = b.limit()
-	if b.used+b.reserved+need > limit {
-		return false, limit
-	}
-	b.reserved += need
-	return true, limit
+	return b.used + b.open + b.reserved + need - limit, limit
 }
 
 // learn sums up the data files if that was not done lately. The caller holds mu.
 func (b *budget) learn() {
 	now := b.clock.Now()
-	if b.known && b.learned.Within(relearn, now) {
+	if b.files != nil && b.learned.Within(relearn, now) {
 		return
 	}
 	names, err := b.store.disk.ReadDir(b.store.data())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return // what cannot be read cannot be written to either: that will show
 	}
-	b.used = 0
+	b.files, b.used, b.learned = make(map[string]int64, len(names)), 0, now
 	for _, name := range names {
-		b.used += onDisk(sizeInName(name))
+		b.count(name, b.sizeOf(name))
 	}
-	b.known, b.learned = true, now
+}
+
+// sizeOf returns what a file in the data directory takes. What this process has
+// under construction takes nothing: it is reserved.
+func (b *budget) sizeOf(name string) int64 {
+	switch {
+	case isDataName(name):
+		return onDisk(sizeInName(name))
+	case strings.HasPrefix(name, ownTemps()):
+		return 0
+	}
+	fi, err := b.store.disk.Lstat(b.store.dataPath(name))
+	if err != nil {
+		return 0
+	}
+	return pages(fi.Size())
 }
 
 // sizeInName returns the size that dataName put into a name, or zero.
@@ -119,7 +175,7 @@ func (b *budget) limit() int64 {
 	if err != nil {
 		return b.max // unknown; writing will show
 	}
-	there := b.used + sp.free
+	there := b.used + b.open + b.written + sp.free
 	limit := there - sp.total/20
 	if b.max > 0 {
 		return min(limit, b.max)
@@ -138,89 +194,4 @@ func (b *budget) space(path string) (space, error) {
 		return b.space(filepath.Dir(path))
 	}
 	return sp, err
-}
-
-// evictable is a copy as eviction sees it.
-type evictable struct {
-	entry *entry
-	used  time.Time
-}
-
-// sweepAge is the age at which a file that nobody refers to is litter: whoever
-// was about to refer to it has been gone for longer than an invocation may take.
-const sweepAge = maxFlight
-
-// evict removes copies, least recently used first, until need bytes have room.
-// Files that are open stay: removing them would free nothing yet.
-func (c *Cache) evict(need int64) {
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	c.budget.forget()
-	copies := c.sweep()
-	slices.SortFunc(copies, func(a, b evictable) int {
-		return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.entry.data, b.entry.data))
-	})
-	for _, victim := range copies {
-		if c.budget.fits(need) {
-			return
-		}
-		if c.isOpen(victim.entry.data) || c.store.pinned(victim.entry.data) {
-			continue
-		}
-		if c.removeEntry(victim.entry) == nil {
-			c.stats.evictions.Add(1)
-			c.forget(&local{entry: victim.entry})
-		}
-	}
-}
-
-// fits reports whether need bytes could be reserved now.
-func (b *budget) fits(need int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.learn()
-	return b.used+b.reserved+need <= b.limit()
-}
-
-func (c *Cache) isOpen(data string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.open[data] > 0
-}
-
-// sweep returns what the directory has, and removes what killed processes left
-// of it. The caller holds publishing.
-func (c *Cache) sweep() []evictable {
-	names, err := c.store.disk.ReadDir(c.store.entries())
-	if err != nil {
-		c.fault(err)
-		return nil
-	}
-	var copies []evictable
-	referred := map[string]bool{}
-	for _, name := range names {
-		e, used, err := c.store.read(name)
-		if err != nil {
-			if path := c.store.entryPath(name); c.isLitter(path) {
-				c.fault(c.store.remove(path))
-			}
-			continue
-		}
-		referred[e.data] = true
-		copies = append(copies, evictable{e, used})
-	}
-	names, err = c.store.disk.ReadDir(c.store.data())
-	c.fault(err)
-	for _, name := range names {
-		if !referred[name] && c.isLitter(c.store.dataPath(name)) {
-			c.store.unlink(name)
-		}
-	}
-	return copies
-}
-
-// isLitter reports whether a file that nobody refers to is old enough to go.
-func (c *Cache) isLitter(path string) bool {
-	fi, err := c.store.disk.Lstat(path)
-	return err == nil && !fi.IsDir() && time.Unix(0, c.clock.Now().Wall).Sub(fi.ModTime()) >= sweepAge
 }

@@ -38,7 +38,6 @@ func blockCount(size, blockSize int64) int {
 type summer struct {
 	blockSize int64
 	done      int64 // bytes seen
-	whole     uint64
 	blocks    []uint64
 	announced []announced
 }
@@ -79,7 +78,6 @@ func newHash(a Algorithm) (hash.Hash, bool) {
 // Write takes the next bytes.
 func (s *summer) Write(p []byte) (int, error) {
 	n := len(p)
-	s.whole = crc64nvme.Update(s.whole, p)
 	for _, a := range s.announced {
 		if a.hash != nil {
 			a.hash.Write(p)
@@ -98,10 +96,15 @@ func (s *summer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// whole returns the CRC-64/NVME of all bytes so far.
+func (s *summer) whole() uint64 {
+	return combined(s.blocks, s.blockSize, s.done)
+}
+
 // verify compares what passed by with what the origin announced.
 func (s *summer) verify() error {
 	for _, a := range s.announced {
-		got := appendUint64(nil, s.whole)
+		got := appendUint64(nil, s.whole())
 		if a.hash != nil {
 			got = a.hash.Sum(nil)
 		}

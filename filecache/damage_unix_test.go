@@ -66,3 +66,45 @@ func TestHostileDirectoryIsNotUsed(t *testing.T) {
 		})
 	}
 }
+
+// Size and kind are looked at before a byte is read, and not left to the checksums.
+func TestOpenLooksAtTheFile(t *testing.T) {
+	for name, damage := range map[string]func(string){
+		"extended": func(p string) {
+			f, _ := os.OpenFile(p, os.O_APPEND|os.O_WRONLY, 0)
+			f.Write([]byte{0})
+			f.Close()
+		},
+		"second name":   func(p string) { os.Link(p, p+".x") },
+		"symbolic link": func(p string) { os.Rename(p, p+".x"); os.Symlink(p+".x", p) },
+	} {
+		c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
+		c.want(o)
+		damage(c.only(c.dataFiles()))
+		o.requests()
+		f, err := c.Open(background, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if n := o.requests(); n != 1 || c.Stats().Faults == 0 {
+			t.Errorf("%s: %d requests, %+v: the file was taken", name, n, c.Stats())
+		}
+	}
+}
+
+// A directory of somebody else is neither written to nor emptied.
+func TestDirectoryOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
+	c.want(o)
+	os.Chown(c.store.root, 12345, 12345)
+	n := c.restart(nil)
+	n.want(o)
+	n.Clear()
+	if s := n.Stats(); s.Uncached != 1 || s.Faults == 0 || len(c.dataFiles()) != 1 {
+		t.Errorf("it was used: %+v, %v", s, c.dataFiles())
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +31,7 @@ type file interface {
 	io.Closer
 	Stat() (fs.FileInfo, error)
 	// Lock takes a shared lock for as long as the file is open, or an
-	// exclusive one; it does not wait.
+	// exclusive one. It does not wait: see errLocked.
 	Lock(exclusive bool) error
 }
 
@@ -39,6 +41,8 @@ type newFile interface {
 	io.Writer
 	io.ReaderAt
 	io.Closer
+	// Allocated reports whether the room is taken from the file system already.
+	Allocated() bool
 	// Publish gives the file its name. It fails if the name exists.
 	Publish(path string) error
 	// Replace gives the file its name and takes it from who has it.
@@ -52,7 +56,11 @@ type space struct {
 }
 
 // osDisk is the real one. What differs between systems is in disk_*.go.
-type osDisk struct{}
+type osDisk struct {
+	named *atomic.Bool // files without a name cannot be given one here
+}
+
+func newDisk() osDisk { return osDisk{named: new(atomic.Bool)} }
 
 func (osDisk) Mkdir(path string) error {
 	err := os.Mkdir(path, 0o700)
@@ -88,20 +96,25 @@ func (osDisk) ReadDir(path string) ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-func (osDisk) Create(dir string, size int64) (newFile, error) {
-	f, err := createUnnamed(dir)
-	if err != nil {
-		// Not on this system, or not on this file system.
-		f, err = createTemp(dir)
-	}
+func (d osDisk) Create(dir string, size int64) (newFile, error) {
+	f, err := d.create(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := allocate(f.File, size); err != nil {
+	if f.allocated, err = allocate(f.File, size); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+func (d osDisk) create(dir string) (*buildFile, error) {
+	if d.named == nil || !d.named.Load() {
+		if f, err := createUnnamed(dir); err == nil {
+			return &buildFile{File: f, named: d.named}, nil
+		}
+	}
+	return createTemp(dir) // the other is not on this system, or not on this file system
 }
 
 type osFile struct{ *os.File }
@@ -111,14 +124,22 @@ func (f osFile) Lock(exclusive bool) error { return lock(f.File, exclusive) }
 // buildFile is a file under construction, with or without a name.
 type buildFile struct {
 	*os.File
-	temp string // its name until it is published; empty if it has none
+	temp      string // its name until it is published; empty if it has none
+	named     *atomic.Bool
+	allocated bool
+	closed    bool
 }
 
-// tempPrefix starts the names of files under construction.
+// tempPrefix starts the names of files under construction, and ownTemps those of
+// this process.
 const tempPrefix = ".tmp-"
 
+var ownTemps = sync.OnceValue(func() string {
+	return tempPrefix + strconv.FormatUint(rand.Uint64(), 16) + "-"
+})
+
 func tempPath(dir string) string {
-	return filepath.Join(dir, tempPrefix+strconv.FormatUint(rand.Uint64(), 16))
+	return filepath.Join(dir, ownTemps()+strconv.FormatUint(rand.Uint64(), 16))
 }
 
 func createTemp(dir string) (*buildFile, error) {
@@ -131,13 +152,15 @@ func createTemp(dir string) (*buildFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &buildFile{f, path}, nil
+		return &buildFile{File: f, temp: path}, nil
 	}
 }
 
+func (f *buildFile) Allocated() bool { return f.allocated }
+
 func (f *buildFile) Publish(path string) error {
 	if f.temp == "" {
-		return linkUnnamed(f.File, path)
+		return f.link(path)
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return &os.LinkError{Op: "rename", Old: f.temp, New: path, Err: fs.ErrExist}
@@ -148,7 +171,7 @@ func (f *buildFile) Publish(path string) error {
 func (f *buildFile) Replace(path string) error {
 	if f.temp == "" { // only a rename takes a name over
 		temp := tempPath(filepath.Dir(path))
-		if err := linkUnnamed(f.File, temp); err != nil {
+		if err := f.link(temp); err != nil {
 			return err
 		}
 		f.temp = temp
@@ -156,7 +179,23 @@ func (f *buildFile) Replace(path string) error {
 	return f.rename(path)
 }
 
+// link gives an unnamed file a name. Where that cannot be, later files have one
+// from the start.
+func (f *buildFile) link(path string) error {
+	err := linkUnnamed(f.File, path)
+	if err != nil && f.named != nil && !canLink(f.File, err) {
+		f.named.Store(true)
+	}
+	return err
+}
+
 func (f *buildFile) rename(path string) error {
+	if !canRenameOpen {
+		f.closed = true
+		if err := f.File.Close(); err != nil {
+			return err
+		}
+	}
 	if err := os.Rename(f.temp, path); err != nil {
 		return err
 	}
@@ -165,8 +204,13 @@ func (f *buildFile) rename(path string) error {
 }
 
 func (f *buildFile) Close() error {
+	var err error
+	if !f.closed {
+		f.closed = true
+		err = f.File.Close()
+	}
 	if f.temp != "" {
 		os.Remove(f.temp)
 	}
-	return f.File.Close()
+	return err
 }

@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"strconv"
@@ -11,21 +12,20 @@ import (
 
 // createUnnamed makes a file that has no name: killed at any moment, the process
 // leaves nothing behind.
-func createUnnamed(dir string) (*buildFile, error) {
+func createUnnamed(dir string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &buildFile{File: os.NewFile(uintptr(fd), dir)}, nil
+	return os.NewFile(uintptr(fd), dir), nil
 }
 
 // linkUnnamed names a file made by createUnnamed. It goes by way of /proc, which
 // needs no privilege, or without it where there is none.
 func linkUnnamed(f *os.File, path string) error {
-	fd := int(f.Fd())
-	err := unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	err := unix.Linkat(unix.AT_FDCWD, procPath(f), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
 	if err == unix.ENOENT {
-		err = unix.Linkat(fd, "", unix.AT_FDCWD, path, unix.AT_EMPTY_PATH)
+		err = unix.Linkat(int(f.Fd()), "", unix.AT_FDCWD, path, unix.AT_EMPTY_PATH)
 	}
 	if err != nil {
 		return &os.LinkError{Op: "link", Old: "unnamed file", New: path, Err: err}
@@ -33,24 +33,36 @@ func linkUnnamed(f *os.File, path string) error {
 	return nil
 }
 
-// allocate reserves room for size bytes, so that a full disk shows before the
-// download and not in the middle. In memory it would be a needless pass over the
-// pages; the other file systems without it say so.
-func allocate(f *os.File, size int64) error {
-	if size < minBlockSize || inMemory(f) {
-		return nil
+func procPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }
+
+// canLink reports whether linkUnnamed can work at all on this system, after it
+// failed: not without /proc, and not where the call is forbidden.
+func canLink(f *os.File, err error) bool {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
+		return false
 	}
-	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
-	if err == unix.EOPNOTSUPP || err == unix.ENOSYS || err == unix.EINTR {
-		return nil
-	}
-	if err != nil {
-		return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
-	}
-	return nil
+	_, err = os.Lstat(procPath(f))
+	return err == nil
 }
 
-func inMemory(f *os.File) bool {
+// allocate reserves room for size bytes, so that a full disk shows before the
+// download and not in the middle. In memory it would be a needless pass over the
+// pages; the other file systems without it say so. It reports whether it did.
+func allocate(f *os.File, size int64) (bool, error) {
+	if size < minBlockSize || madeOfMemory(f) {
+		return false, nil
+	}
+	switch err := unix.Fallocate(int(f.Fd()), 0, 0, size); err {
+	case nil:
+		return true, nil
+	case unix.EOPNOTSUPP, unix.ENOSYS, unix.EINTR:
+		return false, nil
+	default:
+		return false, &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+	}
+}
+
+func madeOfMemory(f *os.File) bool {
 	var st unix.Statfs_t
 	return unix.Fstatfs(int(f.Fd()), &st) == nil && isMemory(&st)
 }

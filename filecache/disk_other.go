@@ -10,9 +10,10 @@ import (
 // People develop here: a temporary file and a rename do, and the space is taken
 // to be enough.
 
-func createUnnamed(string) (*buildFile, error) { return nil, errors.ErrUnsupported }
-func linkUnnamed(*os.File, string) error       { return errors.ErrUnsupported }
-func allocate(*os.File, int64) error           { return nil }
+func createUnnamed(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+func linkUnnamed(*os.File, string) error     { return errors.ErrUnsupported }
+func canLink(*os.File, error) bool           { return false }
+func allocate(*os.File, int64) (bool, error) { return false, nil }
 
 func statfs(string) (space, error) {
 	const plenty = 1 << 40

@@ -5,10 +5,15 @@ package filecache
 import (
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 )
 
-const openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+const (
+	openFlags     = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	canLock       = true
+	canRenameOpen = true
+)
 
 func lock(f *os.File, exclusive bool) error {
 	how := syscall.LOCK_SH
@@ -22,6 +27,9 @@ func lock(f *os.File, exclusive bool) error {
 	err2 := conn.Control(func(fd uintptr) { err = syscall.Flock(int(fd), how|syscall.LOCK_NB) })
 	if err2 != nil {
 		return err2
+	}
+	if err == syscall.EWOULDBLOCK {
+		err = errLocked
 	}
 	if err != nil {
 		return &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
@@ -45,8 +53,10 @@ func stampOf(fi fs.FileInfo) stamp {
 	}
 }
 
+var euid = sync.OnceValue(os.Geteuid)
+
 // ours reports whether the file belongs to this user alone, by one name.
 func ours(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == os.Geteuid() && (fi.IsDir() || st.Nlink == 1)
+	return ok && int(st.Uid) == euid() && (fi.IsDir() || st.Nlink == 1)
 }

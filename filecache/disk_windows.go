@@ -5,9 +5,13 @@ import (
 	"os"
 )
 
-const openFlags = 0
+// Windows neither removes nor renames a file that is open.
+const (
+	openFlags     = 0
+	canLock       = false
+	canRenameOpen = false
+)
 
-// lock does nothing: Windows does not delete a file that is open.
 func lock(*os.File, bool) error { return nil }
 
 func stampOf(fi fs.FileInfo) stamp {

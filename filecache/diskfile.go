@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/minio/crc64nvme"
 )
@@ -22,7 +23,8 @@ type diskFile struct {
 	file  file
 
 	mu       sync.Mutex
-	repaired map[int][]byte // blocks that came from the origin
+	repaired []byte // the last block that came from the origin
+	at       int    // which it is
 }
 
 var errDamaged = errors.New("damaged data file")
@@ -51,7 +53,7 @@ func (d *diskFile) readSome(p []byte, off int64) (int, error) {
 	if end := d.verifiedEnd(i, off+int64(len(p))); end > off {
 		p = p[:min(int64(len(p)), end-off)]
 		if n, err := d.file.ReadAt(p, off); n < len(p) {
-			return d.repair(i, p, off, err)
+			return d.repair(i, p, off, short(err))
 		}
 		return len(p), nil
 	}
@@ -114,45 +116,52 @@ func (d *diskFile) compare(i int, crc uint64) error {
 	return nil
 }
 
-// short is the error of a read that ended too early.
+// short is the error of a read that ended too early: what cannot be read is as
+// good as damaged.
 func short(err error) error {
 	if err == nil || err == io.EOF {
 		return fmt.Errorf("%w: too short", errDamaged)
 	}
-	return err
+	return fmt.Errorf("%w: %w", errDamaged, err)
 }
 
 // repair fills p with bytes of block i, which cannot be used, from the same
 // version at the origin. The copy is dropped: the next Open fetches it anew. Data
 // files are never rewritten.
 func (d *diskFile) repair(i int, p []byte, off int64, why error) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	start, end := d.bounds(i)
 	p = p[:min(int64(len(p)), end-off)]
-	if b := d.repaired[i]; b != nil {
-		return copy(p, b[off-start:]), nil
+	b := d.lastRepaired(i)
+	if b == nil {
+		d.cache.discard(d.local, why)
+		b = make([]byte, end-start)
+		if err := d.cache.fetchRange(d.ctx, d.obj, d.local.source().object, b, start); err != nil {
+			return 0, err
+		}
+		if d.compare(i, crc64nvme.Checksum(b)) != nil {
+			return 0, fmt.Errorf("%w: block %d", ErrChecksum, i)
+		}
+		d.cache.stats.repairs.Add(1)
+		d.mu.Lock()
+		d.repaired, d.at = b, i
+		d.mu.Unlock()
 	}
-	d.cache.discard(d.local, short(why))
-	b := make([]byte, end-start)
-	if err := d.cache.fetchRange(d.ctx, d.obj, d.local.source().object, b, start); err != nil {
-		return 0, err
-	}
-	if err := d.compare(i, crc64nvme.Checksum(b)); err != nil {
-		return 0, fmt.Errorf("%w: block %d", ErrChecksum, i)
-	}
-	d.cache.stats.repairs.Add(1)
-	if d.repaired == nil {
-		d.repaired = map[int][]byte{}
-	}
-	d.repaired[i] = b
 	return copy(p, b[off-start:]), nil
+}
+
+func (d *diskFile) lastRepaired(i int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.at != i {
+		return nil
+	}
+	return d.repaired
 }
 
 // pin verifies all of the file and locks it, so that neither this process nor
 // another one removes it while it is open.
 func (d *diskFile) pin() error {
-	if err := d.file.Lock(false); err != nil {
+	if err := d.lock(); err != nil {
 		return err
 	}
 	fi, err := d.file.Stat()
@@ -175,4 +184,16 @@ func (d *diskFile) pin() error {
 		d.local.checked.add(i)
 	}
 	return nil
+}
+
+// lock takes the lock that keeps the file, where there are locks. Somebody else
+// has it for the moment of a look, or to remove the file.
+func (d *diskFile) lock() error {
+	for range 20 {
+		if err := d.file.Lock(false); !errors.Is(err, errLocked) {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fs.ErrNotExist
 }

@@ -10,14 +10,7 @@ import (
 	"sync"
 
 	"github.com/minio/crc64nvme"
-
-	"github.com/warmcache/warmcache/internal/clock"
-	"github.com/warmcache/warmcache/internal/flight"
 )
-
-// maxInMemory is the largest object that is held in memory when the disk cannot
-// take it. Larger ones are read from the origin by ranges.
-const maxInMemory = 32 << 20
 
 // buffers are of the smallest block size.
 var buffers = sync.Pool{New: func() any { b := make([]byte, minBlockSize); return &b }}
@@ -27,53 +20,53 @@ func putBuffer(b *[]byte) { buffers.Put(b) }
 
 // download receives the object and keeps it, once more from the start if the
 // bytes turn out wrong or the object is replaced meanwhile.
-func (c *Cache) download(ctx context.Context, fl *flight.Flight[source], obj Object, id ID, resp *Response, asked clock.Instant) (source, error) {
-	src, err := c.receive(ctx, fl, obj, id, resp, asked)
+func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity) (source, error) {
+	src, err := c.receive(ctx, s, obj, id, resp, v)
 	if !errors.Is(err, ErrChecksum) && !errors.Is(err, ErrChanged) {
 		return src, err
 	}
-	asked = c.clock.Now()
+	v.asked = c.clock.Now()
 	if resp, err = c.fetch(ctx, obj, Request{}); err != nil {
 		return source{}, err
 	}
-	return c.receive(ctx, fl, obj, id, resp, asked)
+	return c.receive(ctx, s, obj, id, resp, v)
 }
 
 // openUncached opens the object without the disk, which has failed too often.
 func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, error) {
-	asked := c.clock.Now()
 	resp, err := c.fetch(ctx, obj, Request{})
 	if err != nil {
 		return nil, err
 	}
-	src, err := c.download(ctx, nil, obj, id, resp, asked)
+	src, err := c.download(ctx, nil, obj, id, resp, validity{})
 	if err != nil {
 		return nil, err
 	}
 	return c.newFile(ctx, obj, src), nil
 }
 
-// receive takes the object from resp. A nil flight means that it is not to be
+// receive takes the object from resp. A nil seat means that it is not to be
 // kept.
-func (c *Cache) receive(ctx context.Context, fl *flight.Flight[source], obj Object, id ID, resp *Response, asked clock.Instant) (source, error) {
-	src := source{asked: asked, object: object{id: id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
+func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity) (source, error) {
+	src := source{validity: v, object: object{id: id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
 	body := &body{cache: c, ctx: ctx, obj: obj, object: src.object, resp: resp, resumes: 2}
 	defer body.Close()
-	to := c.newSink(resp.Size, fl != nil)
+	to := c.newSink(resp.Size, s != nil)
 	defer to.close()
 
 	sum := newSummer(resp.Size, resp.Checksums)
-	if err := pump(to, body, sum); errors.Is(err, errNoRoom) {
-		c.stats.uncached.Add(1)
-		return src, nil // from the origin, by ranges
-	} else if err != nil {
-		return source{}, err
+	err := pump(to, body, sum)
+	if errors.Is(err, errNoRoom) {
+		return c.byRanges(src)
 	}
-	if err := sum.verify(); err != nil {
+	if err == nil {
+		err = sum.verify()
+	}
+	if err != nil {
 		return source{}, err
 	}
 	if to.file != nil {
-		l, err := c.publish(fl, to, src, sum)
+		l, err := c.publish(s, to, src, sum)
 		if err == nil {
 			return l.source(), nil
 		}
@@ -83,20 +76,30 @@ func (c *Cache) receive(ctx context.Context, fl *flight.Flight[source], obj Obje
 		c.fault(err)
 		to.toMemory()
 	}
-	c.stats.uncached.Add(1)
-	if to.memory != nil && crc64nvme.Checksum(to.memory) == sum.whole {
-		src.bytes = to.memory
+	if to.memory == nil || crc64nvme.Checksum(to.memory) != sum.whole() {
+		return c.byRanges(src)
 	}
+	c.stats.uncached.Add(1)
+	src.bytes = &inMemory{bytes: to.memory}
+	return src, nil
+}
+
+// byRanges leaves an object that found no room at the origin.
+func (c *Cache) byRanges(src source) (source, error) {
+	if !src.pinned() {
+		return source{}, errUnpinned
+	}
+	c.stats.uncached.Add(1)
 	return src, nil
 }
 
 // publish makes what was received the local copy: first the data, under a name
 // that nobody knows, then the entry that tells it. Killed in between, the process
 // leaves a file that a later sweep removes.
-func (c *Cache) publish(fl *flight.Flight[source], from *sink, src source, sum *summer) (*local, error) {
+func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, error) {
 	e := &entry{
 		id: src.id, etag: src.etag, modified: unknownTime, size: src.size,
-		whole: sum.whole, blockSize: sum.blockSize, blocks: sum.blocks,
+		whole: sum.whole(), blockSize: sum.blockSize, blocks: sum.blocks,
 	}
 	if !src.modified.IsZero() {
 		e.modified = src.modified.UnixNano()
@@ -108,7 +111,7 @@ func (c *Cache) publish(fl *flight.Flight[source], from *sink, src source, sum *
 
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	if fl.Dropped() {
+	if s.Dropped() {
 		return nil, errDropped
 	}
 	for {
@@ -126,11 +129,11 @@ func (c *Cache) publish(fl *flight.Flight[source], from *sink, src source, sum *
 		c.store.unlink(e.data)
 		return nil, err
 	}
-	from.commit()
+	from.commit(e.data)
 	if old != nil && old.data != e.data {
-		c.unlink(old)
+		c.unlink(old.data)
 	}
-	l := &local{entry: e, validated: src.asked, touched: c.clock.Now().Wall}
+	l := &local{entry: e, validity: src.validity, touched: c.clock.Now().Wall}
 	c.remember(l)
 	return l, nil
 }
@@ -141,6 +144,7 @@ type sink struct {
 	size     int64
 	done     int64
 	reserved bool
+	written  int64 // what the file system has given of what is reserved
 	file     newFile
 	memory   []byte
 }
@@ -155,6 +159,9 @@ func (c *Cache) newSink(size int64, keep bool) *sink {
 		f, err := c.store.create(c.store.data(), size)
 		if err == nil {
 			s.file = f
+			if f.Allocated() {
+				s.wrote(size)
+			}
 			return s
 		}
 		c.fault(err)
@@ -169,6 +176,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		err := writeAll(s.file, p)
 		if err == nil {
 			s.done += int64(len(p))
+			s.wrote(s.done - s.written)
 			return len(p), nil
 		}
 		s.cache.fault(err)
@@ -182,6 +190,14 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// wrote notes that the file system has given n bytes more.
+func (s *sink) wrote(n int64) {
+	if n > 0 {
+		s.written += n
+		s.cache.budget.wrote(n)
+	}
+}
+
 // toMemory goes on in memory, with what the file has so far, if that can be.
 func (s *sink) toMemory() {
 	f := s.file
@@ -190,12 +206,13 @@ func (s *sink) toMemory() {
 	if f != nil {
 		defer f.Close()
 	}
-	if s.size > maxInMemory {
+	if s.size > maxInMemory || !s.cache.memory.take(s.size) {
 		return
 	}
 	b := make([]byte, s.size)
 	if f != nil {
 		if n, _ := f.ReadAt(b[:s.done], 0); int64(n) < s.done {
+			s.cache.memory.give(s.size)
 			return
 		}
 	}
@@ -203,14 +220,15 @@ func (s *sink) toMemory() {
 }
 
 // commit turns the reservation into used space.
-func (s *sink) commit() {
-	s.cache.budget.use(s.size)
+func (s *sink) commit(data string) {
+	s.cache.budget.use(data, s.size)
 	s.giveBack()
 }
 
 func (s *sink) giveBack() {
 	if s.reserved {
 		s.reserved = false
+		s.cache.budget.wrote(-s.written)
 		s.cache.budget.unreserve(s.size)
 	}
 }
@@ -219,6 +237,9 @@ func (s *sink) close() {
 	s.giveBack()
 	if s.file != nil {
 		s.file.Close()
+	}
+	if s.memory != nil {
+		s.cache.memory.give(s.size)
 	}
 }
 
@@ -278,18 +299,19 @@ func (b *body) Read(p []byte) (int, error) {
 
 // resume asks for the rest after cause.
 func (b *body) resume(cause error) error {
-	if b.resumes == 0 || b.etag == "" || b.ctx.Err() != nil {
+	etag := strong(b.etag)
+	if b.resumes == 0 || etag == "" || b.ctx.Err() != nil {
 		return cause
 	}
 	b.resumes--
-	resp, err := b.cache.fetch(b.ctx, b.obj, Request{IfMatch: b.etag, Offset: b.offset})
+	resp, err := b.cache.fetch(b.ctx, b.obj, Request{IfMatch: etag, Offset: b.offset})
 	if errors.Is(err, ErrChanged) {
 		return err
 	}
-	if err != nil || resp.NotModified {
+	if err != nil {
 		return cause
 	}
-	if resp.ETag != b.etag || resp.Size != b.size {
+	if resp.ETag != etag || resp.Size != b.size {
 		resp.Body.Close()
 		return ErrChanged
 	}

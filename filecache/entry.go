@@ -181,8 +181,8 @@ func (d *decoder) text() string {
 }
 
 func (d *decoder) blocks() []uint64 {
-	n := int(d.uint32())
-	if n > maxBlocks || 8*n > len(d.rest) {
+	n := d.uint32()
+	if n > maxBlocks || 8*int(n) > len(d.rest) {
 		d.short = true
 		return nil
 	}

@@ -2,11 +2,14 @@ package filecache
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/minio/crc64nvme"
 )
 
 func sampleEntry() *entry {
@@ -91,4 +94,18 @@ func FuzzDecodeEntry(f *testing.F) {
 			t.Error("an entry that is taken encodes differently")
 		}
 	})
+}
+
+// On 32 bits the number is negative.
+func TestHostileBlockCount(t *testing.T) {
+	e := sampleEntry()
+	e.blocks = nil
+	b := e.encode()
+	tail := 4 + len(e.data) + 4 + 16 + 16 + 8
+	binary.BigEndian.PutUint32(b[len(b)-tail:], 0xFFFFFFFF)
+	body := b[:len(b)-8]
+	binary.BigEndian.PutUint64(b[len(b)-8:], crc64nvme.Checksum(body))
+	if _, err := decodeEntry(b); err == nil {
+		t.Error("taken")
+	}
 }

@@ -3,9 +3,11 @@ package filecache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -30,13 +32,10 @@ type bytesAt interface {
 
 // newFile returns a File of src, which is not on disk.
 func (c *Cache) newFile(ctx context.Context, obj Object, src source) *File {
-	f := &File{object: src.object}
 	if src.bytes != nil {
-		f.bytes = memory(src.bytes)
-	} else {
-		f.bytes = &remote{cache: c, ctx: ctx, obj: obj, object: src.object}
+		return &File{object: src.object, bytes: c.newMemoryFile(src.bytes)}
 	}
-	return f
+	return &File{object: src.object, bytes: c.newRemote(ctx, obj, src.object)}
 }
 
 // ReadAt reads as io.ReaderAt says. An error other than io.EOF means that bytes
@@ -95,18 +94,18 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 
 // WriteTo writes what follows the offset to w, a verified block at a time.
 func (f *File) WriteTo(w io.Writer) (written int64, err error) {
-	buf := getBuffer()
-	defer putBuffer(buf)
+	buf, done := f.buffer()
+	defer done()
 	for {
 		// Up to the end of a block, so that each is read once.
-		n, err := f.Read((*buf)[:minBlockSize-f.offset%minBlockSize])
+		n, err := f.Read(buf[:int64(len(buf))-f.offset%int64(len(buf))])
 		if err == io.EOF {
 			return written, nil
 		}
 		if err != nil {
 			return written, err
 		}
-		m, err := w.Write((*buf)[:n])
+		m, err := w.Write(buf[:n])
 		written += int64(m)
 		if err == nil && m < n {
 			err = io.ErrShortWrite
@@ -114,6 +113,41 @@ func (f *File) WriteTo(w io.Writer) (written int64, err error) {
 		if err != nil {
 			return written, err
 		}
+	}
+}
+
+// maxBuffer is the largest block that is read at once.
+const maxBuffer = 4 << 20
+
+// buffer returns one for a block.
+func (f *File) buffer() (buf []byte, done func()) {
+	if d, ok := f.bytes.(*diskFile); ok && d.local.blockSize > minBlockSize {
+		return make([]byte, min(d.local.blockSize, maxBuffer)), func() {}
+	}
+	b := getBuffer()
+	return *b, func() { putBuffer(b) }
+}
+
+// readAll returns all bytes. The size that an origin announced is believed only
+// as far as bytes come.
+func (f *File) readAll() ([]byte, error) {
+	if int64(int(f.size)) != f.size {
+		return nil, f.fail("read", fmt.Errorf("%d bytes are too many for this machine's memory", f.size))
+	}
+	first := f.size
+	if _, ok := f.bytes.(*remote); ok {
+		first = min(f.size, chunkSize)
+	}
+	b := make([]byte, first)
+	for n := 0; ; {
+		m, err := f.ReadAt(b[n:], int64(n))
+		if n += m; int64(n) == f.size {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		b = slices.Grow(b, int(min(int64(n), f.size-int64(n))))[:min(2*int64(n), f.size)]
 	}
 }
 
@@ -146,9 +180,3 @@ func (i fileInfo) Mode() fs.FileMode  { return 0o444 }
 func (i fileInfo) ModTime() time.Time { return i.modified }
 func (i fileInfo) IsDir() bool        { return false }
 func (i fileInfo) Sys() any           { return nil }
-
-// memory are bytes that found no room on disk.
-type memory []byte
-
-func (m memory) ReadAt(p []byte, off int64) (int, error) { return copy(p, m[off:]), nil }
-func (m memory) Close() error                            { return nil }

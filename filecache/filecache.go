@@ -14,7 +14,9 @@
 // killed in the middle of a download, a full or read-only or missing disk, a
 // damaged or foreign file: the caller gets the origin's bytes, and a counter in
 // [Stats] goes up. Bytes from the disk are verified by CRC-64/NVME before they are
-// handed out, and bytes from the origin by its own checksum where it has one.
+// handed out, and bytes from the origin by its own checksum where it has one. What
+// finds no room on disk is held in memory up to 64 MiB in all, and else read from
+// the origin by ranges.
 //
 // Caveat: checksums find damage, not forgery by a program of the same user.
 package filecache
@@ -22,7 +24,6 @@ package filecache
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,23 +70,21 @@ type Cache struct {
 	boot   boot
 	store  store
 	budget budget
+	memory memory
 
 	flights *flight.Group[source]
 	closed  atomic.Bool
-	// notBefore is the monotonic reading before which nothing counts as validated:
-	// see Forget.
-	notBefore atomic.Int64
-	stats     counters
+	stats   counters
 
 	// publishing keeps the order of what happens to entries: whoever makes a
 	// flight a dropped one before taking it can rely on nothing being published
 	// by that flight after.
 	publishing sync.Mutex
 
-	mu    sync.Mutex
-	known map[ID]*local  // copies that this process has opened
-	open  map[string]int // data files that are open, by how many Files
-
+	mu        sync.Mutex
+	known     map[ID]*local    // copies that this process has looked at
+	forgotten forgotten        // copies that it must not trust
+	open      map[string]*used // data files that are open
 }
 
 // maxKnown bounds the memory for copies known to this process, at some 3 KiB for
@@ -94,7 +93,7 @@ const maxKnown = 4096
 
 // New returns a Cache. It does not look at the directory and asks nothing.
 func New(opts Options) (*Cache, error) {
-	return newCache(opts, clock.New(), osDisk{})
+	return newCache(opts, clock.New(), newDisk())
 }
 
 func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
@@ -111,9 +110,10 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		store:   store{disk: d, root: defaultRoot(opts.Dir)},
 		flights: flight.NewGroup[source](clk),
 		known:   map[ID]*local{},
-		open:    map[string]int{},
+		open:    map[string]*used{},
+
+		forgotten: newForgotten(),
 	}
-	c.notBefore.Store(math.MinInt64)
 	c.budget = budget{max: opts.MaxBytes, store: &c.store, clock: clk}
 	return c, nil
 }

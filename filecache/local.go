@@ -1,21 +1,20 @@
 package filecache
 
 import (
-	"fmt"
+	"errors"
+	"io/fs"
 	"sync/atomic"
 	"time"
-
-	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // local is what this process knows of a copy on disk. It is never changed: who
 // learns more makes a new one.
 type local struct {
 	*entry
-	validated clock.Instant // when the request was sent that got or confirmed it
-	touched   int64         // when its use was last noted on disk, Unix nanoseconds
-	stamp     stamp         // of the data file when checked was begun
-	checked   *blockSet     // nil until it is opened
+	validity
+	touched int64     // when its use was last noted on disk, Unix nanoseconds
+	stamp   stamp     // of the data file when checked was begun
+	checked *blockSet // nil until it is opened
 }
 
 // stamp is what changes when anybody changes a file or puts another in its place.
@@ -54,30 +53,14 @@ func (l *local) holds(st stamp) bool {
 // eviction finds it.
 const touchEvery = int64(10 * time.Second)
 
-// fresh reports whether l may be used without asking the origin.
-func (c *Cache) fresh(l *local, now clock.Instant) bool {
-	return l.id.Version != "" || c.recent(l.validated, now)
-}
-
-// freshSince is fresh for a caller that began then: what was validated after
-// that is as good as an answer of its own.
-func (c *Cache) freshSince(l *local, began, now clock.Instant) bool {
-	return l.validated.Mono > began.Mono || c.fresh(l, now)
-}
-
-// recent reports whether what was validated then need not be validated now.
-func (c *Cache) recent(validated, now clock.Instant) bool {
-	return validated.Within(c.maxAge, now) && validated.Mono > c.notBefore.Load()
-}
-
-// lookup returns the copy of id that this process has opened before, if any.
+// lookup returns the copy of id that this process knows, if any.
 func (c *Cache) lookup(id ID) *local {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.known[id]
 }
 
-// find is lookup, and else what an earlier process left on disk.
+// find is lookup, and else what another process left on disk.
 func (c *Cache) find(id ID) *local {
 	if l := c.lookup(id); l != nil {
 		return l
@@ -87,35 +70,44 @@ func (c *Cache) find(id ID) *local {
 		c.absent(err)
 		return nil
 	}
-	return &local{entry: e, validated: c.boot.instant(e), touched: used.UnixNano()}
+	l := &local{entry: e, validity: validity{asked: c.boot.instant(e)}, touched: used.UnixNano()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cur := c.known[id]; cur != nil { // came meanwhile
+		return cur
+	}
+	l.void = c.forgotten.since(id, l.asked)
+	c.rememberLocked(l)
+	return l
 }
 
 func (c *Cache) readEntry(id ID) (*entry, time.Time, error) {
 	if err := c.store.check(); err != nil {
 		return nil, time.Time{}, err
 	}
-	e, used, err := c.store.read(entryName(id))
-	if err == nil && e.id != id {
-		err = fmt.Errorf("%w: of another object", errEntry)
-	}
-	return e, used, err
+	return c.store.read(entryName(id))
 }
 
 // remember keeps l for the next Open.
 func (c *Cache) remember(l *local) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.rememberLocked(l)
+}
+
+func (c *Cache) rememberLocked(l *local) {
 	if _, ok := c.known[l.id]; !ok && len(c.known) >= maxKnown {
 		clear(c.known)
 	}
 	c.known[l.id] = l
 }
 
-// replace remembers l in the place of old, if nothing newer has come since.
+// replace remembers l in the place of old, if that is neither replaced nor
+// forgotten.
 func (c *Cache) replace(old, l *local) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if cur := c.known[l.id]; cur == nil && len(c.known) < maxKnown || cur == old {
+	if c.known[l.id] == old {
 		c.known[l.id] = l
 	}
 }
@@ -129,10 +121,14 @@ func (c *Cache) forget(l *local) {
 	}
 }
 
-// discard drops a copy that turned out to be gone or damaged.
+// discard drops a copy that cannot be used: from the disk if it is gone or
+// damaged, and else, when the disk has a problem of the moment, only from memory.
 func (c *Cache) discard(l *local, why error) {
 	c.absent(why)
 	c.forget(l)
+	if !errors.Is(why, errDamaged) && !errors.Is(why, fs.ErrNotExist) {
+		return
+	}
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	if e, _, err := c.readEntry(l.id); err == nil && e.data == l.data {
@@ -142,20 +138,12 @@ func (c *Cache) discard(l *local, why error) {
 
 // removeEntry removes an entry and then its data: an entry without data is a
 // miss, data without an entry would only be litter. The caller holds publishing.
-func (c *Cache) removeEntry(e *entry) error {
+func (c *Cache) removeEntry(e *entry) {
 	if err := c.store.remove(c.store.entryPath(entryName(e.id))); err != nil {
 		c.fault(err)
-		return err
+		return
 	}
-	c.unlink(e)
-	return nil
-}
-
-// unlink removes the data of e, which no entry refers to any more.
-func (c *Cache) unlink(e *entry) {
-	if c.store.unlink(e.data) {
-		c.budget.free(e.size)
-	}
+	c.unlink(e.data)
 }
 
 // fault counts a failure of the disk.

@@ -13,8 +13,10 @@ import (
 // another version of the object.
 var ErrChanged = errors.New("the object has changed at the origin")
 
-// ErrChecksum is the error of an object whose bytes do not have the checksum or
-// the length that the origin announced, after a second attempt.
+// ErrChecksum is the error of an object whose bytes do not have the checksum that
+// the origin announced, or are more than it announced, after a second attempt. It
+// is also that of reading a damaged block for which the origin sends other bytes
+// now. (Bytes that are missing are an io.ErrUnexpectedEOF.)
 var ErrChecksum = errors.New("the bytes from the origin do not match its checksum")
 
 // An Object is something that an origin can be asked for, such as an S3 object.
@@ -29,6 +31,8 @@ type Object interface {
 	// Its error matches fs.ErrNotExist only if the origin said that there is no
 	// such object, and ErrChanged if req.IfMatch did not hold. Any other error
 	// means that the origin could not be asked, and goes to the caller as it is.
+	// (Beware of errors that match by themselves, of a missing local file with
+	// credentials: they would remove the local copy.)
 	Fetch(ctx context.Context, req Request) (*Response, error)
 }
 
@@ -88,7 +92,7 @@ type Response struct {
 
 	Body         io.ReadCloser // the bytes asked for
 	Size         int64         // of the whole object, in bytes. Required
-	ETag         string        // opaque, with its quotes; empty if there is none
+	ETag         string        // opaque, with its quotes and W/ if it is weak; empty if there is none
 	LastModified time.Time     // zero if unknown
 	Checksums    []Checksum    // of the whole object; all are verified
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
@@ -15,17 +14,20 @@ import (
 // than a host lets an invocation run, it has been frozen.
 const maxFlight = 15 * time.Minute
 
-// attempts is how often a copy may vanish between its publication and its
-// opening before the disk is left alone.
+// attempts is how often a copy may vanish or be forgotten between its publication
+// and its opening before the disk is left alone.
 const attempts = 3
+
+// seat is what a flight carries for an object.
+type seat = flight.Seat[source]
 
 // source is where the bytes of an object can be had: in the local copy, or in
 // memory, or else only at the origin.
 type source struct {
 	local *local
-	bytes []byte
+	bytes *inMemory
 	object
-	asked clock.Instant // when the request was sent that says so
+	validity
 }
 
 // object is what an origin said about an object.
@@ -43,12 +45,17 @@ var errDropped = errors.New("forgotten during the download")
 // Open returns the object for reading: from the local copy if it is fresh, after
 // a conditional request if it is not, and else from the origin.
 //
-// Concurrent Opens of an object share one request. The error is a *fs.PathError:
-// the origin's own, which matches fs.ErrNotExist if there is no such object, or
-// ctx's. No fault of the disk is an error.
+// Opens of an object at the same time share a request, as far as it is sent no
+// earlier than MaxAge before the Open began. The error is a *fs.PathError with the
+// origin's own error, which matches fs.ErrNotExist if the origin said that there
+// is no such object, or with ctx's; only that of an obj that is not usable is
+// another. No fault of the disk is an error, but for one thing: an object that
+// finds room neither on disk nor in memory is read by ranges, and that is refused
+// if it has neither a Version nor a strong ETag to tell that all are of one piece.
 //
 // Reading needs the origin only when a block of the copy is damaged or when
-// there is no room for a copy. It is then asked with ctx.
+// there is no room for a copy. It is then asked with ctx, for the same version: if
+// that is gone, reading fails, and another Open gets the new one.
 func (c *Cache) Open(ctx context.Context, obj Object) (*File, error) {
 	id, err := c.identify(obj)
 	if err != nil {
@@ -77,8 +84,8 @@ func (c *Cache) identify(obj Object) (ID, error) {
 }
 
 func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error) {
-	began := c.clock.Now()
-	if l := c.lookup(id); l != nil && c.fresh(l, began) {
+	began := c.flights.Now()
+	if l := c.lookup(id); l != nil && c.answers(id, l.validity, began) {
 		f, err := c.openLocal(ctx, obj, l)
 		if err == nil {
 			c.stats.hits.Add(1)
@@ -86,16 +93,15 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		c.discard(l, err)
 	}
-	for range attempts {
-		src, joined, err := c.flights.Do(ctx, id.key(), maxFlight,
-			func(ctx context.Context, fl *flight.Flight[source]) (source, error) {
-				return c.resolve(ctx, fl, obj, id, began)
-			})
-		if joined {
-			c.stats.joins.Add(1)
-		}
+	call := flight.Call[source]{
+		Key:    id.key(),
+		MaxAge: maxFlight,
+		Load:   func(ctx context.Context, s *seat) (source, error) { return c.resolve(ctx, s, obj, id, began) },
+	}
+	for failed := 0; failed < attempts; failed++ {
+		src, err := c.ask(ctx, call, id, began)
 		switch {
-		case errors.Is(err, errDropped), err == nil && joined && !c.answers(src, began):
+		case errors.Is(err, errDropped):
 			continue
 		case err != nil:
 			return nil, err
@@ -111,40 +117,54 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 	return c.openUncached(ctx, obj, id)
 }
 
-// answers reports whether what another caller learned from the origin is an
-// answer to a question asked at began: it is fresh, or was asked later.
-func (c *Cache) answers(src source, began clock.Instant) bool {
-	return src.id.Version != "" || src.asked.Mono > began.Mono || c.recent(src.asked, c.clock.Now())
+// ask makes the call, or joins another caller's whose answer is one for a caller
+// who began then. Others may have asked before that, even whether the object
+// exists.
+func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began uint64) (source, error) {
+	for {
+		src, joined, err := c.flights.Do(ctx, call)
+		if !joined {
+			return src, err
+		}
+		c.stats.joins.Add(1)
+		switch {
+		case err == nil && c.answers(id, src.validity, began),
+			errors.Is(err, fs.ErrNotExist) && src.flight > began,
+			err != nil && !errors.Is(err, fs.ErrNotExist):
+			return src, err
+		}
+		call.Since = began
+	}
 }
 
 // resolve finds out where the object's current bytes are, and fetches them if
 // the local copy has not got them.
-func (c *Cache) resolve(ctx context.Context, fl *flight.Flight[source], obj Object, id ID, began clock.Instant) (source, error) {
+func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64) (source, error) {
 	l := c.find(id)
-	asked := c.clock.Now()
 	var req Request
 	if l != nil {
-		if c.freshSince(l, began, asked) {
+		if c.answers(id, l.validity, began) {
 			c.stats.hits.Add(1)
 			return l.source(), nil
 		}
 		req.IfNoneMatch = l.etag
 	}
+	v := validity{asked: c.clock.Now(), flight: s.Number()}
 	resp, err := c.fetch(ctx, obj, req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		c.drop(id)
-		return source{}, err
+		if c.gone(s, id) != nil {
+			return source{}, errDropped
+		}
+		return source{validity: v}, err
 	case err != nil:
 		return source{}, err
-	case !resp.NotModified:
-		c.stats.misses.Add(1)
-		return c.download(ctx, fl, obj, id, resp, asked)
-	case req.IfNoneMatch == "":
-		return source{}, errors.New("the origin says not modified, but was not asked")
+	case resp.NotModified:
+		c.stats.revalidated.Add(1)
+		return c.confirm(s, l, v)
 	}
-	c.stats.revalidated.Add(1)
-	return c.confirm(fl, l, asked)
+	c.stats.misses.Add(1)
+	return c.download(ctx, s, obj, id, resp, v)
 }
 
 // fetch is obj.Fetch, counted and with the answer checked for what must be there.
@@ -156,6 +176,8 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 		return nil, err
 	case resp == nil || !resp.NotModified && resp.Body == nil:
 		return nil, errors.New("the Object's Fetch returned no answer")
+	case resp.NotModified && req.IfNoneMatch == "":
+		return nil, errors.New("the origin says not modified, but was not asked")
 	case !resp.NotModified && (resp.Size < 0 || resp.Size > maxSize):
 		resp.Body.Close()
 		return nil, fmt.Errorf("the origin did not say the size, or an impossible one: %d", resp.Size)
@@ -170,16 +192,16 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 const maxSize = 1 << 50
 
 // confirm notes that the origin still has what l is a copy of.
-func (c *Cache) confirm(fl *flight.Flight[source], l *local, asked clock.Instant) (source, error) {
+func (c *Cache) confirm(s *seat, l *local, v validity) (source, error) {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	if fl.Dropped() {
+	if s.Dropped() {
 		return source{}, errDropped
 	}
 	e, confirmed := *l.entry, *l
-	confirmed.entry, confirmed.validated = &e, asked
+	confirmed.entry, confirmed.validity = &e, v
 	if c.maxAge > 0 { // else no later process would look at it
-		c.boot.stamp(&e, asked)
+		c.boot.stamp(&e, v.asked)
 		if err := c.store.write(&e); err != nil {
 			c.fault(err)
 		}
@@ -188,24 +210,8 @@ func (c *Cache) confirm(fl *flight.Flight[source], l *local, asked clock.Instant
 	return confirmed.source(), nil
 }
 
-// drop removes the copy of an object that the origin no longer has.
-func (c *Cache) drop(id ID) error {
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	c.mu.Lock()
-	delete(c.known, id)
-	c.mu.Unlock()
-	e, _, err := c.readEntry(id)
-	if err != nil {
-		// What cannot be read is a miss anyway.
-		c.absent(err)
-		return nil
-	}
-	return c.removeEntry(e)
-}
-
 func (l *local) source() source {
-	s := source{local: l, asked: l.validated, object: object{id: l.id, etag: l.etag, size: l.size}}
+	s := source{local: l, validity: l.validity, object: object{id: l.id, etag: l.etag, size: l.size}}
 	if l.modified != unknownTime {
 		s.modified = time.Unix(0, l.modified)
 	}
@@ -214,23 +220,17 @@ func (l *local) source() source {
 
 // openLocal opens the data file of l.
 func (c *Cache) openLocal(ctx context.Context, obj Object, l *local) (*File, error) {
-	f, err := c.store.disk.Open(c.store.dataPath(l.data))
-	if err != nil {
-		return nil, err
-	}
-	fi, err := f.Stat()
-	if err == nil && (!fi.Mode().IsRegular() || fi.Size() != l.size || !ours(fi)) {
-		err = &fs.PathError{Op: "check", Path: c.store.dataPath(l.data), Err: errors.New("not the file that was written")}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	src := c.checkedAs(l, stampOf(fi)).source()
-	file := c.newFile(ctx, obj, src)
-	file.bytes = &diskFile{cache: c, ctx: ctx, obj: obj, local: src.local, file: f}
 	c.hold(l.data)
-	return file, nil
+	f, st, err := c.store.openData(l.data, l.size)
+	if err != nil {
+		c.release(l.data)
+		return nil, err
+	}
+	src := c.checkedAs(l, st).source()
+	return &File{
+		object: src.object,
+		bytes:  &diskFile{cache: c, ctx: ctx, obj: obj, local: src.local, file: f},
+	}, nil
 }
 
 // checkedAs returns l with the set of its verified blocks: the one it has, if the
@@ -252,38 +252,27 @@ func (c *Cache) checkedAs(l *local, st stamp) *local {
 	return &known
 }
 
-// hold and release count how many Files have a data file open.
-func (c *Cache) hold(data string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open[data]++
-}
-
-func (c *Cache) release(data string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.open[data]--; c.open[data] == 0 {
-		delete(c.open, data)
-	}
-}
-
-// ReadFile returns the object's bytes. Its errors are those of Open.
+// ReadFile returns the object's bytes. Its errors are those of Open and of
+// reading; if the copy is damaged and the origin has replaced the object, it
+// returns the new one.
 func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
-	f, err := c.Open(ctx, obj)
-	if err != nil {
-		return nil, err
+	for first := true; ; first = false {
+		f, err := c.Open(ctx, obj)
+		if err != nil {
+			return nil, err
+		}
+		b, err := f.readAll()
+		f.Close()
+		if err == nil || !first {
+			return b, err
+		}
 	}
-	defer f.Close()
-	b := make([]byte, f.size)
-	if _, err := f.ReadAt(b, 0); err != nil && len(b) > 0 {
-		return nil, err
-	}
-	return b, nil
 }
 
 // Path returns the name of a file with the object's bytes, for programs that
 // open it by themselves. All of it is verified before. Until release is called,
-// the file is neither evicted nor removed; it must not be written to.
+// the file is neither evicted nor removed, as far as the file system has locks; it
+// must not be written to.
 //
 // Its errors are those of Open, and ErrNoDisk if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {
@@ -303,41 +292,6 @@ func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func
 		f.Close()
 		c.discard(d.local, err)
 	}
-	return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: fmt.Errorf("%w: %w", ErrNoDisk, err)}
+	// What the disk says must not be matched: it may be that a file does not exist.
+	return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: fmt.Errorf("%w: %v", ErrNoDisk, err)}
 }
-
-// Forget removes the local copy of obj, for use after the object was replaced
-// at the origin. No Open that starts after it uses what was fetched before it: a
-// download under way is not joined any more and not kept. Other processes do not
-// hear of it, unless they read the directory anew. It fails only if obj is not
-// usable.
-func (c *Cache) Forget(obj Object) error {
-	id, err := c.identify(obj)
-	if err != nil {
-		return fmt.Errorf("filecache.Forget: %w", err)
-	}
-	c.flights.Forget(id.key()) // first: see Flight.Dropped
-	if c.drop(id) != nil {
-		c.distrust()
-	}
-	return nil
-}
-
-// Clear removes all local copies, as Forget does.
-func (c *Cache) Clear() {
-	c.flights.ForgetAll()
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	c.mu.Lock()
-	clear(c.known)
-	c.mu.Unlock()
-	if err := c.store.clear(); err != nil {
-		c.fault(err)
-		c.distrust()
-	}
-	c.budget.forget()
-}
-
-// distrust makes the origin be asked about every copy that there is: some should
-// be gone, but could not be removed.
-func (c *Cache) distrust() { c.notBefore.Store(c.clock.Now().Mono) }

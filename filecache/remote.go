@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -14,6 +15,7 @@ type remote struct {
 	ctx   context.Context // of Open
 	obj   Object
 	object
+	chunkSize int64
 
 	mu    sync.Mutex
 	chunk []byte // the last one read
@@ -21,8 +23,31 @@ type remote struct {
 }
 
 // chunkSize is how much is asked for at once: enough that the wait for its first
-// byte does not dominate.
+// byte does not dominate. Where memory is short it is minBlockSize.
 const chunkSize = 8 << 20
+
+// errUnpinned is the error of an object that can only be read by ranges, while
+// nothing tells whether two of them are of the same version.
+var errUnpinned = errors.New("there is no room for a local copy, and the object cannot be read in parts, for it has neither a strong ETag nor a version")
+
+// pinned reports whether ranges can be asked for that are of this version.
+func (o object) pinned() bool { return o.id.Version != "" || strong(o.etag) != "" }
+
+// strong returns an ETag if equal ones mean equal bytes. Others start with W/.
+func strong(etag string) string {
+	if strings.HasPrefix(etag, "W/") {
+		return ""
+	}
+	return etag
+}
+
+func (c *Cache) newRemote(ctx context.Context, obj Object, what object) *remote {
+	r := &remote{cache: c, ctx: ctx, obj: obj, object: what, chunkSize: minBlockSize}
+	if c.memory.take(chunkSize) {
+		r.chunkSize = chunkSize
+	}
+	return r
+}
 
 func (r *remote) ReadAt(p []byte, off int64) (n int, err error) {
 	r.mu.Lock()
@@ -30,7 +55,7 @@ func (r *remote) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
 		at := off + int64(n)
 		if at < r.start || at >= r.start+int64(len(r.chunk)) {
-			if err := r.load(at - at%chunkSize); err != nil {
+			if err := r.load(at - at%r.chunkSize); err != nil {
 				return n, err
 			}
 		}
@@ -40,7 +65,7 @@ func (r *remote) ReadAt(p []byte, off int64) (n int, err error) {
 }
 
 func (r *remote) load(start int64) error {
-	size := min(chunkSize, r.size-start)
+	size := min(r.chunkSize, r.size-start)
 	if int64(cap(r.chunk)) < size {
 		r.chunk = make([]byte, size)
 	}
@@ -53,23 +78,29 @@ func (r *remote) load(start int64) error {
 	return nil
 }
 
-func (r *remote) Close() error { return nil }
+func (r *remote) Close() error {
+	if r.chunkSize == chunkSize {
+		r.cache.memory.give(chunkSize)
+	}
+	return nil
+}
 
-// fetchRange fills p with the bytes from off on of the version that want is.
+// fetchRange fills p with the bytes from off on of the version that want is, as
+// far as its ETag can tell.
 func (c *Cache) fetchRange(ctx context.Context, obj Object, want object, p []byte, off int64) error {
-	resp, err := c.fetch(ctx, obj, Request{IfMatch: want.etag, Offset: off, Length: int64(len(p))})
+	etag := strong(want.etag)
+	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: int64(len(p))})
 	if err != nil {
 		return err
 	}
-	if resp.NotModified {
-		return errors.New("the origin says not modified, but was not asked")
-	}
 	defer resp.Body.Close()
-	if resp.ETag != want.etag || resp.Size != want.size ||
-		want.etag == "" && !resp.LastModified.Equal(want.modified) {
+	if etag != "" && resp.ETag != etag || resp.Size != want.size {
 		return ErrChanged
 	}
 	n, err := io.ReadFull(resp.Body, p)
 	c.stats.originBytes.Add(int64(n))
+	if err == io.EOF { // which would be taken for the end of the object
+		err = io.ErrUnexpectedEOF
+	}
 	return err
 }

@@ -85,7 +85,7 @@ func (s *store) mkdirAll(path string) error {
 // read returns the entry of that name, and when it was last used. There being
 // none is an error that matches fs.ErrNotExist.
 func (s *store) read(name string) (*entry, time.Time, error) {
-	f, err := s.disk.Open(s.entryPath(name))
+	f, err := s.open(s.entryPath(name), errEntry)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -108,6 +108,19 @@ func (s *store) read(name string) (*entry, time.Time, error) {
 	return e, fi.ModTime(), err
 }
 
+// open opens a file for reading. If it cannot be opened because it is no file at
+// all, the error is damaged too: nothing that passes by itself.
+func (s *store) open(path string, damaged error) (file, error) {
+	f, err := s.disk.Open(path)
+	if err == nil {
+		return f, nil
+	}
+	if fi, e := s.disk.Lstat(path); e == nil && !fi.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %w", damaged, err)
+	}
+	return nil, err
+}
+
 // write puts e in the place of what was there under its name.
 func (s *store) write(e *entry) error {
 	b := e.encode()
@@ -125,41 +138,59 @@ func (s *store) write(e *entry) error {
 	return f.Replace(s.entryPath(entryName(e.id)))
 }
 
-// unlink removes a data file that no entry refers to any more, unless another
-// program has its path: then a later sweep does. It reports whether the file is
-// gone.
-func (s *store) unlink(data string) bool {
-	return !s.pinned(data) && s.remove(s.dataPath(data)) == nil
+// openData opens a data file of that size. What is there in its place is an
+// errDamaged.
+func (s *store) openData(name string, size int64) (file, stamp, error) {
+	path := s.dataPath(name)
+	f, err := s.open(path, errDamaged)
+	if err != nil {
+		return nil, stamp{}, err
+	}
+	fi, err := f.Stat()
+	if err == nil && (!fi.Mode().IsRegular() || fi.Size() != size || !ours(fi)) {
+		err = &fs.PathError{Op: "check", Path: path, Err: fmt.Errorf("%w: not the file that was written", errDamaged)}
+	}
+	if err != nil {
+		f.Close()
+		return nil, stamp{}, err
+	}
+	return f, stampOf(fi), nil
 }
 
-// pinned reports whether a process holds the path of a data file.
-func (s *store) pinned(data string) bool {
-	f, err := s.disk.Open(s.dataPath(data))
-	if err != nil {
-		return false // what cannot be opened is held by nobody
+// exclusively does what must not happen to a data file while a program has its
+// path, unless one has: then it reports false. While do runs, nobody can get it.
+func (s *store) exclusively(data string, do func()) bool {
+	if !canLock {
+		do()
+		return true
 	}
-	defer f.Close()
-	return f.Lock(true) != nil
+	f, err := s.open(s.dataPath(data), errDamaged)
+	switch {
+	case err == nil:
+		defer f.Close()
+		if errors.Is(f.Lock(true), errLocked) {
+			return false
+		}
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errDamaged):
+		return false // it may be a file that somebody has locked
+	}
+	do()
+	return true
 }
 
-// clear removes all entries, then all data but what other programs have paths of.
-func (s *store) clear() error {
-	if err := s.check(); err != nil {
-		return ignoreNotExist(err)
-	}
-	names, err := s.disk.ReadDir(s.entries())
-	if err != nil {
-		return ignoreNotExist(err)
-	}
-	for _, name := range names {
-		err = errors.Join(err, s.remove(s.entryPath(name)))
-	}
-	names, derr := s.disk.ReadDir(s.data())
-	for _, name := range names {
-		s.unlink(name)
-	}
-	return errors.Join(err, ignoreNotExist(derr))
+// errLocked is the error of a lock that somebody else has. Any other one means
+// that there are no locks.
+var errLocked = errors.New("locked by another")
+
+// unlink removes a data file that no entry refers to any more, unless a program
+// has its path: then a later sweep does. It reports whether the file is gone.
+func (s *store) unlink(data string) (gone bool) {
+	s.exclusively(data, func() { gone = s.remove(s.dataPath(data)) == nil })
+	return gone
 }
+
+// pinned reports whether a program has the path of a data file.
+func (s *store) pinned(data string) bool { return !s.exclusively(data, func() {}) }
 
 func ignoreNotExist(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -182,18 +213,23 @@ func writeAll(w io.Writer, b []byte) error {
 }
 
 // defaultRoot names the directory: private to the user, and to the function and
-// version where the host tells them, so that a new version starts afresh.
+// version where the host tells them, so that a new version starts afresh. It stays
+// the same when the process changes its working directory.
 func defaultRoot(dir string) string {
 	name := "warmcache.v1." + fmt.Sprint(os.Geteuid())
-	if dir != "" {
-		return filepath.Join(dir, name)
-	}
-	for _, v := range []string{"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "__OW_ACTION_NAME", "__OW_ACTION_VERSION"} {
-		if s := os.Getenv(v); s != "" {
-			name += "." + fileName(s)
+	if dir == "" {
+		dir = os.TempDir()
+		for _, v := range []string{"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "__OW_ACTION_NAME", "__OW_ACTION_VERSION"} {
+			if s := os.Getenv(v); s != "" {
+				name += "." + fileName(s)
+			}
 		}
 	}
-	return filepath.Join(os.TempDir(), name)
+	root := filepath.Join(dir, name)
+	if abs, err := filepath.Abs(root); err == nil {
+		root = abs
+	}
+	return root
 }
 
 // fileName makes a short plain file name of s.

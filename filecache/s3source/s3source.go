@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -62,7 +63,7 @@ type object struct {
 // ID implements filecache.Object.
 func (o object) ID() (filecache.ID, error) {
 	switch {
-	case o.bucket.Client == nil:
+	case o.bucket.Client == nil, o.bucket.Client == Client((*s3.Client)(nil)):
 		return filecache.ID{}, errors.New("s3source: Bucket.Client is nil")
 	case o.bucket.Name == "":
 		return filecache.ID{}, errors.New("s3source: Bucket.Name is empty")
@@ -74,13 +75,39 @@ func (o object) ID() (filecache.ID, error) {
 
 func (b Bucket) origin() string {
 	endpoint := b.Endpoint
-	if c, ok := b.Client.(interface{ Options() s3.Options }); ok && endpoint == "" {
-		endpoint = aws.ToString(c.Options().BaseEndpoint)
+	if endpoint == "" {
+		endpoint = endpointOf(b.Client)
 	}
 	if endpoint == "" {
 		return "s3://" + b.Name
 	}
 	return "s3+" + strings.TrimSuffix(endpoint, "/") + "/" + b.Name
+}
+
+// lastClient is the one that was last asked for its endpoint, which never changes:
+// the SDK copies all options for the asking. Functions have one client as a rule.
+var lastClient atomic.Pointer[struct {
+	client   *s3.Client
+	endpoint string
+}]
+
+func endpointOf(client Client) string {
+	c, ok := client.(*s3.Client)
+	if !ok {
+		if c, ok := client.(interface{ Options() s3.Options }); ok {
+			return aws.ToString(c.Options().BaseEndpoint)
+		}
+		return ""
+	}
+	last := lastClient.Load()
+	if last == nil || last.client != c {
+		last = &struct {
+			client   *s3.Client
+			endpoint string
+		}{c, aws.ToString(c.Options().BaseEndpoint)}
+		lastClient.Store(last)
+	}
+	return last.endpoint
 }
 
 // Fetch implements filecache.Object.
@@ -128,7 +155,7 @@ func quiet(o *s3.Options) {
 func failure(err error) (*filecache.Response, error) {
 	var re *smithyhttp.ResponseError
 	if !errors.As(err, &re) || re.Response == nil {
-		return nil, err
+		return nil, local{err}
 	}
 	switch re.HTTPStatusCode() {
 	case http.StatusNotModified:
@@ -136,13 +163,13 @@ func failure(err error) (*filecache.Response, error) {
 	case http.StatusNotFound:
 		var api smithy.APIError
 		if errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket" {
-			return nil, err // a mistake, and not an object that was deleted
+			return nil, local{err} // a mistake, and not an object that was deleted
 		}
 		return nil, both{fs.ErrNotExist, err}
 	case http.StatusPreconditionFailed:
 		return nil, both{filecache.ErrChanged, err}
 	}
-	return nil, err
+	return nil, local{err}
 }
 
 // both is the SDK's error, and also matches what it means.
@@ -150,6 +177,19 @@ type both struct{ meaning, err error }
 
 func (b both) Error() string   { return b.err.Error() }
 func (b both) Unwrap() []error { return []error{b.meaning, b.err} }
+
+// local is an SDK's error that says nothing about the object. It may be about a
+// file that does not exist, such as one with credentials: that must not be taken
+// for an object that does not exist.
+type local struct{ err error }
+
+func (l local) Error() string { return l.err.Error() }
+
+func (l local) Is(target error) bool {
+	return target != fs.ErrNotExist && target != filecache.ErrChanged && errors.Is(l.err, target)
+}
+
+func (l local) As(target any) bool { return errors.As(l.err, target) }
 
 func rangeHeader(r filecache.Request) string {
 	switch {

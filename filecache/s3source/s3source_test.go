@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -229,5 +230,111 @@ func TestIdentity(t *testing.T) {
 		if _, err := newFiles(t).Open(context.Background(), object); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open = %v, want an error that names %s", err, want)
 		}
+	}
+}
+
+// A missing token file, CA bundle or socket is an error that matches
+// fs.ErrNotExist by itself. It must not be taken for the origin's 404: the caller
+// hears that there is no such object, and the good copy is removed.
+func TestMissingLocalFileIsNotAMissingObject(t *testing.T) {
+	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		if r.Header.Get("If-None-Match") == `"v1"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprint(w, "hello")
+	})
+	files := newFiles(t)
+	if _, err := files.ReadFile(context.Background(), bucket.Object("k")); err != nil {
+		t.Fatal(err)
+	}
+	opts := bucket.Client.(*s3.Client).Options()
+	opts.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		_, err := os.ReadFile("/var/run/secrets/missing/token") // as stscreds.IdentityTokenFile
+		return aws.Credentials{}, fmt.Errorf("failed to retrieve jwt from provide source, %w", err)
+	})
+	broken := bucket
+	broken.Client = s3.New(opts)
+	_, err := files.Open(context.Background(), broken.Object("k"))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open says that there is no such object: %v", err)
+	}
+	if _, err := files.ReadFile(context.Background(), bucket.Object("k")); err != nil {
+		t.Error(err)
+	}
+	if s := files.Stats(); s.Misses != 1 {
+		t.Errorf("the copy was dropped: %+v", s)
+	}
+}
+
+// A nil *s3.Client in the interface is a missing client too.
+func TestTypedNilClient(t *testing.T) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.Errorf("panic: %v", r)
+		}
+	}()
+	var client *s3.Client
+	if _, err := newFiles(t).Open(context.Background(), s3source.Bucket{Client: client, Name: "b"}.Object("k")); err == nil {
+		t.Error("no error")
+	}
+}
+
+// The version is asked for, and is part of the identity.
+func TestVersion(t *testing.T) {
+	bucket, requests := server(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"e"`)
+		fmt.Fprint(w, "version "+r.URL.Query().Get("versionId"))
+	})
+	files := newFiles(t)
+	for range 2 {
+		for _, v := range []string{"1", "2"} {
+			if b, err := files.ReadFile(context.Background(), bucket.Version("k", v)); err != nil || string(b) != "version "+v {
+				t.Errorf("%q, %v", b, err)
+			}
+		}
+	}
+	if n := requests.Load(); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// The body begins where it was asked to.
+func TestWrongRange(t *testing.T) {
+	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", "bytes 0-1/5")
+		w.WriteHeader(http.StatusPartialContent)
+		fmt.Fprint(w, "he")
+	})
+	if _, err := bucket.Object("k").Fetch(context.Background(), filecache.Request{Offset: 2, Length: 2}); err == nil {
+		t.Error("bytes 0-1 were taken for 2-3")
+	}
+}
+
+// The checksum of a range is not the object's.
+func TestChecksumOfARange(t *testing.T) {
+	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", "bytes 2-3/5")
+		w.Header().Set("X-Amz-Checksum-Crc32", crc32of("ll"))
+		w.WriteHeader(http.StatusPartialContent)
+		fmt.Fprint(w, "ll")
+	})
+	resp, err := bucket.Object("k").Fetch(context.Background(), filecache.Request{Offset: 2, Length: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.Checksums != nil {
+		t.Errorf("%+v", resp.Checksums)
+	}
+}
+
+func BenchmarkID(b *testing.B) {
+	client := s3.New(s3.Options{Region: "us-east-1"})
+	o := s3source.Bucket{Client: client, Name: "models"}.Object("a/b")
+	b.ReportAllocs()
+	for b.Loop() {
+		o.ID()
 	}
 }

@@ -1,0 +1,137 @@
+package filecache
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func benchCache(b *testing.B, size int) (*Cache, *origin, string) {
+	dir := b.TempDir()
+	c := Must(New(Options{Dir: dir, MaxAge: Immutable, MaxBytes: 4 << 30}))
+	o := newOrigin(0)
+	o.put(randomBytes(size, 1))
+	f, err := c.Open(background, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := c.store.dataPath(f.bytes.(*diskFile).local.data)
+	f.Close()
+	time.Sleep(30 * time.Millisecond)
+	return c, o, p
+}
+
+func BenchmarkReopen(b *testing.B) {
+	for _, size := range []int{1 << 10, 100 << 20} {
+		c, o, p := benchCache(b, size)
+		if _, err := c.ReadFile(background, o); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("os/%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f, _ := os.Open(p)
+				f.Close()
+			}
+		})
+		b.Run(fmt.Sprintf("osstat/%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f, _ := os.Open(p)
+				f.Stat()
+				f.Close()
+			}
+		})
+		b.Run(fmt.Sprintf("cache/%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f, err := c.Open(background, o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				f.Close()
+			}
+		})
+	}
+}
+
+func BenchmarkFirstRead(b *testing.B) {
+	for _, size := range []int{1 << 10, 100 << 20, 400 << 20} {
+		c, o, p := benchCache(b, size)
+		dir := filepath.Dir(c.store.root)
+		fresh := func() *Cache { return Must(New(Options{Dir: dir, MaxAge: Immutable})) }
+		b.Run(fmt.Sprintf("os.ReadFile/%d", size), func(b *testing.B) {
+			for b.Loop() {
+				os.ReadFile(p)
+			}
+		})
+		b.Run(fmt.Sprintf("cache.ReadFile/%d", size), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := fresh().ReadFile(background, o); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		buf := make([]byte, size)
+		b.Run(fmt.Sprintf("os.buf/%d", size), func(b *testing.B) {
+			for b.Loop() {
+				f, _ := os.Open(p)
+				io.ReadFull(f, buf)
+				f.Close()
+			}
+		})
+		b.Run(fmt.Sprintf("cache.buf/%d", size), func(b *testing.B) {
+			for b.Loop() {
+				f, err := fresh().Open(background, o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				io.ReadFull(f, buf)
+				f.Close()
+			}
+		})
+		b.Run(fmt.Sprintf("os.copy/%d", size), func(b *testing.B) {
+			bb := make([]byte, 256<<10)
+			for b.Loop() {
+				f, _ := os.Open(p)
+				io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, bb)
+				f.Close()
+			}
+		})
+		b.Run(fmt.Sprintf("cache.copy/%d", size), func(b *testing.B) {
+			for b.Loop() {
+				f, err := fresh().Open(background, o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				io.Copy(struct{ io.Writer }{io.Discard}, f)
+				f.Close()
+			}
+		})
+	}
+}
+
+// A full cache of many small objects: what one more miss costs.
+func BenchmarkMissWhenFull(b *testing.B) {
+	for _, n := range []int{100, 2000, 8000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := Must(New(Options{Dir: b.TempDir(), MaxAge: Immutable, MaxBytes: int64(n) * onDisk(1000)}))
+			o := newOrigin(1000)
+			for i := range n {
+				o.name = fmt.Sprint("o", i)
+				c.ReadFile(background, o)
+			}
+			i := n
+			for b.Loop() {
+				i++
+				o.name = fmt.Sprint("o", i)
+				if _, err := c.ReadFile(background, o); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,212 @@
+package filecache
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
+)
+
+// Where the boot is unknown, or another one, the wall clock tells the age of what
+// an earlier process left.
+func TestUnknownBootLeavesTheWallClock(t *testing.T) {
+	for _, maxAge := range []time.Duration{0, 30 * time.Millisecond} {
+		dir, o := t.TempDir(), newOrigin(100)
+		start := func() *Cache { // real clocks, as in production
+			c := Must(New(Options{Dir: dir, MaxAge: maxAge}))
+			c.boot.read = func() ([16]byte, int64) { return [16]byte{}, 0 } // darwin, windows, gVisor, another boot
+			return c
+		}
+		first := start()
+		first.maxAge = max(first.maxAge, 1)
+		if _, err := first.ReadFile(background, o); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * maxAge)
+		o.put(randomBytes(100, 2))
+		b, err := start().ReadFile(background, o)
+		if err != nil || !bytes.Equal(b, o.body) {
+			t.Errorf("MaxAge %v: %d requests, stale bytes, %v", maxAge, o.requests(), err)
+		}
+	}
+}
+
+// An entry whose monotonic time is yet to come, on a disk that outlived a snapshot
+// of the machine, is not fresh.
+func TestMonotonicClockAhead(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
+	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono + int64(time.Hour) }
+	c.want(o)
+	o.put(randomBytes(100, 2))
+	c.clocks.Move(time.Hour, time.Second)
+	n := c.restart(nil)
+	n.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono }
+	n.want(o)
+}
+
+// A confirmation is on disk too, and counts from the request.
+func TestConfirmationOutlivesTheProcess(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
+	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono }
+	c.want(o)
+	c.clocks.Move(time.Minute, time.Minute)
+	slow := &slowObject{origin: o, c: c, d: 30 * time.Second}
+	if _, err := c.ReadFile(background, slow); err != nil { // asked now, answered 30 s later
+		t.Fatal(err)
+	}
+	o.requests()
+	c.clocks.Move(29*time.Second, 29*time.Second)
+	c.restart(nil).want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests: the confirmation is not on disk", n)
+	}
+	c.clocks.Move(time.Second, time.Second) // a minute after the asking
+	for _, n := range []*testCache{c.restart(nil), c} {
+		n.want(o)
+		if n := o.requests(); n != 1 {
+			t.Errorf("%d requests: the age counts from the answer", n)
+		}
+	}
+}
+
+type slowObject struct {
+	*origin
+	c *testCache
+	d time.Duration
+}
+
+func (s *slowObject) Fetch(ctx context.Context, req Request) (*Response, error) {
+	resp, err := s.origin.Fetch(ctx, req)
+	s.c.clocks.Move(s.d, s.d)
+	return resp, err
+}
+
+// An answer to a question from before Open began does not tell whether the object
+// exists now.
+func TestJoinedNotFoundFromBeforeThePut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Must(New(Options{Dir: t.TempDir()}))
+		o := newOrigin(100)
+		o.wait = make(chan struct{})
+		o.err = fs.ErrNotExist
+		go c.ReadFile(background, o) // asks, and is answered late
+		synctest.Wait()
+		time.Sleep(time.Second)
+		o.mu.Lock()
+		o.err = nil // now it is there
+		o.mu.Unlock()
+		done := make(chan error)
+		go func() {
+			_, err := c.ReadFile(background, o)
+			done <- err
+		}()
+		synctest.Wait()
+		close(o.wait)
+		if err := <-done; err != nil {
+			t.Errorf("Open after the put: %v", err)
+		}
+	})
+}
+
+// Many callers that always ask must not end up without the disk.
+func TestManyCallersThatAlwaysAskStayCached(t *testing.T) {
+	c := Must(New(Options{Dir: t.TempDir()}))
+	o := newOrigin(1000)
+	done := make(chan struct{})
+	for range 64 {
+		go func() {
+			for range 300 {
+				ctx, cancel := context.WithCancel(background)
+				if b, err := c.ReadFile(ctx, o); err != nil || len(b) != 1000 {
+					t.Error(err)
+				}
+				cancel()
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range 64 {
+		<-done
+	}
+	s := c.Stats()
+	t.Logf("%+v", s)
+	if s.Uncached != 0 {
+		t.Errorf("%d opens went around the disk", s.Uncached)
+	}
+}
+
+func TestKnownCopiesAreBounded(t *testing.T) {
+	c := newTest(t, Options{}, nil)
+	for i := range maxKnown + 10 {
+		c.remember(&local{entry: &entry{id: ID{Origin: "x", Name: string(rune(i + 1))}}})
+	}
+	if n := len(c.known); n > maxKnown {
+		t.Errorf("%d copies are known", n)
+	}
+}
+
+// What the process was frozen in the middle of reading both clocks is read again.
+func TestClocksReadApart(t *testing.T) {
+	clocks := clocktest.New()
+	bootOf := func(frozen int) (*boot, *int) {
+		n := 0
+		return &boot{clock: clocks.Clock(), read: func() ([16]byte, int64) {
+			mono := clocks.Now().Mono + 1000
+			if n++; n <= frozen {
+				clocks.Move(time.Hour, time.Hour)
+			}
+			return [16]byte{1}, mono
+		}}, &n
+	}
+	var e entry
+	writer, _ := bootOf(0)
+	at := clocks.Now()
+	writer.stamp(&e, at)
+	reader, n := bootOf(1)
+	if got := reader.instant(&e); got != at || *n != 2 {
+		t.Errorf("%v after %d readings, want %v", got, *n, at)
+	}
+	never, _ := bootOf(1000)
+	if never.stamp(&e, at); e.boot != [16]byte{} {
+		t.Error("clocks that cannot be read together are trusted")
+	}
+}
+
+// A 404 that comes late does not remove what was published since.
+func TestLateNotFoundOfAForgottenFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Must(New(Options{Dir: t.TempDir(), MaxAge: time.Minute}))
+		o := newOrigin(100)
+		late := make(chan struct{})
+		o.wait, o.err = late, fs.ErrNotExist
+		done := make(chan error)
+		go func() {
+			_, err := c.ReadFile(background, o)
+			done <- err
+		}()
+		synctest.Wait()
+		o.mu.Lock()
+		o.wait, o.err = nil, nil // put
+		o.mu.Unlock()
+		c.Forget(o)
+		read := func() {
+			if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.body) {
+				t.Errorf("wrong bytes, or %v", err)
+			}
+		}
+		read()
+		close(late)
+		if err := <-done; err != nil {
+			t.Errorf("the one who waited: %v", err)
+		}
+		o.requests()
+		read()
+		if n := o.requests(); n != 0 {
+			t.Error("the new copy was removed")
+		}
+	})
+}

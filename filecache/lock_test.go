@@ -1,0 +1,150 @@
+package filecache
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Nobody gets the path of a file in the moment before it is removed.
+func TestPathVersusEviction(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		d := &hookDisk{}
+		c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(100_000) / 2}, d), newOrigin(100_000)
+		c.want(o)
+		holder := c
+		if !own {
+			holder = c.restart(osDisk{})
+		}
+		var path string
+		data := c.only(c.dataFiles())
+		d.remove = func(p string) {
+			if p != data || path != "" {
+				return
+			}
+			d.remove = nil
+			var err error
+			// what the other goroutine or process has come to: opened the file before
+			// the entry went, and locks it now
+			l := c.localOf(t, o, data)
+			f, err := holder.openLocal(background, o, l)
+			if err != nil {
+				return
+			}
+			if err = f.bytes.(*diskFile).pin(); err == nil {
+				path = holder.store.dataPath(l.data)
+				t.Cleanup(func() { f.Close() })
+			} else {
+				f.Close()
+			}
+		}
+		other := newOrigin(100_000)
+		other.name = "other"
+		c.want(other) // evicts o
+		if path != "" {
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("own %v: the path was handed out, and then removed: %v", own, err)
+			}
+		}
+	}
+}
+
+func (c *testCache) localOf(t *testing.T, o *origin, data string) *local {
+	b, err := os.ReadFile(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSummer(int64(len(b)), nil)
+	s.Write(b)
+	return &local{entry: &entry{id: mustID(o), etag: o.etag, size: int64(len(b)), whole: s.whole(), blockSize: s.blockSize,
+		blocks: s.blocks, data: data[len(c.store.data())+1:], modified: unknownTime}}
+}
+
+// hookDisk calls hooks in the middle of operations.
+type hookDisk struct {
+	osDisk
+	open   func(path string)
+	remove func(path string)
+	opened func(path string)
+}
+
+func (d *hookDisk) Open(p string) (file, error) {
+	if h := d.open; h != nil {
+		h(p)
+	}
+	f, err := d.osDisk.Open(p)
+	if h := d.opened; h != nil {
+		h(p)
+	}
+	return f, err
+}
+
+func (d *hookDisk) Remove(p string) error {
+	if h := d.remove; h != nil {
+		h(p)
+	}
+	return d.osDisk.Remove(p)
+}
+
+// Where files cannot be locked, copies are evicted and paths handed out all the
+// same.
+func TestNoLocksOnTheFileSystem(t *testing.T) {
+	const size = 100_000
+	d := &faultyDisk{err: syscall.ENOTSUP, fails: func(op string) bool { return op == "flock" }}
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size) / 2}, d)
+	objs := objects(2, size)
+	for range 3 {
+		for _, o := range objs {
+			c.want(o)
+		}
+	}
+	if s := c.Stats(); s.Evictions == 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+	c2 := newTest(t, Options{MaxAge: Immutable}, d)
+	o := newOrigin(size)
+	c2.want(o)
+	o.requests()
+	c2.Path(background, o)
+	if n := o.requests(); n > 0 {
+		t.Errorf("Path fetched a good copy %d times", n)
+	}
+}
+
+// Somebody who looks whether a file is locked has it locked for that moment.
+func TestPathWaitsForALook(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
+	c.want(o)
+	o.requests()
+	look, err := c.store.disk.Open(c.only(c.dataFiles()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := look.Lock(true); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		time.Sleep(3 * time.Millisecond)
+		look.Close()
+	}()
+	_, release, err := c.Path(background, o)
+	<-done
+	if err != nil || o.requests() != 0 {
+		t.Fatalf("the copy was thrown away, or %v", err)
+	}
+	release()
+}
+
+// A copy that cannot be kept is not an object that does not exist.
+func TestPathOnADiskThatLosesFiles(t *testing.T) {
+	d := &faultyDisk{err: fs.ErrNotExist, fails: func(op string) bool { return op == "read" }}
+	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(100)
+	if _, _, err := c.Path(background, o); !errors.Is(err, ErrNoDisk) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Path = %v", err)
+	}
+}

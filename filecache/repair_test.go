@@ -1,0 +1,167 @@
+package filecache
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A damaged block of a version that the origin no longer has: without the cache,
+// ReadFile would get the new one.
+func TestReadFileOfADamagedAndReplacedObject(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
+	c.want(o)
+	flip(t, c.only(c.dataFiles()), 10)
+	o.put(randomBytes(someSize, 2))
+	c = c.restart(nil)
+	c.want(o)
+}
+
+// Damaged blocks do not pile up in memory until Close.
+func TestRepairedBlocksAreBounded(t *testing.T) {
+	o := newOrigin(3 * maxInMemory / 2)
+	c := newTest(t, Options{MaxAge: time.Hour}, nil)
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	os.Truncate(c.only(c.dataFiles()), 0) // or: the disk dies, EIO
+	if _, err := io.Copy(io.Discard, f); err != nil {
+		t.Fatal(err)
+	}
+	held := 0
+	for _, b := range [][]byte{f.bytes.(*diskFile).repaired} {
+		held += len(b)
+	}
+	if held > maxInMemory {
+		t.Errorf("%d MiB are held in memory; without a disk it would be 8", held>>20)
+	}
+}
+
+// The bytes of a repair are verified too: an ETag may be wrong.
+func TestRepairIsVerified(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
+	c.want(o)
+	flip(t, c.only(c.dataFiles()), 10)
+	f, err := c.restart(nil).Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	o.body = randomBytes(someSize, 2) // with the same ETag
+	p := make([]byte, 100)
+	if _, err := f.ReadAt(p, 0); !errors.Is(err, ErrChecksum) {
+		t.Errorf("ReadAt = %v, wrong bytes were handed out", err)
+	}
+}
+
+// A weak ETag never satisfies If-Match; the block's checksum tells whether the bytes
+// are the same.
+func TestRepairWithAWeakETag(t *testing.T) {
+	o := newOrigin(someSize)
+	c := newTest(t, Options{MaxAge: time.Hour}, nil)
+	s := &script{id: mustID(o), fetch: func(n int, req Request) (*Response, error) {
+		if req.IfMatch != "" {
+			return nil, ErrChanged // RFC 9110: strong comparison
+		}
+		resp, err := o.Fetch(background, req)
+		if err == nil {
+			resp.ETag = `W/"1"`
+		}
+		return resp, err
+	}}
+	if _, err := c.ReadFile(background, s); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, c.only(c.dataFiles()), 10)
+	f, err := c.restart(nil).Open(background, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("the damage became the caller's: %v", err)
+	}
+}
+
+// Who reads one block does not wait for the origin's answer about another.
+func TestRepairsDoNotWaitForEachOther(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
+	c.want(o)
+	data := c.only(c.dataFiles())
+	flip(t, data, 10)
+	flip(t, data, minBlockSize+10)
+	f, err := c.restart(nil).Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	o.requests()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	o.spoil = func(n int, b []byte) io.Reader {
+		if n > 1 {
+			return nil
+		}
+		close(asked)
+		<-answer
+		return nil
+	}
+	read := func(at int64) {
+		p := make([]byte, 100)
+		if _, err := f.ReadAt(p, at); err != nil || !bytes.Equal(p, o.body[at:at+100]) {
+			t.Errorf("wrong bytes, or %v", err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); read(0) }()
+	<-asked
+	read(minBlockSize)
+	close(answer)
+	<-done
+}
+
+// Blocks are larger in large objects; to read them piece by piece is to read them
+// again and again.
+func TestWriteToReadsEachBlockOnce(t *testing.T) {
+	d := &readCounter{}
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(maxBlocks*minBlockSize+1)
+	c.want(o)
+	f, err := c.restart(d).Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d.n.Store(0)
+	if n, err := f.WriteTo(io.Discard); n != f.Size() || err != nil || d.n.Load() != n {
+		t.Errorf("WriteTo = %d, %v; %d bytes were read", n, err, d.n.Load())
+	}
+}
+
+type readCounter struct {
+	osDisk
+	n atomic.Int64
+}
+
+func (d *readCounter) Open(p string) (file, error) {
+	f, err := d.osDisk.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	return countedFile{f, &d.n}, nil
+}
+
+type countedFile struct {
+	file
+	n *atomic.Int64
+}
+
+func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.file.ReadAt(p, off)
+	f.n.Add(int64(n))
+	return n, err
+}

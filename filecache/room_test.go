@@ -1,0 +1,297 @@
+package filecache
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What cannot get room even by eviction evicts nothing.
+func TestNoEvictionInVain(t *testing.T) {
+	const unit = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 10 * onDisk(unit)}, nil)
+	big := newOrigin(6 * unit)
+	big.name = "big"
+	f, err := c.Open(background, big)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() // stays
+	small := objects(3, unit)
+	for _, o := range small {
+		c.want(o)
+	}
+	second := newOrigin(6 * unit)
+	second.name = "second"
+	c.want(second) // has no room beside big
+	if s := c.Stats(); s.Uncached != 1 || s.Evictions != 0 {
+		t.Errorf("Stats = %+v: %d evictions that made no room", s, s.Evictions)
+	}
+}
+
+// On a disk that takes the room at once (fallocate), a download under way is
+// not counted twice, as reserved and as no longer free.
+func TestRoomUnderWayIsCountedOnce(t *testing.T) {
+	const size = 20 << 20
+	free := int64(50 << 20)
+	d := &allocatingDisk{total: 1 << 30, free: &free}
+	d.total = 50 << 20
+	c := newTest(t, Options{MaxAge: Immutable}, d)
+	a, b, s := newOrigin(size), newOrigin(size*3/4), newOrigin(1000)
+	a.name, b.name, s.name = "a", "b", "s"
+	c.want(s)
+	half := make(chan struct{})
+	goOn := make(chan struct{})
+	a.spoil = func(n int, body []byte) io.Reader {
+		return io.MultiReader(bytes.NewReader(body[:size/2]), readerFunc(func([]byte) (int, error) {
+			close(half)
+			<-goOn
+			return 0, io.EOF
+		}), bytes.NewReader(body[size/2:]))
+	}
+	done := make(chan struct{})
+	go func() { c.ReadFile(background, a); close(done) }()
+	<-half
+	c.want(b) // 20 + 15 of 37.5 MiB
+	close(goOn)
+	<-done
+	if s := c.Stats(); s.Uncached != 0 || s.Evictions != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+type allocatingDisk struct {
+	osDisk
+	total int64
+	free  *int64
+}
+
+func (d *allocatingDisk) Space(string) (space, error) {
+	return space{total: d.total, free: *d.free}, nil
+}
+
+func (d *allocatingDisk) Create(dir string, size int64) (newFile, error) {
+	*d.free -= size
+	return d.osDisk.Create(dir, size)
+}
+
+// Data files that somebody else removed are not freed a second time.
+func TestBudgetAfterDataVanished(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 5 * onDisk(size)}, nil)
+	objs := objects(9, size)
+	for _, o := range objs[:4] {
+		c.want(o)
+	}
+	os.RemoveAll(c.store.data()) // a cleaner of /tmp
+	c.clocks.Move(time.Minute, time.Minute)
+	c.want(objs[4]) // looks at the directory again
+	for _, o := range objs {
+		c.want(o)
+		if n := c.diskBytes(); n > c.budget.max {
+			t.Fatalf("%d bytes on disk, the budget is %d, counted are %d", n, c.budget.max, c.budget.used)
+		}
+	}
+}
+
+// Removing what another process wrote since the last look does not take from the
+// sum what was never added.
+func TestBudgetBesideAnotherProcess(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
+	c.want(newOrigin(10)) // looks
+	other := c.restart(nil)
+	o := newOrigin(size)
+	o.name = "shared"
+	for range 10 {
+		other.want(o)
+		c.Forget(o)
+	}
+	for _, o := range objects(10, size) {
+		c.want(o)
+	}
+	if n := c.diskBytes(); n > c.budget.max {
+		t.Errorf("%d bytes on disk, the budget is %d, counted are %d", n, c.budget.max, c.budget.used)
+	}
+}
+
+// The disk has a replaced file until its last Close.
+func TestReplacedFilesThatAreOpenAreNotFree(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: 0, MaxBytes: 3 * onDisk(size)}, nil)
+	o := newOrigin(size)
+	n := 0
+	for i := range 8 {
+		o.put(randomBytes(size, uint64(i)))
+		f, err := c.Open(background, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, ok := f.bytes.(*diskFile); ok {
+			n++
+		}
+	}
+	if int64(n)*onDisk(size) > c.budget.max {
+		t.Errorf("%d versions are open on disk: %d bytes, the budget is %d", n, int64(n)*onDisk(size), c.budget.max)
+	}
+}
+
+// Files under construction that killed processes left count, and go.
+func TestFilesUnderConstructionCount(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
+	c.want(objects(1, 10)[0])
+	for i := range 5 {
+		p := c.store.dataPath(fmt.Sprintf("%s%d", tempPrefix, i))
+		os.WriteFile(p, make([]byte, size), 0o600)
+		old := time.Now().Add(-time.Hour)
+		os.Chtimes(p, old, old)
+	}
+	c = c.restart(nil)
+	c.want(newOrigin(size))
+	if n := c.diskBytes(); n > c.budget.max {
+		t.Errorf("%d bytes on disk, the budget is %d", n, c.budget.max)
+	}
+}
+
+// However old it is, data that an entry refers to is not litter.
+func TestSweepLeavesReferredData(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+	c.want(o)
+	c.clocks.Move(time.Hour, time.Hour)
+	c.publishing.Lock()
+	n := len(c.sweep())
+	c.publishing.Unlock()
+	if n != 1 || len(c.dataFiles()) != 1 {
+		t.Errorf("%d copies, %v", n, c.dataFiles())
+	}
+	young := c.store.dataPath(dataName(1, 2, 3))
+	os.WriteFile(young, nil, 0o600)
+	fi, _ := os.Stat(young)
+	c.clocks.Move(time.Duration(fi.ModTime().UnixNano()-c.clocks.Now().Wall)+sweepAge-1, 0)
+	c.sweep()
+	if _, err := os.Stat(young); err != nil {
+		t.Error("swept while it may be in use")
+	}
+	c.clocks.Move(1, 0)
+	c.sweep()
+	if _, err := os.Stat(young); err == nil {
+		t.Error("not swept")
+	}
+}
+
+// What other processes wrote is seen in time.
+func TestSumIsLearnedAgain(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
+	objs := objects(6, size)
+	c.want(objs[0])
+	other := c.restart(nil)
+	other.want(objs[1])
+	other.want(objs[2])
+	c.clocks.Move(relearn, relearn)
+	c.want(objs[3])
+	if n := c.diskBytes(); n > c.budget.max {
+		t.Errorf("%d bytes on disk, the budget is %d", n, c.budget.max)
+	}
+}
+
+// An explicit MaxBytes leaves room to the function too.
+func TestFloorUnderMaxBytes(t *testing.T) {
+	b := budget{max: 1 << 40, store: &store{disk: spaceDisk{sp: space{total: 500 << 20, free: 30 << 20}}}}
+	if got := b.limit(); got != 5<<20 {
+		t.Errorf("%d MiB", got>>20)
+	}
+}
+
+// Two downloads at once have room only for one.
+func TestReservationsCount(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size) / 2}, nil)
+	if !c.reserve(size) || c.reserve(size) {
+		t.Error("the room was given away twice")
+	}
+	c.budget.unreserve(size)
+	if !c.reserve(size) {
+		t.Error("the room was not given back")
+	}
+}
+
+// To read all entries for every object that is to come would take long with
+// thousands of them.
+func TestEvictionMakesRoomForSomeMore(t *testing.T) {
+	const size, n = 1000, 64
+	d := &faultyDisk{}
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: n * onDisk(size)}, d)
+	objs := objects(n+8, size)
+	for _, o := range objs[:n] {
+		c.want(o)
+	}
+	scans := 0
+	d.fails = func(op string) bool {
+		if op == "readdir" {
+			scans++
+		}
+		return false
+	}
+	for _, o := range objs[n:] {
+		c.want(o)
+	}
+	if s := c.Stats(); scans > 8 || s.Evictions > 8 {
+		t.Errorf("%d directories were read for eight objects, %d evicted", scans, s.Evictions)
+	}
+}
+
+// While entries cannot be read, nobody knows which data they refer to.
+func TestSweepWithoutDescriptors(t *testing.T) {
+	d := &faultyDisk{err: syscall.EMFILE}
+	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(100)
+	c.want(o)
+	c.clocks.Move(2*sweepAge, 0)
+	opens := 0
+	d.fails = func(op string) bool { // of the entry
+		if op == "open" {
+			opens++
+		}
+		return op == "open" && opens == 1
+	}
+	c.publishing.Lock()
+	c.sweep()
+	c.publishing.Unlock()
+	d.fails = nil
+	if len(c.entryFiles()) != 1 || len(c.dataFiles()) != 1 {
+		t.Errorf("left: %v, %v", c.entryFiles(), c.dataFiles())
+	}
+}
+
+// Objects that the disk does not take are bounded in memory all together.
+func TestMemoryIsBoundedInSum(t *testing.T) {
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	c.memory.take(maxMemory - 100)
+	o := newOrigin(100)
+	first, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := second.bytes.(*remote); !ok || r.chunkSize != minBlockSize {
+		t.Errorf("the second is a %T", second.bytes)
+	}
+	for _, f := range []*File{first, second} {
+		if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+			t.Errorf("wrong bytes, or %v", err)
+		}
+		f.Close()
+	}
+	if got := c.memory.held; got != maxMemory-100 {
+		t.Errorf("%d bytes are held after Close", got-(maxMemory-100))
+	}
+}

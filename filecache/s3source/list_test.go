@@ -1,0 +1,67 @@
+package s3source_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/filecache/s3source"
+)
+
+// A bucket with one page for each name, so that paging shows.
+func TestFS(t *testing.T) {
+	const modified = "2026-01-02T03:04:05.678Z"
+	objects := map[string]string{"a.txt": "one", "dir/b.txt": "two", "dir/c/d.txt": "three"}
+	lists := map[string][]string{ // by prefix: keys, and prefixes with a slash at the end
+		"": {"a.txt", "dir/"}, "dir/": {"dir/b.txt", "dir/c/"}, "dir/c/": {"dir/c/d.txt"},
+	}
+	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		key, isObject := strings.CutPrefix(r.URL.Path, "/models/")
+		if isObject && key != "" {
+			body, ok := objects[key]
+			if !ok {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+			fmt.Fprint(w, body)
+			return
+		}
+		q := r.URL.Query()
+		names := lists[q.Get("prefix")]
+		n := 0
+		fmt.Sscan(q.Get("continuation-token"), &n)
+		fmt.Fprint(w, "<ListBucketResult>")
+		if n < len(names) {
+			if name := names[n]; strings.HasSuffix(name, "/") {
+				fmt.Fprintf(w, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", name)
+			} else {
+				fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size><LastModified>%s</LastModified></Contents>", name, len(objects[name]), modified)
+			}
+		}
+		fmt.Fprintf(w, "<IsTruncated>%v</IsTruncated><NextContinuationToken>%d</NextContinuationToken></ListBucketResult>", n+1 < len(names), n+1)
+	})
+	fsys := newFiles(t).FS(context.Background(), bucket)
+	if err := fstest.TestFS(fsys, "a.txt", "dir/b.txt", "dir/c/d.txt"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestListWithoutAListClient(t *testing.T) {
+	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
+	only := s3source.Bucket{Client: struct{ s3source.Client }{bucket.Client}, Name: "models"}
+	_, err := fs.ReadDir(newFiles(t).FS(context.Background(), only), ".")
+	if err == nil || !strings.Contains(err.Error(), "ListObjectsV2") {
+		t.Errorf("ReadDir = %v", err)
+	}
+	if _, err := newFiles(t).FS(context.Background(), bucket).Open("missing"); err == nil {
+		t.Error("Open of a missing object succeeded")
+	}
+}
+
+var _ filecache.Lister = s3source.Bucket{}

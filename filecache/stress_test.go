@@ -1,0 +1,69 @@
+package filecache
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/crc64nvme"
+)
+
+// Everything at once, in two processes as it were: for the race detector.
+func TestEverythingAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	cs := []*Cache{}
+	for range 2 {
+		cs = append(cs, Must(New(Options{Dir: dir, MaxAge: time.Millisecond, MaxBytes: 4 * onDisk(300_000)})))
+	}
+	objs := objects(8, 300_000)
+	stop := time.Now().Add(500 * time.Millisecond)
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := g; time.Now().Before(stop); i++ {
+				c, o := cs[i%2], objs[(i*7+g)%8]
+				switch i % 11 {
+				case 0:
+					c.Forget(o)
+				case 1:
+					if i%50 == 1 {
+						c.Clear()
+					}
+				case 2:
+					p, release, err := c.Path(background, o)
+					if err != nil {
+						if !errors.Is(err, ErrNoDisk) {
+							t.Error(err)
+						}
+						continue
+					}
+					b, err := os.ReadFile(p)
+					if err != nil || len(b) != 300_000 {
+						t.Errorf("Path: %d, %v", len(b), err)
+					}
+					release()
+				default:
+					b, err := c.ReadFile(background, o)
+					if err != nil || crc64nvme.Checksum(b) != crc64nvme.Checksum(o.body) {
+						t.Error("wrong bytes or", err)
+					}
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	for _, c := range cs {
+		c.mu.Lock()
+		c.budget.mu.Lock()
+		if b := &c.budget; len(c.open) != 0 || b.open != 0 || b.reserved != 0 || b.written != 0 || c.memory.held != 0 {
+			t.Errorf("left: %d files, %d bytes open, %d reserved, %d written, %d in memory",
+				len(c.open), b.open, b.reserved, b.written, c.memory.held)
+		}
+		c.budget.mu.Unlock()
+		c.mu.Unlock()
+	}
+}

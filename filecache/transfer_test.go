@@ -1,0 +1,196 @@
+package filecache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+)
+
+func TestNotModifiedInTheSecondAttempt(t *testing.T) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.Errorf("Open panicked: %.60v", r)
+		}
+	}()
+	c := newTest(t, Options{}, nil)
+	s := &script{id: ID{Origin: "x", Name: "y"}, fetch: func(n int, req Request) (*Response, error) {
+		if n > 1 {
+			return &Response{NotModified: true}, nil
+		}
+		return &Response{Size: 3, Body: io.NopCloser(bytes.NewReader([]byte("too long")))}, nil
+	}}
+	if _, err := c.Open(background, s); err == nil {
+		t.Error("no error")
+	}
+}
+
+// script is an Object that answers by a function.
+type script struct {
+	id    ID
+	fetch func(n int, req Request) (*Response, error)
+	n     int
+}
+
+func (s *script) ID() (ID, error) { return s.id, nil }
+
+func (s *script) Fetch(_ context.Context, req Request) (*Response, error) {
+	s.n++
+	return s.fetch(s.n, req)
+}
+
+// A body that ends before its first byte must not look like the end of the file.
+func TestEmptyRangeIsNotTheEndOfTheFile(t *testing.T) {
+	o := newOrigin(maxInMemory + 1)
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	o.spoil = func(int, []byte) io.Reader { return bytes.NewReader(nil) }
+	if _, err := f.Read(make([]byte, 10)); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("Read = %v, which matches io.EOF", err)
+	}
+}
+
+// Nothing pins the ranges of an object without an ETag to one version.
+func TestNoMixOfVersionsWithoutAnETag(t *testing.T) {
+	o := newOrigin(maxInMemory + chunkSize)
+	o.etag, o.modified = "", time.Time{}
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	f, err := c.Open(background, o)
+	if err != nil {
+		return // a fine answer
+	}
+	defer f.Close()
+	old, young := o.body, randomBytes(len(o.body), 8)
+	p := make([]byte, 2*chunkSize)
+	if _, err := io.ReadFull(f, p[:chunkSize]); err != nil {
+		return
+	}
+	o.put(young)
+	o.etag = ""
+	if _, err := io.ReadFull(f, p[chunkSize:]); err != nil {
+		return
+	}
+	if !bytes.Equal(p, old[:len(p)]) && !bytes.Equal(p, young[:len(p)]) {
+		t.Error("a mix of two versions was handed out")
+	}
+}
+
+func TestReadFileOfAnImpossibleSize(t *testing.T) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.Errorf("ReadFile panicked: %v", r)
+		}
+	}()
+	c := newTest(t, Options{}, nil)
+	s := &script{id: ID{Origin: "x", Name: "y"}, fetch: func(int, Request) (*Response, error) {
+		return &Response{Size: maxSize, ETag: `"x"`, Body: io.NopCloser(bytes.NewReader(nil))}, nil
+	}}
+	if _, err := c.ReadFile(background, s); err == nil {
+		t.Error("no error")
+	}
+}
+
+// Nothing is kept that cannot be read back.
+func TestEndlessETag(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
+	o.etag = string(bytes.Repeat([]byte("x"), maxText+1))
+	c.want(o)
+	c.restart(nil).want(o)
+	if n := o.requests(); n != 1 {
+		t.Errorf("%d requests: the entry does not decode", n)
+	}
+}
+
+// A range of another version or another length is not taken.
+func TestRangeOfAnotherVersion(t *testing.T) {
+	o := newOrigin(maxInMemory + 1)
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	f, err := c.Open(background, ignoring{o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	o.put(randomBytes(maxInMemory+1, 8))
+	if _, err := f.ReadAt(make([]byte, 10), 0); !errors.Is(err, ErrChanged) {
+		t.Errorf("ReadAt = %v", err)
+	}
+}
+
+// ignoring is an origin that does not know If-Match.
+type ignoring struct{ *origin }
+
+func (i ignoring) Fetch(ctx context.Context, req Request) (*Response, error) {
+	req.IfMatch = ""
+	return i.origin.Fetch(ctx, req)
+}
+
+// The same for the rest of a broken body.
+func TestResumeWithAnotherVersion(t *testing.T) {
+	o := newOrigin(someSize)
+	young := randomBytes(someSize, 9)
+	o.spoil = func(n int, b []byte) io.Reader {
+		if n > 1 {
+			return nil
+		}
+		return io.MultiReader(bytes.NewReader(b[:1000]), readerFunc(func([]byte) (int, error) {
+			o.put(young)
+			return 0, errors.New("connection reset")
+		}))
+	}
+	c := newTest(t, Options{}, nil)
+	if b, err := c.ReadFile(background, ignoring{o}); err != nil || !bytes.Equal(b, young) {
+		t.Errorf("a mix of two versions, or %v", err)
+	}
+}
+
+// A file that cannot be read back in full is not what is handed out.
+func TestReadbackOfAFullDisk(t *testing.T) {
+	o := newOrigin(someSize)
+	c := newTest(t, Options{}, nil)
+	s := &sink{cache: c.Cache, size: someSize, done: minBlockSize, file: shortFile{}}
+	s.toMemory()
+	if s.memory != nil {
+		t.Error("half of it would be zeros")
+	}
+	_ = o
+}
+
+type shortFile struct{ newFile }
+
+func (shortFile) ReadAt(p []byte, _ int64) (int, error) { return len(p) / 2, io.EOF }
+
+func (shortFile) Close() error { return nil }
+
+// Without an ETag nobody knows whether the rest is of the same version.
+func TestNoResumeWithoutAnETag(t *testing.T) {
+	o := newOrigin(someSize)
+	o.etag = ""
+	o.spoil = func(n int, b []byte) io.Reader {
+		if n > 1 {
+			return nil
+		}
+		return bytes.NewReader(b[:400])
+	}
+	c := newTest(t, Options{}, nil)
+	if _, err := c.ReadFile(background, o); !errors.Is(err, io.ErrUnexpectedEOF) || o.requests() != 1 {
+		t.Errorf("ReadFile = %v", err)
+	}
+}
+
+// A weak ETag does not pin the ranges of an object to one version.
+func TestNoRangesWithAWeakETag(t *testing.T) {
+	o := newOrigin(maxInMemory + 1)
+	o.etag = `W/"1"`
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	if _, err := c.Open(background, o); !errors.Is(err, errUnpinned) {
+		t.Errorf("Open = %v", err)
+	}
+	o.version = "7"
+	c.want(o)
+}
