@@ -40,7 +40,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 		}
 		switch {
 		case joined && !it.none() && !it.answers(began, c.clock.Now()):
-			call.Since = began
+			// Once more: what it joins now has begun since.
 		case err != nil:
 			return c.insteadOf(ctx, key, it, err, alone)
 		default:

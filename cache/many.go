@@ -49,9 +49,9 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) ([]Result[V], error
 // when that is done, be it because the load was joined or because a hit has grown
 // old meanwhile, is loaded once more.
 func (c *Cache[K, V]) loadMissed(ctx context.Context, keys []K, items []item[V], missed []int) error {
-	began, since := c.flights.Now(), uint64(0)
-	for ; len(missed) > 0; since = began {
-		loaded, joined, err := c.fetchMany(ctx, keys, missed, since)
+	began := c.flights.Now()
+	for len(missed) > 0 {
+		loaded, joined, err := c.fetchMany(ctx, keys, missed)
 		if err != nil {
 			return c.insteadOfMany(ctx, keys, items, missed, began, err)
 		}
@@ -97,7 +97,7 @@ func (c *Cache[K, V]) loadEach(ctx context.Context, keys []K, items []item[V], m
 	return nil
 }
 
-func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int, since uint64) ([]item[V], []bool, error) {
+func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int) ([]item[V], []bool, error) {
 	names := make([]string, len(missed))
 	for j, i := range missed {
 		names[j] = c.encode(keys[i])
@@ -106,7 +106,6 @@ func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int, sin
 		Keys:    names,
 		MaxAge:  c.opts.TTL,
 		Timeout: c.opts.LoadTimeout,
-		Since:   since,
 		Load: func(ctx context.Context, indexes []int, seats []*seat[V]) error {
 			wanted := make([]K, len(indexes))
 			for n, j := range indexes {

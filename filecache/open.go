@@ -133,7 +133,6 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 			err != nil && !errors.Is(err, fs.ErrNotExist):
 			return src, err
 		}
-		call.Since = began
 	}
 }
 

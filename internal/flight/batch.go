@@ -12,7 +12,6 @@ type Batch[V any] struct {
 	Keys    []string
 	MaxAge  time.Duration
 	Timeout time.Duration
-	Since   uint64
 
 	// Load fetches the values of the keys with these indexes, for which no
 	// flight is under way, and sets those of their seats. Its error goes to all
@@ -75,7 +74,7 @@ func (w *waiting[V]) board(b Batch[V]) error {
 	for i, key := range b.Keys {
 		s := g.seats[key]
 		switch {
-		case s == nil || s.flight != own && !g.joinable(s.flight, b.Since, b.MaxAge, now):
+		case s == nil || s.flight != own && !g.joinable(s.flight, b.MaxAge, now):
 			g.drop(s)
 			s = &Seat[V]{flight: own, key: key}
 			g.seats[key] = s

@@ -119,7 +119,6 @@ type Call[V any] struct {
 	Key     string
 	MaxAge  time.Duration // flights that are older are not joined
 	Timeout time.Duration // after that the load is given up. Zero: never
-	Since   uint64        // flights with this number or a lower one are not joined
 	Alone   bool          // no flight is joined
 
 	// Load fetches the value for the seat s. Its error goes to all callers.
@@ -127,7 +126,7 @@ type Call[V any] struct {
 }
 
 // Do returns the result of c.Load, or of another caller's load for the same key
-// that started less than c.MaxAge ago and after c.Since. Joined tells which.
+// that started less than c.MaxAge ago. Joined tells which.
 //
 // It returns the error of ctx as soon as ctx ends. If the load panics, Do panics
 // with a *PanicError; if it calls runtime.Goexit, so does Do.
@@ -141,7 +140,7 @@ func (g *Group[V]) Do(ctx context.Context, c Call[V]) (v V, joined bool, err err
 	// flight that began meanwhile, as if a clock had run back.
 	now := g.clock.Now()
 	s := g.seats[c.Key]
-	if s != nil && !c.Alone && g.joinable(s.flight, c.Since, c.MaxAge, now) {
+	if s != nil && !c.Alone && g.joinable(s.flight, c.MaxAge, now) {
 		if w.isWithin(s.flight) {
 			g.mu.Unlock()
 			return v, false, ErrOwnKey
@@ -373,7 +372,7 @@ const longest = 15 * time.Minute
 // joinable reports whether a new caller may wait for f: it is young enough, and
 // somebody who waits for it has time left. If not, it was left behind by an
 // invocation that was frozen, and only looks alive. The caller holds mu.
-func (g *Group[V]) joinable(f *Flight[V], since uint64, maxAge time.Duration, now clock.Instant) bool {
-	return f.number > since && f.started.Within(min(maxAge, longest), now) &&
+func (g *Group[V]) joinable(f *Flight[V], maxAge time.Duration, now clock.Instant) bool {
+	return f.started.Within(min(maxAge, longest), now) &&
 		slices.ContainsFunc(f.waiters, func(d deadline) bool { return !d.reached(g.clock, now) })
 }
