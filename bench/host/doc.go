@@ -18,26 +18,33 @@
 //	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Restarted: new process, old /tmp
 //	env.Close()                                       // /tmp is gone as well
 //
+// An OpenWhisk action lives in a Container with the same methods. There a crash
+// takes /tmp along, and what follows is Cold. Both are a Sandbox.
+//
 // # What is real
 //
-// The binary is unmodified: it talks to the Lambda Runtime API over HTTP, on
-// 127.0.0.1, as it does on Lambda. Its process is a real one, so panics,
-// os.Exit, kills, open files, clocks and sockets behave as they do there. A
-// freeze stops every thread of it.
+// The binary is unmodified. A Lambda talks to the Runtime API over HTTP, on
+// 127.0.0.1; an action speaks the ActionLoop, on stdin and file descriptor 3,
+// with no other environment than OpenWhisk's. Its process is a real one, so
+// panics, os.Exit, kills, open files, clocks and sockets behave as they do
+// there. A freeze stops every thread of it.
 //
 // # What is not
 //
 //   - There is no sandbox: the function has the host's file system, network,
 //     user and all of its memory and CPU. Only TMPDIR is its own, instead of
 //     /tmp, so that environments can live side by side. A function must ask
-//     os.TempDir, not say "/tmp".
+//     os.TempDir, not say "/tmp". OpenWhisk.PrivateTmp gives an action a real
+//     /tmp of its own, on Linux and with the right to mount.
 //   - A freeze is SIGSTOP. CLOCK_MONOTONIC runs on meanwhile, as it does under
 //     the cgroup freezer and does not when a virtual machine is paused: timers
 //     that fell due fire at once at the thaw, and time.Since counts the freeze.
 //     Freezing needs Linux, everything else runs elsewhere too.
 //   - No extensions: a function that registers one, as aws-lambda-go's
 //     WithEnableSIGTERM does, is told 404 and goes on without.
-//   - One invocation at a time in an environment.
+//   - Of OpenWhisk there is what an action's process can see: neither its API
+//     nor the proxy with /init and /run, no compiler, and no end marker after
+//     the logs of an activation. Actions need Unix.
 //   - Children of the function die with it as long as they stay in its process
 //     group. When the host itself is killed, only the function's own process
 //     is certain to die with it, and only on Linux.

@@ -15,7 +15,7 @@ type Environment struct {
 	lambda    Lambda
 	tmp       string
 	logStream string
-	turn      chan struct{} // holds a token while an invocation is under way
+	turns     turns
 	close     func() error
 
 	mu       sync.Mutex
@@ -24,7 +24,7 @@ type Environment struct {
 }
 
 func newEnvironment(l Lambda, tmp string) *Environment {
-	e := &Environment{lambda: l, tmp: tmp, logStream: l.newLogStream(), turn: make(chan struct{}, 1)}
+	e := &Environment{lambda: l, tmp: tmp, logStream: l.newLogStream(), turns: make(turns, l.Concurrency)}
 	e.close = sync.OnceValue(e.end)
 	return e
 }

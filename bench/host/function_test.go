@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -32,6 +33,15 @@ var roles = map[string]func(){
 	"counter":   func() { lambda.Start(countCalls) },
 	"child":     func() { hold(os.Args[1]) },
 	"host":      hostUntilKilled,
+
+	"action":      func() { actionLoop(act) },
+	"echo-action": func() { actionLoop(func(a activation) any { return a.Value }) },
+	"slow-ack":    func() { time.Sleep(slowInit); actionLoop(act) },
+	"bad-ack":     func() { fmt.Fprintln(resultPipe(), `{"ok":false}`); select {} },
+	"no-ack":      func() { fmt.Fprintln(resultPipe(), "Hello!"); select {} },
+	"counter-action": func() {
+		actionLoop(func(a activation) any { return must(countCalls(a.Value["say"].(string))) })
+	},
 }
 
 const slowInit = time.Second
@@ -51,13 +61,14 @@ type report struct {
 	Dir    string
 	Ctx    lambdacontext.LambdaContext
 	Left   time.Duration // until the deadline
+	Line   string        // of input, of an action
+	Tmp    string
 }
 
-var count int
+var count atomic.Int64
 
 func handle(ctx context.Context, c command) (any, error) {
-	count++
-	r := report{Count: count, Marker: leaveMarker()}
+	r := report{Count: int(count.Add(1)), Marker: leaveMarker()}
 	switch c.Do {
 	case "panic":
 		panic(c.Arg)

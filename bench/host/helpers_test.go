@@ -24,27 +24,55 @@ func testFunction(role string) host.Lambda {
 	}
 }
 
-// environment is an execution environment that fails the test itself.
-type environment struct {
-	*host.Environment
+func testAction(role string) host.OpenWhisk {
+	return host.OpenWhisk{
+		Binary: os.Args[0],
+		Env:    []string{roleVariable + "=" + role},
+	}
+}
+
+// runner drives a function on either host, and fails the test itself.
+type runner struct {
+	host.Sandbox
 	t *testing.T
+}
+
+type environment struct {
+	runner
+	*host.Environment
 }
 
 func open(t *testing.T, l host.Lambda) environment {
 	t.Helper()
 	env, err := l.Environment()
+	return environment{newRunner(t, env, err), env}
+}
+
+type container struct {
+	runner
+	*host.Container
+}
+
+func openContainer(t *testing.T, w host.OpenWhisk) container {
+	t.Helper()
+	c, err := w.Container()
+	return container{newRunner(t, c, err), c}
+}
+
+func newRunner(t *testing.T, s host.Sandbox, err error) runner {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := env.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return environment{env, t}
+	return runner{s, t}
 }
 
-func (e environment) invoke(c command) host.Result {
+func (e runner) invoke(c command) host.Result {
 	e.t.Helper()
 	event, _ := json.Marshal(c)
 	res, err := e.Invoke(e.t.Context(), event)
@@ -56,7 +84,7 @@ func (e environment) invoke(c command) host.Result {
 
 // expect invokes and checks what was found: how the process was started, how
 // often it has been called and whether the temporary files are there.
-func (e environment) expect(start host.StartKind, count int, marker bool) host.Result {
+func (e runner) expect(start host.StartKind, count int, marker bool) host.Result {
 	e.t.Helper()
 	res := e.invoke(command{})
 	got := decode(e.t, res)
@@ -66,14 +94,14 @@ func (e environment) expect(start host.StartKind, count int, marker bool) host.R
 	return res
 }
 
-func (e environment) freeze() {
+func (e runner) freeze() {
 	e.t.Helper()
 	if err := e.Freeze(); err != nil {
 		e.t.Fatal(err)
 	}
 }
 
-func (e environment) thaw() {
+func (e runner) thaw() {
 	e.t.Helper()
 	if err := e.Thaw(); err != nil {
 		e.t.Fatal(err)
@@ -81,7 +109,7 @@ func (e environment) thaw() {
 }
 
 // start is invoke in the background, for the tests that interfere.
-func (e environment) start(c command) <-chan outcome {
+func (e runner) start(c command) <-chan outcome {
 	done := make(chan outcome, 1)
 	go func() {
 		event, _ := json.Marshal(c)

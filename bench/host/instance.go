@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -14,19 +13,15 @@ type instance struct {
 	api     *runtimeAPI
 	output  *output
 	started time.Time
+	shared  bool // by several invocations at once: none of them may kill it
 }
 
-var (
-	errDied    = errors.New("the process ended")
-	errTooLate = errors.New("the deadline passed")
-)
-
 func startInstance(l Lambda, logStream, tmp string) (*instance, error) {
-	api, err := newRuntimeAPI()
+	api, err := newRuntimeAPI(l.Concurrency)
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{api: api, output: &output{to: l.Logs}, started: time.Now()}
+	i := &instance{api: api, output: &output{to: l.Logs}, started: time.Now(), shared: l.Concurrency > 1}
 	cmd := exec.Command(l.Binary, l.Args...)
 	cmd.Dir = filepath.Dir(l.Binary)
 	cmd.Env = l.variables(api.addr, logStream, tmp)
@@ -38,40 +33,57 @@ func startInstance(l Lambda, logStream, tmp string) (*instance, error) {
 	return i, nil
 }
 
-// await waits for an event of the instance. If anything else comes first, the
-// process is dead when it returns.
-func (i *instance) await(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
-	var cause error
-	select {
-	case <-event:
-		return nil
-	case <-i.exited:
-		cause = errDied
-	case <-timer.C:
-		cause = errTooLate
-	case <-ctx.Done():
-		cause = ctx.Err()
-	}
-	i.kill()
-	return cause
-}
-
-// init waits until the function asks for its first event.
+// init waits until the function asks for its first event. A shared process that
+// one caller no longer waits for goes on with its init.
 func (i *instance) init(ctx context.Context, deadline time.Time) (time.Duration, error) {
-	if err := i.await(ctx, i.api.ready, deadline); err != nil {
-		return time.Since(i.started), err
+	select {
+	case <-i.api.ready: // before anything else is looked at
+	default:
+		if err := i.awaitReady(ctx, deadline); err != nil {
+			return time.Since(i.started), err
+		}
 	}
 	return i.api.readyAt.Sub(i.started), nil // written before ready was closed
 }
 
+func (i *instance) awaitReady(ctx context.Context, deadline time.Time) error {
+	err := i.wait(ctx, i.api.ready, deadline)
+	if err == errTooLate || err != nil && !i.shared {
+		i.kill()
+	}
+	return err
+}
+
 // serve passes the invocation through the process and waits until it is over.
+// If that takes too long, a process that is not shared is dead when it returns.
 func (i *instance) serve(ctx context.Context, inv *invocation) error {
-	inv.begun = time.Now()
-	i.api.queue <- inv // never blocks: there is one invocation at a time, and a failed one ends the process
 	defer i.settle()
-	return i.await(ctx, inv.over, inv.deadline)
+	inv.begun = time.Now()
+	err := i.offer(ctx, inv)
+	if err == nil {
+		err = i.wait(ctx, inv.over, inv.deadline)
+	}
+	if err != nil && !i.shared {
+		i.kill()
+	}
+	return err
+}
+
+// offer waits until the function takes the invocation.
+func (i *instance) offer(ctx context.Context, inv *invocation) error {
+	timer := time.NewTimer(time.Until(inv.deadline))
+	defer timer.Stop()
+	select {
+	case i.api.queue <- inv:
+		inv.taken = true
+		return nil
+	case <-i.exited:
+		return errDied
+	case <-timer.C:
+		return errTooLate
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // exit says how the process ended, in Lambda's words.

@@ -15,7 +15,8 @@ type Request struct {
 	Event []byte
 
 	// ID is the function's AwsRequestID. Lambda repeats it when it retries an
-	// asynchronous invocation. Default: a new random one.
+	// asynchronous invocation. Of the invocations that are under way at the
+	// same time no two may have the same. Default: a new random one.
 	ID string
 
 	// TraceID is the X-Ray header. Default: a new one that is not sampled.
@@ -56,9 +57,13 @@ type invocation struct {
 	arn      string
 	deadline time.Time
 	begun    time.Time
-	over     chan struct{} // closed when the runtime has answered and asks for the next event
+	taken    bool          // by a request for the next event
+	over     chan struct{} // closed when the runtime has answered and asks for the next event; in a shared process, when it has answered
+	leave    func()        // gives up the invocation's turn, when it is called first
 
-	answer *answer // guarded by runtimeAPI.mu; nil until the response or the error has arrived
+	// guarded by runtimeAPI.mu
+	answer    *answer // nil until the response or the error has arrived
+	abandoned bool    // its caller has left; the function has not
 }
 
 // answer is what the function posted.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -15,8 +16,8 @@ func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) 
 
 // Do runs one invocation. It starts a process if there is none, thaws it if it
 // is frozen, and returns when the function asks for the next event, which is
-// when Lambda may freeze it, or when its process has ended. Concurrent calls
-// wait for each other.
+// when Lambda may freeze it, or when its process has ended. Of concurrent calls
+// no more than Concurrency are under way, and the others wait for them.
 //
 // Whatever the function does is in the Result: its response, its error, a
 // panic, an exit, a time-out. A time-out kills the process. For a Cold start
@@ -28,59 +29,76 @@ func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) 
 //   - the program could not be started, or ended before it asked for its first
 //     event, or did not ask within InitTimeout; the error says what it printed
 //     last, and as a *FunctionError has what it reported itself;
-//   - ctx ended (errors.Is): the process is then killed if it was this
-//     invocation's turn, so that the environment is free again, and the next
-//     start is Restarted;
+//   - ctx ended (errors.Is): if it was this invocation's turn, the process is
+//     then killed, so that the environment is free again, and the next start is
+//     Restarted; not so with Concurrency;
 //   - the environment was closed (os.ErrClosed).
 func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 	if len(r.Event) > maxEvent {
 		return Result{}, e.errorf("invoke", fmt.Errorf("event of %d bytes, at most %d are allowed", len(r.Event), maxEvent))
 	}
-	select {
-	case e.turn <- struct{}{}:
-	case <-ctx.Done():
-		return Result{}, e.errorf("invoke", ctx.Err())
+	if err := e.turns.take(ctx); err != nil {
+		return Result{}, e.errorf("invoke", err)
 	}
-	defer func() { <-e.turn }()
-	res, err := e.invoke(ctx, r.withDefaults())
+	r = r.withDefaults()
+	inv := &invocation{Request: r, arn: e.lambda.arn(), over: make(chan struct{}), leave: sync.OnceFunc(e.turns.give)}
+	res, err := e.invoke(ctx, inv)
 	if err != nil {
 		return Result{}, e.errorf("invoke", err)
 	}
 	return res, nil
 }
 
-func (e *Environment) invoke(ctx context.Context, r Request) (Result, error) {
-	if err := ctx.Err(); err != nil {
-		return Result{}, err // a Done ctx may have lost the race for the turn, and nothing needs killing yet
-	}
-	i, kind, err := e.ready()
-	if err != nil {
-		return Result{}, err
-	}
-	res := Result{RequestID: r.ID, Start: kind, Pid: i.pid()}
-	inv := &invocation{Request: r, arn: e.lambda.arn(), over: make(chan struct{})}
-	if kind == Cold || kind == Restarted {
-		res.Init, err = i.init(ctx, e.initDeadline(i, kind))
-		if kind == Restarted && errors.Is(err, errTooLate) {
-			return e.finish(res, i, inv, err)
-		}
+// invoke gives up the turn, unless the function is still at it.
+func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, error) {
+	for {
+		i, kind, err := e.ready()
 		if err != nil {
-			return res, e.initError(i, err)
+			inv.leave()
+			return Result{}, err
 		}
+		res, err := e.invokeIn(ctx, i, kind, inv)
+		if err == errNotTaken {
+			continue // a shared process that was about to exit; this was not its doing
+		}
+		if !i.api.abandon(inv) {
+			inv.leave()
+		}
+		return res, err
+	}
+}
+
+var errNotTaken = errors.New("the process ended before it took the invocation")
+
+func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind, inv *invocation) (Result, error) {
+	res := Result{RequestID: inv.ID, Start: kind, Pid: i.pid()}
+	started, err := i.init(ctx, e.initDeadline(i, kind))
+	if kind == Cold || kind == Restarted {
+		res.Init = started
+	}
+	if err == errTooLate && kind == Restarted && !i.shared {
+		return e.finish(res, i, inv, err)
+	}
+	if err != nil {
+		return res, e.initError(i, err)
 	}
 	inv.deadline = e.deadline(i, kind)
-	return e.finish(res, i, inv, i.serve(ctx, inv))
+	err = i.serve(ctx, inv)
+	if err == errDied && i.shared && !inv.taken && !e.isClosed() {
+		return res, errNotTaken
+	}
+	return e.finish(res, i, inv, err)
 }
 
 func (e *Environment) initDeadline(i *instance, kind StartKind) time.Time {
-	if kind == Restarted {
+	if kind == Restarted && !i.shared {
 		return e.deadline(i, kind)
 	}
 	return i.started.Add(e.lambda.InitTimeout)
 }
 
 func (e *Environment) deadline(i *instance, kind StartKind) time.Time {
-	if kind == Restarted {
+	if kind == Restarted && !i.shared {
 		return i.started.Add(e.lambda.Timeout)
 	}
 	return time.Now().Add(e.lambda.Timeout)
@@ -109,7 +127,7 @@ func (e *Environment) finish(res Result, i *instance, inv *invocation, cause err
 	case e.isClosed():
 		return res, os.ErrClosed
 	case cause == errDied, cause == errTooLate:
-		res.Died = true
+		res.Died = !i.alive()
 	default:
 		return res, cause
 	}

@@ -27,6 +27,19 @@ type Lambda struct {
 	// killed. Zero or negative: 3 s, Lambda's default.
 	Timeout time.Duration
 
+	// Concurrency is how many invocations the process has at once, as on Lambda
+	// Managed Instances (AWS_LAMBDA_MAX_CONCURRENCY). Zero or negative: 1.
+	//
+	// With more than one, Timeout kills nothing: an invocation that takes longer
+	// is answered as timed out, its code runs on, and it keeps its place until
+	// that is through. So it does when the ctx of its Invoke ends. An invocation
+	// is over when its response has arrived. After a panic, or whatever else ends
+	// one of its loops, aws-lambda-go takes no more events, lets the invocations
+	// under way finish and exits; later invocations wait for the new process,
+	// which has InitTimeout and no freeze before it: Lambda never freezes an
+	// environment of this kind, though Freeze does.
+	Concurrency int
+
 	// InitTimeout is how long the first process of an environment may take
 	// until it asks for its first event. Later processes have what is left of
 	// Timeout. Zero or negative: 10 s, Lambda's limit.
@@ -71,13 +84,10 @@ func (l Lambda) Environment() (*Environment, error) {
 func (l Lambda) withDefaults() Lambda {
 	l.Timeout = positive(l.Timeout, 3*time.Second)
 	l.InitTimeout = positive(l.InitTimeout, 10*time.Second)
+	l.Concurrency = positive(l.Concurrency, 1)
 	l.MemoryMB = positive(l.MemoryMB, 128)
-	if l.Name == "" {
-		l.Name = "function"
-	}
-	if l.Version == "" {
-		l.Version = "$LATEST"
-	}
+	l.Name = nonEmpty(l.Name, "function")
+	l.Version = nonEmpty(l.Version, "$LATEST")
 	return l
 }
 

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"os/exec"
 	"runtime"
 	"sync"
@@ -20,21 +22,61 @@ type process struct {
 	froze  bool // frozen at some time since the last wake
 }
 
+var (
+	errDied    = errors.New("the process ended")
+	errTooLate = errors.New("the deadline passed")
+)
+
 // drainTime bounds the wait for the end of the output: a child that left the
 // process group may keep the pipe open for ever.
 const drainTime = time.Second
 
 // startProcess runs cmd, and atExit when it has ended, before exited is closed.
 func startProcess(cmd *exec.Cmd, atExit func()) (*process, error) {
+	return startProcessIn(nil, cmd, atExit)
+}
+
+// startProcessIn is startProcess from a thread of its own, on which it calls
+// enter first: what that changes about the thread, the process inherits.
+func startProcessIn(enter func() error, cmd *exec.Cmd, atExit func()) (*process, error) {
 	isolate(cmd)
 	cmd.WaitDelay = drainTime
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error)
-	go p.run(started, atExit)
+	if enter == nil {
+		go p.run(started, atExit)
+	} else {
+		go onThrowawayThread(func() {
+			if err := enter(); err != nil {
+				started <- err
+				return
+			}
+			p.run(started, atExit)
+		})
+	}
 	if err := <-started; err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// onThrowawayThread runs f on a thread that ends with it: a goroutine that ends
+// without unlocking its thread takes it along.
+func onThrowawayThread(f func()) {
+	runtime.LockOSThread()
+	if !onMainThread() {
+		f()
+		return
+	}
+	// The main thread cannot end, and /proc/self is about it. It is held here,
+	// so the next goroutine gets another one.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onThrowawayThread(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
 }
 
 // run keeps its thread as long as the process lives: Linux takes the end of the
@@ -48,9 +90,35 @@ func (p *process) run(started chan<- error, atExit func()) {
 	if err != nil {
 		return
 	}
-	p.wait()
+	p.reap()
 	atExit()
 	close(p.exited)
+}
+
+// await is wait, but if there is an error, the process is dead when it returns.
+func (p *process) await(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
+	err := p.wait(ctx, event, deadline)
+	if err != nil {
+		p.kill()
+	}
+	return err
+}
+
+// wait waits for an event of the process, and says what came first if it is
+// something else.
+func (p *process) wait(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-event:
+		return nil
+	case <-p.exited:
+		return errDied
+	case <-timer.C:
+		return errTooLate
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -14,9 +14,9 @@ func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 }
 
-// wait returns when the process is dead and reaped. Its group is killed in
+// reap returns when the process is dead and reaped. Its group is killed in
 // between, while the zombie still keeps the group's number from being reused.
-func (p *process) wait() {
+func (p *process) reap() {
 	_ = awaitState(p.pid(), unix.WEXITED)
 	p.bury()
 	_ = p.cmd.Wait() // the state is in cmd.ProcessState

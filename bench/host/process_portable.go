@@ -8,7 +8,7 @@ import (
 	"runtime"
 )
 
-func (p *process) wait() {
+func (p *process) reap() {
 	_ = p.cmd.Wait() // the state is in cmd.ProcessState
 	p.bury()
 }

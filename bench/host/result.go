@@ -16,8 +16,9 @@ type Result struct {
 	FunctionError *FunctionError
 
 	// Died reports that the process ended during this invocation, whatever it
-	// had answered before. Its memory is lost, its temporary files are not,
-	// and the next invocation is Restarted.
+	// had answered before. Its memory is lost. On Lambda its temporary files
+	// are not, and the next invocation is Restarted; on OpenWhisk they are, and
+	// the next one is Cold.
 	Died bool
 
 	// Start says what the invocation found.
@@ -26,17 +27,17 @@ type Result struct {
 	// Pid is the process that served the invocation.
 	Pid int
 
-	// RequestID is the function's AwsRequestID.
+	// RequestID is the function's AwsRequestID, the action's activation id.
 	RequestID string
 
 	// Init is the time from the start of the process until it asked for its
-	// first event. Zero unless Start is Cold or Restarted.
+	// first event, or acknowledged its start. Zero unless Start is Cold or Restarted.
 	Init time.Duration
 
 	// Duration is the time from handing out the event to the arrival of the
 	// whole response, or to the end of an invocation that had none. What the
 	// function does between its response and its next request for an event is
-	// not in it, though Invoke waits for that too.
+	// not in it, though a Lambda's Invoke waits for that too.
 	Duration time.Duration
 }
 
@@ -65,18 +66,24 @@ func (k StartKind) String() string {
 	return "StartKind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// The types of the errors that Lambda reports on behalf of a function that
-// cannot.
+// The types of the errors that a host reports on behalf of a function that
+// cannot. They are Lambda's, and are used for OpenWhisk too, which has none.
 const (
 	ErrorTimeout  = "Sandbox.Timedout"              // it took longer than Timeout and was killed
 	ErrorExit     = "Runtime.ExitError"             // its process ended before it had answered
-	ErrorTooLarge = "Function.ResponseSizeTooLarge" // its response was longer than 6 MB
+	ErrorTooLarge = "Function.ResponseSizeTooLarge" // its response was longer than 6 MB (OpenWhisk: 1 MB)
+)
+
+// And those that only OpenWhisk has.
+const (
+	ErrorApplication = "ApplicationError" // the result was {"error": ...}
+	ErrorMalformed   = "MalformedResult"  // the result was not one line with a JSON object or array
 )
 
 // FunctionError is the failure of a function, in the form that Lambda gives it.
 type FunctionError struct {
 	// Type is what the function called it: with aws-lambda-go, the name of the
-	// error's Go type. Or one of ErrorTimeout, ErrorExit and ErrorTooLarge.
+	// error's Go type. Or one of the Error constants.
 	Type string `json:"errorType"`
 
 	Message string `json:"errorMessage"`

@@ -22,24 +22,27 @@ type runtimeAPI struct {
 	server *http.Server
 	addr   string
 	work   sync.WaitGroup // the accept loop and the connections
+	room   int            // for invocations at once
 
 	queue chan *invocation // events for requests of the next one
 	ready chan struct{}    // closed when the first of them arrives
 
 	mu        sync.Mutex
+	closed    bool
 	readyAt   time.Time
 	initError *FunctionError
 	open      map[string]*invocation // handed out and not over, by request id
 }
 
-func newRuntimeAPI() (*runtimeAPI, error) {
+func newRuntimeAPI(concurrency int) (*runtimeAPI, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	a := &runtimeAPI{
 		addr:  l.Addr().String(),
-		queue: make(chan *invocation, 1),
+		room:  concurrency,
+		queue: make(chan *invocation),
 		ready: make(chan struct{}),
 		open:  make(map[string]*invocation),
 	}
@@ -52,6 +55,23 @@ func newRuntimeAPI() (*runtimeAPI, error) {
 func (a *runtimeAPI) close() {
 	_ = a.server.Close()
 	a.work.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	for _, inv := range a.open {
+		if inv.abandoned {
+			inv.leave()
+		}
+	}
+}
+
+// abandon is called when nobody waits for the invocation any more. If the
+// function is still at it, it keeps its turn until that ends.
+func (a *runtimeAPI) abandon(inv *invocation) (running bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	inv.abandoned = inv.taken && inv.answer == nil && !a.closed
+	return inv.abandoned
 }
 
 func (a *runtimeAPI) count(_ net.Conn, s http.ConnState) {
@@ -90,17 +110,21 @@ func (a *runtimeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
 func (a *runtimeAPI) becomeIdle() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for id, inv := range a.open {
+	for _, inv := range a.open {
 		if inv.answer != nil {
-			delete(a.open, id)
-			close(inv.over)
+			a.end(inv)
 		}
 	}
 	if a.readyAt.IsZero() {
 		a.readyAt = time.Now()
 		close(a.ready)
 	}
-	return len(a.open) == 0
+	return len(a.open) < a.room
+}
+
+func (a *runtimeAPI) end(inv *invocation) {
+	delete(a.open, inv.ID)
+	close(inv.over)
 }
 
 func (a *runtimeAPI) handOut(w http.ResponseWriter, inv *invocation) {
@@ -161,6 +185,7 @@ func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, re
 	taken := inv != nil && inv.answer == nil
 	if taken {
 		inv.answer = &ans
+		a.noteAnswer(inv)
 	}
 	a.mu.Unlock()
 	switch {
@@ -170,6 +195,19 @@ func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, re
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "answered already")
 	default:
 		reply(w)
+	}
+}
+
+// noteAnswer ends an invocation of a shared process. Which request for the next
+// event comes from whoever has answered cannot be told there, and need not be:
+// nothing waits for an idle process to freeze it.
+func (a *runtimeAPI) noteAnswer(inv *invocation) {
+	if a.room == 1 {
+		return
+	}
+	a.end(inv)
+	if inv.abandoned {
+		inv.leave()
 	}
 }
 

@@ -17,7 +17,7 @@ type rawRuntime struct {
 }
 
 func newRawRuntime(t *testing.T) rawRuntime {
-	api, err := newRuntimeAPI()
+	api, err := newRuntimeAPI(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func (r rawRuntime) expect(status int, method, path, body string) {
 
 func (r rawRuntime) submit(id string) *invocation {
 	inv := &invocation{Request: Request{ID: id}, deadline: time.Now(), over: make(chan struct{})}
-	r.api.queue <- inv
+	go func() { r.api.queue <- inv }()
 	return inv
 }
 

@@ -14,14 +14,14 @@ const region = "us-east-1"
 // (provided.al2023), without credentials. Lambda defines neither HOME nor
 // AWS_EXECUTION_ENV there. TMPDIR is ours: Lambda has none, and an empty /tmp.
 func (l Lambda) variables(api, logStream, tmp string) []string {
-	return append([]string{
+	v := []string{
 		"AWS_LAMBDA_RUNTIME_API=" + api,
 		"AWS_LAMBDA_FUNCTION_NAME=" + l.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION=" + l.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(l.MemoryMB),
 		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + l.Name,
 		"AWS_LAMBDA_LOG_STREAM_NAME=" + logStream,
-		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
+		"AWS_LAMBDA_INITIALIZATION_TYPE=" + l.initializationType(),
 		"AWS_REGION=" + region,
 		"AWS_DEFAULT_REGION=" + region,
 		"LAMBDA_TASK_ROOT=" + filepath.Dir(l.Binary),
@@ -31,7 +31,19 @@ func (l Lambda) variables(api, logStream, tmp string) []string {
 		"TZ=:UTC",
 		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin",
 		"TMPDIR=" + tmp,
-	}, l.Env...)
+	}
+	if l.Concurrency > 1 {
+		v = append(v, "AWS_LAMBDA_MAX_CONCURRENCY="+strconv.Itoa(l.Concurrency))
+	}
+	return append(v, l.Env...)
+}
+
+// initializationType: only Managed Instances have several invocations at once.
+func (l Lambda) initializationType() string {
+	if l.Concurrency > 1 {
+		return "lambda-managed-instances"
+	}
+	return "on-demand"
 }
 
 func (l Lambda) arn() string {

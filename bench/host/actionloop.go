@@ -1,0 +1,155 @@
+package host
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// actionLoop is a process that speaks the ActionLoop: one line of JSON on its
+// stdin for each activation, one on its file descriptor 3 for each result, and
+// one there before the first to say that it is ready.
+//
+// Lines are read when one is awaited and not before, as OpenWhisk's proxy does:
+// an action that writes one too many gives the next activation the answer of
+// this one.
+type actionLoop struct {
+	*process
+	output  *output
+	started time.Time
+
+	requests *os.File // its stdin
+
+	exchanging sync.Mutex
+	results    *os.File // its file descriptor 3
+	lines      *bufio.Reader
+}
+
+func startActionLoop(w OpenWhisk, a Activation, tmp string) (*actionLoop, error) {
+	stdin, requests, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer stdin.Close()
+	results, fd3, err := os.Pipe()
+	if err != nil {
+		requests.Close()
+		return nil, err
+	}
+	defer fd3.Close()
+
+	l := &actionLoop{output: &output{to: w.Logs}, started: time.Now(), requests: requests, results: results, lines: bufio.NewReader(results)}
+	cmd := exec.Command(w.Binary, w.Args...)
+	cmd.Dir = w.dir()
+	cmd.Env = w.variables(a, l.started.Add(w.Timeout), tmp)
+	cmd.Stdin, cmd.ExtraFiles = stdin, []*os.File{fd3}
+	cmd.Stdout, cmd.Stderr = l.output, l.output
+	var enter func() error
+	if w.PrivateTmp {
+		enter = privateTmp(cmd, tmp)
+	}
+	if l.process, err = startProcessIn(enter, cmd, l.hangUp); err != nil {
+		requests.Close()
+		results.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// hangUp ends the exchange with a process that is dead. What it had said is
+// still heard; a child that left its process group may hold the line for ever.
+func (l *actionLoop) hangUp() {
+	l.requests.Close()
+	_ = l.results.SetReadDeadline(time.Now().Add(drainTime))
+	l.exchanging.Lock()
+	defer l.exchanging.Unlock()
+	l.results.Close()
+}
+
+// exchange is a line sent and one received.
+type exchange struct {
+	over chan struct{} // closed when what follows is there
+
+	line    []byte
+	length  int // of the line, which is cut if it is longer than maxResult
+	err     error
+	arrived time.Time
+}
+
+// exchange sends a line, if there is one, and waits for one. It always ends
+// when the process does.
+func (l *actionLoop) exchange(line []byte, x *exchange) {
+	l.exchanging.Lock()
+	defer l.exchanging.Unlock()
+	defer close(x.over)
+	if len(line) > 0 {
+		_, _ = l.requests.Write(line) // an action that does not listen may still answer
+	}
+	x.line, x.length, x.err = readLine(l.lines)
+	x.arrived = time.Now()
+}
+
+// readLine keeps no more of a line than a result may have.
+func readLine(r *bufio.Reader) (line []byte, length int, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		length += len(part)
+		line = append(line, part[:min(len(part), maxResult-len(line))]...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, length, err
+		}
+	}
+}
+
+// ask sends a line and waits for one. If there is an error, the process is dead
+// when it returns.
+func (l *actionLoop) ask(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
+	x := &exchange{over: make(chan struct{})}
+	go l.exchange(line, x)
+	err := l.await(ctx, x.over, deadline)
+	<-x.over
+	switch {
+	case err == errDied && x.err == nil: // its last word counts
+		return x, nil
+	case err == nil && x.err != nil: // it has closed its end
+		l.kill()
+		return x, errDied
+	}
+	return x, err
+}
+
+var errNoAck = errors.New(`it did not acknowledge its start with {"ok":true}`)
+
+// init waits until the action is ready.
+func (l *actionLoop) init(ctx context.Context, deadline time.Time) (time.Duration, error) {
+	x, err := l.ask(ctx, nil, deadline)
+	if err != nil {
+		return time.Since(l.started), err
+	}
+	var ack struct{ OK bool }
+	if json.Unmarshal(x.line, &ack) != nil || !ack.OK {
+		l.kill()
+		return time.Since(l.started), fmt.Errorf("%w, but %.100q", errNoAck, x.line)
+	}
+	return x.arrived.Sub(l.started), nil
+}
+
+// run passes an activation through the process.
+func (l *actionLoop) run(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
+	defer l.settle()
+	return l.ask(ctx, line, deadline)
+}
+
+// exit says how the process ended, in OpenWhisk's words and more.
+func (l *actionLoop) exit() string {
+	if s := l.cmd.ProcessState; s != nil {
+		return "command exited: " + s.String()
+	}
+	return "command exited"
+}

@@ -1,0 +1,142 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Invoke is Do with nothing but parameters.
+func (c *Container) Invoke(ctx context.Context, event []byte) (Result, error) {
+	return c.Do(ctx, Activation{Value: event})
+}
+
+// Do runs one activation. It starts a container if there is none, resumes it if
+// it is frozen, and returns when the result has arrived or the process has
+// ended. Concurrent calls wait for each other: a Go action is never given two
+// activations at once.
+//
+// Whatever the action does is in the Result: its result, its {"error": ...}, a
+// panic, an exit, a time-out. The container outlives a result and an error of
+// that form, and a result that is too large. Anything else destroys it, and the
+// next start is Cold. An action whose process ends between two activations
+// fails the second of them: OpenWhisk notices no sooner.
+//
+// The error is for an activation that never happened:
+//   - the parameters are no JSON object or array, or larger than 1 MB;
+//   - the program could not be started, or ended before it acknowledged its
+//     start, or did not acknowledge it within Timeout; the error is a
+//     *FunctionError and says what it printed last;
+//   - ctx ended (errors.Is): the container is then destroyed if it was this
+//     activation's turn, so that the next one can start;
+//   - it was closed (os.ErrClosed).
+func (c *Container) Do(ctx context.Context, a Activation) (Result, error) {
+	a = a.withDefaults()
+	if err := a.check(); err != nil {
+		return Result{}, c.errorf("invoke", err)
+	}
+	if err := c.turns.take(ctx); err != nil {
+		return Result{}, c.errorf("invoke", err)
+	}
+	defer c.turns.give()
+	res, err := c.activate(ctx, a)
+	if err != nil {
+		return Result{}, c.errorf("invoke", err)
+	}
+	return res, nil
+}
+
+func (c *Container) activate(ctx context.Context, a Activation) (Result, error) {
+	l, kind, err := c.ready(a)
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{RequestID: a.ID, Start: kind, Pid: l.pid()}
+	if kind == Cold {
+		if res.Init, err = l.init(ctx, l.started.Add(c.action.Timeout)); err != nil {
+			c.destroy(l)
+			return Result{}, c.initError(l, err)
+		}
+	}
+	begun := time.Now()
+	deadline := begun.Add(c.action.Timeout)
+	x, err := l.run(ctx, a.line(c.action, deadline), deadline)
+	res.Duration = x.arrived.Sub(begun)
+	return c.finish(res, l, x, err)
+}
+
+// initError explains why a process was never ready.
+func (c *Container) initError(l *actionLoop, cause error) error {
+	switch {
+	case c.isClosed():
+		return os.ErrClosed
+	case cause == errDied:
+		cause = &FunctionError{Type: ErrorExit, Message: l.exit()}
+	case cause == errTooLate:
+		cause = &FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("did not acknowledge its start within %v", c.action.Timeout)}
+	case errors.Is(cause, errNoAck):
+		cause = &FunctionError{Type: ErrorMalformed, Message: cause.Error()}
+	}
+	return fmt.Errorf("init of %s: %w%s", c.action.Binary, cause, l.output.tail())
+}
+
+// finish turns the end of an activation into its Result, and destroys the
+// container if that is due.
+func (c *Container) finish(res Result, l *actionLoop, x *exchange, cause error) (Result, error) {
+	switch {
+	case cause == nil:
+		res.Payload, res.FunctionError = x.result()
+	case c.isClosed():
+		return res, os.ErrClosed
+	case cause == errDied:
+		res.FunctionError = &FunctionError{Type: ErrorExit, Message: l.exit()}
+	case cause == errTooLate:
+		res.FunctionError = &FunctionError{Type: ErrorTimeout,
+			Message: fmt.Sprintf("The action exceeded its time limits of %d milliseconds.", c.action.Timeout.Milliseconds())}
+	default:
+		c.destroy(l)
+		return res, cause
+	}
+	if f := res.FunctionError; f != nil && f.Type != ErrorApplication && f.Type != ErrorTooLarge {
+		res.Died = true
+		c.destroy(l)
+	}
+	return res, nil
+}
+
+// result reads the line that the action answered with.
+func (x *exchange) result() ([]byte, *FunctionError) {
+	if x.length > maxResult {
+		return nil, &FunctionError{Type: ErrorTooLarge, Message: fmt.Sprintf(
+			"The action produced a response that exceeded the allowed length: %d > %d bytes.", x.length, maxResult)}
+	}
+	line := bytes.TrimSpace(x.line)
+	if !isObjectOrArray(line) {
+		return nil, &FunctionError{Type: ErrorMalformed, Message: fmt.Sprintf(
+			"The action did not return a dictionary or array: %.100q", line)}
+	}
+	if e, ok := applicationError(line); ok {
+		return nil, &FunctionError{Type: ErrorApplication, Message: e}
+	}
+	return line, nil
+}
+
+// applicationError returns the text of the member "error", which makes a result
+// an error, whatever its value.
+func applicationError(result []byte) (string, bool) {
+	var object map[string]json.RawMessage
+	_ = json.Unmarshal(result, &object) // an array is no error
+	e, ok := object["error"]
+	if !ok {
+		return "", false
+	}
+	var text string
+	if err := json.Unmarshal(e, &text); err != nil || e[0] != '"' {
+		return string(e), true
+	}
+	return text, true
+}

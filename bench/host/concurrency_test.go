@@ -1,0 +1,283 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warmcache/warmcache/bench/host"
+)
+
+func concurrent(role string, n int) host.Lambda {
+	l := testFunction(role)
+	l.Concurrency = n
+	return l
+}
+
+func (g gate) event() command { return command{Do: "hold", Arg: g.addr()} }
+
+// nobody fails the test if somebody arrives at the gate within a short time.
+func (g gate) nobody() {
+	g.t.Helper()
+	l := g.Listener.(*net.TCPListener)
+	_ = l.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	if c, err := l.Accept(); err == nil {
+		c.Close()
+		g.t.Error("somebody is at the gate")
+	}
+	_ = l.SetDeadline(time.Now().Add(20 * time.Second))
+}
+
+func TestInvocationsAtOnce(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	e := open(t, concurrent("function", 3))
+	var running []<-chan outcome
+	var held []net.Conn
+	for range 3 {
+		running = append(running, e.start(g.event()))
+	}
+	for range 3 { // all at the gate before any of them is let through
+		held = append(held, g.arrival())
+	}
+	running = append(running, e.start(g.event())) // one more than there is room for
+	g.nobody()
+	held[0].Close()
+	held[0] = g.arrival()
+	for _, c := range held {
+		c.Close()
+	}
+	starts := map[host.StartKind]int{}
+	for _, done := range running {
+		got := <-done
+		if got.err != nil || got.FunctionError != nil || got.Died || got.Pid != e.Pid() {
+			t.Errorf("%+v", got)
+		}
+		starts[got.Start]++
+	}
+	if starts[host.Cold] != 1 || starts[host.Warm] != 3 {
+		t.Errorf("%v", starts)
+	}
+	e.expect(host.Warm, 5, true)
+}
+
+// Who has answered is not kept by others who have not.
+func TestOverWhenAnswered(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	e := open(t, concurrent("function", 2))
+	done := e.start(g.event())
+	held := g.arrival()
+	for n := range 50 {
+		e.expect(host.Warm, n+2, true)
+	}
+	held.Close()
+	if got := <-done; got.err != nil || got.Start != host.Cold || got.FunctionError != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConcurrencyVariables(t *testing.T) {
+	t.Parallel()
+	variables := func(n int) []string {
+		return decode(t, open(t, concurrent("function", n)).invoke(command{Do: "environment"})).Env
+	}
+	for _, want := range []string{"AWS_LAMBDA_MAX_CONCURRENCY=7", "AWS_LAMBDA_INITIALIZATION_TYPE=lambda-managed-instances"} {
+		if !slices.Contains(variables(7), want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if slices.ContainsFunc(variables(0), func(v string) bool { return strings.HasPrefix(v, "AWS_LAMBDA_MAX_CONCURRENCY=") }) {
+		t.Error("a function with one invocation at a time has a maximum")
+	}
+}
+
+// The caller is told of a time-out; the code runs on in its place, and its late
+// answer harms nobody.
+func TestTimeoutKillsNothing(t *testing.T) {
+	t.Parallel()
+	l := concurrent("function", 2)
+	l.Timeout = 2 * time.Second
+	g := newGate(t)
+	e := open(t, l)
+	e.expect(host.Cold, 1, false)
+	res := e.invoke(g.event())
+	late := g.arrival()
+	if f := res.FunctionError; f == nil || f.Type != host.ErrorTimeout || res.Died || res.Duration < l.Timeout {
+		t.Errorf("%+v, %v", res, f)
+	}
+	if warm := e.expect(host.Warm, 3, true); warm.Pid != res.Pid {
+		t.Error("another process")
+	}
+	first, second := e.start(g.event()), e.start(g.event()) // room for one
+	held := g.arrival()
+	g.nobody()
+	late.Close() // the late answer makes room for the other
+	g.arrival().Close()
+	held.Close()
+	for _, done := range []<-chan outcome{first, second} {
+		if got := <-done; got.err != nil || got.FunctionError != nil || got.Pid != res.Pid {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// While all places are taken by code that outlived its invocation, the next one
+// waits, and the clock of its Timeout does not run.
+func TestTimedOutKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	l := concurrent("function", 2)
+	l.Timeout = time.Second
+	g := newGate(t)
+	e := open(t, l)
+	one, other := e.start(g.event()), e.start(g.event())
+	late := g.arrival()
+	g.arrival()
+	<-one
+	<-other
+	next := e.start(command{})
+	time.Sleep(l.Timeout + 200*time.Millisecond)
+	late.Close()
+	if got := <-next; got.err != nil || got.FunctionError != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestContextEndsOneOfMany(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	e := open(t, concurrent("function", 2))
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		event, _ := json.Marshal(g.event())
+		_, err := e.Invoke(ctx, event)
+		gone <- err
+	}()
+	left := g.arrival()
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	e.expect(host.Warm, 2, true)
+	left.Close()
+	e.expect(host.Warm, 3, true)
+}
+
+// A caller that gives up during the init takes nobody else's process away.
+func TestContextEndsSharedInit(t *testing.T) {
+	t.Parallel()
+	e := open(t, concurrent("slow-init", 2))
+	ctx, cancel := context.WithTimeout(t.Context(), slowInit/4)
+	defer cancel()
+	if _, err := e.Invoke(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	e.expect(host.Warm, 1, false)
+}
+
+// After a panic the function takes no more invocations, finishes those that it
+// has, and exits. Later ones get a new process.
+func TestPanicEndsSharedProcess(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	e := open(t, concurrent("function", 2))
+	done := e.start(g.event())
+	held := g.arrival()
+	res := e.invoke(command{Do: "panic", Arg: "boom"})
+	if f := res.FunctionError; f == nil || f.Type != "string" || f.Message != "boom" {
+		t.Errorf("%v", f)
+	}
+	next := e.start(command{})
+	select {
+	case got := <-next:
+		t.Errorf("%+v", got)
+	case <-time.After(100 * time.Millisecond):
+	}
+	held.Close()
+	if got := <-done; got.err != nil || got.FunctionError != nil || got.Pid != res.Pid {
+		t.Errorf("%+v", got)
+	}
+	if got := <-next; got.err != nil || got.Start != host.Restarted || decode(t, got.Result).Count != 1 || got.Pid == res.Pid {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCrashEndsAllInvocations(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	e := open(t, concurrent("function", 2))
+	one, other := e.start(g.event()), e.start(g.event())
+	g.arrival()
+	g.arrival()
+	e.Crash()
+	for _, done := range []<-chan outcome{one, other} {
+		if got := <-done; got.err != nil || got.FunctionError == nil || got.FunctionError.Type != host.ErrorExit || !got.Died {
+			t.Errorf("%+v", got)
+		}
+	}
+	e.expect(host.Restarted, 1, true)
+}
+
+// The places of invocations that were left behind are free in the next process.
+func TestCrashFreesPlaces(t *testing.T) {
+	t.Parallel()
+	l := concurrent("function", 2)
+	l.Timeout = time.Second
+	g := newGate(t)
+	e := open(t, l)
+	one, other := e.start(g.event()), e.start(g.event())
+	g.arrival()
+	g.arrival()
+	<-one
+	<-other
+	e.Crash()
+	e.expect(host.Restarted, 1, true)
+	e.expect(host.Warm, 2, true)
+}
+
+func TestCloseEndsAllInvocations(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	e := open(t, concurrent("function", 2))
+	running := []<-chan outcome{e.start(g.event()), e.start(g.event())}
+	g.arrival()
+	g.arrival()
+	running = append(running, e.start(command{})) // waits for a place
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, done := range running {
+		if got := <-done; !errors.Is(got.err, os.ErrClosed) {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// Everything at once, for the race detector.
+func TestConcurrentUseOfSharedProcess(t *testing.T) {
+	t.Parallel()
+	e := open(t, concurrent("function", 4))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 25 {
+				if _, err := e.Invoke(t.Context(), nil); err != nil && !strings.Contains(err.Error(), "init of") {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 3 {
+		time.Sleep(20 * time.Millisecond)
+		e.Crash()
+	}
+	wg.Wait()
+}

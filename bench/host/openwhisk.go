@@ -1,0 +1,104 @@
+package host
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+)
+
+// OpenWhisk describes an action: an executable that speaks the ActionLoop, as
+// OpenWhisk's Go runtime builds them. Only Binary is required. It is a plain
+// value: any number of containers can be made from it.
+//
+// https://github.com/apache/openwhisk-runtime-actionloop
+type OpenWhisk struct {
+	// Binary is the path of the action's program, the file that is called exec
+	// in an OpenWhisk container. Its directory is the working directory of the
+	// process.
+	Binary string
+
+	// Args are the program's arguments. Default: none, as on OpenWhisk.
+	Args []string
+
+	// Env holds the action's own variables as "KEY=value" (OpenWhisk's init
+	// parameters). They win over those that the host sets. The host's own
+	// environment is never inherited.
+	Env []string
+
+	// Timeout is how long an activation may take before its container is
+	// destroyed. The init of a container may take as long again. Zero or
+	// negative: 60 s, OpenWhisk's default.
+	Timeout time.Duration
+
+	// Name of the action, with its package if it has one: "shop/quote".
+	// Default: "action".
+	Name string
+
+	// Version of the action. Default: "0.0.1".
+	Version string
+
+	// Namespace of the action. OpenWhisk never lets two namespaces share a
+	// container, though all end users of a web action do. Default: "guest".
+	Namespace string
+
+	// PrivateTmp gives each container a /tmp of its own by means of a mount
+	// namespace, and no TMPDIR, which is how it is on OpenWhisk. The action
+	// then sees nothing of what the host has under /tmp, except its working
+	// directory. It needs Linux and the right to mount (CAP_SYS_ADMIN): without
+	// that, the first Invoke fails.
+	//
+	// By default the host takes a liberty instead: it sets TMPDIR, a variable
+	// that an action on OpenWhisk does not have.
+	PrivateTmp bool
+
+	// Logs receives what the action writes to stdout and stderr. A line may
+	// arrive shortly after Invoke has returned, except when the process died.
+	// The XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX after each activation is not
+	// among them: OpenWhisk's proxy writes that, not the action. It must be
+	// safe for concurrent use if several containers run at once. Its errors are
+	// ignored. Default: discarded.
+	Logs io.Writer
+}
+
+// Container makes the place for the action's containers. There is none yet: the
+// first Invoke is the cold start. The caller must Close it.
+//
+// It is an error if Binary cannot be found or executed.
+func (w OpenWhisk) Container() (*Container, error) {
+	w = w.withDefaults()
+	binary, err := executable(w.Binary)
+	if err != nil {
+		return nil, w.errorf("container", err)
+	}
+	w.Binary = binary
+	home, err := makeTmp()
+	if err != nil {
+		return nil, w.errorf("container", err)
+	}
+	return newContainer(w, home), nil
+}
+
+func (w OpenWhisk) withDefaults() OpenWhisk {
+	w.Timeout = positive(w.Timeout, time.Minute)
+	w.Name = nonEmpty(w.Name, "action")
+	w.Version = nonEmpty(w.Version, "0.0.1")
+	w.Namespace = nonEmpty(w.Namespace, "guest")
+	return w
+}
+
+func nonEmpty(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// fullName is the action's name as the action is told it.
+func (w OpenWhisk) fullName() string { return "/" + w.Namespace + "/" + w.Name }
+
+func (w OpenWhisk) dir() string { return filepath.Dir(w.Binary) }
+
+func (w OpenWhisk) errorf(operation string, err error) error {
+	return fmt.Errorf("host: %s of action %s: %w", operation, w.fullName(), err)
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package reuse
+
+import "io/fs"
+
+// ours: the directory for temporary files is the user's own here.
+func ours(fs.FileInfo) bool { return true }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package reuse
+
+const planting = false
