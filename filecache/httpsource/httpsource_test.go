@@ -294,7 +294,7 @@ func TestMaxSize(t *testing.T) {
 	}
 	s.MaxSize = 0
 	huge := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(10<<30+1))
+		w.Header().Set("Content-Length", strconv.FormatInt(10<<30+1, 10))
 	})
 	if _, _, err := fetch(t, huge.Object(huge.url+"/a"), filecache.Request{}); err == nil || !strings.Contains(err.Error(), "MaxSize") {
 		t.Errorf("beyond the default: %v", err)
