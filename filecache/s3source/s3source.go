@@ -70,8 +70,17 @@ func (o object) ID() (filecache.ID, error) {
 	case o.key == "":
 		return filecache.ID{}, fmt.Errorf("s3source: the key of an object in bucket %q is empty", o.bucket.Name)
 	}
-	return filecache.ID{Origin: o.bucket.origin(), Name: o.key, Version: o.version}, nil
+	origin := o.bucket.origin()
+	if o.version == nullVersion {
+		// A place of its own, and not a Version: its bytes can change.
+		return filecache.ID{Origin: origin + "?versionId=" + nullVersion, Name: o.key}, nil
+	}
+	return filecache.ID{Origin: origin, Name: o.key, Version: o.version}, nil
 }
+
+// nullVersion is the version that S3 gives to objects while versioning is off, and
+// overwrites.
+const nullVersion = "null"
 
 func (b Bucket) origin() string {
 	endpoint := b.Endpoint
@@ -81,7 +90,17 @@ func (b Bucket) origin() string {
 	if endpoint == "" {
 		return "s3://" + b.Name
 	}
-	return "s3+" + strings.TrimSuffix(endpoint, "/") + "/" + b.Name
+	return "s3+" + strings.TrimSuffix(withoutUser(endpoint), "/") + "/" + b.Name
+}
+
+// withoutUser takes a user and password out of an endpoint: an ID has no secrets.
+func withoutUser(endpoint string) string {
+	scheme := ""
+	if i := strings.Index(endpoint, "://"); i >= 0 {
+		scheme, endpoint = endpoint[:i+3], endpoint[i+3:]
+	}
+	host, _, _ := strings.Cut(endpoint, "/")
+	return scheme + endpoint[strings.LastIndex(host, "@")+1:]
 }
 
 // lastClient is the one that was last asked for its endpoint, which never changes:

@@ -215,6 +215,9 @@ func TestIdentity(t *testing.T) {
 	}{
 		{s3source.Bucket{Client: client, Name: "models"}.Object("a/b"), "s3://models/a/b"},
 		{s3source.Bucket{Client: client, Name: "models"}.Version("a", "7"), "s3://models/a?version=7"},
+		{s3source.Bucket{Client: client, Name: "models"}.Version("a", "null"), "s3://models?versionId=null/a"},
+		{s3source.Bucket{Client: client, Name: "models", Endpoint: "http://user:SECRET@host"}.Object("a"), "s3+http://host/models/a"},
+		{s3source.Bucket{Client: client, Name: "models", Endpoint: "user:SECRET@host:%zz"}.Object("a"), "s3+host:%zz/models/a"},
 		{s3source.Bucket{Client: local, Name: "models"}.Object("a"), "s3+http://127.0.0.1:9000/models/a"},
 		{s3source.Bucket{Client: client, Name: "models", Endpoint: "other"}.Object("a"), "s3+other/models/a"},
 	} {
