@@ -1,0 +1,229 @@
+package filecache
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// skipUnderRace: the process that is traced has one goroutine at work, and starts
+// a hundred times slower with the race detector.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("needs hundreds of process starts, too slow with the race detector; it runs without")
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+const crashSize = minBlockSize + 5000
+
+// crashScene is what a process does once while it is killed or its calls fail.
+type crashScene struct {
+	name   string
+	before bool   // there is a copy of version 1 already
+	after  uint64 // the version that the origin has then
+	other  bool   // and another copy, which has to go to make room
+}
+
+var crashScenes = []crashScene{
+	{"put", false, 1, false},
+	{"replace", true, 2, false},
+	{"revalidate", true, 1, false},
+	{"evict", false, 1, true},
+}
+
+func (s crashScene) origin(version uint64) *origin {
+	o := newOrigin(0)
+	o.put(randomBytes(crashSize, version))
+	return o
+}
+
+func (s crashScene) options(dir string, maxAge time.Duration) Options {
+	max := 4 * onDisk(crashSize)
+	if s.other {
+		max = 3 * onDisk(crashSize) / 2
+	}
+	return Options{Dir: dir, MaxAge: maxAge, MaxBytes: max}
+}
+
+// The variable that makes this test binary a process that plays a scene once.
+const (
+	crashSceneDir  = "WARMCACHE_TEST_SCENE_DIR"
+	crashSceneName = "WARMCACHE_TEST_SCENE"
+)
+
+func init() { // before TestMain, which would look for leaks
+	dir := os.Getenv(crashSceneDir)
+	if dir == "" {
+		return
+	}
+	for _, s := range crashScenes {
+		if s.name == os.Getenv(crashSceneName) {
+			s.play(dir)
+		}
+	}
+	os.Exit(2)
+}
+
+func (s crashScene) play(dir string) {
+	o := s.origin(s.after)
+	b, err := Must(New(s.options(dir, 1))).ReadFile(background, o)
+	if err != nil || !bytes.Equal(b, o.body) {
+		fmt.Fprintf(os.Stderr, "ReadFile: wrong bytes: %v, error %v\n", err == nil, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// run plays the scene in a directory of its own, in a process that is traced.
+func (s crashScene) run(t *testing.T, at func(n int, name string) int) (*tracer, unix.WaitStatus, string, string) {
+	t.Helper()
+	dir := t.TempDir()
+	c := newTest(t, s.options(dir, time.Hour), nil)
+	if s.before {
+		c.want(s.origin(1))
+	}
+	if s.other {
+		other := s.origin(9)
+		other.name = "other"
+		c.want(other)
+	}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), crashSceneDir+"="+dir, crashSceneName+"="+s.name)
+	cmd.Stdout, cmd.Stderr = out, out
+	tr := &tracer{dir: dir, at: at}
+	ws := tr.run(t, cmd)
+	said, _ := os.ReadFile(out.Name())
+	return tr, ws, dir, string(said)
+}
+
+// check looks at what a process left, as the next one would.
+func (s crashScene) check(t *testing.T, dir string) {
+	t.Helper()
+	c := newTest(t, s.options(dir, time.Hour), nil)
+	referred, temps := map[string]bool{}, 0
+	for _, p := range c.entryFiles() {
+		if e, _, err := c.store.read(filepath.Base(p)); err == nil {
+			referred[c.store.dataPath(e.data)] = true
+		} else {
+			temps++
+		}
+	}
+	orphans := 0
+	for _, p := range c.dataFiles() {
+		if !referred[p] {
+			orphans++
+		}
+	}
+	if orphans > 1 || temps > 1 {
+		t.Errorf("left %d data files that nobody refers to, and %d entries that cannot be read", orphans, temps)
+	}
+	got, err := c.ReadFile(background, s.origin(s.after))
+	if err != nil || !bytes.Equal(got, s.origin(1).body) && !bytes.Equal(got, s.origin(s.after).body) {
+		t.Errorf("a fresh copy: wrong bytes, or %v", err)
+	}
+	now := newTest(t, s.options(dir, 0), nil)
+	now.want(s.origin(s.after))
+	next := s.origin(7)
+	next.name = "next"
+	now.want(next)
+	if n, max := now.diskBytes(), now.budget.max; n > max {
+		t.Errorf("%d bytes on disk, budget %d", n, max)
+	}
+	late := now.restart(nil)
+	late.clocks.Move(sweepAge+time.Minute, sweepAge+time.Minute)
+	late.publishing.Lock()
+	copies := late.sweep()
+	late.publishing.Unlock()
+	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != len(copies) || e != len(copies) {
+		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", len(copies), d, e)
+	}
+	late.want(s.origin(s.after))
+}
+
+// A process is killed before each system call that concerns its directory.
+func TestKilledAtEverySystemCall(t *testing.T) {
+	skipUnderRace(t)
+	for _, s := range crashScenes {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			step := 1
+			if testing.Short() {
+				step = 5
+			}
+			for n := 1; ; n += step {
+				tr, ws, dir, said := s.run(t, func(i int, _ string) int {
+					if i == n {
+						return killIt
+					}
+					return letBe
+				})
+				if !ws.Signaled() && (!ws.Exited() || ws.ExitStatus() != 0) {
+					t.Fatalf("call %d of %v: the process ended with %v: %s", n, tr.calls, ws, said)
+				}
+				s.check(t, dir)
+				if t.Failed() {
+					t.Fatalf("killed before call %d of %v", n, tr.calls)
+				}
+				if ws.Exited() {
+					t.Logf("%d calls: %v", len(tr.calls), tr.calls)
+					return
+				}
+			}
+		})
+	}
+}
+
+// Each system call fails once, or it and all after it: the caller never notices.
+func TestEverySystemCallFails(t *testing.T) {
+	skipUnderRace(t)
+	for _, s := range crashScenes {
+		for _, tt := range []struct {
+			errno   unix.Errno
+			forever bool
+		}{{unix.ENOSPC, false}, {unix.EIO, false}, {unix.EDQUOT, false}, {unix.EINTR, false}, {unix.EIO, true}} {
+			t.Run(fmt.Sprintf("%s, %v, forever %v", s.name, tt.errno, tt.forever), func(t *testing.T) {
+				t.Parallel()
+				step := 7
+				if os.Getenv("WARMCACHE_TEST_ALL") != "" {
+					step = 1
+				}
+				for n := 1; ; n += step {
+					last := ""
+					tr, ws, dir, said := s.run(t, func(i int, name string) int {
+						if name == "close" || i < n || i > n && !tt.forever {
+							return letBe
+						}
+						last = name
+						return int(tt.errno)
+					})
+					if !ws.Exited() || ws.ExitStatus() != 0 {
+						t.Fatalf("call %d (%s): the process ended with %#x: %s\n%v", n, last, uint32(ws), said, tr.calls)
+					}
+					c := newTest(t, s.options(dir, 0), nil)
+					c.want(s.origin(s.after))
+					if t.Failed() {
+						t.Fatalf("after call %d of %v failed", n, tr.calls)
+					}
+					if n > len(tr.calls) {
+						return
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package filecache
+
+const raceDetector = true

@@ -1,0 +1,167 @@
+package filecache
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the tracer may do at a system call instead of letting it be: kill the
+// process before it, or let it fail with an errno.
+const (
+	letBe  = 0
+	killIt = -1
+)
+
+// tracer runs a process and looks at each of its system calls that concerns a
+// directory, in the order in which they happen in the whole process. (strace counts
+// for each thread and for each kind of call by itself, so its N does not name a
+// moment in the life of a process with threads.)
+type tracer struct {
+	dir string
+	// at decides about the nth call, from 1.
+	at    func(n int, name string) int
+	calls []string // that were seen
+}
+
+// traced are the calls that are looked at: where they have a path or a file.
+var traced = map[uint64]struct {
+	name string
+	path int // which argument, from 0; -1: none
+	file int
+}{
+	unix.SYS_OPENAT:     {"openat", 1, -1},
+	unix.SYS_NEWFSTATAT: {"newfstatat", 1, -1},
+	unix.SYS_MKDIRAT:    {"mkdirat", 1, -1},
+	unix.SYS_UNLINKAT:   {"unlinkat", 1, -1},
+	unix.SYS_RENAMEAT:   {"renameat", 3, -1},
+	unix.SYS_LINKAT:     {"linkat", 3, -1},
+	unix.SYS_UTIMENSAT:  {"utimensat", 1, -1},
+	unix.SYS_STATFS:     {"statfs", 0, -1},
+	unix.SYS_FSTATFS:    {"fstatfs", -1, 0},
+	unix.SYS_FSTAT:      {"fstat", -1, 0},
+	unix.SYS_READ:       {"read", -1, 0},
+	unix.SYS_PREAD64:    {"pread64", -1, 0},
+	unix.SYS_WRITE:      {"write", -1, 0},
+	unix.SYS_PWRITE64:   {"pwrite64", -1, 0},
+	unix.SYS_FALLOCATE:  {"fallocate", -1, 0},
+	unix.SYS_FTRUNCATE:  {"ftruncate", -1, 0},
+	unix.SYS_FLOCK:      {"flock", -1, 0},
+	unix.SYS_GETDENTS64: {"getdents64", -1, 0},
+	unix.SYS_CLOSE:      {"close", -1, 0},
+}
+
+// run runs the command to its end and returns how that was.
+func (tr *tracer) run(t *testing.T, cmd *exec.Cmd) unix.WaitStatus {
+	t.Helper()
+	runtime.LockOSThread() // a tracer is a thread
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Skipf("cannot trace a process here: %v", err)
+	}
+	defer cmd.Process.Release()
+	pid := cmd.Process.Pid
+	var ws unix.WaitStatus
+	if _, err := unix.Wait4(pid, &ws, unix.WALL, nil); err != nil || !ws.Stopped() {
+		t.Fatalf("the process did not stop at its start: %v, %v", ws, err)
+	}
+	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_EXITKILL
+	if err := unix.PtraceSetOptions(pid, options); err != nil {
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, &ws, unix.WALL, nil)
+		t.Skipf("cannot trace a process here: %v", err)
+	}
+	unix.PtraceSyscall(pid, 0)
+	inside := map[int]int{} // the threads in a call, and what it is to return
+	for {
+		tid, err := unix.Wait4(-1, &ws, unix.WALL|unix.WNOTHREAD, nil)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			t.Fatalf("wait: %v", err)
+		case ws.Exited() || ws.Signaled():
+			if tid == pid {
+				return ws
+			}
+			continue
+		}
+		deliver := 0
+		switch sig := ws.StopSignal(); {
+		case sig == unix.SIGTRAP|0x80:
+			if !tr.stopped(pid, tid, inside) {
+				continue // dying
+			}
+		case sig != unix.SIGTRAP && sig != unix.SIGSTOP: // these are the tracer's own
+			deliver = int(sig)
+		}
+		unix.PtraceSyscall(tid, deliver) // fails only if it is dying
+	}
+}
+
+// stopped handles the entry to a call or the return from it. It reports whether
+// the process is to live.
+func (tr *tracer) stopped(pid, tid int, inside map[int]int) bool {
+	var regs unix.PtraceRegs
+	if unix.PtraceGetRegs(tid, &regs) != nil {
+		return false
+	}
+	if errno, ok := inside[tid]; ok {
+		delete(inside, tid)
+		if errno > 0 {
+			regs.Rax = uint64(-int64(errno))
+			unix.PtraceSetRegs(tid, &regs)
+		}
+		return true
+	}
+	inside[tid] = 0
+	call, ok := traced[regs.Orig_rax]
+	if !ok {
+		return true
+	}
+	args := [...]uint64{regs.Rdi, regs.Rsi, regs.Rdx, regs.R10}
+	var path string
+	if call.path >= 0 {
+		path = peekString(tid, uintptr(args[call.path]))
+	} else {
+		path, _ = os.Readlink(filepath.Join("/proc", itoa(pid), "fd", itoa(int(args[call.file]))))
+	}
+	if !strings.HasPrefix(path, tr.dir) {
+		return true
+	}
+	tr.calls = append(tr.calls, call.name)
+	switch what := tr.at(len(tr.calls), call.name); what {
+	case letBe:
+	case killIt:
+		unix.Kill(pid, unix.SIGKILL)
+		return false
+	default:
+		inside[tid] = what
+		regs.Orig_rax = ^uint64(0)
+		unix.PtraceSetRegs(tid, &regs)
+	}
+	return true
+}
+
+func peekString(tid int, addr uintptr) string {
+	var s []byte
+	for b := make([]byte, 8); len(s) < 4096; addr += 8 {
+		if n, err := unix.PtracePeekText(tid, addr, b); err != nil || n < len(b) {
+			break
+		}
+		for _, c := range b {
+			if c == 0 {
+				return string(s)
+			}
+			s = append(s, c)
+		}
+	}
+	return string(s)
+}
