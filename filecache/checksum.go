@@ -109,7 +109,7 @@ func (s *summer) verify() error {
 			got = a.hash.Sum(nil)
 		}
 		if !bytes.Equal(got, a.Sum) {
-			return fmt.Errorf("%w: %v is %x, announced was %x", ErrChecksum, a.Algorithm, got, a.Sum)
+			return fmt.Errorf("%w: %v is %x, expected %x", ErrChecksum, a.Algorithm, got, a.Sum)
 		}
 	}
 	return nil

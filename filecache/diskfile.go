@@ -55,6 +55,7 @@ func (d *diskFile) readSome(p []byte, off int64) (int, error) {
 		if n, err := d.file.ReadAt(p, off); n < len(p) {
 			return d.repair(i, p, off, short(err))
 		}
+		d.cache.stats.diskBytes.Add(int64(len(p)))
 		return len(p), nil
 	}
 	start, end := d.bounds(i)
@@ -63,6 +64,7 @@ func (d *diskFile) readSome(p []byte, off int64) (int, error) {
 		return d.repair(i, p, off, err)
 	}
 	d.local.checked.add(i)
+	d.cache.stats.diskBytes.Add(int64(len(p)))
 	return len(p), nil
 }
 
@@ -135,7 +137,7 @@ func (d *diskFile) repair(i int, p []byte, off int64, why error) (int, error) {
 	if b == nil {
 		d.cache.discard(d.local, why)
 		b = make([]byte, end-start)
-		if err := d.cache.fetchRange(d.ctx, d.obj, d.local.source().object, b, start); err != nil {
+		if err := d.fetch(b, start); err != nil {
 			return 0, err
 		}
 		if d.compare(i, crc64nvme.Checksum(b)) != nil {
@@ -147,6 +149,14 @@ func (d *diskFile) repair(i int, p []byte, off int64, why error) (int, error) {
 		d.mu.Unlock()
 	}
 	return copy(p, b[off-start:]), nil
+}
+
+// fetch fills p, which begins at start, with bytes from the origin.
+func (d *diskFile) fetch(p []byte, start int64) error {
+	if d.local.id.sha256() != nil {
+		return d.fetchProven(p, start)
+	}
+	return d.cache.fetchRange(d.ctx, d.obj, d.local.source().object, p, start)
 }
 
 func (d *diskFile) lastRepaired(i int) []byte {

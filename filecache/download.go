@@ -42,7 +42,7 @@ func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, err
 	if err != nil {
 		return nil, err
 	}
-	return c.newFile(ctx, obj, src), nil
+	return c.newFile(ctx, obj, src)
 }
 
 // receive takes the object from resp. A nil seat means that it is not to be
@@ -54,7 +54,7 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 	to := c.newSink(resp.Size, s != nil)
 	defer to.close()
 
-	sum := newSummer(resp.Size, resp.Checksums)
+	sum := newSummer(resp.Size, id.expected(resp.Checksums))
 	err := pump(to, body, sum)
 	if errors.Is(err, errNoRoom) {
 		return c.byRanges(src)
@@ -133,7 +133,7 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 	if old != nil && old.data != e.data {
 		c.unlink(old.data)
 	}
-	l := &local{entry: e, validity: src.validity, touched: c.clock.Now().Wall}
+	l := &local{entry: e, validity: src.validity, fetched: true, touched: c.clock.Now().Wall}
 	c.remember(l)
 	return l, nil
 }

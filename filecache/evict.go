@@ -67,6 +67,7 @@ func (c *Cache) evictOne(v evictable) {
 		err := c.store.remove(c.store.entryPath(entryName(v.id)))
 		if err == nil {
 			c.stats.evictions.Add(1)
+			c.dropped(v.id, missEvicted)
 			c.forget(&local{entry: &entry{id: v.id, data: v.data}})
 			err = c.store.remove(c.store.dataPath(v.data))
 		}

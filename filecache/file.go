@@ -31,11 +31,14 @@ type bytesAt interface {
 }
 
 // newFile returns a File of src, which is not on disk.
-func (c *Cache) newFile(ctx context.Context, obj Object, src source) *File {
-	if src.bytes != nil {
-		return &File{object: src.object, bytes: c.newMemoryFile(src.bytes)}
+func (c *Cache) newFile(ctx context.Context, obj Object, src source) (*File, error) {
+	switch {
+	case src.bytes != nil:
+		return &File{object: src.object, bytes: c.newMemoryFile(src.bytes)}, nil
+	case src.id.sha256() != nil:
+		return nil, errUnverifiable
 	}
-	return &File{object: src.object, bytes: c.newRemote(ctx, obj, src.object)}
+	return &File{object: src.object, bytes: c.newRemote(ctx, obj, src.object)}, nil
 }
 
 // ReadAt reads as io.ReaderAt says. An error other than io.EOF means that bytes

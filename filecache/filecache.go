@@ -55,6 +55,16 @@ type Options struct {
 	// Negative is an error.
 	MaxAge time.Duration
 
+	// StaleIfError is how far past MaxAge a copy may be handed out when the origin
+	// does not give the object, other than because there is none: it is down, it
+	// refuses, or what it sends is broken. Each Open still asks. With a MaxAge of
+	// zero that means: the origin is asked every time, and if it fails, a copy
+	// that it confirmed within StaleIfError stands in. A caller whose own ctx has
+	// ended gets the error of that, also if all its time went into waiting for an
+	// origin that stalls: to leave time for the copy, Fetch must give up before.
+	// Zero means not at all. Negative is an error.
+	StaleIfError time.Duration
+
 	// MaxBytes bounds the disk space used. Zero means three quarters of what
 	// the file system has left, a quarter where it is made of memory, and at
 	// most 8 GiB. Larger objects are handed out but not kept. Negative is an
@@ -65,12 +75,14 @@ type Options struct {
 // A Cache keeps local copies of objects. It is safe for concurrent use, and
 // several processes may use one directory.
 type Cache struct {
-	maxAge time.Duration
-	clock  *clock.Clock
-	boot   boot
-	store  store
-	budget budget
-	memory memory
+	maxAge  time.Duration
+	stale   time.Duration // past maxAge
+	clock   *clock.Clock
+	boot    boot
+	breaker breaker
+	store   store
+	budget  budget
+	memory  memory
 
 	flights *flight.Group[source]
 	closed  atomic.Bool
@@ -82,9 +94,10 @@ type Cache struct {
 	publishing sync.Mutex
 
 	mu        sync.Mutex
-	known     map[ID]*local    // copies that this process has looked at
-	forgotten forgotten        // copies that it must not trust
-	open      map[string]*used // data files that are open
+	known     map[ID]*local     // copies that this process has looked at
+	forgotten forgotten         // copies that it must not trust
+	drops     map[ID]missReason // copies that it has removed; only for Stats
+	open      map[string]*used  // data files that are open
 }
 
 // maxKnown bounds the memory for copies known to this process, at some 3 KiB for
@@ -100,20 +113,27 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 	switch {
 	case opts.MaxAge < 0:
 		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero asks the origin every time", opts.MaxAge)
+	case opts.StaleIfError < 0:
+		return nil, fmt.Errorf("filecache.New: Options.StaleIfError is %v: it must not be negative; zero means not at all", opts.StaleIfError)
+	case opts.StaleIfError > 0 && opts.MaxAge == Immutable:
+		return nil, errors.New("filecache.New: Options.StaleIfError is for copies past Options.MaxAge, which is Immutable")
 	case opts.MaxBytes < 0:
 		return nil, fmt.Errorf("filecache.New: Options.MaxBytes is %d: it must not be negative", opts.MaxBytes)
 	}
 	c := &Cache{
 		maxAge:  opts.MaxAge,
+		stale:   opts.StaleIfError,
 		clock:   clk,
 		boot:    boot{clock: clk, read: readBoot},
-		store:   store{disk: d, root: defaultRoot(opts.Dir)},
+		breaker: breaker{clock: clk},
 		flights: flight.NewGroup[source](clk),
 		known:   map[ID]*local{},
+		drops:   map[ID]missReason{},
 		open:    map[string]*used{},
 
 		forgotten: newForgotten(),
 	}
+	c.store = store{disk: guardedDisk{d, &c.breaker}, root: defaultRoot(opts.Dir)}
 	c.budget = budget{max: opts.MaxBytes, store: &c.store, clock: clk}
 	return c, nil
 }

@@ -26,6 +26,7 @@ func (c *Cache) Forget(obj Object) error {
 	c.mu.Lock()
 	c.forgotten.add(id, c.clock.Now())
 	delete(c.known, id)
+	c.droppedLocked(id, missForgotten)
 	c.mu.Unlock()
 	c.removeCopy(id)
 	return nil
@@ -38,6 +39,9 @@ func (c *Cache) Clear() {
 	defer c.publishing.Unlock()
 	c.mu.Lock()
 	c.forgotten.addAll(c.clock.Now())
+	for id := range c.known {
+		c.droppedLocked(id, missForgotten)
+	}
 	clear(c.known)
 	c.mu.Unlock()
 	c.fault(c.removeAll())

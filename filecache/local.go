@@ -12,6 +12,7 @@ import (
 type local struct {
 	*entry
 	validity
+	fetched bool      // by this process
 	touched int64     // when its use was last noted on disk, Unix nanoseconds
 	stamp   stamp     // of the data file when checked was begun
 	checked *blockSet // nil until it is opened
@@ -26,8 +27,9 @@ type stamp struct {
 // blockSet remembers which blocks of a data file have been verified in this
 // process. It is safe for concurrent use.
 type blockSet struct {
-	since int64 // when the first of them may have been read, Unix nanoseconds
-	bits  []atomic.Uint64
+	since  int64 // when the first of them may have been read, Unix nanoseconds
+	bits   []atomic.Uint64
+	proven atomic.Bool // all of it, also by its SHA-256
 }
 
 func newBlockSet(blocks int, since int64) *blockSet {
@@ -60,25 +62,26 @@ func (c *Cache) lookup(id ID) *local {
 	return c.known[id]
 }
 
-// find is lookup, and else what another process left on disk.
-func (c *Cache) find(id ID) *local {
+// find is lookup, and else what another process left on disk. The error is why
+// there is none.
+func (c *Cache) find(id ID) (*local, error) {
 	if l := c.lookup(id); l != nil {
-		return l
+		return l, nil
 	}
 	e, used, err := c.readEntry(id)
 	if err != nil {
 		c.absent(err)
-		return nil
+		return nil, err
 	}
 	l := &local{entry: e, validity: validity{asked: c.boot.instant(e)}, touched: used.UnixNano()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cur := c.known[id]; cur != nil { // came meanwhile
-		return cur
+		return cur, nil
 	}
 	l.void = c.forgotten.since(id, l.asked)
 	c.rememberLocked(l)
-	return l
+	return l, nil
 }
 
 func (c *Cache) readEntry(id ID) (*entry, time.Time, error) {
@@ -100,6 +103,7 @@ func (c *Cache) rememberLocked(l *local) {
 		clear(c.known)
 	}
 	c.known[l.id] = l
+	delete(c.drops, l.id)
 }
 
 // replace remembers l in the place of old, if that is neither replaced nor
@@ -129,6 +133,7 @@ func (c *Cache) discard(l *local, why error) {
 	if !errors.Is(why, errDamaged) && !errors.Is(why, fs.ErrNotExist) {
 		return
 	}
+	c.dropped(l.id, missDamaged)
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	if e, _, err := c.readEntry(l.id); err == nil && e.data == l.data {
@@ -148,8 +153,12 @@ func (c *Cache) removeEntry(e *entry) {
 
 // fault counts a failure of the disk.
 func (c *Cache) fault(err error) {
-	if err != nil {
-		c.stats.faults.Add(1)
+	if err == nil || errors.Is(err, errResting) {
+		return
+	}
+	c.stats.fault(err)
+	if isOfDirectory(err) {
+		c.breaker.failed()
 	}
 }
 

@@ -41,7 +41,11 @@ type Object interface {
 type ID struct {
 	Origin  string // kind and place, such as "s3://bucket". Required
 	Name    string // within the origin, such as an S3 key. Required
-	Version string // if set, the bytes can never change, and are never asked for again
+	// Version is set if the bytes can never change: they are never asked for
+	// again. One that ends in "sha256:" and 64 lower-case hexadecimal digits says
+	// what the SHA-256 of the bytes is, and they are verified by that as well: see
+	// WithSHA256.
+	Version string
 }
 
 // String returns the ID as a URL for messages.

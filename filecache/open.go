@@ -48,7 +48,7 @@ var errDropped = errors.New("forgotten during the download")
 // Opens of an object at the same time share a request, as far as it is sent no
 // earlier than MaxAge before the Open began. The error is a *fs.PathError with the
 // origin's own error, which matches fs.ErrNotExist if the origin said that there
-// is no such object, or with ctx's; only that of an obj that is not usable is
+// is no such object (see Options.StaleIfError for others), or with ctx's; only that of an obj that is not usable is
 // another. No fault of the disk is an error, but for one thing: an object that
 // finds room neither on disk nor in memory is read by ranges, and that is refused
 // if it has neither a Version nor a strong ETag to tell that all are of one piece.
@@ -104,9 +104,9 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		case errors.Is(err, errDropped):
 			continue
 		case err != nil:
-			return nil, err
+			return c.insteadOf(ctx, obj, id, err)
 		case src.local == nil:
-			return c.newFile(ctx, obj, src), nil
+			return c.newFile(ctx, obj, src)
 		}
 		f, err := c.openLocal(ctx, obj, src.local)
 		if err == nil {
@@ -139,7 +139,7 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 // resolve finds out where the object's current bytes are, and fetches them if
 // the local copy has not got them.
 func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64) (source, error) {
-	l := c.find(id)
+	l, missing := c.find(id)
 	var req Request
 	if l != nil {
 		if c.answers(id, l.validity, began) {
@@ -162,7 +162,7 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		c.stats.revalidated.Add(1)
 		return c.confirm(s, l, v)
 	}
-	c.stats.misses.Add(1)
+	c.miss(id, l, missing)
 	return c.download(ctx, s, obj, id, resp, v)
 }
 
@@ -199,7 +199,7 @@ func (c *Cache) confirm(s *seat, l *local, v validity) (source, error) {
 	}
 	e, confirmed := *l.entry, *l
 	confirmed.entry, confirmed.validity = &e, v
-	if c.maxAge > 0 { // else no later process would look at it
+	if c.maxAge > 0 || c.stale > 0 { // else no later process would look at it
 		c.boot.stamp(&e, v.asked)
 		if err := c.store.write(&e); err != nil {
 			c.fault(err)
@@ -225,11 +225,14 @@ func (c *Cache) openLocal(ctx context.Context, obj Object, l *local) (*File, err
 		c.release(l.data)
 		return nil, err
 	}
+	c.breaker.worked()
 	src := c.checkedAs(l, st).source()
-	return &File{
-		object: src.object,
-		bytes:  &diskFile{cache: c, ctx: ctx, obj: obj, local: src.local, file: f},
-	}, nil
+	d := &diskFile{cache: c, ctx: ctx, obj: obj, local: src.local, file: f}
+	if err := d.prove(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return &File{object: src.object, bytes: d}, nil
 }
 
 // checkedAs returns l with the set of its verified blocks: the one it has, if the
@@ -242,6 +245,9 @@ func (c *Cache) checkedAs(l *local, st stamp) *local {
 	known := *l
 	if !l.holds(st) {
 		known.stamp, known.checked = st, newBlockSet(len(l.blocks), now)
+		if l.checked != nil || !l.fetched {
+			c.stats.verified.Add(1)
+		}
 	}
 	if now-l.touched >= touchEvery {
 		known.touched = now
