@@ -197,6 +197,13 @@ func (g guardedDisk) Touch(path string, t time.Time) error {
 	return g.disk.Touch(path, t)
 }
 
+func (g guardedDisk) Turns(path string) (turns, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return g.disk.Turns(path)
+}
+
 func (g guardedDisk) Space(path string) (space, error) {
 	if err := g.check(); err != nil {
 		return space{}, err

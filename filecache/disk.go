@@ -23,6 +23,7 @@ type disk interface {
 	ReadDir(path string) ([]string, error) // the names
 	Touch(path string, t time.Time) error
 	Space(path string) (space, error)
+	Turns(path string) (turns, error) // makes the file if it is missing
 }
 
 // file is a file open for reading.

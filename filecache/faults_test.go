@@ -104,6 +104,13 @@ func (d *faultyDisk) Space(p string) (space, error) {
 	return d.osDisk.Space(p)
 }
 
+func (d *faultyDisk) Turns(p string) (turns, error) {
+	if err := d.op("turns"); err != nil {
+		return nil, err
+	}
+	return d.osDisk.Turns(p)
+}
+
 type faultyFile struct {
 	file
 	d *faultyDisk

@@ -84,6 +84,9 @@ type Cache struct {
 	budget  budget
 	memory  memory
 
+	// How long to wait for another process; tests have more of it.
+	patience func(size int64, left time.Duration) time.Duration
+
 	flights *flight.Group[source]
 	closed  atomic.Bool
 	stats   counters
@@ -121,15 +124,16 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		return nil, fmt.Errorf("filecache.New: Options.MaxBytes is %d: it must not be negative", opts.MaxBytes)
 	}
 	c := &Cache{
-		maxAge:  opts.MaxAge,
-		stale:   opts.StaleIfError,
-		clock:   clk,
-		boot:    boot{clock: clk, read: readBoot},
-		breaker: breaker{clock: clk},
-		flights: flight.NewGroup[source](clk),
-		known:   map[ID]*local{},
-		drops:   map[ID]missReason{},
-		open:    map[string]*used{},
+		maxAge:   opts.MaxAge,
+		stale:    opts.StaleIfError,
+		clock:    clk,
+		boot:     boot{clock: clk, read: readBoot},
+		breaker:  breaker{clock: clk},
+		patience: patience,
+		flights:  flight.NewGroup[source](clk),
+		known:    map[ID]*local{},
+		drops:    map[ID]missReason{},
+		open:     map[string]*used{},
 
 		forgotten: newForgotten(),
 	}

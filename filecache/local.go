@@ -84,6 +84,30 @@ func (c *Cache) find(id ID) (*local, error) {
 	return l, nil
 }
 
+// findAgain returns what another process has made of l, which is too old: it may
+// have confirmed or replaced it meanwhile. If not, it returns l.
+func (c *Cache) findAgain(l *local) *local {
+	if c.maxAge == 0 { // it would not be new enough
+		return l
+	}
+	e, used, err := c.readEntry(l.id)
+	if err != nil {
+		return l // as it may be, the origin is going to be asked
+	}
+	n := *l
+	if e.data != l.data {
+		n = local{touched: used.UnixNano()}
+	}
+	n.entry, n.validity = e, validity{asked: c.boot.instant(e)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known[l.id] != l || c.forgotten.since(l.id, n.asked) || !c.recent(n.validity) {
+		return l
+	}
+	c.rememberLocked(&n)
+	return &n
+}
+
 func (c *Cache) readEntry(id ID) (*entry, time.Time, error) {
 	if err := c.store.check(); err != nil {
 		return nil, time.Time{}, err

@@ -39,8 +39,8 @@ type Object interface {
 // An ID says which object is meant: everything that decides what bytes the
 // origin would give, and no secret, since it is kept on disk and shown in errors.
 type ID struct {
-	Origin  string // kind and place, such as "s3://bucket". Required
-	Name    string // within the origin, such as an S3 key. Required
+	Origin string // kind and place, such as "s3://bucket". Required
+	Name   string // within the origin, such as an S3 key. Required
 	// Version is set if the bytes can never change: they are never asked for
 	// again. One that ends in "sha256:" and 64 lower-case hexadecimal digits says
 	// what the SHA-256 of the bytes is, and they are verified by that as well: see

@@ -93,10 +93,13 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		c.discard(l, err)
 	}
+	caller := ctx
 	call := flight.Call[source]{
 		Key:    id.key(),
 		MaxAge: maxFlight,
-		Load:   func(ctx context.Context, s *seat) (source, error) { return c.resolve(ctx, s, obj, id, began) },
+		Load: func(ctx context.Context, s *seat) (source, error) {
+			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
+		},
 	}
 	for failed := 0; failed < attempts; failed++ {
 		src, err := c.ask(ctx, call, id, began)
@@ -137,9 +140,12 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 }
 
 // resolve finds out where the object's current bytes are, and fetches them if
-// the local copy has not got them.
-func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64) (source, error) {
+// the local copy has not got them. The first caller has that much time left.
+func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64, left time.Duration) (source, error) {
 	l, missing := c.find(id)
+	if l != nil && !c.answers(id, l.validity, began) {
+		l = c.findAgain(l)
+	}
 	var req Request
 	if l != nil {
 		if c.answers(id, l.validity, began) {
@@ -161,6 +167,13 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	case resp.NotModified:
 		c.stats.revalidated.Add(1)
 		return c.confirm(s, l, v)
+	}
+	fetched, done := c.fetchedMeanwhile(ctx, id, resp, l, left)
+	defer done()
+	if fetched != nil {
+		resp.Body.Close()
+		c.stats.shared.Add(1)
+		return c.confirm(s, fetched, v)
 	}
 	c.miss(id, l, missing)
 	return c.download(ctx, s, obj, id, resp, v)

@@ -15,8 +15,10 @@ import (
 //
 //	<root>/e/<SHA-256 of the ID>            entries, replaced by rename
 //	<root>/d/<CRC-64>-<size>-<random>       data, written once
+//	<root>/turns                            empty: see turn.go
+//	<root>/s/                               work space: see scratch.go
 //
-// Both are flat. File systems index names; what shards would cost is a mkdir for
+// The first two are flat. File systems index names; what shards would cost is a mkdir for
 // nearly every put and 256 directories to read for every sum.
 type store struct {
 	disk disk
