@@ -123,7 +123,7 @@ func (b *breaker) open(rest time.Duration) {
 func isOfDirectory(err error) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
-		return !errors.Is(err, errDamaged) && !errors.Is(err, errEntry)
+		return !errors.Is(err, errDamaged) && !errors.Is(err, errEntry) && !errors.Is(err, fs.ErrNotExist)
 	}
 	switch errno {
 	case syscall.ENOENT, syscall.EEXIST, syscall.ELOOP, syscall.EISDIR, syscall.ENXIO,

@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -167,13 +168,24 @@ func sizeInName(name string) int64 {
 	return n
 }
 
+// unknownShare is what may be used of a file system that does not say what it
+// has: half of the least that AWS Lambda gives.
+const unknownShare = 256 << 20
+
+// fits reports whether an object of that size could be kept, after eviction.
+func (b *budget) fits(size int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return onDisk(size) <= b.limit()
+}
+
 // limit is what may be used in all: the user's bound or the default, and never
 // more than leaves a twentieth of the file system to the function itself. The
 // caller holds mu.
 func (b *budget) limit() int64 {
 	sp, err := b.space(b.store.root)
 	if err != nil {
-		return b.max // unknown; writing will show
+		return cmp.Or(b.max, unknownShare) // writing will show
 	}
 	there := b.used + b.open + b.written + sp.free
 	limit := there - sp.total/20

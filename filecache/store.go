@@ -137,7 +137,12 @@ func (s *store) write(e *entry) error {
 	if err := writeAll(f, b); err != nil {
 		return err
 	}
-	return f.Replace(s.entryPath(entryName(e.id)))
+	path := s.entryPath(entryName(e.id))
+	err = f.Replace(path)
+	if fi, e := s.disk.Lstat(path); err != nil && e == nil && fi.IsDir() && s.disk.Remove(path) == nil {
+		err = f.Replace(path) // a directory cannot be replaced, and would be in the way for ever
+	}
+	return err
 }
 
 // openData opens a data file of that size. What is there in its place is an

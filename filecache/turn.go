@@ -54,7 +54,7 @@ func timeLeft(ctx context.Context) time.Duration {
 // to be called after that.
 func (c *Cache) fetchedMeanwhile(ctx context.Context, id ID, resp *Response, known *local, left time.Duration) (l *local, done func()) {
 	done = func() {}
-	if resp.Size < turnFrom || id.Version == "" && strong(resp.ETag) == "" {
+	if resp.Size < turnFrom || id.Version == "" && strong(resp.ETag) == "" || !c.budget.fits(resp.Size) {
 		return nil, done
 	}
 	t, err := c.store.turns()

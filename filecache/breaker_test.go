@@ -1,0 +1,136 @@
+package filecache
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func (d *faultyDisk) operations() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.count
+	d.count = 0
+	return n
+}
+
+func (c *testCache) wantBreaker(state BreakerState, opened int64) {
+	c.t.Helper()
+	if s := c.Stats(); s.Breaker != state || s.BreakerOpened != opened {
+		c.t.Errorf("breaker is %v and was open %d times, want %v and %d", s.Breaker, s.BreakerOpened, state, opened)
+	}
+}
+
+// A directory that keeps failing is left alone, tried again after a time that
+// doubles, on either clock, and used again when it works.
+func TestBreaker(t *testing.T) {
+	broken := true
+	d := &faultyDisk{err: syscall.EIO, fails: func(string) bool { return broken }}
+	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
+	for c.Stats().Breaker == BreakerClosed {
+		c.want(o)
+	}
+	if n := c.Stats().Faults; n != breakAfter {
+		t.Errorf("open after %d faults", n)
+	}
+	d.operations()
+	rest := firstRest
+	for i := range 12 {
+		c.want(o)
+		if _, _, err := c.Path(background, o); !errors.Is(err, ErrNoDisk) {
+			t.Errorf("Path = %v", err)
+		}
+		if _, _, err := c.Scratch(); !errors.Is(err, ErrNoDisk) {
+			t.Errorf("Scratch = %v", err)
+		}
+		c.Forget(o)
+		c.Clear()
+		if n := d.operations(); n != 0 {
+			t.Errorf("%d operations on a directory that is left alone", n)
+		}
+		c.wantBreaker(BreakerOpen, int64(i+1))
+		if i%2 == 0 {
+			c.clocks.Move(rest-1, rest-1)
+			c.wantBreaker(BreakerOpen, int64(i+1))
+			c.clocks.Move(1, 0)
+		} else {
+			c.clocks.Move(0, rest)
+		}
+		c.wantBreaker(BreakerProbing, int64(i+1))
+		c.want(o) // fails again
+		if n := d.operations(); n != 1 {
+			t.Errorf("%d operations, want the one that fails", n)
+		}
+		rest = min(2*rest, 5*time.Minute)
+	}
+	broken = false
+	c.clocks.Move(rest, rest)
+	c.want(o)
+	c.wantBreaker(BreakerClosed, 13)
+	o.requests()
+	c.want(o)
+	if n := o.requests(); n != 0 {
+		t.Error("the copy is not used")
+	}
+	broken = true // and the first rest is short again
+	for c.Stats().Breaker == BreakerClosed {
+		c.want(o)
+	}
+	c.clocks.Move(firstRest, 0)
+	c.wantBreaker(BreakerProbing, 14)
+}
+
+// Faults between which the directory works do not add up.
+func TestBreakerCountsFaultsInARow(t *testing.T) {
+	fail := false
+	d := &faultyDisk{err: syscall.EIO, fails: func(op string) bool { return fail && op == "open" }}
+	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
+	c.want(o)
+	for range 3 * breakAfter {
+		f := c.breaker.faults.Load()
+		fail = true
+		c.lookupFault(o)
+		fail = false
+		if c.breaker.faults.Load() == f {
+			t.Fatal("the fault was not counted: the test is void")
+		}
+		c.want(o)
+		c.wantBreaker(BreakerClosed, 0)
+	}
+}
+
+// lookupFault looks for the copy on a disk that fails.
+func (c *testCache) lookupFault(o *origin) {
+	c.mu.Lock()
+	delete(c.known, mustID(o))
+	c.mu.Unlock()
+	c.find(mustID(o))
+}
+
+// What is wrong with one file, or passes by itself, is not held against the
+// directory.
+func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
+	for _, err := range []error{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, fs.ErrNotExist, errDamaged, errEntry,
+	} {
+		d := &faultyDisk{from: 1, err: err}
+		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
+		for range 3 * breakAfter {
+			c.want(o)
+		}
+		c.wantBreaker(BreakerClosed, 0)
+	}
+	for _, err := range []error{syscall.EIO, syscall.EROFS, syscall.EACCES, syscall.ENOTDIR, syscall.ESTALE, syscall.ETIMEDOUT, errors.New("belongs to another user")} {
+		d := &faultyDisk{from: 1, err: err}
+		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
+		for range 3 * breakAfter {
+			c.want(o)
+		}
+		c.wantBreaker(BreakerOpen, 1)
+	}
+	if !isOfDirectory(short(syscall.EIO)) || isOfDirectory(short(nil)) {
+		t.Error("a block that cannot be read for an error of the device is not just damaged")
+	}
+}

@@ -1,0 +1,225 @@
+package filecache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func sumOf(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
+
+func (c *testCache) wantHashed(o *origin) {
+	c.t.Helper()
+	got, err := c.ReadFile(background, WithSHA256(o, sumOf(o.body)))
+	if err != nil || !bytes.Equal(got, o.body) {
+		c.t.Errorf("ReadFile: wrong bytes, or %v", err)
+	}
+}
+
+// With its SHA-256 an object is fetched once, and never asked for again.
+func TestWithSHA256(t *testing.T) {
+	for _, size := range []int{0, 1000, someSize} {
+		c, o := newTest(t, Options{}, nil), newOrigin(size)
+		c.wantHashed(o)
+		c.wantHashed(o)
+		c.clocks.Move(1000*time.Hour, 1000*time.Hour)
+		c.restart(nil).wantHashed(o)
+		if n := o.requests(); n != 1 {
+			t.Errorf("%d bytes: %d requests", size, n)
+		}
+		b, err := c.ReadFile(background, WithSHA256(o, strings.ToUpper(sumOf(o.body))))
+		if err != nil || !bytes.Equal(b, o.body) || o.requests() != 0 {
+			t.Errorf("in upper case: %v", err)
+		}
+	}
+}
+
+// Bytes from the origin that have another sum are never handed out, and kept.
+func TestOtherSHA256AtTheOrigin(t *testing.T) {
+	for _, d := range []disk{nil, &faultyDisk{from: 1}} {
+		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(someSize)
+		c.want(o) // a copy of its own, without a sum
+		o.requests()
+		want := sumOf([]byte("something else"))
+		obj := WithSHA256(o, want)
+		for range 2 {
+			_, err := c.Open(background, obj)
+			if !errors.Is(err, ErrChecksum) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), sumOf(o.body)) {
+				t.Errorf("Open = %v", err)
+			}
+			if n := o.requests(); n != 2 {
+				t.Errorf("%d requests, want two attempts", n)
+			}
+		}
+		if _, _, err := c.Path(background, obj); !errors.Is(err, ErrChecksum) {
+			t.Errorf("Path = %v", err)
+		}
+		c.want(o)
+		c.wantHashed(o)
+	}
+}
+
+// forge puts other bytes in the place of the only copy, with an entry that is
+// right for them, as somebody of the same user could.
+func (c *testCache) forge(obj Object, b []byte) {
+	c.t.Helper()
+	id, err := obj.ID()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	e, _, err := c.readEntry(id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	s := newSummer(int64(len(b)), nil)
+	s.Write(b)
+	path := c.store.dataPath(e.data)
+	fi, err := os.Stat(path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	e.size, e.whole, e.blockSize, e.blocks = int64(len(b)), s.whole(), s.blockSize, s.blocks
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	os.Chtimes(path, fi.ModTime(), fi.ModTime())
+	if err := c.store.write(e); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// A copy with other bytes is replaced, though all its checksums are right.
+func TestForgedCopy(t *testing.T) {
+	c, o := newTest(t, Options{}, nil), newOrigin(someSize)
+	c.wantHashed(o)
+	obj := WithSHA256(o, sumOf(o.body))
+	for _, forged := range [][]byte{randomBytes(someSize, 9), randomBytes(500, 9), {}} {
+		c.forge(obj, forged)
+		o.requests()
+		n := c.restart(nil)
+		n.wantHashed(o)
+		if r := o.requests(); r != 1 {
+			t.Errorf("%d requests", r)
+		}
+		if s := n.Stats(); s.FaultsBy["damaged"] == 0 || s.MissesBy.Damaged != 1 {
+			t.Errorf("Stats = %+v", s)
+		}
+		n.wantHashed(o)
+		if r := o.requests(); r != 0 {
+			t.Errorf("%d requests for the new copy", r)
+		}
+	}
+}
+
+// The sum is verified again when the file changes, and only then, also if it
+// looks as old as before.
+func TestSHA256IsVerifiedOncePerFile(t *testing.T) {
+	reads := 0
+	d := &faultyDisk{fails: func(op string) bool {
+		if op == "read" {
+			reads++
+		}
+		return false
+	}}
+	c, o := newTest(t, Options{}, d), newOrigin(someSize)
+	open := func() int {
+		reads = 0
+		f, err := c.Open(background, WithSHA256(o, sumOf(o.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		n := reads
+		if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+			t.Errorf("wrong bytes, or %v", err)
+		}
+		return n
+	}
+	if n := open(); n < 4 {
+		t.Errorf("%d reads, want all blocks", n)
+	}
+	if n := open(); n != 0 {
+		t.Errorf("%d reads to open a file that is verified", n)
+	}
+	path := c.only(c.dataFiles())
+	fi, _ := os.Stat(path)
+	b := bytes.Clone(o.body)
+	b[someSize-1] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(path, fi.ModTime(), fi.ModTime())
+	o.requests()
+	open()
+	if n := o.requests(); n != 1 {
+		t.Errorf("%d requests: tampering was not seen", n)
+	}
+}
+
+// A block that goes bad after it was verified comes from a copy that is verified
+// as a whole: not from a range that only has the same CRC.
+func TestRepairWithSHA256(t *testing.T) {
+	bad := false
+	d := &faultyDisk{fails: func(op string) bool { return bad && op == "read" }}
+	c, o := newTest(t, Options{}, d), newOrigin(someSize)
+	f, err := c.Open(background, WithSHA256(o, sumOf(o.body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	bad = true
+	o.requests()
+	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("wrong bytes, or %v", err)
+	}
+	for _, r := range o.asked {
+		if r.Offset != 0 || r.Length != 0 {
+			t.Errorf("asked for a range: %+v", r)
+		}
+	}
+}
+
+// What cannot be verified is not handed out.
+func TestSHA256WithoutRoom(t *testing.T) {
+	c, o := newTest(t, Options{}, &faultyDisk{from: 1}), newOrigin(maxInMemory+1)
+	if _, err := c.Open(background, WithSHA256(o, sumOf(o.body))); !errors.Is(err, errUnverifiable) {
+		t.Errorf("Open = %v", err)
+	}
+	c.want(o) // by ranges
+}
+
+func TestWithSHA256OfNothing(t *testing.T) {
+	c, o := newTest(t, Options{}, nil), newOrigin(1)
+	for _, obj := range []Object{WithSHA256(o, ""), WithSHA256(o, "abcd"), WithSHA256(o, strings.Repeat("x", 64)), WithSHA256(nil, sumOf(nil))} {
+		if _, err := c.Open(background, obj); err == nil {
+			t.Errorf("Open(%v) succeeded", obj)
+		}
+	}
+	if o.requests() != 0 {
+		t.Error("the origin was asked")
+	}
+}
+
+// An ID with a version keeps it, and its sum is found again.
+func TestSHA256InTheID(t *testing.T) {
+	sum := sumOf([]byte("x"))
+	o := newOrigin(1)
+	for _, version := range []string{"", "v7"} {
+		o.version = version
+		id, err := WithSHA256(o, sum).ID()
+		if err != nil || fmt.Sprintf("%x", id.sha256()) != sum || !strings.HasPrefix(id.Version, version) {
+			t.Errorf("ID = %v, %v", id, err)
+		}
+	}
+	for _, v := range []string{"", "v7", sum, "sha256:" + sum[1:], "sha256:" + strings.ToUpper(sum), "sha256:" + sum + "0", "sha256:" + strings.Repeat("g", 64)} {
+		if (ID{Version: v}).sha256() != nil && v != "sha256:"+sum {
+			t.Errorf("a sum was found in %q", v)
+		}
+	}
+}

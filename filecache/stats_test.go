@@ -1,0 +1,138 @@
+package filecache
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Each miss has the reason that it has.
+func TestMissReasons(t *testing.T) {
+	var want MissReasons
+	c, o := newTest(t, Options{MaxAge: time.Minute, MaxBytes: 3 * onDisk(1000) / 2}, nil), newOrigin(1000)
+	other := newOrigin(1000)
+	other.name = "other"
+	step := func(name string) {
+		t.Helper()
+		if got := c.Stats().MissesBy; got != want {
+			t.Errorf("%s: misses by %+v, want %+v", name, got, want)
+		}
+	}
+	c.want(o)
+	want.Absent++
+	step("first")
+
+	o.put(randomBytes(1000, 2))
+	c.clocks.Move(time.Minute, time.Minute)
+	c.want(o)
+	want.Changed++
+	step("replaced at the origin")
+
+	c.want(other)
+	want.Absent++
+	c.want(o)
+	want.Evicted++
+	step("evicted")
+
+	c.Forget(o)
+	c.want(o)
+	want.Forgotten++
+	c.Clear()
+	c.want(o)
+	want.Forgotten++
+	step("forgotten")
+
+	overwrite(t, c.only(c.dataFiles()), 10, 1)
+	c.restart(nil).want(o) // mends it for everybody, but does not count here
+	c.clocks.Move(time.Minute, time.Minute)
+	overwrite(t, c.only(c.dataFiles()), 10, 1)
+	c.want(o) // 304, and a block of the range
+	c.want(o)
+	want.Damaged++
+	step("damaged block")
+
+	damaged := c.restart(nil)
+	overwrite(t, c.only(c.entryFiles()), 20, 1)
+	damaged.want(o)
+	if by := damaged.Stats().MissesBy; by != (MissReasons{Damaged: 1}) {
+		t.Errorf("damaged entry: misses by %+v", by)
+	}
+	failing := c.restart(&faultyDisk{from: 1, err: syscall.EIO})
+	for range 2 * breakAfter {
+		failing.want(o)
+	}
+	if by := failing.Stats().MissesBy; by != (MissReasons{NoDisk: 2 * breakAfter}) {
+		t.Errorf("failing disk: misses by %+v", by)
+	}
+	if s := c.Stats(); s.Misses != want.Absent+want.Changed+want.Evicted+want.Forgotten+want.Damaged {
+		t.Errorf("%d misses", s.Misses)
+	}
+}
+
+// Bytes are counted where they come from, and a copy is verified once.
+func TestStatsOfReads(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
+	c.want(o)
+	s := c.Stats()
+	if s.OriginBytes != someSize || s.DiskBytes != someSize || s.Verified != 0 {
+		t.Errorf("after a miss: %+v", s)
+	}
+	n := c.restart(nil)
+	n.want(o)
+	n.want(o)
+	s = n.Stats()
+	if s.OriginBytes != 0 || s.DiskBytes != 2*someSize || s.Verified != 1 || s.Hits != 2 {
+		t.Errorf("after two hits: %+v", s)
+	}
+	overwrite(t, c.only(c.dataFiles()), minBlockSize+5, 1)
+	n = c.restart(nil)
+	n.want(o)
+	s = n.Stats()
+	if s.OriginBytes != minBlockSize || s.DiskBytes != someSize-minBlockSize || s.Repairs != 1 || s.FaultsBy["damaged"] != 1 {
+		t.Errorf("after a repair: %+v", s)
+	}
+}
+
+func TestFaultsByErrno(t *testing.T) {
+	for errno, name := range map[syscall.Errno]string{syscall.EIO: "EIO", syscall.ENOSPC: "ENOSPC", syscall.EROFS: "EROFS"} {
+		c, o := newTest(t, Options{}, &faultyDisk{from: 1, err: errno}), newOrigin(100)
+		c.want(o)
+		s := c.Stats()
+		if s.Faults == 0 || s.FaultsBy[name] != s.Faults {
+			t.Errorf("Stats = %+v, want them all under %s", s, name)
+		}
+		s.FaultsBy["x"] = 1 // the caller's own
+		if c.Stats().FaultsBy["x"] != 0 {
+			t.Error("the map is shared")
+		}
+	}
+}
+
+func TestStatsAreLogged(t *testing.T) {
+	c, o := newTest(t, Options{}, &faultyDisk{from: 1, err: syscall.EIO}), newOrigin(100)
+	for range breakAfter {
+		c.want(o)
+	}
+	var buf bytes.Buffer
+	slog.New(slog.NewJSONHandler(&buf, nil)).Info("x", "files", c.Stats())
+	var line struct {
+		Files struct {
+			Misses   int64 `json:"misses"`
+			MissesBy struct {
+				NoDisk int64 `json:"no_disk"`
+			} `json:"misses_by"`
+			FaultsBy map[string]int64 `json:"faults_by"`
+			Breaker  string           `json:"breaker"`
+		} `json:"files"`
+	}
+	if err := json.Unmarshal(buf.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	f := line.Files
+	if f.Misses != breakAfter || f.MissesBy.NoDisk != breakAfter || f.FaultsBy["EIO"] != breakAfter || f.Breaker != "open" {
+		t.Errorf("logged: %s", buf.Bytes())
+	}
+}
