@@ -32,25 +32,27 @@ type crashScene struct {
 	before bool   // there is a copy of version 1 already
 	after  uint64 // the version that the origin has then
 	other  bool   // and another copy, which has to go to make room
+	size   int
 }
 
 var crashScenes = []crashScene{
-	{"put", false, 1, false},
-	{"replace", true, 2, false},
-	{"revalidate", true, 1, false},
-	{"evict", false, 1, true},
+	{"put", false, 1, false, crashSize},
+	{"replace", true, 2, false, crashSize},
+	{"revalidate", true, 1, false, crashSize},
+	{"evict", false, 1, true, crashSize},
+	{"put in turn", false, 1, false, turnFrom + 1},
 }
 
 func (s crashScene) origin(version uint64) *origin {
 	o := newOrigin(0)
-	o.put(randomBytes(crashSize, version))
+	o.put(randomBytes(s.size, version))
 	return o
 }
 
 func (s crashScene) options(dir string, maxAge time.Duration) Options {
-	max := 4 * onDisk(crashSize)
+	max := 4 * onDisk(int64(s.size))
 	if s.other {
-		max = 3 * onDisk(crashSize) / 2
+		max = 3 * onDisk(int64(s.size)) / 2
 	}
 	return Options{Dir: dir, MaxAge: maxAge, MaxBytes: max}
 }

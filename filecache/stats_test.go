@@ -45,17 +45,15 @@ func TestMissReasons(t *testing.T) {
 	want.Forgotten++
 	step("forgotten")
 
-	overwrite(t, c.only(c.dataFiles()), 10, 1)
-	c.restart(nil).want(o) // mends it for everybody, but does not count here
-	c.clocks.Move(time.Minute, time.Minute)
-	overwrite(t, c.only(c.dataFiles()), 10, 1)
-	c.want(o) // 304, and a block of the range
+	flip(t, c.only(c.dataFiles()), 10)
+	c.want(o) // a hit, and a range for the block
+	step("hit with a damaged block")
 	c.want(o)
 	want.Damaged++
 	step("damaged block")
 
 	damaged := c.restart(nil)
-	overwrite(t, c.only(c.entryFiles()), 20, 1)
+	flip(t, c.only(c.entryFiles()), 20)
 	damaged.want(o)
 	if by := damaged.Stats().MissesBy; by != (MissReasons{Damaged: 1}) {
 		t.Errorf("damaged entry: misses by %+v", by)
@@ -87,7 +85,7 @@ func TestStatsOfReads(t *testing.T) {
 	if s.OriginBytes != 0 || s.DiskBytes != 2*someSize || s.Verified != 1 || s.Hits != 2 {
 		t.Errorf("after two hits: %+v", s)
 	}
-	overwrite(t, c.only(c.dataFiles()), minBlockSize+5, 1)
+	flip(t, c.only(c.dataFiles()), minBlockSize+5)
 	n = c.restart(nil)
 	n.want(o)
 	s = n.Stats()

@@ -53,6 +53,7 @@ var traced = map[uint64]struct {
 	unix.SYS_FALLOCATE:  {"fallocate", -1, 0},
 	unix.SYS_FTRUNCATE:  {"ftruncate", -1, 0},
 	unix.SYS_FLOCK:      {"flock", -1, 0},
+	unix.SYS_FCNTL:      {"fcntl", -1, 0},
 	unix.SYS_GETDENTS64: {"getdents64", -1, 0},
 	unix.SYS_CLOSE:      {"close", -1, 0},
 }

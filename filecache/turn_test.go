@@ -1,0 +1,397 @@
+package filecache
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func needTurns(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("no locks of one byte here: every process downloads for itself")
+	}
+}
+
+const turnSize = 3 * turnFrom
+
+// The variables that make this test binary a process that reads an object once
+// and writes its Stats.
+const (
+	readerDir = "WARMCACHE_TEST_READER_DIR"
+	readerURL = "WARMCACHE_TEST_READER_URL"
+	readerCRC = "WARMCACHE_TEST_READER_SUM"
+)
+
+func init() { // before TestMain, which would look for leaks
+	if dir := os.Getenv(readerDir); dir != "" {
+		c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+		c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
+		b, err := c.ReadFile(background, webObject(os.Getenv(readerURL)))
+		if err != nil || sumOf(b) != os.Getenv(readerCRC) {
+			os.Stderr.WriteString("wrong bytes, or an error\n")
+			os.Exit(1)
+		}
+		json.NewEncoder(os.Stdout).Encode(c.Stats())
+		os.Exit(0)
+	}
+}
+
+func startReader(t *testing.T, dir, url string, body []byte) (cmd *exec.Cmd, out *bytes.Buffer) {
+	t.Helper()
+	cmd, out = exec.Command(os.Args[0]), new(bytes.Buffer)
+	cmd.Env = append(os.Environ(), readerDir+"="+dir, readerURL+"="+url, readerCRC+"="+sumOf(body))
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return cmd, out
+}
+
+// bodyServer serves one object. Each answer is written by write.
+func bodyServer(t *testing.T, body []byte, write func(w http.ResponseWriter, r *http.Request, n int)) *httptest.Server {
+	var mu sync.Mutex
+	n := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		n++
+		i := n
+		mu.Unlock()
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		write(w, r, i)
+	}))
+	t.Cleanup(func() {
+		srv.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return srv
+}
+
+// Of several processes that miss an object at the same time, one downloads it.
+func TestProcessesTakeTurns(t *testing.T) {
+	needTurns(t)
+	const processes = 4
+	body := randomBytes(turnSize, 1)
+	var all sync.WaitGroup
+	all.Add(processes)
+	srv := bodyServer(t, body, func(w http.ResponseWriter, r *http.Request, n int) {
+		w.(http.Flusher).Flush()
+		all.Done()
+		all.Wait() // until each of them has missed
+		w.Write(body)
+	})
+	dir := t.TempDir()
+	var cmds [processes]*exec.Cmd
+	var outs [processes]*bytes.Buffer
+	for i := range cmds {
+		cmds[i], outs[i] = startReader(t, dir, srv.URL, body)
+	}
+	var misses, shared, bytes int64
+	for i, cmd := range cmds {
+		var s Stats
+		if err := cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(outs[i].Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		misses, shared, bytes = misses+s.Misses, shared+s.Shared, bytes+s.OriginBytes
+	}
+	if misses != 1 || shared != processes-1 || bytes != turnSize {
+		t.Errorf("%d downloads, %d copies of another process, %d bytes", misses, shared, bytes)
+	}
+	c := newTest(t, Options{Dir: dir}, nil)
+	if d, e := len(c.dataFiles()), len(c.entryFiles()); d != 1 || e != 1 {
+		t.Errorf("%d data files and %d entries", d, e)
+	}
+}
+
+// hangingReader starts a process that hangs in the middle of the download, with
+// its turn taken. Others get all at once.
+func hangingReader(t *testing.T, dir string, body []byte) (cmd *exec.Cmd, url string, goOn chan struct{}) {
+	reached := make(chan struct{})
+	goOn = make(chan struct{})
+	srv := bodyServer(t, body, func(w http.ResponseWriter, r *http.Request, n int) {
+		if n > 1 {
+			w.Write(body)
+			return
+		}
+		// More than the connection takes, so that the turn has been taken.
+		w.Write(body[:len(body)-1])
+		close(reached)
+		select {
+		case <-goOn:
+		case <-r.Context().Done():
+		}
+		w.Write(body[len(body)-1:])
+	})
+	cmd, _ = startReader(t, dir, srv.URL, body)
+	<-reached
+	return cmd, srv.URL, goOn
+}
+
+// hangingSize is more than a connection buffers.
+const hangingSize = 32 << 20
+
+// A frozen process costs others a wait that ends, and no more; thawed, it goes on
+// as if nothing had been.
+func TestFrozenOwnerOfATurn(t *testing.T) {
+	needTurns(t)
+	body := randomBytes(hangingSize, 1)
+	dir := t.TempDir()
+	cmd, url, goOn := hangingReader(t, dir, body)
+	cmd.Process.Signal(syscall.SIGSTOP)
+
+	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+	waited := 0
+	c.store.disk = &watchedTurns{c.store.disk, func(err error) {
+		if errors.Is(err, errLocked) {
+			waited++
+		}
+	}}
+	b, err := c.ReadFile(background, webObject(url))
+	if err != nil || !bytes.Equal(b, body) {
+		t.Errorf("wrong bytes, or %v", err)
+	}
+	if s := c.Stats(); s.Misses != 1 || waited == 0 {
+		t.Errorf("tried %d times in vain; Stats = %+v", waited, s)
+	}
+	close(goOn)
+	cmd.Process.Signal(syscall.SIGCONT)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the thawed process: %v", err)
+	}
+	n := newTest(t, Options{Dir: dir}, nil)
+	if d, e := len(n.dataFiles()), len(n.entryFiles()); d != 1 || e != 1 {
+		t.Errorf("%d data files and %d entries", d, e)
+	}
+}
+
+// The turn of a process that is killed ends with it.
+func TestKilledOwnerOfATurn(t *testing.T) {
+	needTurns(t)
+	body := randomBytes(hangingSize, 1)
+	dir := t.TempDir()
+	cmd, url, _ := hangingReader(t, dir, body)
+
+	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+	c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
+	killed := false
+	c.store.disk = &watchedTurns{c.store.disk, func(err error) {
+		if errors.Is(err, errLocked) && !killed {
+			killed = true
+			cmd.Process.Kill()
+		}
+	}}
+	b, err := c.ReadFile(background, webObject(url))
+	if err != nil || !bytes.Equal(b, body) {
+		t.Errorf("wrong bytes, or %v", err)
+	}
+	if s := c.Stats(); !killed || s.Misses != 1 {
+		t.Errorf("killed: %v; Stats = %+v", killed, s)
+	}
+}
+
+// watchedTurns tells of each attempt at a turn.
+type watchedTurns struct {
+	disk
+	took func(error)
+}
+
+func (d *watchedTurns) Turns(path string) (turns, error) {
+	t, err := d.disk.Turns(path)
+	return watchedTurn{t, d.took}, err
+}
+
+type watchedTurn struct {
+	turns
+	took func(error)
+}
+
+func (w watchedTurn) Take(n int64) error {
+	err := w.turns.Take(n)
+	w.took(err)
+	return err
+}
+
+// withTurnOf returns a cache whose turns for o another one has.
+func withTurnOf(t *testing.T, opts Options, o *origin) (c *testCache, end func()) {
+	t.Helper()
+	needTurns(t)
+	c = newTest(t, opts, nil)
+	c.patience = func(int64, time.Duration) time.Duration { return time.Hour } // and the clocks stand
+	held, err := c.store.turns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Take(turnOf(mustID(o))); err != nil {
+		t.Fatal(err)
+	}
+	return c, sync.OnceFunc(func() { held.Close() })
+}
+
+// Who waits for a turn leaves with its context, and nothing stays behind.
+func TestWaitForATurnEndsWithTheContext(t *testing.T) {
+	o := newOrigin(turnSize)
+	c, end := withTurnOf(t, Options{}, o)
+	defer end()
+	ctx, cancel := context.WithCancel(background)
+	c.store.disk = &watchedTurns{c.store.disk, func(error) { cancel() }}
+	if _, err := c.ReadFile(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("ReadFile = %v", err)
+	}
+	if s := c.Stats(); s.OriginBytes != 0 || s.Shared != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+// The time to wait ends on either clock.
+func TestPatienceEndsOnEitherClock(t *testing.T) {
+	for _, step := range [][2]time.Duration{{time.Hour, 0}, {0, time.Hour}} {
+		o := newOrigin(turnSize)
+		c, end := withTurnOf(t, Options{}, o)
+		tries := 0
+		c.store.disk = &watchedTurns{c.store.disk, func(error) {
+			if tries++; tries == 3 {
+				c.clocks.Move(step[0], step[1])
+			}
+		}}
+		c.want(o)
+		if tries != 3 {
+			t.Errorf("%d tries", tries)
+		}
+		end()
+	}
+}
+
+func TestPatience(t *testing.T) {
+	for _, tt := range []struct {
+		size int64
+		left time.Duration
+		want time.Duration
+	}{
+		{32 << 20, Immutable, time.Second},
+		{32 << 20, time.Second, time.Second / 4},
+		{32 << 20, -time.Second, -time.Second / 4},
+		{maxSize, Immutable, 30 * time.Second},
+	} {
+		if got := patience(tt.size, tt.left); got != tt.want {
+			t.Errorf("patience(%d, %v) = %v, want %v", tt.size, tt.left, got, tt.want)
+		}
+	}
+	ctx, cancel := context.WithTimeout(background, time.Hour)
+	defer cancel()
+	if d := timeLeft(ctx); d > time.Hour || d < time.Minute || timeLeft(background) != Immutable {
+		t.Errorf("timeLeft = %v", d)
+	}
+}
+
+// What came while it waited is used if it is what the origin has, and only then.
+func TestWhatArrivesMeanwhile(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(o, there *origin) // there is what the other process has got
+		shared int64
+	}{
+		{"the same", func(o, there *origin) {}, 1},
+		{"an older one", func(o, there *origin) { there.put(randomBytes(turnSize, 5)) }, 0},
+		{"the same ETag, but not strong", func(o, there *origin) { o.etag, there.etag = `W/"x"`, `W/"x"` }, 0},
+		{"the same ETag, but another size", func(o, there *origin) {
+			there.put(randomBytes(turnSize+1, 5))
+			there.etag = o.etag
+		}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o, there := newOrigin(turnSize), newOrigin(turnSize)
+			tt.change(o, there)
+			c := newTest(t, Options{MaxAge: time.Hour}, nil)
+			second := c.restart(nil)
+			o.mu.Lock()
+			wait := make(chan struct{})
+			o.wait = wait
+			o.mu.Unlock()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c.want(o)
+			}()
+			for o.asks() == 0 { // it has looked at the disk, and found nothing
+				runtime.Gosched()
+			}
+			second.want(there)
+			close(wait)
+			<-done
+			if s := c.Stats(); s.Shared != tt.shared || s.Misses != 1-tt.shared {
+				t.Errorf("Stats = %+v", s)
+			}
+			o.requests()
+			c.want(o)
+			if n := o.requests(); n != 0 {
+				t.Errorf("%d requests after it", n)
+			}
+		})
+	}
+}
+
+func (o *origin) asks() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.asked)
+}
+
+// Small objects, and what could not be recognized, take no turns.
+func TestNoTurnsForSmallObjects(t *testing.T) {
+	small, nameless := newOrigin(turnFrom-1), newOrigin(turnSize)
+	nameless.etag = ""
+	for _, o := range []*origin{small, nameless} {
+		c := newTest(t, Options{}, nil)
+		c.store.disk = &watchedTurns{c.store.disk, func(error) { t.Error("took a turn") }}
+		c.want(o)
+	}
+	o := newOrigin(turnSize) // has no room in the end
+	c := newTest(t, Options{MaxBytes: turnSize / 2}, nil)
+	c.store.disk = &watchedTurns{c.store.disk, func(error) { t.Error("took a turn") }}
+	c.want(o)
+}
+
+// What another process has confirmed need not be confirmed again.
+func TestConfirmedByAnotherProcess(t *testing.T) {
+	o := newOrigin(1000)
+	c := newTest(t, Options{MaxAge: time.Minute}, nil)
+	c.want(o)
+	other := c.restart(nil)
+	other.want(o)
+	c.clocks.Move(time.Minute, time.Minute)
+	other.want(o) // asks
+	o.requests()
+	c.want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests after the confirmation of another process", n)
+	}
+	c.clocks.Move(time.Minute, time.Minute)
+	o.put(randomBytes(1000, 2))
+	other.want(o)
+	o.requests()
+	c.want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests after the replacement by another process", n)
+	}
+	c.clocks.Move(time.Minute, time.Minute)
+	other.want(o)
+	c.Forget(o) // whatever another process says was before
+	o.put(randomBytes(1000, 3))
+	c.want(o)
+}
