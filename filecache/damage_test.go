@@ -237,3 +237,21 @@ func TestSwappedFiles(t *testing.T) {
 		c.restart(nil).want(o)
 	})
 }
+
+// A directory that somebody made in the place of an entry does not keep an object
+// out for ever.
+func TestDirectoryInThePlaceOfAnEntry(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(1000)
+	c.want(o)
+	entry := c.only(c.entryFiles())
+	c.Clear()
+	if err := os.Mkdir(entry, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.want(o)
+	}
+	if s := c.Stats(); s.Misses != 2 || s.Hits != 1 || s.Uncached != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}

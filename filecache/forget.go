@@ -75,26 +75,33 @@ func (c *Cache) gone(s *seat, id ID) error {
 	if s.Dropped() {
 		return errDropped
 	}
+	removed := c.removeCopy(id)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	delete(c.known, id)
-	c.mu.Unlock()
-	c.removeCopy(id)
+	if !removed { // it must not come back when the origin fails
+		c.forgotten.add(id, c.clock.Now())
+	}
 	return nil
 }
 
 // removeCopy removes the entry of id, and the data if the entry tells it. An
-// entry that cannot be read now could be read later: it goes as well. The caller
-// holds publishing.
-func (c *Cache) removeCopy(id ID) {
+// entry that cannot be read now could be read later: it goes as well. It reports
+// whether there is none now. The caller holds publishing.
+func (c *Cache) removeCopy(id ID) bool {
 	e, _, err := c.readEntry(id)
 	if err == nil {
-		c.removeEntry(e)
-		return
+		return c.removeEntry(e)
 	}
 	c.absent(err)
-	if !errors.Is(err, fs.ErrNotExist) && c.store.check() == nil {
-		c.fault(c.store.remove(c.store.entryPath(entryName(id))))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
 	}
+	if err = c.store.check(); err == nil {
+		err = c.store.remove(c.store.entryPath(entryName(id)))
+		c.fault(err)
+	}
+	return err == nil
 }
 
 // forgotten knows when copies were forgotten. A process that fetched before that

@@ -166,13 +166,15 @@ func (c *Cache) discard(l *local, why error) {
 }
 
 // removeEntry removes an entry and then its data: an entry without data is a
-// miss, data without an entry would only be litter. The caller holds publishing.
-func (c *Cache) removeEntry(e *entry) {
+// miss, data without an entry would only be litter. It reports whether the entry
+// is gone. The caller holds publishing.
+func (c *Cache) removeEntry(e *entry) bool {
 	if err := c.store.remove(c.store.entryPath(entryName(e.id))); err != nil {
 		c.fault(err)
-		return
+		return false
 	}
 	c.unlink(e.data)
+	return true
 }
 
 // fault counts a failure of the disk.

@@ -170,10 +170,14 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	}
 	fetched, done := c.fetchedMeanwhile(ctx, id, resp, l, left)
 	defer done()
-	if fetched != nil {
+	switch err := ctx.Err(); {
+	case fetched != nil:
 		resp.Body.Close()
 		c.stats.shared.Add(1)
 		return c.confirm(s, fetched, v)
+	case err != nil: // nobody waits any more
+		resp.Body.Close()
+		return source{}, err
 	}
 	c.miss(id, l, missing)
 	return c.download(ctx, s, obj, id, resp, v)

@@ -295,3 +295,15 @@ func TestMemoryIsBoundedInSum(t *testing.T) {
 		t.Errorf("%d bytes are held after Close", got-(maxMemory-100))
 	}
 }
+
+// On a file system that does not say how much room it has, copies are kept.
+func TestUnknownSpace(t *testing.T) {
+	d := &faultyDisk{err: syscall.ENOSYS, fails: func(op string) bool { return op == "statfs" }}
+	for _, max := range []int64{0, 1 << 20} {
+		c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: max}, d), newOrigin(1000)
+		c.want(o)
+		if s := c.Stats(); s.Uncached != 0 {
+			t.Errorf("MaxBytes %d: Stats = %+v", max, s)
+		}
+	}
+}

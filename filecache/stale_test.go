@@ -70,16 +70,22 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 		return c, o
 	}
 	t.Run("the object is gone", func(t *testing.T) {
-		c, o := fresh(time.Hour)
-		o.err = fmt.Errorf("404: %w", fs.ErrNotExist)
-		for range 2 {
-			if _, err := c.Open(background, o); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("Open = %v", err)
+		// Also if the disk refuses to remove the copy.
+		for _, d := range []disk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
+			c, o := newTest(t, Options{StaleIfError: time.Hour}, d), newOrigin(100)
+			c.want(o)
+			o.err = fmt.Errorf("404: %w", fs.ErrNotExist)
+			for range 2 {
+				if _, err := c.Open(background, o); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("Open = %v", err)
+				}
 			}
-		}
-		o.err = errOrigin
-		if _, err := c.Open(background, o); !errors.Is(err, errOrigin) {
-			t.Errorf("Open = %v: what is gone must not come back", err)
+			o.err = errOrigin
+			if _, err := c.Open(background, o); !errors.Is(err, errOrigin) {
+				t.Errorf("Open = %v: what is gone must not come back", err)
+			}
+			o.err = nil
+			c.want(o)
 		}
 	})
 	t.Run("forgotten", func(t *testing.T) {

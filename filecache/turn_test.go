@@ -157,7 +157,7 @@ func TestFrozenOwnerOfATurn(t *testing.T) {
 
 	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
 	waited := 0
-	c.store.disk = &watchedTurns{c.store.disk, func(err error) {
+	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(err error) {
 		if errors.Is(err, errLocked) {
 			waited++
 		}
@@ -190,7 +190,7 @@ func TestKilledOwnerOfATurn(t *testing.T) {
 	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
 	c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
 	killed := false
-	c.store.disk = &watchedTurns{c.store.disk, func(err error) {
+	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(err error) {
 		if errors.Is(err, errLocked) && !killed {
 			killed = true
 			cmd.Process.Kill()
@@ -209,22 +209,30 @@ func TestKilledOwnerOfATurn(t *testing.T) {
 type watchedTurns struct {
 	disk
 	took func(error)
+	left func()
 }
 
 func (d *watchedTurns) Turns(path string) (turns, error) {
 	t, err := d.disk.Turns(path)
-	return watchedTurn{t, d.took}, err
+	return watchedTurn{t, d}, err
 }
 
 type watchedTurn struct {
 	turns
-	took func(error)
+	*watchedTurns
 }
 
 func (w watchedTurn) Take(n int64) error {
 	err := w.turns.Take(n)
 	w.took(err)
 	return err
+}
+
+func (w watchedTurn) Close() error {
+	if w.left != nil {
+		w.left()
+	}
+	return w.turns.Close()
 }
 
 // withTurnOf returns a cache whose turns for o another one has.
@@ -249,10 +257,12 @@ func TestWaitForATurnEndsWithTheContext(t *testing.T) {
 	c, end := withTurnOf(t, Options{}, o)
 	defer end()
 	ctx, cancel := context.WithCancel(background)
-	c.store.disk = &watchedTurns{c.store.disk, func(error) { cancel() }}
+	left := make(chan struct{})
+	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { cancel() }, left: func() { close(left) }}
 	if _, err := c.ReadFile(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("ReadFile = %v", err)
 	}
+	<-left // before the other one ends
 	if s := c.Stats(); s.OriginBytes != 0 || s.Shared != 0 {
 		t.Errorf("Stats = %+v", s)
 	}
@@ -264,7 +274,7 @@ func TestPatienceEndsOnEitherClock(t *testing.T) {
 		o := newOrigin(turnSize)
 		c, end := withTurnOf(t, Options{}, o)
 		tries := 0
-		c.store.disk = &watchedTurns{c.store.disk, func(error) {
+		c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) {
 			if tries++; tries == 3 {
 				c.clocks.Move(step[0], step[1])
 			}
@@ -342,6 +352,11 @@ func TestWhatArrivesMeanwhile(t *testing.T) {
 			if n := o.requests(); n != 0 {
 				t.Errorf("%d requests after it", n)
 			}
+			if held, err := c.store.turns(); err != nil || held.Take(turnOf(mustID(o))) != nil {
+				t.Error("the turn has not ended")
+			} else {
+				held.Close()
+			}
 		})
 	}
 }
@@ -358,12 +373,12 @@ func TestNoTurnsForSmallObjects(t *testing.T) {
 	nameless.etag = ""
 	for _, o := range []*origin{small, nameless} {
 		c := newTest(t, Options{}, nil)
-		c.store.disk = &watchedTurns{c.store.disk, func(error) { t.Error("took a turn") }}
+		c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { t.Error("took a turn") }}
 		c.want(o)
 	}
 	o := newOrigin(turnSize) // has no room in the end
 	c := newTest(t, Options{MaxBytes: turnSize / 2}, nil)
-	c.store.disk = &watchedTurns{c.store.disk, func(error) { t.Error("took a turn") }}
+	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { t.Error("took a turn") }}
 	c.want(o)
 }
 
