@@ -1,0 +1,309 @@
+package filecache
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The variables that make this test binary a process that hammers a directory:
+// with that seed, for so many operations.
+const (
+	hammerDir  = "WARMCACHE_TEST_HAMMER_DIR"
+	hammerSeed = "WARMCACHE_TEST_HAMMER_SEED"
+	hammerOps  = "WARMCACHE_TEST_HAMMER_OPERATIONS"
+)
+
+func init() { // before TestMain, which would look for leaks
+	dir := os.Getenv(hammerDir)
+	if dir == "" {
+		return
+	}
+	seed, _ := strconv.ParseUint(os.Getenv(hammerSeed), 10, 64)
+	ops, _ := strconv.Atoi(os.Getenv(hammerOps))
+	h := newHammer(dir, seed)
+	for i := range ops {
+		if err := h.hit(); err != nil {
+			fmt.Printf("operation %d: %v\n", i, err)
+			os.Exit(1)
+		}
+		fmt.Println(i) // whoever kills counts them
+	}
+	os.Exit(0)
+}
+
+// hammerSizes are of the objects: of no block, one, some, and enough for a turn.
+var hammerSizes = []int{0, 1000, 70_000, minBlockSize + 1, 3 * minBlockSize, turnFrom + 5}
+
+const hammerKeys = 18
+
+// hammerOptions make nearly every put evict.
+func hammerOptions(dir string) Options {
+	return Options{Dir: dir, MaxAge: 2 * time.Millisecond, StaleIfError: time.Hour, MaxBytes: 2 * onDisk(turnFrom+5)}
+}
+
+// hammerObject has two versions that take turns, and bytes that follow from its
+// name and version: so every process knows what is right.
+type hammerObject struct {
+	key, version int
+	fail         bool
+}
+
+func (o hammerObject) ID() (ID, error) {
+	return ID{Origin: "test://hammer", Name: "object " + itoa(o.key)}, nil
+}
+
+func (o hammerObject) body(version int) []byte {
+	return randomBytes(hammerSizes[o.key%len(hammerSizes)], uint64(2*o.key+version))
+}
+
+func (o hammerObject) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if o.fail {
+		return nil, errOrigin
+	}
+	b := o.body(o.version)
+	etag := fmt.Sprintf("%q", fmt.Sprint(o.key, "-", o.version))
+	switch {
+	case req.IfMatch != "" && req.IfMatch != etag:
+		return nil, ErrChanged
+	case req.IfNoneMatch == etag:
+		return &Response{NotModified: true}, nil
+	}
+	part := b[req.Offset:]
+	if req.Length > 0 {
+		part = part[:req.Length]
+	}
+	return &Response{Size: int64(len(b)), ETag: etag, Body: io.NopCloser(bytes.NewReader(part)), Checksums: sumsOf(b)[:1]}, nil
+}
+
+// right reports whether b is a version of o.
+func (o hammerObject) right(b []byte) bool {
+	return bytes.Equal(b, o.body(0)) || bytes.Equal(b, o.body(1))
+}
+
+type hammer struct {
+	*Cache
+	*rand.Rand
+}
+
+func newHammer(dir string, seed uint64) hammer {
+	return hammer{Must(New(hammerOptions(dir))), rand.New(rand.NewPCG(seed, 1))}
+}
+
+// hit does something at random.
+func (h hammer) hit() error {
+	o := hammerObject{key: h.IntN(hammerKeys), version: h.IntN(2), fail: h.IntN(8) == 0}
+	if h.IntN(3) == 0 {
+		return h.hashed(o)
+	}
+	switch h.IntN(10) {
+	case 0:
+		return h.Forget(o)
+	case 1:
+		return h.path(o)
+	case 2:
+		return h.slowly(o)
+	}
+	return h.read(o, o)
+}
+
+func (h hammer) read(obj Object, o hammerObject) error {
+	b, err := h.ReadFile(background, obj)
+	switch {
+	case err != nil && !o.fail:
+		return err
+	case err == nil && !o.right(b):
+		return fmt.Errorf("wrong bytes of object %d", o.key)
+	}
+	return nil
+}
+
+// hashed reads a version and no other.
+func (h hammer) hashed(o hammerObject) error {
+	b, err := h.ReadFile(background, WithSHA256(o, sumOf(o.body(o.version))))
+	switch {
+	case err != nil && !o.fail:
+		return err
+	case err == nil && !bytes.Equal(b, o.body(o.version)):
+		return fmt.Errorf("wrong bytes of version %d of object %d", o.version, o.key)
+	}
+	return nil
+}
+
+func (h hammer) path(o hammerObject) error {
+	p, release, err := h.Path(background, o)
+	if err != nil {
+		return nil // there may be no room beside what is open
+	}
+	defer release()
+	b, err := os.ReadFile(p)
+	if err == nil && !o.right(b) {
+		err = fmt.Errorf("wrong bytes in the file of object %d", o.key)
+	}
+	return err
+}
+
+// slowly reads a file while others may evict it.
+func (h hammer) slowly(o hammerObject) error {
+	f, err := h.Open(background, o)
+	if err != nil {
+		return nil // as read would say
+	}
+	defer f.Close()
+	b := make([]byte, f.Size())
+	n, _ := io.ReadFull(f, b[:len(b)/2])
+	if err := h.read(o, hammerObject{key: o.key, fail: true}); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(f, b[n:]); err == nil && !o.right(b) {
+		return fmt.Errorf("a mix of bytes of object %d", o.key)
+	}
+	return nil
+}
+
+// Several processes hammer a directory that is too small for them, and are killed
+// and frozen at any moment. Nobody ever reads a wrong byte, and what they leave is
+// bounded.
+func TestHammer(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs processes that can be frozen, and locks that end with them")
+	}
+	rounds, ops := 6, 60
+	if os.Getenv("WARMCACHE_TEST_ALL") != "" {
+		rounds, ops = 20, 200
+	}
+	seed := uint64(1)
+	if s := os.Getenv("WARMCACHE_TEST_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	dir := t.TempDir()
+	r := rand.New(rand.NewPCG(seed, 2))
+	for round := range rounds {
+		var ps []*hammered
+		for range 3 {
+			ps = append(ps, startHammer(t, dir, r, ops))
+		}
+		for _, p := range ps {
+			p.wait(t)
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d, round %d", seed, round)
+		}
+	}
+	checkHammered(t, dir)
+}
+
+// hammered is a process that hammers, and what happens to it: at its nth operation
+// it is frozen until the others have done, or killed, or nothing.
+type hammered struct {
+	cmd    *exec.Cmd
+	fate   syscall.Signal
+	killed bool
+	out    *lineCounter
+}
+
+// lineCounter calls at when the process has written n lines.
+type lineCounter struct {
+	n    int
+	at   func()
+	rest bytes.Buffer
+}
+
+func (l *lineCounter) Write(p []byte) (int, error) {
+	l.rest.Write(p)
+	lines := bytes.Count(p, []byte("\n"))
+	if l.n > 0 && l.n <= lines {
+		l.at()
+	}
+	l.n -= lines
+	return len(p), nil
+}
+
+func startHammer(t *testing.T, dir string, r *rand.Rand, ops int) *hammered {
+	t.Helper()
+	p := &hammered{cmd: exec.Command(os.Args[0])}
+	p.fate = []syscall.Signal{0, syscall.SIGKILL, syscall.SIGSTOP}[r.IntN(3)]
+	p.out = &lineCounter{n: 1 + r.IntN(ops), at: func() {
+		if p.fate != 0 {
+			p.cmd.Process.Signal(p.fate)
+		}
+		p.killed = p.fate == syscall.SIGKILL
+	}}
+	p.cmd.Env = append(os.Environ(), hammerDir+"="+dir, hammerSeed+"="+fmt.Sprint(r.Uint64()), hammerOps+"="+itoa(ops))
+	p.cmd.Stdout = p.out
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	return p
+}
+
+// wait waits for the end of the process. One that is frozen is thawed now and then;
+// until it is waited for, it stays frozen.
+func (p *hammered) wait(t *testing.T) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- p.cmd.Wait() }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil && !p.killed {
+				t.Errorf("%v: %s", err, lastLines(p.out.rest.String()))
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+			p.cmd.Process.Signal(syscall.SIGCONT)
+		}
+	}
+}
+
+func lastLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
+
+// checkHammered looks at what processes have left, some of which were killed.
+func checkHammered(t *testing.T, dir string) {
+	t.Helper()
+	opts := hammerOptions(dir)
+	opts.MaxAge = Immutable
+	opts.StaleIfError = 0
+	c := newTest(t, opts, nil)
+	for key := range hammerKeys {
+		b, err := c.ReadFile(background, hammerObject{key: key})
+		if o := (hammerObject{key: key}); err != nil || !o.right(b) {
+			t.Errorf("object %d: wrong bytes, or %v", key, err)
+		}
+	}
+	c.clocks.Move(sweepAge+time.Minute, sweepAge+time.Minute)
+	c.publishing.Lock()
+	copies := c.sweep()
+	c.publishing.Unlock()
+	if d, e := len(c.dataFiles()), len(c.entryFiles()); d != len(copies) || e != len(copies) {
+		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", len(copies), d, e)
+	}
+	for key := range hammerKeys { // puts that evict
+		c.ReadFile(background, hammerObject{key: key})
+	}
+	if n := c.diskBytes(); n > opts.MaxBytes {
+		t.Errorf("%d bytes on disk, budget %d", n, opts.MaxBytes)
+	}
+	names, _ := os.ReadDir(c.store.root)
+	for _, n := range names {
+		if !strings.Contains(" d e turns ", " "+n.Name()+" ") {
+			t.Errorf("left: %s", filepath.Join(c.store.root, n.Name()))
+		}
+	}
+}
