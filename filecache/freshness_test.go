@@ -212,3 +212,32 @@ func TestLateNotFoundOfAForgottenFlight(t *testing.T) {
 		}
 	})
 }
+
+// What another process has confirmed need not be confirmed again.
+func TestConfirmedByAnotherProcess(t *testing.T) {
+	o := newOrigin(1000)
+	c := newTest(t, Options{MaxAge: time.Minute}, nil)
+	c.want(o)
+	other := c.restart(nil)
+	other.want(o)
+	c.clocks.Move(time.Minute, time.Minute)
+	other.want(o) // asks
+	o.requests()
+	c.want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests after the confirmation of another process", n)
+	}
+	c.clocks.Move(time.Minute, time.Minute)
+	o.put(randomBytes(1000, 2))
+	other.want(o)
+	o.requests()
+	c.want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests after the replacement by another process", n)
+	}
+	c.clocks.Move(time.Minute, time.Minute)
+	other.want(o)
+	c.Forget(o) // whatever another process says was before
+	o.put(randomBytes(1000, 3))
+	c.want(o)
+}

@@ -17,13 +17,6 @@ import (
 	"time"
 )
 
-func needTurns(t *testing.T) {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("no locks of one byte here: every process downloads for itself")
-	}
-}
-
 const turnSize = 3 * turnFrom
 
 // The variables that make this test binary a process that reads an object once
@@ -82,7 +75,6 @@ func bodyServer(t *testing.T, body []byte, write func(w http.ResponseWriter, r *
 
 // Of several processes that miss an object at the same time, one downloads it.
 func TestProcessesTakeTurns(t *testing.T) {
-	needTurns(t)
 	const processes = 4
 	body := randomBytes(turnSize, 1)
 	var all sync.WaitGroup
@@ -149,7 +141,6 @@ const hangingSize = 32 << 20
 // A frozen process costs others a wait that ends, and no more; thawed, it goes on
 // as if nothing had been.
 func TestFrozenOwnerOfATurn(t *testing.T) {
-	needTurns(t)
 	body := randomBytes(hangingSize, 1)
 	dir := t.TempDir()
 	cmd, url, goOn := hangingReader(t, dir, body)
@@ -182,7 +173,6 @@ func TestFrozenOwnerOfATurn(t *testing.T) {
 
 // The turn of a process that is killed ends with it.
 func TestKilledOwnerOfATurn(t *testing.T) {
-	needTurns(t)
 	body := randomBytes(hangingSize, 1)
 	dir := t.TempDir()
 	cmd, url, _ := hangingReader(t, dir, body)
@@ -238,7 +228,6 @@ func (w watchedTurn) Close() error {
 // withTurnOf returns a cache whose turns for o another one has.
 func withTurnOf(t *testing.T, opts Options, o *origin) (c *testCache, end func()) {
 	t.Helper()
-	needTurns(t)
 	c = newTest(t, opts, nil)
 	c.patience = func(int64, time.Duration) time.Duration { return time.Hour } // and the clocks stand
 	held, err := c.store.turns()
@@ -379,34 +368,5 @@ func TestNoTurnsForSmallObjects(t *testing.T) {
 	o := newOrigin(turnSize) // has no room in the end
 	c := newTest(t, Options{MaxBytes: turnSize / 2}, nil)
 	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { t.Error("took a turn") }}
-	c.want(o)
-}
-
-// What another process has confirmed need not be confirmed again.
-func TestConfirmedByAnotherProcess(t *testing.T) {
-	o := newOrigin(1000)
-	c := newTest(t, Options{MaxAge: time.Minute}, nil)
-	c.want(o)
-	other := c.restart(nil)
-	other.want(o)
-	c.clocks.Move(time.Minute, time.Minute)
-	other.want(o) // asks
-	o.requests()
-	c.want(o)
-	if n := o.requests(); n != 0 {
-		t.Errorf("%d requests after the confirmation of another process", n)
-	}
-	c.clocks.Move(time.Minute, time.Minute)
-	o.put(randomBytes(1000, 2))
-	other.want(o)
-	o.requests()
-	c.want(o)
-	if n := o.requests(); n != 0 {
-		t.Errorf("%d requests after the replacement by another process", n)
-	}
-	c.clocks.Move(time.Minute, time.Minute)
-	other.want(o)
-	c.Forget(o) // whatever another process says was before
-	o.put(randomBytes(1000, 3))
 	c.want(o)
 }

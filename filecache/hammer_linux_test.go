@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +60,7 @@ type hammerObject struct {
 }
 
 func (o hammerObject) ID() (ID, error) {
-	return ID{Origin: "test://hammer", Name: "object " + itoa(o.key)}, nil
+	return ID{Origin: "test://hammer", Name: "object " + strconv.Itoa(o.key)}, nil
 }
 
 func (o hammerObject) body(version int) []byte {
@@ -176,9 +175,6 @@ func (h hammer) slowly(o hammerObject) error {
 // and frozen at any moment. Nobody ever reads a wrong byte, and what they leave is
 // bounded.
 func TestHammer(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("needs processes that can be frozen, and locks that end with them")
-	}
 	rounds, ops := 6, 60
 	if os.Getenv("WARMCACHE_TEST_ALL") != "" {
 		rounds, ops = 20, 200
@@ -240,7 +236,7 @@ func startHammer(t *testing.T, dir string, r *rand.Rand, ops int) *hammered {
 		}
 		p.killed = p.fate == syscall.SIGKILL
 	}}
-	p.cmd.Env = append(os.Environ(), hammerDir+"="+dir, hammerSeed+"="+fmt.Sprint(r.Uint64()), hammerOps+"="+itoa(ops))
+	p.cmd.Env = append(os.Environ(), hammerDir+"="+dir, hammerSeed+"="+fmt.Sprint(r.Uint64()), hammerOps+"="+strconv.Itoa(ops))
 	p.cmd.Stdout = p.out
 	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {
