@@ -236,8 +236,37 @@ func TestConfirmedByAnotherProcess(t *testing.T) {
 		t.Errorf("%d requests after the replacement by another process", n)
 	}
 	c.clocks.Move(time.Minute, time.Minute)
+	other.Forget(o)
+	o.requests()
+	c.want(o)
+	if n := o.requests(); n != 1 {
+		t.Errorf("%d requests after another process removed it", n)
+	}
+	c.clocks.Move(time.Minute, time.Minute)
 	other.want(o)
 	c.Forget(o) // whatever another process says was before
 	o.put(randomBytes(1000, 3))
 	c.want(o)
+}
+
+// Where the origin is always asked, it is asked about what another process has
+// fetched.
+func TestReplacedByAnotherProcess(t *testing.T) {
+	o := newOrigin(1000)
+	c := newTest(t, Options{StaleIfError: time.Hour}, nil)
+	c.want(o)
+	other := c.restart(nil)
+	c.clocks.Move(time.Minute, time.Minute)
+	o.put(randomBytes(1000, 2))
+	other.want(o)
+	o.requests()
+	c.want(o)
+	if s := c.Stats(); s.Misses != 1 || s.Revalidated != 1 {
+		t.Errorf("Stats = %+v: fetched what was there", s)
+	}
+	c.clocks.Move(59*time.Minute, 59*time.Minute)
+	other.want(o) // confirms
+	c.clocks.Move(59*time.Minute, 59*time.Minute)
+	o.err = errOrigin
+	c.want(o) // stale, but not too much: as the other process knows
 }

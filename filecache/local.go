@@ -84,13 +84,14 @@ func (c *Cache) find(id ID) (*local, error) {
 	return l, nil
 }
 
-// findAgain returns what another process has made of l, which is too old: it may
-// have confirmed or replaced it meanwhile. If not, it returns l.
+// findAgain returns what has become of l, which is too old: another process may
+// have confirmed, replaced or removed it meanwhile.
 func (c *Cache) findAgain(l *local) *local {
-	if c.maxAge == 0 { // it would not be new enough
-		return l
-	}
 	e, used, err := c.readEntry(l.id)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.forget(l)
+		return nil
+	}
 	if err != nil {
 		return l // as it may be, the origin is going to be asked
 	}
@@ -101,7 +102,7 @@ func (c *Cache) findAgain(l *local) *local {
 	n.entry, n.validity = e, validity{asked: c.boot.instant(e)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known[l.id] != l || c.forgotten.since(l.id, n.asked) || !c.recent(n.validity) {
+	if c.known[l.id] != l || c.forgotten.since(l.id, n.asked) || n.asked.Wall <= l.asked.Wall || n.asked.Mono <= l.asked.Mono {
 		return l
 	}
 	c.rememberLocked(&n)

@@ -142,8 +142,11 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 // resolve finds out where the object's current bytes are, and fetches them if
 // the local copy has not got them. The first caller has that much time left.
 func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64, left time.Duration) (source, error) {
-	l, missing := c.find(id)
-	if l != nil && !c.answers(id, l.validity, began) {
+	l, missing := c.lookup(id), error(nil)
+	switch {
+	case l == nil:
+		l, missing = c.find(id)
+	case !c.answers(id, l.validity, began):
 		l = c.findAgain(l)
 	}
 	var req Request
