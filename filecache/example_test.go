@@ -62,3 +62,23 @@ func Example() {
 	// 1999 cents
 	// 1999 cents
 }
+
+func ExampleWithSHA256() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir}))
+
+	const sum = "dca42c8ad561d4c15bbb3afe7851abcddd6309731fea83169dbb1c3ecefa6461"
+	prices := filecache.WithSHA256(inventory{"lamp 1999"}, sum)
+	for range 2 { // what is verified can never change: the origin is asked once
+		b, err := files.ReadFile(context.Background(), prices)
+		fmt.Printf("%s %v\n", b, err)
+	}
+	// Output:
+	// asking the origin
+	// lamp 1999 <nil>
+	// lamp 1999 <nil>
+}

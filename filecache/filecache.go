@@ -16,9 +16,14 @@
 // [Stats] goes up. Bytes from the disk are verified by CRC-64/NVME before they are
 // handed out, and bytes from the origin by its own checksum where it has one. What
 // finds no room on disk is held in memory up to 64 MiB in all, and else read from
-// the origin by ranges.
+// the origin by ranges. A directory that keeps failing is left alone for a while.
 //
-// Caveat: checksums find damage, not forgery by a program of the same user.
+// Several processes may share the directory. Of those that miss a large object at
+// the same time, one downloads it, on Linux; the others wait for it for about as
+// long as that takes, and not for one that is frozen.
+//
+// Caveat: the checksums find damage, not forgery by a program of the same user.
+// [WithSHA256] does.
 package filecache
 
 import (

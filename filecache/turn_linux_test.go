@@ -370,3 +370,34 @@ func TestNoTurnsForSmallObjects(t *testing.T) {
 	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { t.Error("took a turn") }}
 	c.want(o)
 }
+
+// Where bytes cannot be locked, or the file not be opened, everybody downloads.
+func TestNoTurnsOnTheFileSystem(t *testing.T) {
+	for _, errno := range []error{syscall.EINVAL, syscall.ENOLCK} {
+		c, o := newTest(t, Options{}, nil), newOrigin(turnSize)
+		tries := 0
+		c.store.disk = &watchedTurns{disk: brokenTurns{c.store.disk, errno}, took: func(error) { tries++ }}
+		c.want(o)
+		if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || s.Faults != 0 || tries != 1 {
+			t.Errorf("%v: %d tries, Stats = %+v", errno, tries, s)
+		}
+	}
+	d := &faultyDisk{err: syscall.EACCES, fails: func(op string) bool { return op == "turns" }}
+	c, o := newTest(t, Options{}, d), newOrigin(turnSize)
+	c.want(o)
+	if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || s.FaultsBy["EACCES"] != 1 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+type brokenTurns struct {
+	disk
+	err error
+}
+
+func (d brokenTurns) Turns(string) (turns, error) { return brokenTurn{d.err}, nil }
+
+type brokenTurn struct{ err error }
+
+func (b brokenTurn) Take(int64) error { return b.err }
+func (b brokenTurn) Close() error     { return nil }
