@@ -72,7 +72,7 @@ type Options struct {
 
 	// MaxBytes bounds the disk space used. Zero means three quarters of what
 	// the file system has left, a quarter where it is made of memory, and at
-	// most 8 GiB. Larger objects are handed out but not kept. Negative is an
+	// most 8 GiB; 256 MiB where it does not say. Larger objects are handed out but not kept. Negative is an
 	// error.
 	MaxBytes int64
 }
