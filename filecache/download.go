@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,15 +139,20 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 	return l, nil
 }
 
-// sink is where a download goes: a new file, or memory when the disk fails.
+// sink is where a download goes: a new file, or memory when the disk fails. Its
+// parts may be written at the same time.
 type sink struct {
-	cache    *Cache
-	size     int64
-	done     int64
-	reserved bool
-	written  int64 // what the file system has given of what is reserved
+	cache *Cache
+	size  int64
+
+	mu       sync.RWMutex // shared by who writes, but not while toMemory moves
 	file     newFile
 	memory   []byte
+	reserved bool
+
+	count   sync.Mutex
+	done    int64 // nothing is written from here on
+	written int64 // what the file system has given of what is reserved
 }
 
 // errNoRoom is the error of a sink that can take the bytes nowhere.
@@ -170,35 +176,58 @@ func (c *Cache) newSink(size int64, keep bool) *sink {
 	return s
 }
 
-// Write takes the next bytes.
-func (s *sink) Write(p []byte) (int, error) {
-	if s.file != nil {
-		err := writeAll(s.file, p)
-		if err == nil {
-			s.done += int64(len(p))
-			s.wrote(s.done - s.written)
-			return len(p), nil
-		}
-		s.cache.fault(err)
+// WriteAt takes the bytes from off on.
+func (s *sink) WriteAt(p []byte, off int64) (int, error) {
+	s.mu.RLock()
+	f, err := s.file, s.store(p, off)
+	s.mu.RUnlock()
+	if err == nil || f == nil {
+		return len(p), err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cache.fault(err)
+	if s.file != nil { // else it was moved meanwhile
 		s.toMemory()
 	}
-	if s.memory == nil {
-		return 0, errNoRoom
+	return len(p), s.store(p, off)
+}
+
+// store writes to where the download goes now. The caller holds mu.
+func (s *sink) store(p []byte, off int64) error {
+	end := off + int64(len(p))
+	switch {
+	case s.file != nil:
+		if n, err := s.file.WriteAt(p, off); err != nil || n < len(p) {
+			return cmp.Or(err, io.ErrShortWrite)
+		}
+		s.filled(int64(len(p)), end)
+	case s.memory != nil:
+		copy(s.memory[off:], p)
+	default:
+		return errNoRoom
 	}
-	copy(s.memory[s.done:], p)
-	s.done += int64(len(p))
-	return len(p), nil
+	return nil
+}
+
+// filled notes that n bytes up to end are in the file.
+func (s *sink) filled(n, end int64) {
+	s.count.Lock()
+	defer s.count.Unlock()
+	s.done = max(s.done, end)
+	if !s.file.Allocated() {
+		s.wrote(n)
+	}
 }
 
 // wrote notes that the file system has given n bytes more.
 func (s *sink) wrote(n int64) {
-	if n > 0 {
-		s.written += n
-		s.cache.budget.wrote(n)
-	}
+	s.written += n
+	s.cache.budget.wrote(n)
 }
 
-// toMemory goes on in memory, with what the file has so far, if that can be.
+// toMemory goes on in memory, with what the file has so far, if that can be. What
+// lies between parts of it is no matter.
 func (s *sink) toMemory() {
 	f := s.file
 	s.file = nil
@@ -256,7 +285,7 @@ func pump(dst *sink, src io.Reader, sum *summer) error {
 			return err
 		}
 		sum.Write(p)
-		if _, err := dst.Write(p); err != nil {
+		if _, err := dst.WriteAt(p, sum.done-int64(len(p))); err != nil {
 			return err
 		}
 	}
