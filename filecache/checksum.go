@@ -64,6 +64,18 @@ func newSummer(size int64, sums []Checksum) *summer {
 	return s
 }
 
+// part returns a summer for a part of the same object, of size bytes.
+func (s *summer) part(size int64) *summer {
+	p := &summer{blockSize: s.blockSize, blocks: make([]uint64, 0, blockCount(size, s.blockSize))}
+	for _, a := range s.announced {
+		if a.hash != nil {
+			a.hash, _ = newHash(a.Algorithm)
+		}
+		p.announced = append(p.announced, a)
+	}
+	return p
+}
+
 // newHash returns the hash of an algorithm, and whether it is known at all.
 func newHash(a Algorithm) (hasher, bool) {
 	switch a {
