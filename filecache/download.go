@@ -49,9 +49,12 @@ func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, err
 // that it is not to be kept.
 func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity, how func(*transfer) error) (source, error) {
 	src := source{validity: v, object: object{id: id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
-	t := &transfer{cache: c, ctx: ctx, obj: obj, object: src.object}
-	t.first = t.body(ctx, resp, 0, resp.Size)
+	ctx, abort := context.WithCancel(ctx)
+	defer abort()
+	t := &transfer{cache: c, ctx: ctx, abort: abort, obj: obj, object: src.object}
+	t.first = t.body(resp, 0, resp.Size)
 	defer t.first.Close()
+	defer context.AfterFunc(ctx, t.first.Close)() // it was asked for with another context
 	to := c.newSink(resp.Size, s != nil)
 	defer to.close()
 	sum := newSummer(resp.Size, id.expected(resp.Checksums))

@@ -1,7 +1,7 @@
 package filecache
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"runtime"
 	"sync"
@@ -80,25 +80,23 @@ func (p *parallel) receive() error {
 // meet receives parts from both ends until none is left that nobody has, and
 // waits for those that ranges have.
 func (p *parallel) meet() error {
-	ctx, cancel := context.WithCancel(p.ctx)
-	defer cancel()
 	var ranges sync.WaitGroup
 	for range min(p.cache.concurrency, len(p.sums)) - 1 {
-		ranges.Go(func() { p.guard(cancel, func() error { return p.takeBack(ctx) }) })
+		ranges.Go(func() { p.guard(p.takeBack) })
 	}
 	met := false
 	defer func() {
 		if !met { // also if it panicked
-			cancel()
+			p.abort()
 		}
 		ranges.Wait()
 	}()
-	if err := p.takeFront(); err != nil {
-		return err
+	err := p.takeFront()
+	if err == nil {
+		met = true
+		ranges.Wait()
 	}
-	met = true
-	ranges.Wait()
-	return p.outcome()
+	return cmp.Or(p.outcome(), err)
 }
 
 // outcome ends the transfer as a range has ended it, if one has.
@@ -133,13 +131,13 @@ func (p *parallel) takeFront() error {
 
 // takeBack receives parts by range requests. One that fails is the last of this
 // connection, and its part is left to the first answer.
-func (p *parallel) takeBack(ctx context.Context) error {
+func (p *parallel) takeBack() error {
 	for {
 		i, ok := p.back()
 		if !ok {
 			return nil
 		}
-		err := p.takeRange(ctx, i)
+		err := p.takeRange(i)
 		if errors.Is(err, ErrChanged) || errors.Is(err, errNoRoom) {
 			return err
 		}
@@ -149,24 +147,28 @@ func (p *parallel) takeBack(ctx context.Context) error {
 	}
 }
 
-func (p *parallel) takeRange(ctx context.Context, i int) error {
+func (p *parallel) takeRange(i int) error {
 	off, length := p.at(i)
-	resp, err := p.cache.fetchPart(ctx, p.obj, p.object, off, length)
+	resp, err := p.cache.fetchPart(p.ctx, p.obj, p.object, off, length)
 	if err != nil {
 		return err
 	}
-	b := p.body(ctx, resp, off, off+length)
+	b := p.body(resp, off, off+length)
 	defer b.Close()
 	return p.take(i, b, p.progress.came)
 }
 
-// takeLeft receives the parts that no range has brought, from the first answer.
+// takeLeft receives the parts that no range has brought: by a range once more, or
+// else from the first answer.
 func (p *parallel) takeLeft() error {
 	for i, s := range p.sums {
 		if s != nil {
 			continue
 		}
-		off, _ := p.at(i)
+		off, length := p.at(i)
+		if off-p.first.offset > length && p.takeRange(i) == nil { // rather than all that lies between
+			continue
+		}
 		if err := p.first.skipTo(off); err != nil {
 			return err
 		}
@@ -221,7 +223,7 @@ func (p *parallel) back() (i int, ok bool) {
 
 // guard notes how do ended the transfer, if it did. A panic must reach the
 // callers and not end the process.
-func (p *parallel) guard(cancel func(), do func() error) {
+func (p *parallel) guard(do func() error) {
 	f := &failure{exited: true}
 	defer func() {
 		if f.exited {
@@ -229,7 +231,7 @@ func (p *parallel) guard(cancel func(), do func() error) {
 		}
 		if f.exited || f.err != nil {
 			p.failed.CompareAndSwap(nil, f)
-			cancel()
+			p.abort()
 		}
 	}()
 	f.err = do()

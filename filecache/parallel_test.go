@@ -20,19 +20,40 @@ import (
 // order, can be told by what they ask for.
 type rangesOrigin struct {
 	*origin
-	before func(Request) error                      // instead of an answer
-	body   func(req Request, b io.Reader) io.Reader // of an answer
-	now    atomic.Int64                             // bodies that are open
-	most   atomic.Int64                             // at the same time
+	before    func(Request) error                      // instead of an answer
+	body      func(req Request, b io.Reader) io.Reader // of an answer
+	slowUntil func() bool                              // what plain answers wait for
+	ranges    chan struct{}                            // closed when a range has been asked for
+	once      sync.Once
+	now       atomic.Int64 // bodies that are open
+	most      atomic.Int64 // at the same time
 }
 
 func newRangesOrigin(size int) *rangesOrigin {
-	o := &rangesOrigin{origin: newOrigin(size)}
+	o := &rangesOrigin{origin: newOrigin(size), ranges: make(chan struct{})}
 	o.sums = sumsOf(o.origin.body)[:3] // those that can be joined
 	return o
 }
 
+// waitForRange makes plain answers wait until a range has been asked for.
+func (o *rangesOrigin) waitForRange() {
+	o.slowUntil = func() bool { <-o.ranges; return true }
+}
+
+// slow makes an answer wait, after its first bytes, for slowUntil.
+func (o *rangesOrigin) slow(b io.Reader) io.Reader {
+	return io.MultiReader(io.LimitReader(b, 100), readerFunc(func(p []byte) (int, error) {
+		for !o.slowUntil() {
+			runtime.Gosched()
+		}
+		return b.Read(p)
+	}))
+}
+
 func (o *rangesOrigin) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if isRange(req) {
+		o.once.Do(func() { close(o.ranges) })
+	}
 	if o.before != nil {
 		if err := o.before(req); err != nil {
 			return nil, err
@@ -45,6 +66,9 @@ func (o *rangesOrigin) Fetch(ctx context.Context, req Request) (*Response, error
 	var r io.Reader = resp.Body
 	if o.body != nil {
 		r = o.body(req, r)
+	}
+	if o.slowUntil != nil && !isRange(req) {
+		r = o.slow(r)
 	}
 	for n := o.now.Add(1); ; {
 		most := o.most.Load()
@@ -65,25 +89,6 @@ type countedBody struct {
 func (b *countedBody) Close() error {
 	b.once.Do(func() { b.o.now.Add(-1) })
 	return nil
-}
-
-// slowFirst makes the first answer wait, after its first bytes, until the ranges
-// have brought all other parts.
-func (o *rangesOrigin) slowFirst(c *testCache) {
-	size := int64(len(o.origin.body))
-	o.body = func(req Request, b io.Reader) io.Reader {
-		if isRange(req) {
-			return b
-		}
-		waited := false
-		return io.MultiReader(io.LimitReader(b, 100), readerFunc(func(p []byte) (int, error) {
-			for !waited && c.Stats().OriginBytes < size-c.partSize+100 {
-				runtime.Gosched()
-			}
-			waited = true
-			return b.Read(p)
-		}))
-	}
 }
 
 func isRange(req Request) bool { return req.Offset > 0 || req.Length > 0 }
@@ -122,7 +127,7 @@ func TestPartsMakeTheObject(t *testing.T) {
 func TestRangesBringTheRest(t *testing.T) {
 	o := newRangesOrigin(9*minBlockSize + 5)
 	c := newTest(t, parallelOptions(3), nil)
-	o.slowFirst(c)
+	o.slowUntil = func() bool { return c.Stats().OriginBytes >= 8*minBlockSize+5+100 }
 	c.wantRanges(t, o)
 	var offsets []int64
 	for _, req := range o.asked[1:] {
@@ -189,6 +194,7 @@ func TestRefusedRangesAreReadFromTheFirstAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := newRangesOrigin(10*minBlockSize + 7)
 			o.before = refuse
+			o.waitForRange()
 			c := newTest(t, parallelOptions(4), nil)
 			c.wantRanges(t, o)
 			if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || o.now.Load() != 0 {
@@ -220,6 +226,7 @@ func TestBrokenPartsAreResumed(t *testing.T) {
 			broken[part] = true
 			return io.MultiReader(io.LimitReader(b, rand.Int64N(minBlockSize)), iotest.ErrReader(errors.New("reset")))
 		}
+		o.waitForRange()
 		c := newTest(t, parallelOptions(3), nil)
 		c.wantRanges(t, o)
 		for _, req := range o.asked {
@@ -232,6 +239,9 @@ func TestBrokenPartsAreResumed(t *testing.T) {
 		}
 		if s := c.Stats(); s.Uncached != 0 || s.OriginBytes < int64(len(o.origin.body)) {
 			t.Errorf("Stats = %+v", s)
+		}
+		if o.most.Load() > 3 {
+			t.Errorf("%d connections at a time", o.most.Load())
 		}
 	}
 }
@@ -253,6 +263,7 @@ func TestReplacedBetweenParts(t *testing.T) {
 		}
 		return nil
 	}
+	o.waitForRange()
 	c := newTest(t, parallelOptions(3), nil)
 	if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, young) {
 		t.Errorf("%d bytes, %v", len(b), err)
@@ -265,6 +276,7 @@ func TestReplacedBetweenParts(t *testing.T) {
 // A range that is of another version by its ETag alone.
 func TestPartOfAnotherVersion(t *testing.T) {
 	o := newRangesOrigin(9 * minBlockSize)
+	o.waitForRange()
 	s := &otherETags{rangesOrigin: o}
 	c := newTest(t, parallelOptions(3), nil)
 	if b, err := c.ReadFile(background, s); err != nil || !bytes.Equal(b, o.origin.body) {
@@ -300,6 +312,7 @@ func TestDamagedPart(t *testing.T) {
 				}
 				return io.MultiReader(bytes.NewReader([]byte{'x', 'x'}), skip(b, 2))
 			}
+			o.waitForRange()
 			t.Run(name, func(t *testing.T) {
 				c := newTest(t, parallelOptions(3), nil)
 				b, err := c.ReadFile(background, o)
@@ -362,6 +375,7 @@ func TestPanicInARange(t *testing.T) {
 			}
 			return nil
 		}
+		o.waitForRange()
 		c := newTest(t, parallelOptions(3), nil)
 		var recovered any
 		returned := false
@@ -445,6 +459,7 @@ func TestProgressOfBrokenRanges(t *testing.T) {
 		}
 		return io.MultiReader(io.LimitReader(b, minBlockSize/2), iotest.ErrReader(errors.New("reset")))
 	}
+	o.waitForRange()
 	opts := parallelOptions(4)
 	opts.PartSize *= 2
 	var told []int64
@@ -494,6 +509,94 @@ func (h *hanging) Fetch(ctx context.Context, req Request) (*Response, error) {
 		return nil, h.fetch(ctx)
 	}
 	return h.rangesOrigin.Fetch(ctx, req)
+}
+
+// stalledFirst has a first answer that only Close ends. Range requests get what
+// answer returns.
+type stalledFirst struct {
+	*rangesOrigin
+	first  atomic.Bool
+	answer func() error
+}
+
+func (o *stalledFirst) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if isRange(req) {
+		return nil, o.answer()
+	}
+	resp, err := o.rangesOrigin.Fetch(context.WithoutCancel(ctx), req)
+	if err == nil && o.first.CompareAndSwap(false, true) {
+		resp.Body = &stalledBody{ReadCloser: resp.Body, closed: make(chan struct{})}
+	}
+	return resp, err
+}
+
+type stalledBody struct {
+	io.ReadCloser
+	closed chan struct{}
+}
+
+func (b *stalledBody) Read([]byte) (int, error) {
+	<-b.closed
+	return 0, errors.New("closed")
+}
+
+func (b *stalledBody) Close() error {
+	close(b.closed) // and panic if it is closed twice
+	return b.ReadCloser.Close()
+}
+
+// What a range has found out does not wait for a first answer that stalls.
+func TestRangesEndAStalledFirstAnswer(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	s := &stalledFirst{rangesOrigin: o, answer: func() error { return ErrChanged }}
+	c := newTest(t, parallelOptions(3), nil)
+	if b, err := c.ReadFile(background, s); err != nil || !bytes.Equal(b, o.origin.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+
+	p := &stalledFirst{rangesOrigin: newRangesOrigin(9 * minBlockSize), answer: func() error { panic("in a range") }}
+	defer func() {
+		if r := recover(); r == nil {
+			t.Error("no panic")
+		}
+	}()
+	newTest(t, parallelOptions(3), nil).ReadFile(background, p)
+}
+
+// A caller that leaves ends a download whose body heeds no context.
+func TestAbandonedBodyIsClosed(t *testing.T) {
+	for _, concurrency := range []int{1, 3} {
+		ctx, cancel := context.WithCancel(background)
+		o := newRangesOrigin(9 * minBlockSize)
+		s := &stalledFirst{rangesOrigin: o, answer: func() error { return errOrigin }}
+		c := newTest(t, parallelOptions(concurrency), nil)
+		o.before = func(Request) error { cancel(); return nil }
+		if _, err := c.Open(ctx, s); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		for o.now.Load() != 0 { // the flight is still landing
+			runtime.Gosched()
+		}
+	}
+}
+
+// One part that no range has brought at first does not cost what lies before it.
+func TestLeftPartIsAskedForAgain(t *testing.T) {
+	const parts = 30
+	o := newRangesOrigin(parts * minBlockSize)
+	var refused atomic.Bool
+	o.before = func(req Request) error {
+		if req.Offset == (parts-1)*minBlockSize && refused.CompareAndSwap(false, true) {
+			return errOrigin
+		}
+		return nil
+	}
+	c := newTest(t, parallelOptions(3), nil)
+	o.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*minBlockSize }
+	c.wantRanges(t, o)
+	if s := c.Stats(); s.OriginBytes != parts*minBlockSize {
+		t.Errorf("%d bytes for %d", s.OriginBytes, parts*minBlockSize)
+	}
 }
 
 func TestPanicInProgress(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,6 +13,7 @@ import (
 type transfer struct {
 	cache *Cache
 	ctx   context.Context
+	abort context.CancelFunc // of all its requests and bodies
 	obj   Object
 	object
 	first    *body // of the answer that told what the object is
@@ -57,17 +59,20 @@ func pump(dst *sink, off, size int64, src io.Reader, sum *summer, saw func(bytes
 // the connection breaks, which clients do not do by themselves.
 type body struct {
 	*transfer
-	ctx         context.Context
-	resp        *Response
 	offset, end int64
 	resumes     int // how often it may
+
+	mu     sync.Mutex
+	resp   *Response // changed only by who reads
+	closed bool      // resp's Body
+	over   bool      // Close was called
 }
 
 // maxResumes is how often a body may break.
 const maxResumes = 2
 
-func (t *transfer) body(ctx context.Context, resp *Response, off, end int64) *body {
-	return &body{transfer: t, ctx: ctx, resp: resp, offset: off, end: end, resumes: maxResumes}
+func (t *transfer) body(resp *Response, off, end int64) *body {
+	return &body{transfer: t, resp: resp, offset: off, end: end, resumes: maxResumes}
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -95,6 +100,7 @@ func (b *body) resume(cause error) error {
 		return cause
 	}
 	b.resumes--
+	b.closeAnswer()
 	resp, err := b.cache.fetchPart(b.ctx, b.obj, b.object, b.offset, b.rest())
 	if errors.Is(err, ErrChanged) {
 		return err
@@ -102,9 +108,40 @@ func (b *body) resume(cause error) error {
 	if err != nil {
 		return cause
 	}
-	b.resp.Body.Close()
-	b.resp = resp
+	if !b.goOn(resp) {
+		resp.Body.Close()
+		return cause
+	}
 	return nil
+}
+
+// goOn makes resp the answer that is read, unless the body was closed meanwhile.
+func (b *body) goOn(resp *Response) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	b.resp, b.closed = resp, false
+	return true
+}
+
+// Close may be called while Read waits, which then returns.
+func (b *body) Close() {
+	b.mu.Lock()
+	b.over = true
+	b.mu.Unlock()
+	b.closeAnswer()
+}
+
+func (b *body) closeAnswer() {
+	b.mu.Lock()
+	resp, closed := b.resp, b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if !closed {
+		resp.Body.Close()
+	}
 }
 
 // rest is the length of the range to ask for.
@@ -120,8 +157,6 @@ func (b *body) skipTo(off int64) error {
 	_, err := io.CopyN(io.Discard, b, off-b.offset)
 	return err
 }
-
-func (b *body) Close() error { return b.resp.Body.Close() }
 
 // progress tells how far a download is.
 type progress struct {
