@@ -5,8 +5,8 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"hash/crc32"
+	"io"
 
 	"github.com/minio/crc64nvme"
 )
@@ -44,7 +44,13 @@ type summer struct {
 
 type announced struct {
 	Checksum
-	hash hash.Hash // nil for CRC64NVME, which is computed anyway
+	hash hasher // nil for CRC64NVME, which is computed anyway
+}
+
+// hasher is the part of hash.Hash that is used.
+type hasher interface {
+	io.Writer
+	Sum([]byte) []byte
 }
 
 func newSummer(size int64, sums []Checksum) *summer {
@@ -58,15 +64,27 @@ func newSummer(size int64, sums []Checksum) *summer {
 	return s
 }
 
+// part returns a summer for a part of the same object, of size bytes.
+func (s *summer) part(size int64) *summer {
+	p := &summer{blockSize: s.blockSize, blocks: make([]uint64, 0, blockCount(size, s.blockSize))}
+	for _, a := range s.announced {
+		if a.hash != nil {
+			a.hash, _ = newHash(a.Algorithm)
+		}
+		p.announced = append(p.announced, a)
+	}
+	return p
+}
+
 // newHash returns the hash of an algorithm, and whether it is known at all.
-func newHash(a Algorithm) (hash.Hash, bool) {
+func newHash(a Algorithm) (hasher, bool) {
 	switch a {
 	case CRC64NVME:
 		return nil, true
 	case CRC32:
-		return crc32.NewIEEE(), true
+		return newCRC32(crc32.IEEE), true
 	case CRC32C:
-		return crc32.New(crc32.MakeTable(crc32.Castagnoli)), true
+		return newCRC32(crc32.Castagnoli), true
 	case SHA1:
 		return sha1.New(), true
 	case SHA256:
@@ -94,6 +112,29 @@ func (s *summer) Write(p []byte) (int, error) {
 		p = p[m:]
 	}
 	return n, nil
+}
+
+// joins reports whether summers of parts can be joined. Only CRCs can: a SHA-1 or
+// SHA-256 needs the bytes in their order.
+func (s *summer) joins() bool {
+	for _, a := range s.announced {
+		if _, ok := a.hash.(*crc32Hash); a.hash != nil && !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// join takes what next knows of the bytes that follow. All so far must be whole
+// blocks, of the same size.
+func (s *summer) join(next *summer) {
+	s.done += next.done
+	s.blocks = append(s.blocks, next.blocks...)
+	for i, a := range s.announced {
+		if a.hash != nil {
+			a.hash.(*crc32Hash).join(next.announced[i].hash.(*crc32Hash))
+		}
+	}
 }
 
 // whole returns the CRC-64/NVME of all bytes so far.

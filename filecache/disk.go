@@ -40,6 +40,7 @@ type file interface {
 // name that a reader looks for, and Close without Publish leaves nothing.
 type newFile interface {
 	io.Writer
+	io.WriterAt
 	io.ReaderAt
 	io.Closer
 	// Allocated reports whether the room is taken from the file system already.

@@ -1,9 +1,9 @@
 package filecache
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -19,9 +19,9 @@ func getBuffer() *[]byte  { return buffers.Get().(*[]byte) }
 func putBuffer(b *[]byte) { buffers.Put(b) }
 
 // download receives the object and keeps it, once more from the start if the
-// bytes turn out wrong or the object is replaced meanwhile.
+// bytes turn out wrong or the object is replaced meanwhile: then in one piece.
 func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity) (source, error) {
-	src, err := c.receive(ctx, s, obj, id, resp, v)
+	src, err := c.receive(ctx, s, obj, id, resp, v, (*transfer).inParts)
 	if !errors.Is(err, ErrChecksum) && !errors.Is(err, ErrChanged) {
 		return src, err
 	}
@@ -29,7 +29,7 @@ func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *
 	if resp, err = c.fetch(ctx, obj, Request{}); err != nil {
 		return source{}, err
 	}
-	return c.receive(ctx, s, obj, id, resp, v)
+	return c.receive(ctx, s, obj, id, resp, v, (*transfer).inOrder)
 }
 
 // openUncached opens the object without the disk, which has failed too often.
@@ -45,17 +45,22 @@ func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, err
 	return c.newFile(ctx, obj, src)
 }
 
-// receive takes the object from resp. A nil seat means that it is not to be
-// kept.
-func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity) (source, error) {
+// receive takes the object from resp, in the way that is given. A nil seat means
+// that it is not to be kept.
+func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity, how func(*transfer) error) (source, error) {
 	src := source{validity: v, object: object{id: id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
-	body := &body{cache: c, ctx: ctx, obj: obj, object: src.object, resp: resp, resumes: 2}
-	defer body.Close()
+	ctx, abort := context.WithCancel(ctx)
+	defer abort()
+	t := &transfer{cache: c, ctx: ctx, abort: abort, obj: obj, object: src.object}
+	t.first = t.body(resp, 0, resp.Size)
+	defer t.first.Close()
+	defer context.AfterFunc(ctx, t.first.Close)() // it was asked for with another context
 	to := c.newSink(resp.Size, s != nil)
 	defer to.close()
-
 	sum := newSummer(resp.Size, id.expected(resp.Checksums))
-	err := pump(to, body, sum)
+	t.to, t.sum, t.progress = to, sum, progress{tell: c.progress, id: id, total: resp.Size}
+
+	err := how(t)
 	if errors.Is(err, errNoRoom) {
 		return c.byRanges(src)
 	}
@@ -64,6 +69,9 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 	}
 	if err != nil {
 		return source{}, err
+	}
+	if len(sum.announced) == 0 {
+		c.stats.unsummed.Add(1)
 	}
 	if to.file != nil {
 		l, err := c.publish(s, to, src, sum)
@@ -138,15 +146,20 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 	return l, nil
 }
 
-// sink is where a download goes: a new file, or memory when the disk fails.
+// sink is where a download goes: a new file, or memory when the disk fails. Its
+// parts may be written at the same time.
 type sink struct {
-	cache    *Cache
-	size     int64
-	done     int64
-	reserved bool
-	written  int64 // what the file system has given of what is reserved
+	cache *Cache
+	size  int64
+
+	mu       sync.RWMutex // shared by who writes, but not while toMemory moves
 	file     newFile
 	memory   []byte
+	reserved bool
+
+	count   sync.Mutex
+	done    int64 // nothing is written from here on
+	written int64 // what the file system has given of what is reserved
 }
 
 // errNoRoom is the error of a sink that can take the bytes nowhere.
@@ -170,35 +183,61 @@ func (c *Cache) newSink(size int64, keep bool) *sink {
 	return s
 }
 
-// Write takes the next bytes.
-func (s *sink) Write(p []byte) (int, error) {
-	if s.file != nil {
-		err := writeAll(s.file, p)
-		if err == nil {
-			s.done += int64(len(p))
-			s.wrote(s.done - s.written)
-			return len(p), nil
-		}
-		s.cache.fault(err)
+// full reports whether there is room nowhere.
+func (s *sink) full() bool { return s.file == nil && s.memory == nil }
+
+// WriteAt takes the bytes from off on.
+func (s *sink) WriteAt(p []byte, off int64) (int, error) {
+	s.mu.RLock()
+	f, err := s.file, s.store(p, off)
+	s.mu.RUnlock()
+	if err == nil || f == nil {
+		return len(p), err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cache.fault(err)
+	if s.file != nil { // else it was moved meanwhile
 		s.toMemory()
 	}
-	if s.memory == nil {
-		return 0, errNoRoom
+	return len(p), s.store(p, off)
+}
+
+// store writes to where the download goes now. The caller holds mu.
+func (s *sink) store(p []byte, off int64) error {
+	end := off + int64(len(p))
+	switch {
+	case s.file != nil:
+		if n, err := s.file.WriteAt(p, off); err != nil || n < len(p) {
+			return cmp.Or(err, io.ErrShortWrite)
+		}
+		s.filled(int64(len(p)), end)
+	case s.memory != nil:
+		copy(s.memory[off:], p)
+	default:
+		return errNoRoom
 	}
-	copy(s.memory[s.done:], p)
-	s.done += int64(len(p))
-	return len(p), nil
+	return nil
+}
+
+// filled notes that n bytes up to end are in the file.
+func (s *sink) filled(n, end int64) {
+	s.count.Lock()
+	defer s.count.Unlock()
+	s.done = max(s.done, end)
+	if !s.file.Allocated() {
+		s.wrote(n)
+	}
 }
 
 // wrote notes that the file system has given n bytes more.
 func (s *sink) wrote(n int64) {
-	if n > 0 {
-		s.written += n
-		s.cache.budget.wrote(n)
-	}
+	s.written += n
+	s.cache.budget.wrote(n)
 }
 
-// toMemory goes on in memory, with what the file has so far, if that can be.
+// toMemory goes on in memory, with what the file has so far, if that can be. What
+// lies between parts of it is no matter.
 func (s *sink) toMemory() {
 	f := s.file
 	s.file = nil
@@ -242,82 +281,3 @@ func (s *sink) close() {
 		s.cache.memory.give(s.size)
 	}
 }
-
-// pump moves the bytes of an object from src to dst and past sum.
-func pump(dst *sink, src io.Reader, sum *summer) error {
-	if dst.file == nil && dst.memory == nil {
-		return errNoRoom
-	}
-	buf := getBuffer()
-	defer putBuffer(buf)
-	for sum.done < dst.size {
-		p := (*buf)[:min(int64(len(*buf)), dst.size-sum.done)]
-		if _, err := io.ReadFull(src, p); err != nil {
-			return err
-		}
-		sum.Write(p)
-		if _, err := dst.Write(p); err != nil {
-			return err
-		}
-	}
-	if n, _ := src.Read((*buf)[:1]); n > 0 {
-		return fmt.Errorf("%w: there are more than %d bytes", ErrChecksum, dst.size)
-	}
-	return nil
-}
-
-// body reads the bytes of one version of an object and resumes when the
-// connection breaks, which clients do not do by themselves.
-type body struct {
-	cache *Cache
-	ctx   context.Context
-	obj   Object
-	object
-	resp    *Response
-	offset  int64
-	resumes int // how often it may
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.resp.Body.Read(p)
-	b.offset += int64(n)
-	b.cache.stats.originBytes.Add(int64(n))
-	if err == io.EOF && b.offset < b.size {
-		err = io.ErrUnexpectedEOF
-	}
-	if n > 0 && err != io.EOF {
-		return n, nil // an error comes again
-	}
-	if err == nil || b.offset >= b.size {
-		return n, err
-	}
-	if err := b.resume(err); err != nil {
-		return 0, err
-	}
-	return 0, nil
-}
-
-// resume asks for the rest after cause.
-func (b *body) resume(cause error) error {
-	etag := strong(b.etag)
-	if b.resumes == 0 || etag == "" || b.ctx.Err() != nil {
-		return cause
-	}
-	b.resumes--
-	resp, err := b.cache.fetch(b.ctx, b.obj, Request{IfMatch: etag, Offset: b.offset})
-	if errors.Is(err, ErrChanged) {
-		return err
-	}
-	if err != nil {
-		return cause
-	}
-	if resp.ETag != etag || resp.Size != b.size {
-		resp.Body.Close()
-		return ErrChanged
-	}
-	b.resp.Body.Close()
-	b.resp = resp
-	return nil
-}
-
-func (b *body) Close() error { return b.resp.Body.Close() }

@@ -151,6 +151,14 @@ func (f faultyNewFile) Write(p []byte) (int, error) {
 	return f.newFile.Write(p)
 }
 
+func (f faultyNewFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.d.op("write"); err != nil {
+		n, _ := f.newFile.WriteAt(p[:len(p)/2], off)
+		return n, err
+	}
+	return f.newFile.WriteAt(p, off)
+}
+
 func (f faultyNewFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.d.op("readback"); err != nil {
 		return 0, err

@@ -27,6 +27,7 @@
 package filecache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -72,9 +73,27 @@ type Options struct {
 
 	// MaxBytes bounds the disk space used. Zero means three quarters of what
 	// the file system has left, a quarter where it is made of memory, and at
-	// most 8 GiB; 256 MiB where it does not say. Larger objects are handed out but not kept. Negative is an
-	// error.
+	// most 8 GiB; 256 MiB where it does not say. Larger objects are handed out
+	// but not kept. Negative is an error.
 	MaxBytes int64
+
+	// Concurrency is how many connections at most fetch a large object: the one
+	// that the object was asked for on, and others for ranges of it. Each takes
+	// 256 KiB of memory. Zero means 5. One means that no ranges are asked for.
+	// Negative is an error.
+	Concurrency int
+
+	// PartSize is how long a range is, in bytes, rounded up to whole blocks of
+	// 256 KiB or more. Objects smaller than two of them come in one piece, and so
+	// do those that have no strong ETag or that are verified by a SHA. Zero
+	// means 8 MiB. Negative is an error.
+	PartSize int64
+
+	// Progress is told how many of an object's bytes have come from the origin,
+	// about every MiB of a download and when all have come. If a download starts
+	// over, so does done. It is called by the download, which waits for it, never
+	// twice at the same time for one download. Nil means that nobody is told.
+	Progress func(id ID, done, total int64)
 }
 
 // A Cache keeps local copies of objects. It is safe for concurrent use, and
@@ -88,6 +107,10 @@ type Cache struct {
 	store   store
 	budget  budget
 	memory  memory
+
+	concurrency int
+	partSize    int64
+	progress    func(id ID, done, total int64)
 
 	// How long to wait for another process; tests have more of it.
 	patience func(size int64, left time.Duration) time.Duration
@@ -127,6 +150,10 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		return nil, errors.New("filecache.New: Options.StaleIfError is for copies past Options.MaxAge, which is Immutable")
 	case opts.MaxBytes < 0:
 		return nil, fmt.Errorf("filecache.New: Options.MaxBytes is %d: it must not be negative", opts.MaxBytes)
+	case opts.Concurrency < 0:
+		return nil, fmt.Errorf("filecache.New: Options.Concurrency is %d: it must not be negative", opts.Concurrency)
+	case opts.PartSize < 0:
+		return nil, fmt.Errorf("filecache.New: Options.PartSize is %d: it must not be negative", opts.PartSize)
 	}
 	c := &Cache{
 		maxAge:   opts.MaxAge,
@@ -135,10 +162,15 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		boot:     boot{clock: clk, read: readBoot},
 		breaker:  breaker{clock: clk},
 		patience: patience,
-		flights:  flight.NewGroup[source](clk),
-		known:    map[ID]*local{},
-		drops:    map[ID]missReason{},
-		open:     map[string]*used{},
+
+		concurrency: cmp.Or(opts.Concurrency, defaultConcurrency),
+		partSize:    min(cmp.Or(opts.PartSize, defaultPartSize), maxSize),
+		progress:    opts.Progress,
+
+		flights: flight.NewGroup[source](clk),
+		known:   map[ID]*local{},
+		drops:   map[ID]missReason{},
+		open:    map[string]*used{},
 
 		forgotten: newForgotten(),
 	}

@@ -84,7 +84,8 @@ type Request struct {
 	IfNoneMatch string // an ETag: only if the object has another one
 	IfMatch     string // an ETag: only if the object still has this one
 
-	// The range to send. Length zero means up to the end.
+	// The range to send. Length zero means up to the end. An origin that sends
+	// something else must make an error of Fetch.
 	Offset, Length int64
 }
 
@@ -94,7 +95,7 @@ type Response struct {
 	// Nothing else is set then.
 	NotModified bool
 
-	Body         io.ReadCloser // the bytes asked for
+	Body         io.ReadCloser // the bytes asked for. Close must end a Read that waits
 	Size         int64         // of the whole object, in bytes. Required
 	ETag         string        // opaque, with its quotes and W/ if it is weak; empty if there is none
 	LastModified time.Time     // zero if unknown

@@ -88,19 +88,29 @@ func (r *remote) Close() error {
 // fetchRange fills p with the bytes from off on of the version that want is, as
 // far as its ETag can tell.
 func (c *Cache) fetchRange(ctx context.Context, obj Object, want object, p []byte, off int64) error {
-	etag := strong(want.etag)
-	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: int64(len(p))})
+	resp, err := c.fetchPart(ctx, obj, want, off, int64(len(p)))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if etag != "" && resp.ETag != etag || resp.Size != want.size {
-		return ErrChanged
-	}
 	n, err := io.ReadFull(resp.Body, p)
 	c.stats.originBytes.Add(int64(n))
 	if err == io.EOF { // which would be taken for the end of the object
 		err = io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// fetchPart asks for length bytes from off on, or all if length is zero.
+func (c *Cache) fetchPart(ctx context.Context, obj Object, want object, off, length int64) (*Response, error) {
+	etag := strong(want.etag)
+	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: length})
+	if err != nil {
+		return nil, err
+	}
+	if etag != "" && resp.ETag != etag || resp.Size != want.size {
+		resp.Body.Close()
+		return nil, ErrChanged
+	}
+	return resp, nil
 }

@@ -40,7 +40,7 @@ func TestRoomUnderWayIsCountedOnce(t *testing.T) {
 	free := int64(50 << 20)
 	d := &allocatingDisk{total: 1 << 30, free: &free}
 	d.total = 50 << 20
-	c := newTest(t, Options{MaxAge: Immutable}, d)
+	c := newTest(t, Options{MaxAge: Immutable, Concurrency: 1}, d)
 	a, b, s := newOrigin(size), newOrigin(size*3/4), newOrigin(1000)
 	a.name, b.name, s.name = "a", "b", "s"
 	c.want(s)

@@ -21,6 +21,7 @@ type Stats struct {
 	MissesBy    MissReasons
 	Joins       int64 // waited for the request of another caller
 	Shared      int64 // downloads saved, for another process had just made them
+	Unsummed    int64 // misses for which the origin announced no checksum of the whole: only length and ETag are known to be right
 	Uncached    int64 // misses that could not be kept on disk
 	Requests    int64 // to the origin
 	OriginBytes int64 // received from the origin
@@ -60,6 +61,7 @@ func (s Stats) LogValue() slog.Value {
 		slog.Any("misses_by", s.MissesBy),
 		slog.Int64("joins", s.Joins),
 		slog.Int64("shared", s.Shared),
+		slog.Int64("unsummed", s.Unsummed),
 		slog.Int64("uncached", s.Uncached),
 		slog.Int64("requests", s.Requests),
 		slog.Int64("origin_bytes", s.OriginBytes),
@@ -94,8 +96,8 @@ func groupOf(counts map[string]int64) slog.Value {
 }
 
 type counters struct {
-	hits, revalidated, stale, verified, joins, shared, uncached  atomic.Int64
-	requests, originBytes, diskBytes, evictions, repairs, faults atomic.Int64
+	hits, revalidated, stale, verified, joins, shared, unsummed, uncached atomic.Int64
+	requests, originBytes, diskBytes, evictions, repairs, faults          atomic.Int64
 
 	misses [missReasons]atomic.Int64
 
@@ -118,6 +120,7 @@ func (c *Cache) Stats() Stats {
 		MissesBy:      by,
 		Joins:         s.joins.Load(),
 		Shared:        s.shared.Load(),
+		Unsummed:      s.unsummed.Load(),
 		Uncached:      s.uncached.Load(),
 		Requests:      s.requests.Load(),
 		OriginBytes:   s.originBytes.Load(),

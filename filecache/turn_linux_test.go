@@ -29,7 +29,7 @@ const (
 
 func init() { // before TestMain, which would look for leaks
 	if dir := os.Getenv(readerDir); dir != "" {
-		c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+		c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
 		c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
 		b, err := c.ReadFile(background, webObject(os.Getenv(readerURL)))
 		if err != nil || sumOf(b) != os.Getenv(readerCRC) {
@@ -146,7 +146,7 @@ func TestFrozenOwnerOfATurn(t *testing.T) {
 	cmd, url, goOn := hangingReader(t, dir, body)
 	cmd.Process.Signal(syscall.SIGSTOP)
 
-	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+	c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
 	waited := 0
 	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(err error) {
 		if errors.Is(err, errLocked) {
@@ -177,7 +177,7 @@ func TestKilledOwnerOfATurn(t *testing.T) {
 	dir := t.TempDir()
 	cmd, url, _ := hangingReader(t, dir, body)
 
-	c := Must(New(Options{Dir: dir, MaxAge: time.Hour}))
+	c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
 	c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
 	killed := false
 	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(err error) {

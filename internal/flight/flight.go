@@ -276,7 +276,7 @@ func (g *Group[V]) run(f *Flight[V]) {
 	returned := false
 	defer func() {
 		if !returned {
-			f.panicked = newPanicError(recover())
+			f.panicked = NewPanicError(recover())
 			f.exited = f.panicked == nil
 		}
 		g.land(f)

@@ -12,12 +12,16 @@ type PanicError struct {
 	Stack []byte // the load's
 }
 
-// newPanicError returns nil for a nil value, which recover does not return from a
+// NewPanicError returns nil for a nil value, which recover does not return from a
 // panic. It must be called by the function that recovered, while the stack is
-// still that of the panic.
-func newPanicError(value any) *PanicError {
+// still that of the panic. A value that is a *PanicError already, from another
+// goroutine, stays what it is.
+func NewPanicError(value any) *PanicError {
 	if value == nil {
 		return nil
+	}
+	if p, ok := value.(*PanicError); ok {
+		return p
 	}
 	return &PanicError{Value: value, Stack: debug.Stack()}
 }

@@ -1,0 +1,239 @@
+package filecache
+
+import (
+	"cmp"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/warmcache/warmcache/internal/flight"
+)
+
+// The defaults are those of other S3 clients.
+const (
+	defaultConcurrency = 5
+	defaultPartSize    = 8 << 20
+)
+
+// inParts receives a large object over several connections: the first answer goes
+// on from the front, part by part, and range requests take parts from the back,
+// until they meet. If the origin refuses ranges, the first answer is read to its
+// end.
+func (t *transfer) inParts() error {
+	switch p := t.split(); {
+	case p == nil:
+		return t.inOrder()
+	case t.to.full():
+		return errNoRoom
+	default:
+		return p.receive()
+	}
+}
+
+// parallel is a transfer in parts.
+type parallel struct {
+	*transfer
+	partSize int64
+	failed   atomic.Pointer[failure] // why all of it ends
+
+	mu     sync.Mutex
+	lo, hi int       // nobody has the parts from lo to before hi
+	sums   []*summer // of the parts that are there
+}
+
+// failure is how a range ended the whole transfer.
+type failure struct {
+	err      error
+	panicked *flight.PanicError
+	exited   bool // it called runtime.Goexit
+}
+
+// split returns nil if the object is to be received in one piece: because it is
+// small, or nothing tells whether two answers are of the same version, or what it
+// is verified by must be computed in order.
+func (t *transfer) split() *parallel {
+	size := roundUp(t.cache.partSize, t.sum.blockSize)
+	if t.cache.concurrency < 2 || t.size/2 < size || strong(t.etag) == "" || !t.sum.joins() {
+		return nil
+	}
+	n := int(roundUp(t.size, size) / size)
+	return &parallel{transfer: t, partSize: size, hi: n, sums: make([]*summer, n)}
+}
+
+func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
+
+func (p *parallel) receive() error {
+	if err := p.meet(); err != nil {
+		return err
+	}
+	p.progress.report()
+	if err := p.takeLeft(); err != nil {
+		return err
+	}
+	for _, s := range p.sums {
+		p.sum.join(s)
+	}
+	return nil
+}
+
+// meet receives parts from both ends until none is left that nobody has, and
+// waits for those that ranges have.
+func (p *parallel) meet() error {
+	var ranges sync.WaitGroup
+	for range min(p.cache.concurrency, len(p.sums)) - 1 {
+		ranges.Go(func() { p.guard(p.takeBack) })
+	}
+	met := false
+	defer func() {
+		if !met { // also if it panicked
+			p.abort()
+		}
+		ranges.Wait()
+	}()
+	err := p.takeFront()
+	if err == nil {
+		met = true
+		ranges.Wait()
+	}
+	return cmp.Or(p.outcome(), err)
+}
+
+// outcome ends the transfer as a range has ended it, if one has.
+func (p *parallel) outcome() error {
+	f := p.failed.Load()
+	switch {
+	case f == nil:
+		return nil
+	case f.panicked != nil:
+		panic(f.panicked)
+	case f.exited:
+		runtime.Goexit()
+	}
+	return f.err
+}
+
+// takeFront receives parts from the first answer.
+func (p *parallel) takeFront() error {
+	for {
+		if err := p.outcome(); err != nil {
+			return err
+		}
+		i, ok := p.front()
+		if !ok {
+			return nil
+		}
+		if err := p.take(i, p.first, p.progress.saw); err != nil {
+			return err
+		}
+	}
+}
+
+// takeBack receives parts by range requests. One that fails is the last of this
+// connection, and its part is left to the first answer.
+func (p *parallel) takeBack() error {
+	for {
+		i, ok := p.back()
+		if !ok {
+			return nil
+		}
+		err := p.takeRange(i)
+		if errors.Is(err, ErrChanged) || errors.Is(err, errNoRoom) {
+			return err
+		}
+		if err != nil {
+			return nil //nolint:nilerr // the first answer has it too
+		}
+	}
+}
+
+func (p *parallel) takeRange(i int) error {
+	off, length := p.at(i)
+	resp, err := p.cache.fetchPart(p.ctx, p.obj, p.object, off, length)
+	if err != nil {
+		return err
+	}
+	b := p.body(resp, off, off+length)
+	defer b.Close()
+	return p.take(i, b, p.progress.came)
+}
+
+// takeLeft receives the parts that no range has brought: by a range once more, or
+// else from the first answer.
+func (p *parallel) takeLeft() error {
+	for i, s := range p.sums {
+		if s != nil {
+			continue
+		}
+		off, length := p.at(i)
+		if off-p.first.offset > length && p.takeRange(i) == nil { // rather than all that lies between
+			continue
+		}
+		if err := p.first.skipTo(off); err != nil {
+			return err
+		}
+		if err := p.take(i, p.first, p.progress.saw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take receives part i.
+func (p *parallel) take(i int, from *body, saw func(bytes int)) error {
+	off, length := p.at(i)
+	sum := p.transfer.sum.part(length)
+	if err := pump(p.to, off, length, from, sum, saw); err != nil {
+		p.progress.came(-int(sum.done))
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sums[i] = sum
+	return nil
+}
+
+// at returns where part i begins, and its length.
+func (p *parallel) at(i int) (off, length int64) {
+	off = int64(i) * p.partSize
+	return off, min(p.partSize, p.size-off)
+}
+
+// front takes the first of the parts that nobody has.
+func (p *parallel) front() (i int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lo == p.hi {
+		return 0, false
+	}
+	p.lo++
+	return p.lo - 1, true
+}
+
+// back takes the last of them.
+func (p *parallel) back() (i int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lo == p.hi {
+		return 0, false
+	}
+	p.hi--
+	return p.hi, true
+}
+
+// guard notes how do ended the transfer, if it did. A panic must reach the
+// callers and not end the process.
+func (p *parallel) guard(do func() error) {
+	f := &failure{exited: true}
+	defer func() {
+		if f.exited {
+			f.panicked = flight.NewPanicError(recover())
+		}
+		if f.exited || f.err != nil {
+			p.failed.CompareAndSwap(nil, f)
+			p.abort()
+		}
+	}()
+	f.err = do()
+	f.exited = false
+}

@@ -1,0 +1,638 @@
+package filecache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/iotest"
+)
+
+// rangesOrigin is an origin whose answers to range requests, which come in any
+// order, can be told by what they ask for.
+type rangesOrigin struct {
+	*origin
+	before    func(Request) error                      // instead of an answer
+	body      func(req Request, b io.Reader) io.Reader // of an answer
+	slowUntil func() bool                              // what plain answers wait for
+	ranges    chan struct{}                            // closed when a range has been asked for
+	once      sync.Once
+	now       atomic.Int64 // bodies that are open
+	most      atomic.Int64 // at the same time
+}
+
+func newRangesOrigin(size int) *rangesOrigin {
+	o := &rangesOrigin{origin: newOrigin(size), ranges: make(chan struct{})}
+	o.sums = sumsOf(o.origin.body)[:3] // those that can be joined
+	return o
+}
+
+// waitForRange makes plain answers wait until a range has been asked for.
+func (o *rangesOrigin) waitForRange() {
+	o.slowUntil = func() bool { <-o.ranges; return true }
+}
+
+// slow makes an answer wait, after its first bytes, for slowUntil.
+func (o *rangesOrigin) slow(b io.Reader) io.Reader {
+	return io.MultiReader(io.LimitReader(b, 100), readerFunc(func(p []byte) (int, error) {
+		for !o.slowUntil() {
+			runtime.Gosched()
+		}
+		return b.Read(p)
+	}))
+}
+
+func (o *rangesOrigin) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if isRange(req) {
+		o.once.Do(func() { close(o.ranges) })
+	}
+	if o.before != nil {
+		if err := o.before(req); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := o.origin.Fetch(ctx, req)
+	if err != nil || resp.Body == nil {
+		return resp, err
+	}
+	var r io.Reader = resp.Body
+	if o.body != nil {
+		r = o.body(req, r)
+	}
+	if o.slowUntil != nil && !isRange(req) {
+		r = o.slow(r)
+	}
+	for n := o.now.Add(1); ; {
+		most := o.most.Load()
+		if n <= most || o.most.CompareAndSwap(most, n) {
+			break
+		}
+	}
+	resp.Body = &countedBody{Reader: r, o: o}
+	return resp, nil
+}
+
+type countedBody struct {
+	io.Reader
+	o    *rangesOrigin
+	once sync.Once
+}
+
+func (b *countedBody) Close() error {
+	b.once.Do(func() { b.o.now.Add(-1) })
+	return nil
+}
+
+func isRange(req Request) bool { return req.Offset > 0 || req.Length > 0 }
+
+func parallelOptions(concurrency int) Options {
+	return Options{MaxAge: Immutable, Concurrency: concurrency, PartSize: minBlockSize}
+}
+
+// Whatever the sizes, the result is the object.
+func TestPartsMakeTheObject(t *testing.T) {
+	for i := range 40 {
+		size := minBlockSize*rand.IntN(12) + []int{0, 1, -1, rand.IntN(minBlockSize)}[i%4]
+		o := newRangesOrigin(max(0, size))
+		opts := Options{Concurrency: 1 + rand.IntN(8), PartSize: int64(1 + rand.IntN(3*minBlockSize))}
+		t.Run(fmt.Sprintf("%d by %d in %d", size, opts.PartSize, opts.Concurrency), func(t *testing.T) {
+			c := newTest(t, opts, nil)
+			if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+			if c.Stats().Uncached != 0 {
+				t.Error("it was not kept")
+			}
+			if o.most.Load() > int64(opts.Concurrency) || o.now.Load() != 0 {
+				t.Errorf("%d connections at a time, %d are still open", o.most.Load(), o.now.Load())
+			}
+			fresh := c.restart(nil)
+			if b, err := fresh.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) || fresh.Stats().Repairs != 0 {
+				t.Errorf("from the disk: %d bytes, %v, %+v", len(b), err, fresh.Stats())
+			}
+		})
+	}
+}
+
+// With a first answer that stops after its first bytes, the ranges bring all parts
+// but the first: each once, and of the version of the first answer.
+func TestRangesBringTheRest(t *testing.T) {
+	o := newRangesOrigin(9*minBlockSize + 5)
+	c := newTest(t, parallelOptions(3), nil)
+	o.slowUntil = func() bool { return c.Stats().OriginBytes >= 8*minBlockSize+5+100 }
+	c.wantRanges(t, o)
+	var offsets []int64
+	for _, req := range o.asked[1:] {
+		offsets = append(offsets, req.Offset/minBlockSize)
+		if req.IfMatch != o.etag || req.Length != minBlockSize && req.Offset+req.Length != int64(len(o.origin.body)) {
+			t.Errorf("a range was asked for as %+v", req)
+		}
+	}
+	slices.Sort(offsets)
+	if want := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}; !slices.Equal(offsets, want) {
+		t.Errorf("parts %v were asked for, want %v", offsets, want)
+	}
+	if s := c.Stats(); s.Requests != 10 || s.OriginBytes != int64(len(o.origin.body)) || s.Unsummed != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+func (c *testCache) wantRanges(t *testing.T, o *rangesOrigin) {
+	t.Helper()
+	if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) {
+		t.Errorf("ReadFile: %d bytes, %v", len(b), err)
+	}
+}
+
+// What need not or cannot come in parts costs one request.
+func TestOnePieceIsOneRequest(t *testing.T) {
+	for name, change := range map[string]func(o *rangesOrigin, opts *Options){
+		"small":           func(o *rangesOrigin, opts *Options) { opts.PartSize = 5*minBlockSize + 1 },
+		"one connection":  func(o *rangesOrigin, opts *Options) { opts.Concurrency = 1 },
+		"weak ETag":       func(o *rangesOrigin, opts *Options) { o.etag = "W/" + o.etag },
+		"no ETag":         func(o *rangesOrigin, opts *Options) { o.etag = "" },
+		"verified by SHA": func(o *rangesOrigin, opts *Options) { o.sums = sumsOf(o.origin.body)[3:] },
+		"default parts":   func(o *rangesOrigin, opts *Options) { opts.PartSize = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newRangesOrigin(10 * minBlockSize)
+			opts := parallelOptions(4)
+			change(o, &opts)
+			c := newTest(t, opts, nil)
+			c.wantRanges(t, o)
+			if n := o.requests(); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// An origin that has no ranges, or no more time for them, costs the refusals.
+func TestRefusedRangesAreReadFromTheFirstAnswer(t *testing.T) {
+	for name, refuse := range map[string]func(Request) error{
+		"all": func(req Request) error {
+			if isRange(req) {
+				return errOrigin
+			}
+			return nil
+		},
+		"some": func(req Request) error {
+			if req.Offset/minBlockSize%3 == 1 {
+				return errOrigin
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newRangesOrigin(10*minBlockSize + 7)
+			o.before = refuse
+			o.waitForRange()
+			c := newTest(t, parallelOptions(4), nil)
+			c.wantRanges(t, o)
+			if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || o.now.Load() != 0 {
+				t.Errorf("Stats = %+v, %d bodies are open", s, o.now.Load())
+			}
+		})
+	}
+}
+
+// Each connection may break, and is resumed where it broke.
+func TestBrokenPartsAreResumed(t *testing.T) {
+	rests := 0 // asked for up to the end: by the first answer and by the last part
+	defer func() {
+		if rests > 2*20 {
+			t.Errorf("%d requests for all the rest", rests)
+		}
+	}()
+	for range 20 {
+		o := newRangesOrigin(8*minBlockSize + 100)
+		var mu sync.Mutex
+		broken := map[int64]bool{}
+		o.body = func(req Request, b io.Reader) io.Reader {
+			mu.Lock()
+			defer mu.Unlock()
+			part := req.Offset / minBlockSize
+			if broken[part] || req.Offset%minBlockSize != 0 {
+				return b
+			}
+			broken[part] = true
+			return io.MultiReader(io.LimitReader(b, rand.Int64N(minBlockSize)), iotest.ErrReader(errors.New("reset")))
+		}
+		o.waitForRange()
+		c := newTest(t, parallelOptions(3), nil)
+		c.wantRanges(t, o)
+		for _, req := range o.asked {
+			if req.Length > minBlockSize-req.Offset%minBlockSize {
+				t.Errorf("%+v goes beyond its part", req)
+			}
+			if req.Length == 0 && req.Offset > 0 {
+				rests++
+			}
+		}
+		if s := c.Stats(); s.Uncached != 0 || s.OriginBytes < int64(len(o.origin.body)) {
+			t.Errorf("Stats = %+v", s)
+		}
+		if o.most.Load() > 3 {
+			t.Errorf("%d connections at a time", o.most.Load())
+		}
+	}
+}
+
+// The object is replaced while parts of it are under way: it is had once more in
+// one piece, and is one version.
+func TestReplacedBetweenParts(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	young := randomBytes(7*minBlockSize, 9)
+	var once sync.Once
+	o.before = func(req Request) error {
+		if isRange(req) {
+			once.Do(func() {
+				o.put(young)
+				o.origin.mu.Lock()
+				o.sums = sumsOf(young)[:1]
+				o.origin.mu.Unlock()
+			})
+		}
+		return nil
+	}
+	o.waitForRange()
+	c := newTest(t, parallelOptions(3), nil)
+	if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, young) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if last := o.asked[len(o.asked)-1]; last != (Request{}) {
+		t.Errorf("the last request was %+v, want a plain one", last)
+	}
+}
+
+// A range that is of another version by its ETag alone.
+func TestPartOfAnotherVersion(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	o.waitForRange()
+	s := &otherETags{rangesOrigin: o}
+	c := newTest(t, parallelOptions(3), nil)
+	if b, err := c.ReadFile(background, s); err != nil || !bytes.Equal(b, o.origin.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if n := len(o.asked); n < 3 || o.asked[n-1] != (Request{}) {
+		t.Errorf("requests were %+v", o.asked)
+	}
+}
+
+type otherETags struct{ *rangesOrigin }
+
+func (o *otherETags) Fetch(ctx context.Context, req Request) (*Response, error) {
+	resp, err := o.rangesOrigin.Fetch(ctx, req)
+	if err == nil && isRange(req) {
+		resp.ETag = `"another"`
+	}
+	return resp, err
+}
+
+// A part that arrives damaged is found by the checksum of the whole, for each that
+// can be joined; the second attempt is one request, and if that is wrong as well,
+// it is the caller's error.
+func TestDamagedPart(t *testing.T) {
+	for i := range 3 {
+		for _, also := range []bool{false, true} {
+			o := newRangesOrigin(9 * minBlockSize)
+			o.sums = o.sums[i : i+1]
+			name := fmt.Sprintf("%v, whole too: %v", o.sums[0].Algorithm, also)
+			o.body = func(req Request, b io.Reader) io.Reader {
+				if isRange(req) == also {
+					return b
+				}
+				return io.MultiReader(bytes.NewReader([]byte{'x', 'x'}), skip(b, 2))
+			}
+			o.waitForRange()
+			t.Run(name, func(t *testing.T) {
+				c := newTest(t, parallelOptions(3), nil)
+				b, err := c.ReadFile(background, o)
+				if also && !errors.Is(err, ErrChecksum) {
+					t.Errorf("err = %v", err)
+				}
+				if !also && (err != nil || !bytes.Equal(b, o.origin.body)) {
+					t.Errorf("%d bytes, %v", len(b), err)
+				}
+				if also && len(c.entryFiles()) != 0 {
+					t.Error("it was kept")
+				}
+				if last := o.asked[len(o.asked)-1]; last != (Request{}) {
+					t.Errorf("the second attempt was %+v", last)
+				}
+			})
+		}
+	}
+}
+
+func skip(r io.Reader, n int64) io.Reader {
+	io.CopyN(io.Discard, r, n)
+	return r
+}
+
+// A caller that leaves ends all connections.
+func TestAbandonedParts(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	ctx, cancel := context.WithCancel(background)
+	o.body = func(req Request, b io.Reader) io.Reader {
+		return io.MultiReader(io.LimitReader(b, 100), readerFunc(func([]byte) (int, error) {
+			cancel()
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}))
+	}
+	c := newTest(t, parallelOptions(3), nil)
+	if _, err := c.Open(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+	for o.now.Load() != 0 { // the flight is still landing
+		runtime.Gosched()
+	}
+	if len(c.entryFiles())+len(c.dataFiles()) != 0 {
+		t.Error("something was kept")
+	}
+}
+
+// A panic or a Goexit in a range is the caller's, as one of the first request is.
+func TestPanicInARange(t *testing.T) {
+	for _, exit := range []bool{false, true} {
+		o := newRangesOrigin(9 * minBlockSize)
+		o.before = func(req Request) error {
+			switch {
+			case !isRange(req):
+			case exit:
+				runtime.Goexit()
+			default:
+				panic("in a range")
+			}
+			return nil
+		}
+		o.waitForRange()
+		c := newTest(t, parallelOptions(3), nil)
+		var recovered any
+		returned := false
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer func() { recovered = recover() }()
+			c.Open(background, o)
+			returned = true
+		}()
+		<-done
+		if returned || (recovered == nil) != exit {
+			t.Errorf("exit %v: returned %v, recovered %.50v", exit, returned, recovered)
+		}
+		if c.budget.reserved != 0 || o.now.Load() != 0 {
+			t.Error("room is still taken, or a body open")
+		}
+	}
+}
+
+// The disk fills up while parts are written: what is there goes on in memory.
+func TestDiskFullBetweenParts(t *testing.T) {
+	for n := range 12 {
+		var writes atomic.Int64
+		d := &faultyDisk{err: syscall.ENOSPC}
+		d.fails = func(op string) bool { return op == "write" && writes.Add(1) > int64(n) }
+		o := newRangesOrigin(10*minBlockSize + 9)
+		c := newTest(t, parallelOptions(4), d)
+		c.wantRanges(t, o)
+		if c.budget.reserved != 0 || c.budget.written != 0 {
+			t.Errorf("full after %d writes: room is still taken", n)
+		}
+	}
+}
+
+// With room nowhere nothing is downloaded to be thrown away.
+func TestNoRoomNoRanges(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	opts := parallelOptions(4)
+	opts.MaxBytes = 1
+	c := newTest(t, opts, nil)
+	c.memory.held = maxMemory
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n := o.requests(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// Progress grows, is not told too often, and ends with the whole.
+func TestProgress(t *testing.T) {
+	for _, concurrency := range []int{1, 4} {
+		o := newRangesOrigin(20*minBlockSize + 3)
+		total := int64(len(o.origin.body))
+		opts := parallelOptions(concurrency)
+		var told []int64
+		opts.Progress = func(id ID, done, of int64) {
+			if id.Name != "model.bin" || of != total {
+				t.Errorf("told of %v, %d", id, of)
+			}
+			told = append(told, done)
+		}
+		c := newTest(t, opts, nil)
+		c.wantRanges(t, o)
+		c.wantRanges(t, o) // a hit
+		if n := len(told); n == 0 || n > 6 || told[n-1] != total || !slices.IsSorted(told) {
+			t.Errorf("%d connections: told %v of %d", concurrency, told, total)
+		}
+	}
+}
+
+// What a broken range has brought does not count twice.
+func TestProgressOfBrokenRanges(t *testing.T) {
+	o := newRangesOrigin(20 * minBlockSize)
+	o.body = func(req Request, b io.Reader) io.Reader {
+		if !isRange(req) {
+			return b
+		}
+		return io.MultiReader(io.LimitReader(b, minBlockSize/2), iotest.ErrReader(errors.New("reset")))
+	}
+	o.waitForRange()
+	opts := parallelOptions(4)
+	opts.PartSize *= 2
+	var told []int64
+	opts.Progress = func(_ ID, done, total int64) { told = append(told, done) }
+	c := newTest(t, opts, nil)
+	c.wantRanges(t, o)
+	if n := len(told); n == 0 || told[n-1] != 20*minBlockSize || slices.Max(told) > 20*minBlockSize {
+		t.Errorf("told %v", told)
+	}
+}
+
+// A range that finds the object replaced ends the others, which may hang.
+func TestReplacedWhileARangeHangs(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	hangs := make(chan struct{})
+	var ranges atomic.Int64
+	h := &hanging{rangesOrigin: o, fetch: func(ctx context.Context) error {
+		switch ranges.Add(1) {
+		case 1:
+			close(hangs)
+			<-ctx.Done()
+			return ctx.Err()
+		default:
+			<-hangs
+			return ErrChanged
+		}
+	}}
+	o.body = func(req Request, b io.Reader) io.Reader {
+		return io.MultiReader(io.LimitReader(b, 1), readerFunc(func(p []byte) (int, error) {
+			<-hangs
+			return b.Read(p)
+		}))
+	}
+	c := newTest(t, parallelOptions(3), nil)
+	if b, err := c.ReadFile(background, h); err != nil || !bytes.Equal(b, o.origin.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+type hanging struct {
+	*rangesOrigin
+	fetch func(context.Context) error
+}
+
+func (h *hanging) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if isRange(req) {
+		return nil, h.fetch(ctx)
+	}
+	return h.rangesOrigin.Fetch(ctx, req)
+}
+
+// stalledFirst has a first answer that only Close ends. Range requests get what
+// answer returns.
+type stalledFirst struct {
+	*rangesOrigin
+	first  atomic.Bool
+	answer func() error
+}
+
+func (o *stalledFirst) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if isRange(req) {
+		return nil, o.answer()
+	}
+	resp, err := o.rangesOrigin.Fetch(context.WithoutCancel(ctx), req)
+	if err == nil && o.first.CompareAndSwap(false, true) {
+		resp.Body = &stalledBody{ReadCloser: resp.Body, closed: make(chan struct{})}
+	}
+	return resp, err
+}
+
+type stalledBody struct {
+	io.ReadCloser
+	closed chan struct{}
+}
+
+func (b *stalledBody) Read([]byte) (int, error) {
+	<-b.closed
+	return 0, errors.New("closed")
+}
+
+func (b *stalledBody) Close() error {
+	close(b.closed) // and panic if it is closed twice
+	return b.ReadCloser.Close()
+}
+
+// What a range has found out does not wait for a first answer that stalls.
+func TestRangesEndAStalledFirstAnswer(t *testing.T) {
+	o := newRangesOrigin(9 * minBlockSize)
+	s := &stalledFirst{rangesOrigin: o, answer: func() error { return ErrChanged }}
+	c := newTest(t, parallelOptions(3), nil)
+	if b, err := c.ReadFile(background, s); err != nil || !bytes.Equal(b, o.origin.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+
+	p := &stalledFirst{rangesOrigin: newRangesOrigin(9 * minBlockSize), answer: func() error { panic("in a range") }}
+	defer func() {
+		if r := recover(); r == nil {
+			t.Error("no panic")
+		}
+	}()
+	newTest(t, parallelOptions(3), nil).ReadFile(background, p)
+}
+
+// A caller that leaves ends a download whose body heeds no context.
+func TestAbandonedBodyIsClosed(t *testing.T) {
+	for _, concurrency := range []int{1, 3} {
+		ctx, cancel := context.WithCancel(background)
+		o := newRangesOrigin(9 * minBlockSize)
+		s := &stalledFirst{rangesOrigin: o, answer: func() error { return errOrigin }}
+		c := newTest(t, parallelOptions(concurrency), nil)
+		o.before = func(Request) error { cancel(); return nil }
+		if _, err := c.Open(ctx, s); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		for o.now.Load() != 0 { // the flight is still landing
+			runtime.Gosched()
+		}
+	}
+}
+
+// One part that no range has brought at first does not cost what lies before it.
+func TestLeftPartIsAskedForAgain(t *testing.T) {
+	const parts = 30
+	o := newRangesOrigin(parts * minBlockSize)
+	var refused atomic.Bool
+	o.before = func(req Request) error {
+		if req.Offset == (parts-1)*minBlockSize && refused.CompareAndSwap(false, true) {
+			return errOrigin
+		}
+		return nil
+	}
+	c := newTest(t, parallelOptions(3), nil)
+	o.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*minBlockSize }
+	c.wantRanges(t, o)
+	if s := c.Stats(); s.OriginBytes != parts*minBlockSize {
+		t.Errorf("%d bytes for %d", s.OriginBytes, parts*minBlockSize)
+	}
+}
+
+func TestPanicInProgress(t *testing.T) {
+	o := newRangesOrigin(20 * minBlockSize)
+	opts := parallelOptions(4)
+	opts.Progress = func(ID, int64, int64) { panic("in Progress") }
+	c := newTest(t, opts, nil)
+	defer func() {
+		if r := recover(); r == nil || o.now.Load() != 0 {
+			t.Errorf("recovered %v, %d bodies are open", r, o.now.Load())
+		}
+	}()
+	c.Open(background, o)
+}
+
+func TestUnsummed(t *testing.T) {
+	o := newRangesOrigin(10)
+	o.sums = nil
+	c := newTest(t, Options{MaxAge: Immutable}, nil)
+	c.wantRanges(t, o)
+	c.wantRanges(t, o)
+	if s := c.Stats(); s.Unsummed != 1 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+func TestBadParallelOptions(t *testing.T) {
+	for _, opts := range []Options{{Concurrency: -1}, {PartSize: -1}} {
+		if _, err := New(opts); err == nil {
+			t.Errorf("%+v: no error", opts)
+		}
+	}
+	c := newTest(t, Options{PartSize: 1<<63 - 1, Concurrency: 1 << 30}, nil)
+	o := newRangesOrigin(3 * minBlockSize)
+	c.wantRanges(t, o)
+	if n := o.requests(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
