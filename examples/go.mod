@@ -12,6 +12,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.7
 	github.com/warmcache/warmcache v0.0.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/image v0.47.0
 	modernc.org/sqlite v1.60.1
 )
 
