@@ -28,11 +28,20 @@ func pack(path, name, program string, files []string) (err error) {
 		return err
 	}
 	for _, file := range files {
-		if err := add(z, filepath.Base(file), 0o644, file); err != nil {
+		if err := add(z, filepath.Base(file), mode(file), file); err != nil {
 			return err
 		}
 	}
 	return z.Close()
+}
+
+// mode is that of a file on the host: for everybody to read, and to execute if
+// that is what it is for.
+func mode(file string) fs.FileMode {
+	if info, err := os.Stat(file); err == nil && info.Mode()&0o111 != 0 {
+		return 0o755
+	}
+	return 0o644
 }
 
 func add(z *zip.Writer, name string, mode fs.FileMode, path string) error {

@@ -23,7 +23,11 @@ func hello(t *testing.T, arch string) job {
 	if err := os.WriteFile(data, []byte("data"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return job{example: "zip/testdata/hello", files: []string{data}, arch: arch, out: filepath.Join(t.TempDir(), "bin")}
+	tool := filepath.Join(t.TempDir(), "tool")
+	if err := os.WriteFile(tool, nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return job{example: "zip/testdata/hello", files: []string{data, tool}, arch: arch, out: filepath.Join(t.TempDir(), "bin")}
 }
 
 func mustRun(t *testing.T, j job) []string {
@@ -47,7 +51,7 @@ func TestZips(t *testing.T) {
 				}
 				files := unzip(t, zips[i])
 				checkProgram(t, files[program], machine)
-				if d := files["data.db"]; d.mode != 0o644 || string(d.bytes) != "data" || len(files) != 2 {
+				if d := files["data.db"]; d.mode != 0o644 || string(d.bytes) != "data" || files["tool"].mode != 0o755 || len(files) != 3 {
 					t.Errorf("data.db: %v, %q; %d files", d.mode, d.bytes, len(files))
 				}
 			}
