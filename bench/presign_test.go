@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -19,9 +18,14 @@ import (
 // More than an invocation can carry goes past the function to a real server, by a
 // PUT and by a form, and comes back by a URL from the cache.
 func TestPresignedURLs(t *testing.T) {
-	p := newPresign(t)
-	file := origin.Object(7<<20, 1) // an invocation carries 6 MB
+	needsUnix(t)
+	for host, p := range newPresigns(t) {
+		t.Run(host, func(t *testing.T) { testPresignedURLs(t, p) })
+	}
+}
 
+func testPresignedURLs(t *testing.T, p presign) {
+	file := origin.Object(7<<20, 1) // an invocation carries 6 MB on Lambda and 1 MB on OpenWhisk
 	put := p.ask(t, `{"tenant":"blue","user":"ann","do":"put","name":"a/put.tiff","size":7340032}`)
 	send(t, http.StatusOK, put.request(t, file))
 	post := p.ask(t, `{"tenant":"blue","user":"ann","do":"post","name":"a/post.tiff","size":7340032}`)
@@ -42,7 +46,8 @@ func TestPresignedURLs(t *testing.T) {
 
 // The server holds everybody to what was signed.
 func TestPresignedURLsAreGoodForNothingElse(t *testing.T) {
-	p := newPresign(t)
+	needsUnix(t)
+	p := newPresigns(t)["lambda"]
 	put := p.ask(t, `{"tenant":"blue","user":"ann","do":"put","name":"a","size":1000}`)
 	send(t, http.StatusForbidden, put.request(t, make([]byte, 1001)))
 	send(t, http.StatusOK, put.request(t, make([]byte, 1000)))
@@ -67,16 +72,21 @@ func TestPresignedURLsAreGoodForNothingElse(t *testing.T) {
 }
 
 // presign is the action in a container.
-type presign struct{ env *host.Environment }
+type presign struct{ host.Sandbox }
 
-func newPresign(t *testing.T) presign {
+// newPresigns are the action on both hosts.
+func newPresigns(t *testing.T) map[string]presign {
 	t.Helper()
 	s3 := newS3(t, "files")
-	return presign{newEnvironment(t, host.Lambda{
-		Binary: buildAction(t, "presign"),
-		Env:    append(s3.Env(s3.Endpoint()), "S3_PATH_STYLE=1", "PRESIGN_BUCKET=files"),
-		Logs:   os.Stderr,
-	})}
+	s := subject{
+		binary: buildExample(t, t.TempDir(), "presign"),
+		env:    append(s3.Env(s3.Endpoint()), "S3_PATH_STYLE=1", "PRESIGN_BUCKET=files"),
+	}
+	both := map[string]presign{}
+	for name, sandbox := range s.sandboxes(t) {
+		both[name] = presign{sandbox}
+	}
+	return both
 }
 
 // presigned is the action's answer.
@@ -87,7 +97,7 @@ type presigned struct {
 
 func (p presign) ask(t *testing.T, event string) (out presigned) {
 	t.Helper()
-	if err := json.Unmarshal(invoke(t, p.env, event), &out); err != nil {
+	if err := json.Unmarshal(invoke(t, p, event), &out); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -163,9 +173,9 @@ func newEnvironment(t *testing.T, l host.Lambda) *host.Environment {
 }
 
 // invoke returns the answer to an event that is no error.
-func invoke(t *testing.T, env *host.Environment, event string) []byte {
+func invoke(t *testing.T, s host.Sandbox, event string) []byte {
 	t.Helper()
-	res, err := env.Invoke(context.Background(), []byte(event))
+	res, err := s.Invoke(context.Background(), []byte(event))
 	if err == nil && res.FunctionError != nil {
 		err = res.FunctionError
 	}

@@ -18,11 +18,8 @@ func main() {
 	action.Run(newService(s).handleFor)
 }
 
-// handleFor believes the host about the tenant, where it has a word on it, and
-// not the event, which anybody may have written.
+// handleFor asks the host who the event is for, where the host knows.
 func (s *service) handleFor(ctx context.Context, in In) (Out, error) {
-	if tenant := action.Tenant(ctx); tenant != "" {
-		in.Tenant = tenant
-	}
+	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return s.handle(ctx, in)
 }
