@@ -11,8 +11,9 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// maxPixels bounds what is decoded: 24 megapixels, which are at most 192 MB in
-// memory. A file of some kilobytes can claim to be a thousand times that.
+// maxPixels bounds what is decoded: 24 megapixels. Each takes 20 bytes of memory
+// at worst (a progressive JPEG in CMYK), so all take 480 MB. A file of some
+// kilobytes can claim to have a thousand times as many.
 const maxPixels = 24_000_000
 
 // decode reads a JPEG or PNG, after a look at how large it will be.
