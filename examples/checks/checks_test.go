@@ -72,15 +72,10 @@ func testMain(m *testing.M) int {
 // needsOCR puts the real trained data where the function expects it.
 func needsOCR(t *testing.T) {
 	t.Helper()
-	_, err := exec.LookPath("tesseract")
-	data, _ := filepath.Glob("/usr/share/tesseract-ocr/*/tessdata/eng.traineddata")
-	if err != nil || len(data) == 0 {
-		if os.Getenv("WARMCACHE_TEST_REQUIRE") != "" {
-			t.Fatalf("no tesseract: %v", err)
-		}
+	b, err := checktest.TrainedData()
+	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
 		t.Skip("needs tesseract with its English data: .ci/install/tesseract")
 	}
-	b, err := os.ReadFile(data[0])
 	if err != nil {
 		t.Fatal(err)
 	}

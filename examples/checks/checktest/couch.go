@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// ErrNotInstalled is the error of StartCouch on a machine without the server.
-var ErrNotInstalled = errors.New("pouchdb-server is not installed")
+// ErrNotInstalled is the error of a machine without what is asked for.
+var ErrNotInstalled = errors.New("not installed")
 
 // Couch is a server with the HTTP API of CouchDB, which keeps all in memory.
 type Couch struct {
@@ -35,7 +35,7 @@ func StartCouch(ctx context.Context) (_ *Couch, err error) {
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)
+		return nil, fmt.Errorf("pouchdb-server is %w: %w", ErrNotInstalled, err)
 	}
 	dir, err := os.MkdirTemp("", "couch")
 	if err != nil {
@@ -57,11 +57,11 @@ func StartCouch(ctx context.Context) (_ *Couch, err error) {
 func serverScript() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNotInstalled, err)
+		return "", fmt.Errorf("pouchdb-server is %w: %w", ErrNotInstalled, err)
 	}
 	script := filepath.Join(cache, "warmcache", "couchdb", "node_modules", "pouchdb-server", "bin", "pouchdb-server")
 	if _, err := os.Stat(script); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNotInstalled, err)
+		return "", fmt.Errorf("pouchdb-server is %w: %w", ErrNotInstalled, err)
 	}
 	return script, nil
 }
