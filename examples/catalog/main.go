@@ -1,21 +1,17 @@
-// Command catalog is a function that tells the price of a product, with the
+// Command catalog is a function that tells the prices of products, with the
 // database's answers cached in memory.
 package main
 
 import (
 	"context"
 
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/warmcache/warmcache/examples/action"
 )
 
-func main() { lambda.Start(handleLambda) }
+func main() { action.Run(handleOnHost) }
 
-// handleLambda believes the host about the tenant, where functions have tenant
-// isolation, and not the event, which anybody may have written.
-func handleLambda(ctx context.Context, in In) (Out, error) {
-	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.TenantID != "" {
-		in.Tenant = lc.TenantID
-	}
+// handleOnHost asks the host who the event is for, where the host knows.
+func handleOnHost(ctx context.Context, in In) (any, error) {
+	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return handle(ctx, in)
 }
