@@ -38,7 +38,6 @@ type fleet struct {
 	issued  int
 	deleted map[string]int // name: loads from before this moment must not be found
 	seen    int            // records that were used
-	other   []byte         // some record
 }
 
 // container is one process with its cache.
@@ -278,7 +277,7 @@ func (t flaky) Get(ctx context.Context, name string, use func([]byte) bool) (str
 	}
 	for i := 0; ; i++ {
 		f.mu.Lock()
-		b := f.disturbed(f.records[name])
+		b := f.disturbed(name)
 		f.mu.Unlock()
 		if b != nil && use(b) {
 			f.used(name, b, least)
@@ -297,14 +296,20 @@ func (t flaky) Get(ctx context.Context, name string, use func([]byte) bool) (str
 	}
 }
 
-// disturbed is what the Tier hands out in the place of b. The caller holds mu.
-func (f *fleet) disturbed(b []byte) []byte {
+// disturbed is what the Tier hands out as the record of name. The caller holds mu.
+func (f *fleet) disturbed(name string) []byte {
+	b := f.records[name]
 	if b == nil || f.rand.IntN(100) >= f.trouble {
 		return b
 	}
 	switch f.rand.IntN(3) {
-	case 0:
-		return f.other
+	case 0: // another key's
+		for key := range modelKeys {
+			if n := nameOf("model", string([]byte{byte(2 * key)})); n != name {
+				b = f.records[n]
+			}
+		}
+		return b
 	case 1:
 		return b[:f.rand.IntN(len(b))]
 	default:
@@ -356,7 +361,7 @@ func (t flaky) Set(ctx context.Context, r TierRecord) error {
 	_, good := f.leases[r.Name][r.Lease]
 	delete(f.leases[r.Name], r.Lease)
 	if (good || f.anyTime) && r.Record != nil {
-		f.records[r.Name], f.other = r.Record, r.Record
+		f.records[r.Name] = r.Record
 	}
 	f.mu.Unlock()
 	return t.fault(ctx)
