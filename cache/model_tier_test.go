@@ -431,4 +431,3 @@ func TestTierModelFindsBrokenLeases(t *testing.T) {
 	}
 	t.Error("no fault was found")
 }
-
