@@ -43,13 +43,14 @@ local e = redis.call('GET', KEYS[2]) or ARGV[1]
 redis.call('SET', KEYS[2], e, 'PX', ARGV[3])
 return {e, '1'}`
 
-// setScript gives the lease back, and sets the record if the epoch is still that of
-// the caller. It deletes first: a server that is full refuses the rest.
+// setScript sets the record, if the epoch is still that of the caller, and gives the
+// lease back. A server that is full refuses it at the first step; after another one
+// it would be let through.
 const setScript = `
 local mine, good = redis.call('GET', KEYS[3]) == ARGV[2], redis.call('GET', KEYS[2]) == ARGV[1]
-if mine then redis.call('DEL', KEYS[3]) end
-if good and (mine or ARGV[4] ~= '') then redis.call('DEL', KEYS[2]) end
 if good and ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3]) end
+if good and (mine or ARGV[4] ~= '') then redis.call('DEL', KEYS[2]) end
+if mine then redis.call('DEL', KEYS[3]) end
 return 1`
 
 // nonceSize is the size of what epochs and leases are told apart by.

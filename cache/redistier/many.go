@@ -2,70 +2,124 @@ package redistier
 
 import (
 	"context"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/warmcache/warmcache/cache"
 )
 
+// part is what a batch has of one name.
+type part struct {
+	breaker *breaker
+	state   uint64
+	ok      bool // the breaker lets it
+	command redis.Cmder
+	err     error // there is no command
+}
+
 // pipeline sends one command for each name, of those whose breakers let it, in one
 // go, and calls done for what came of it. In a cluster some may fail while others do
 // not. The error is one of those.
-func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int), done func(i int) error) (err error) {
-	pipe, let := t.client.Pipeline(), t.allowed(names)
-	for i, l := range let {
-		if l.ok {
-			add(pipe, i)
-		} else {
-			err = ErrOpen
+//
+// It has a pipeline for each node: the one of a ClusterClient gives the error of one
+// node to the commands of all.
+func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
+	parts := t.allowed(names)
+	t.timed(ctx, len(names), func(ctx context.Context) error {
+		pipes := map[*redis.Client]redis.Pipeliner{}
+		for i := range parts {
+			if parts[i].ok {
+				parts[i].command, parts[i].err = t.queue(ctx, pipes, names[i], i, add)
+			}
 		}
-	}
-	if pipe.Len() == 0 {
-		return err
-	}
-	t.timed(ctx, pipe.Len(), func(ctx context.Context) error {
-		_, err := pipe.Exec(ctx)
-		return err // each command has its own
+		send(ctx, pipes)
+		t.follow(ctx, parts)
+		return nil
 	})
-	for i, l := range let {
-		if !l.ok {
+	for i, p := range parts {
+		if !p.ok {
+			if err == nil {
+				err = ErrOpen
+			}
 			continue
 		}
-		e := done(i)
-		t.note(ctx, l.breaker, l.state, e)
-		if e != nil {
-			err = e
+		if p.err == nil {
+			p.err = done(i)
+		}
+		t.note(ctx, p.breaker, p.state, p.err)
+		if p.err != nil {
+			err = p.err
 		}
 	}
-	if err != nil && err != ErrOpen {
-		err = t.fault(err)
+	if err == ErrOpen {
+		return err
 	}
-	return err
-}
-
-// let is whether a breaker lets a call through, and in which state.
-type let struct {
-	breaker *breaker
-	state   uint64
-	ok      bool
+	return t.fault(err)
 }
 
 // allowed asks the breakers of names, each once.
-func (t *Tier) allowed(names []string) []let {
-	all, asked, now := make([]let, len(names)), map[*breaker]let{}, t.clock.Now()
+func (t *Tier) allowed(names []string) []part {
+	parts, asked, now := make([]part, len(names)), map[*breaker]part{}, t.clock.Now()
 	for i, name := range names {
-		l, ok := asked[t.breaker(name)]
+		p, ok := asked[t.breaker(name)]
 		if !ok {
-			l.breaker = t.breaker(name)
-			l.state, l.ok = l.breaker.allow(now)
-			asked[l.breaker] = l
+			p.breaker = t.breaker(name)
+			p.state, p.ok = p.breaker.allow(now)
+			asked[p.breaker] = p
 		}
-		if !l.ok {
+		if !p.ok {
 			t.stats.skipped.Add(1)
 		}
-		all[i] = l
+		parts[i] = p
 	}
-	return all
+	return parts
+}
+
+// queue adds a command to the pipeline of the name's node.
+func (t *Tier) queue(ctx context.Context, pipes map[*redis.Client]redis.Pipeliner, name string, i int, add func(p redis.Pipeliner, i int) redis.Cmder) (redis.Cmder, error) {
+	node, err := t.node(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if pipes[node] == nil {
+		pipes[node] = node.Pipeline()
+	}
+	return add(pipes[node], i), nil
+}
+
+func (t *Tier) node(ctx context.Context, name string) (*redis.Client, error) {
+	if c, ok := t.client.(*redis.ClusterClient); ok {
+		return c.MasterForKey(ctx, t.keys(name).record)
+	}
+	return t.client.(*redis.Client), nil
+}
+
+// send sends all pipelines at once and waits for the answers. Each command has its
+// own error.
+func send(ctx context.Context, pipes map[*redis.Client]redis.Pipeliner) {
+	var wg sync.WaitGroup
+	for _, p := range pipes {
+		if len(pipes) == 1 {
+			p.Exec(ctx)
+			return
+		}
+		wg.Go(func() { p.Exec(ctx) })
+	}
+	wg.Wait()
+}
+
+// follow sends the commands again that another node is to have, one by one.
+func (t *Tier) follow(ctx context.Context, parts []part) {
+	for _, p := range parts {
+		if p.command == nil {
+			continue
+		}
+		if err := p.command.Err(); redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ") {
+			p.command.SetErr(nil)
+			t.client.Process(ctx, p.command)
+		}
+	}
 }
 
 // GetMany implements cache.BatchTier. It takes what leases it can get for what it
@@ -96,8 +150,9 @@ type missed struct {
 // getMany returns the names that have no record of use.
 func (t *Tier) getMany(ctx context.Context, names []string, use func(i int, record []byte) bool) (rest []missed, err error) {
 	commands := make([]*redis.StringCmd, len(names))
-	err = t.pipeline(ctx, names, func(p redis.Pipeliner, i int) {
+	err = t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
 		commands[i] = p.Get(ctx, t.keys(names[i]).record)
+		return commands[i]
 	}, func(i int) error {
 		record, err := found(commands[i])
 		if err == nil && (record == nil || !use(i, record)) {
@@ -117,8 +172,9 @@ func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases 
 	for j, m := range asked {
 		names[j] = m.name
 	}
-	err = t.pipeline(ctx, names, func(p redis.Pipeliner, j int) {
+	err = t.pipeline(ctx, names, func(p redis.Pipeliner, j int) redis.Cmder {
 		commands[j] = t.ask(ctx, p, asked[j].question, anyway)
+		return commands[j]
 	}, func(j int) error {
 		m := asked[j]
 		record, lease, err := m.answer(commands[j])
@@ -144,7 +200,8 @@ func (t *Tier) SetMany(ctx context.Context, records []cache.TierRecord) error {
 	for i, r := range records {
 		names[i] = r.Name
 	}
-	return t.pipeline(ctx, names, func(p redis.Pipeliner, i int) {
+	return t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
 		commands[i] = t.set(ctx, p, records[i])
+		return commands[i]
 	}, func(i int) error { return commands[i].Err() })
 }

@@ -18,7 +18,30 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(&logged)
+	goleak.VerifyTestMain(m)
+}
+
+// logged is what the client has logged.
+var logged logs
+
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Printf(_ context.Context, format string, v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(&l.text, format+"\n", v...)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 var background = context.Background()
 
@@ -302,4 +325,3 @@ func TestSlots(t *testing.T) {
 		}
 	}
 }
-
