@@ -18,7 +18,7 @@ import (
 
 // server is a real redis-server of a test's own, on loopback or a socket.
 type server struct {
-	t    *testing.T
+	t    testing.TB
 	args []string
 	addr string // host:port, or the path of the socket
 	cmd  *exec.Cmd
@@ -38,14 +38,14 @@ func needs(t testing.TB, program string) {
 }
 
 // startServer starts a server on a free port.
-func startServer(t *testing.T, args ...string) *server {
+func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	port := freePort(t)
 	return start(t, "127.0.0.1:"+port, append([]string{"--port", port, "--bind", "127.0.0.1"}, args...))
 }
 
 // startSocket starts a server on a unix socket.
-func startSocket(t *testing.T, args ...string) *server {
+func startSocket(t testing.TB, args ...string) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "redis") // t.TempDir is too long for a socket
 	if err != nil {
@@ -56,7 +56,7 @@ func startSocket(t *testing.T, args ...string) *server {
 	return start(t, socket, append([]string{"--port", "0", "--unixsocket", socket}, args...))
 }
 
-func start(t *testing.T, addr string, args []string) *server {
+func start(t testing.TB, addr string, args []string) *server {
 	t.Helper()
 	needs(t, "redis-server")
 	args = append([]string{"--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", t.TempDir()}, args...)
@@ -66,7 +66,7 @@ func start(t *testing.T, addr string, args []string) *server {
 	return s
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *server) client(change ...func(*redis.UniversalOptions)) redis.Universal
 	return closed(s.t, Connect(o))
 }
 
-func closed(t *testing.T, c redis.UniversalClient) redis.UniversalClient {
+func closed(t testing.TB, c redis.UniversalClient) redis.UniversalClient {
 	t.Cleanup(func() { c.Close() })
 	return c
 }
