@@ -124,3 +124,31 @@ func TestCluster(t *testing.T) {
 	waitFor(t, "the node to be well again", func() bool { return many.Invalidate(background, keys[i]) == nil })
 	wantGet(t, newCache(t, newTier(t, patient(client())), o), keys[i], fmt.Sprintf("%s v%d", keys[i], o.loads.Load()+1))
 }
+
+// Slots move to another node while a batch is under way.
+func TestMovedSlots(t *testing.T) {
+	nodes, client := startCluster(t)
+	o := &origin{}
+	tier := newTier(t, patient(client()))
+	c := newCache(t, tier, o)
+	if _, err := c.GetMany(background, []string{"1", "2", "3"}); err != nil { // the client knows the slots now
+		t.Fatal(err)
+	}
+	to := nodes[0]
+	if slot := int(slotOf("test/1:k")); slot < slots/3 {
+		to = nodes[1]
+	}
+	id := to.do("CLUSTER", "MYID")
+	for _, s := range nodes {
+		s.do("CLUSTER", "SETSLOT", int(slotOf("test/1:k")), "NODE", id)
+	}
+	if r, err := c.GetMany(background, []string{"k", "1"}); err != nil || r[0].Value != "k v4" {
+		t.Errorf("GetMany = %v, %v", r, err)
+	}
+	if s := c.Stats(); s.TierErrors != 0 || tier.Stats().Last != nil {
+		t.Errorf("Stats = %+v, %+v", s, tier.Stats())
+	}
+	if n := to.do("EXISTS", "warmcache:{test/1:k}"); n != int64(1) {
+		t.Errorf("%v records at the new node", n)
+	}
+}

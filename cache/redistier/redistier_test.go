@@ -223,6 +223,9 @@ func TestStampede(t *testing.T) {
 	if n := o.loads.Load(); n > 3 || wrong.Load() > 0 {
 		t.Errorf("%d loads, %d wrong answers", n, wrong.Load())
 	}
+	if keys := s.do("KEYS", "*").([]any); len(keys) != 1 {
+		t.Errorf("the lease was not given back: %q", keys)
+	}
 }
 
 func TestStampedeOfGetMany(t *testing.T) {
