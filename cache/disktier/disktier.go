@@ -98,7 +98,6 @@ func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) boo
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	// First the epoch, then the file: one that is put there later has a later one.
 	epoch, err := t.epoch(name)
 	if err != nil {
 		return "", err

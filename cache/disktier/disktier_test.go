@@ -283,6 +283,7 @@ func TestClocks(t *testing.T) {
 		{"wall clock ran slow", 10 * time.Second, 10*time.Second + apart + 1, false, false},
 		{"monotonic clock ran back", time.Second, -time.Second, false, false},
 		{"another boot", time.Second, -time.Second, true, true},
+		{"another boot, and the wall clock ran back", -time.Second, -time.Second, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clocks, tier := clocktest.New(), newTier(t, t.TempDir())
@@ -332,6 +333,11 @@ func TestBudget(t *testing.T) {
 	}
 	for i := range 300 {
 		set(tier, fmt.Sprint(i), 1000)
+		if i == 60 { // as if "5" had been set last
+			if err := os.Chtimes(tier.path("5"), time.Time{}, time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if n := size(); n > tier.maxBytes {
 			t.Fatalf("%d bytes after %d", n, i)
 		}
@@ -339,8 +345,10 @@ func TestBudget(t *testing.T) {
 	if n := size(); n < tier.maxBytes/2 {
 		t.Errorf("only %d bytes are left", n)
 	}
-	if _, err := os.Stat(tier.path("299")); err != nil {
-		t.Error("the last one went")
+	for name, kept := range map[string]bool{"5": true, "299": true, "0": false, "60": false} {
+		if _, err := os.Stat(tier.path(name)); (err == nil) != kept {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	set(tier, "large", 20_000)
 	if _, err := os.Stat(tier.path("large")); err == nil {

@@ -31,7 +31,7 @@ func BenchmarkHit(b *testing.B) {
 	})
 	c.Get(background, "a")
 	c.Get(background, "b")
-	key := tier.keys("test/1:a").record
+	key := tier.record("test/1:a")
 	b.Run("bare GET", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := client.Get(background, key).Bytes(); err != nil {

@@ -9,16 +9,16 @@ import (
 
 // Get implements cache.Tier.
 func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error) {
-	k, b := t.keys(name), t.breaker(name)
+	b := t.breaker(name)
 	var record []byte
 	err = t.call(ctx, b, 1, func(ctx context.Context) (err error) {
-		record, err = found(t.client.Get(ctx, k.record))
+		record, err = found(t.client.Get(ctx, t.record(name)))
 		return err
 	})
 	if err != nil || record != nil && use(record) {
 		return "", err
 	}
-	return t.lease(ctx, b, question{keys: k, nonce: newNonce(), seen: record}, use)
+	return t.lease(ctx, b, question{name: name, nonce: newNonce(), seen: record}, use)
 }
 
 // found returns the record, or nil if there is none.

@@ -13,21 +13,20 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// keys are the three that a name has at the server. The braces put them into one
-// slot of a cluster, even if the name has some: it does not begin with one.
+// A name has three keys at the server: of the record, of the epoch, and of the lease.
+// The braces put them into one slot of a cluster, even if the name has some: it does
+// not begin with one.
 //
 // The lease is the container's that loads now, and keeps others from it for a short
 // time. The epoch is what a record may be set by: all who have missed since the last
 // Delete share it, and Delete ends it. It is a random number, not a count, so that
 // a server that has forgotten it, be it by eviction, can only refuse too much.
-type keys struct{ record, epoch, lease string }
-
-func (t *Tier) keys(name string) keys {
-	record := t.opts.Prefix + "{" + name + "}"
-	return keys{record, record + "e", record + "l"}
+func (t *Tier) keys(name string) []string {
+	record := t.record(name)
+	return []string{record, record + "e", record + "l"}
 }
 
-func (k keys) all() []string { return []string{k.record, k.epoch, k.lease} }
+func (t *Tier) record(name string) string { return t.opts.Prefix + "{" + name + "}" }
 
 // epochTime is how long a load may take and still be kept: as long as an invocation.
 const epochTime = 15 * time.Minute
@@ -65,7 +64,7 @@ func newNonce() string {
 
 // question is a name whose record was not found, or was of no use.
 type question struct {
-	keys
+	name  string
 	nonce string
 	seen  []byte // the record that was of no use
 }
@@ -75,7 +74,7 @@ func (t *Tier) ask(ctx context.Context, c redis.Cmdable, q question, anyway bool
 	if anyway {
 		flag = "1"
 	}
-	return c.Eval(ctx, askScript, q.all(), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag)
+	return c.Eval(ctx, askScript, t.keys(q.name), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag)
 }
 
 // answer is what askScript returned: a record, a lease, or neither.
@@ -97,7 +96,7 @@ func (q question) answer(c *redis.Cmd) (record []byte, lease string, err error) 
 func (t *Tier) set(ctx context.Context, c redis.Cmdable, r cache.TierRecord) *redis.Cmd {
 	// A lease from elsewhere is of no use, but does no harm.
 	split := min(nonceSize, len(r.Lease))
-	return c.Eval(ctx, setScript, t.keys(r.Name).all(), r.Lease[:split], r.Lease[split:], milliseconds(r.TTL), r.Record)
+	return c.Eval(ctx, setScript, t.keys(r.Name), r.Lease[:split], r.Lease[split:], milliseconds(r.TTL), r.Record)
 }
 
 // longestTTL bounds how long what never changes is kept: nobody may want it any more.

@@ -90,7 +90,7 @@ func (t *Tier) queue(ctx context.Context, pipes map[*redis.Client]redis.Pipeline
 
 func (t *Tier) node(ctx context.Context, name string) (*redis.Client, error) {
 	if c, ok := t.client.(*redis.ClusterClient); ok {
-		return c.MasterForKey(ctx, t.keys(name).record)
+		return c.MasterForKey(ctx, t.record(name))
 	}
 	return t.client.(*redis.Client), nil
 }
@@ -143,20 +143,19 @@ func (t *Tier) GetMany(ctx context.Context, names []string, use func(i int, reco
 // missed is a name of a batch that still has no record.
 type missed struct {
 	question
-	name string
-	i    int // its index in the batch
+	i int // its index in the batch
 }
 
 // getMany returns the names that have no record of use.
 func (t *Tier) getMany(ctx context.Context, names []string, use func(i int, record []byte) bool) (rest []missed, err error) {
 	commands := make([]*redis.StringCmd, len(names))
 	err = t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
-		commands[i] = p.Get(ctx, t.keys(names[i]).record)
+		commands[i] = p.Get(ctx, t.record(names[i]))
 		return commands[i]
 	}, func(i int) error {
 		record, err := found(commands[i])
 		if err == nil && (record == nil || !use(i, record)) {
-			rest = append(rest, missed{question{t.keys(names[i]), newNonce(), record}, names[i], i})
+			rest = append(rest, missed{question{names[i], newNonce(), record}, i})
 		}
 		return err
 	})

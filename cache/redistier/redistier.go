@@ -184,7 +184,6 @@ func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 func (t *Tier) Delete(ctx context.Context, name string) error {
 	b := t.breaker(name)
 	return t.try(ctx, b, b.seen(), 1, func(ctx context.Context) error {
-		k := t.keys(name)
-		return t.client.Del(ctx, k.record, k.epoch, k.lease).Err()
+		return t.client.Del(ctx, t.keys(name)...).Err()
 	})
 }

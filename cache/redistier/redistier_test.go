@@ -320,8 +320,7 @@ func TestOptions(t *testing.T) {
 func TestSlots(t *testing.T) {
 	s := startSocket(t, "--cluster-enabled", "yes")
 	for _, name := range []string{"shop/1:a", "123456789", "shop/1:x}y", "shop/1:{a}", "s:}{}", "s:\x00\xff"} {
-		k := (&Tier{opts: Options{Prefix: "p:"}}).keys(name)
-		for _, key := range k.all() {
+		for _, key := range (&Tier{opts: Options{Prefix: "p:"}}).keys(name) {
 			if slot := s.do("CLUSTER", "KEYSLOT", key).(int64); slot != int64(slotOf(name)) {
 				t.Errorf("%q is in slot %d, not in %d", key, slot, slotOf(name))
 			}
