@@ -20,6 +20,10 @@
 // that is older than TTL as long as one of them was right. A load that an
 // invocation left behind is never joined by a later one.
 //
+// With a [Tier], what one container has loaded serves the others as well, or the
+// process that is started after a crash: see Options.Tier, and packages redistier
+// and disktier.
+//
 // Caveat: values are shared. All callers get the same V, and what it points to
 // must not be changed, unless Options.Clone is set.
 package cache

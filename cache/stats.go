@@ -26,7 +26,7 @@ type Stats struct {
 
 	TierHits     int64 // misses that a Tier had an answer to
 	TierMisses   int64 // those that it had none to
-	TierErrors   int64 // its calls that failed, those of Delete and Refresh among them
+	TierErrors   int64 // its calls that failed, those to delete among them
 	TierRejected int64 // its records that were damaged, foreign, or from the future
 
 	// LastFreeze is how far the wall clock last ran ahead of the monotonic one
