@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
@@ -83,6 +84,19 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 	if err := c.Invalidate(background, "1"); err == nil || errors.Is(err, ErrOpen) || tier.Stats().Failures != 4 {
 		t.Errorf("Invalidate: %v", err)
 	}
+}
+
+// Nothing is left behind by calls of a dead server.
+func TestNoGoroutinesAreLeft(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:" + freePort(t)}}))
+	tier := newTier(t, patient(client))
+	for range 100 {
+		if tier.Delete(background, "n") == nil {
+			t.Fatal("no error")
+		}
+	}
+	goleak.VerifyNone(t, before)
 }
 
 // In a cluster the rest goes on.

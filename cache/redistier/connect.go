@@ -22,6 +22,10 @@ func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 	c.DialerRetries = orInt(c.DialerRetries, 1)
 	c.ReadTimeout = orDefault(c.ReadTimeout, time.Second)
 	c.Protocol = orInt(c.Protocol, 2) // no pushes
+	// The client starts a goroutine that dials again and again when as many dials have
+	// failed as the pool has places. So many are not needed for anything else: a
+	// process has as many connections as it makes calls at once.
+	c.PoolSize = orInt(c.PoolSize, 1000)
 	c.DisableIdentity = true
 	if c.MaintNotificationsConfig == nil {
 		c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
