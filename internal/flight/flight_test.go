@@ -539,3 +539,53 @@ func TestStress(t *testing.T) {
 		t.Errorf("%d flights left", len(g.seats))
 	}
 }
+
+// A load knows how long those who wait for it can wait.
+func TestLatest(t *testing.T) {
+	g := NewGroup[int](clock.New())
+	soon, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	later, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+	defer cancel()
+	var seat *Seat[int]
+	started, land := make(chan bool), make(chan bool)
+	call := Call[int]{Key: "k", MaxAge: time.Hour, Load: func(_ context.Context, s *Seat[int]) (int, error) {
+		seat = s
+		close(started)
+		<-land
+		return 1, nil
+	}}
+	want := func(ctx context.Context) {
+		t.Helper()
+		wantAt, wantSet := ctx.Deadline()
+		if at, set := seat.Latest(); set != wantSet || !at.Equal(wantAt) {
+			t.Errorf("Latest = %v, %v; want %v, %v", at, set, wantAt, wantSet)
+		}
+	}
+	waiting := func(n int) {
+		for {
+			g.mu.Lock()
+			ready := len(seat.flight.waiters) == n
+			g.mu.Unlock()
+			if ready {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	done := make(chan bool)
+	ask := func(ctx context.Context) { g.Do(ctx, call); done <- true }
+	go ask(soon)
+	<-started
+	want(soon)
+	go ask(later)
+	waiting(2)
+	want(later)
+	go ask(t.Context())
+	waiting(3)
+	want(t.Context())
+	close(land)
+	for range 3 {
+		<-done
+	}
+}

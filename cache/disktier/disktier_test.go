@@ -1,0 +1,379 @@
+package disktier
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("DISKTIER_TEST_DIR"); dir != "" {
+		killedProcess(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var background = context.Background()
+
+func newTier(t testing.TB, dir string) *Tier {
+	t.Helper()
+	tier, err := New(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tier
+}
+
+// newCache is the cache of a process, which counts its loads.
+func newCache(tier cache.Tier, loads *atomic.Int64) *cache.Cache[string, string] {
+	return cache.Must(cache.New(cache.Options[string, string]{
+		Load: func(_ context.Context, key string) (string, error) {
+			return fmt.Sprint(key, " v", loads.Add(1)), nil
+		},
+		TTL: time.Minute, Tier: tier, Namespace: "test/1", Codec: cache.JSON[string](),
+	}))
+}
+
+func wantGet(t *testing.T, c *cache.Cache[string, string], key, want string) {
+	t.Helper()
+	if got, err := c.Get(background, key); got != want || err != nil {
+		t.Errorf("Get(%q) = %q, %v; want %q", key, got, err, want)
+	}
+}
+
+// killedProcess loads what it does not find, tells, and waits to be killed.
+func killedProcess(dir string) {
+	var loads atomic.Int64
+	c := newCache(Must(New(Options{Dir: dir})), &loads)
+	for i := range 100 {
+		c.Get(background, fmt.Sprint(i))
+	}
+	fmt.Println("loads", loads.Load())
+	bufio.NewReader(os.Stdin).ReadByte() // ends with the parent, if nothing else does
+}
+
+// What a process has loaded survives its death.
+func TestKilledProcess(t *testing.T) {
+	dir := t.TempDir()
+	for _, want := range []string{"loads 100\n", "loads 0\n"} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "DISKTIER_TEST_DIR="+dir)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		cmd.Process.Kill()
+		cmd.Wait()
+		if line != want || err != nil {
+			t.Errorf("the process said %q, %v; want %q", line, err, want)
+		}
+	}
+}
+
+// A Delete is heard by all processes, and by what they load.
+func TestDeleteIsFinal(t *testing.T) {
+	dir := t.TempDir()
+	a, b := newTier(t, dir), newTier(t, dir)
+	none := func([]byte) bool { return false }
+	lease, err := a.Get(background, "n", none)
+	if err != nil || lease == "" {
+		t.Fatal(lease, err)
+	}
+	set := func() {
+		t.Helper()
+		if err := a.Set(background, cache.TierRecord{Name: "n", Lease: lease, Record: []byte("old"), TTL: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := func() (n int) {
+		t.Helper()
+		for _, tier := range []*Tier{a, b} {
+			if _, err := tier.Get(background, "n", func([]byte) bool { n++; return true }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	set()
+	if found() != 2 {
+		t.Error("not kept")
+	}
+	if err := b.Delete(background, "n"); err != nil {
+		t.Fatal(err)
+	}
+	if found() != 0 {
+		t.Error("found after Delete")
+	}
+	set()
+	if found() != 0 {
+		t.Error("brought back by a load from before")
+	}
+	// Nor when the epochs begin anew.
+	if err := os.Remove(filepath.Join(a.dir, epochFile)); err != nil {
+		t.Fatal(err)
+	}
+	if found() != 0 {
+		t.Error("brought back by new epochs")
+	}
+	set()
+	if found() != 0 {
+		t.Error("set under new epochs")
+	}
+}
+
+// Many at once keep to that, too.
+func TestDeleteIsFinalAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var version atomic.Int64 // of the database
+	var wg sync.WaitGroup
+	var hits atomic.Int64
+	for range 4 {
+		tier := newTier(t, dir)
+		wg.Go(func() {
+			for range 500 {
+				var least int64
+				if rand.IntN(4) == 0 {
+					least = version.Add(1)
+					if err := tier.Delete(background, "n"); err != nil {
+						t.Error(err)
+					}
+				}
+				got := int64(-1)
+				lease, err := tier.Get(background, "n", func(b []byte) bool {
+					_, err := fmt.Sscan(string(b), &got)
+					return err == nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				if got >= 0 {
+					hits.Add(1)
+					if got < least {
+						t.Errorf("got version %d after the Delete of those before %d", got, least)
+					}
+					continue
+				}
+				loaded := version.Load()
+				if err := tier.Set(background, cache.TierRecord{Name: "n", Lease: lease, Record: fmt.Append(nil, loaded), TTL: time.Hour}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if hits.Load() == 0 {
+		t.Error("nothing was found")
+	}
+}
+
+// Whatever befalls the directory is not the caller's error, and mends itself.
+func TestHostileDirectory(t *testing.T) {
+	write := func(name, content string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	record := filepath.Base(newTier(t, "").path("test/1:k"))
+	for name, tt := range map[string]struct {
+		befall func(*testing.T, string)
+		mends  bool
+	}{
+		"wiped":           {func(t *testing.T, dir string) { os.RemoveAll(dir) }, true},
+		"record is empty": {write(record, ""), true},
+		"record is junk":  {write(record, strings.Repeat("x", 1000)), true},
+		"epochs are cut":  {write(epochFile, "x"), true},
+		"a file": {func(t *testing.T, dir string) {
+			os.RemoveAll(dir)
+			os.WriteFile(dir, nil, 0o600)
+		}, false},
+		"open to others": {func(t *testing.T, dir string) { os.Chmod(dir, 0o777) }, false},
+		"a link": {func(t *testing.T, dir string) {
+			os.Rename(dir, dir+"2")
+			if err := os.Symlink(dir+"2", dir); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var loads atomic.Int64
+			tier := newTier(t, t.TempDir())
+			wantGet(t, newCache(tier, &loads), "k", "k v1")
+			tt.befall(t, tier.dir)
+			c := newCache(tier, &loads)
+			wantGet(t, c, "k", "k v2")
+			if !tt.mends {
+				if c.Stats().TierErrors == 0 || c.Invalidate(background, "k") == nil {
+					t.Errorf("not counted: %+v", c.Stats())
+				}
+				return
+			}
+			c = newCache(tier, &loads)
+			c.Get(background, "k")
+			wantGet(t, newCache(tier, &loads), "k", fmt.Sprint("k v", loads.Load()))
+		})
+	}
+}
+
+// A damaged file is a miss, wherever the damage is.
+func TestDamagedFile(t *testing.T) {
+	var loads atomic.Int64
+	tier := newTier(t, t.TempDir())
+	wantGet(t, newCache(tier, &loads), "k", "k v1")
+	good, err := os.ReadFile(tier.path("test/1:k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		bad := append([]byte(nil), good...)
+		bad[i] ^= 1
+		for _, b := range [][]byte{bad, good[:i]} {
+			if err := os.WriteFile(tier.path("test/1:k"), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			n := loads.Load()
+			newCache(tier, &loads).Get(background, "k")
+			if loads.Load() != n+1 {
+				t.Errorf("used with damage at %d, %d bytes", i, len(b))
+			}
+		}
+	}
+}
+
+// A file is of no use when either clock says that it is too old, or when the wall
+// clock, by which its age goes on, has lost time since.
+func TestClocks(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		wall, mono time.Duration
+		reboot     bool
+		found      bool
+	}{
+		{"at once", 0, 0, false, true},
+		{"just in time", time.Minute - 1, time.Minute - 1, false, true},
+		{"too old", time.Minute, time.Minute, false, false},
+		{"paused, and the monotonic clock stood still", 50 * time.Second, 0, false, true},
+		{"wall clock stood still", 0, 50 * time.Second, false, false},
+		{"wall clock ran back", -time.Second, time.Second, false, false},
+		{"wall clock ran slow", 10 * time.Second, 10*time.Second + apart + 1, false, false},
+		{"monotonic clock ran back", time.Second, -time.Second, false, false},
+		{"another boot", time.Second, -time.Second, true, true},
+		{"another boot, and the wall clock ran back", -time.Second, -time.Second, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			clocks, tier := clocktest.New(), newTier(t, t.TempDir())
+			clocks.Move(0, time.Hour)
+			id := [16]byte{1}
+			tier.clock = clocks.Clock()
+			tier.boot = func() ([16]byte, int64) { return id, clocks.Now().Mono }
+			lease, _ := tier.Get(background, "n", nil)
+			if err := tier.Set(background, cache.TierRecord{Name: "n", Lease: lease, Record: []byte("x"), TTL: time.Minute}); err != nil {
+				t.Fatal(err)
+			}
+			clocks.Move(tt.wall, tt.mono)
+			if tt.reboot {
+				id[0]++
+			}
+			found := false
+			tier.Get(background, "n", func([]byte) bool { found = true; return true })
+			if found != tt.found {
+				t.Errorf("found: %v", found)
+			}
+		})
+	}
+}
+
+func TestBudget(t *testing.T) {
+	tier := newTier(t, t.TempDir())
+	tier.maxBytes = 100_000
+	set := func(tier *Tier, name string, size int) {
+		t.Helper()
+		lease, err := tier.Get(background, name, nil)
+		if err == nil {
+			err = tier.Set(background, cache.TierRecord{Name: name, Lease: lease, Record: make([]byte, size), TTL: time.Hour})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := func() (n int64) {
+		files, err := tier.list()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			n += f.Size()
+		}
+		return n
+	}
+	for i := range 300 {
+		set(tier, fmt.Sprint(i), 1000)
+		if i == 60 { // as if "5" had been set last
+			if err := os.Chtimes(tier.path("5"), time.Time{}, time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := size(); n > tier.maxBytes {
+			t.Fatalf("%d bytes after %d", n, i)
+		}
+	}
+	if n := size(); n < tier.maxBytes/2 {
+		t.Errorf("only %d bytes are left", n)
+	}
+	for name, kept := range map[string]bool{"5": true, "299": true, "0": false, "60": false} {
+		if _, err := os.Stat(tier.path(name)); (err == nil) != kept {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	set(tier, "large", 20_000)
+	if _, err := os.Stat(tier.path("large")); err == nil {
+		t.Error("a large one was kept")
+	}
+
+	// The next process knows what is there, and sweeps what was left half done.
+	old := filepath.Join(tier.dir, "tmp-old")
+	os.WriteFile(old, nil, 0o600)
+	os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour))
+	again := &Tier{dir: tier.dir, maxBytes: tier.maxBytes, clock: tier.clock, boot: tier.boot, used: -1}
+	set(again, "x", 10)
+	if _, err := os.Stat(old); err == nil {
+		t.Error("what a killed process left is still there")
+	}
+	if again.used < tier.maxBytes/2 {
+		t.Errorf("it counts %d bytes", again.used)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	if _, err := New(Options{MaxBytes: -1}); err == nil {
+		t.Error("a negative budget")
+	}
+	if tier := newTier(t, ""); !strings.HasPrefix(tier.dir, os.TempDir()) || tier.maxBytes != DefaultMaxBytes {
+		t.Errorf("%+v", tier)
+	}
+}
