@@ -49,7 +49,7 @@ func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V]) []
 	hits := int64(0)
 	leases, err := c.shared.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
 		it, ok := c.take(at[i], keys[i], questions[i].identity, b)
-		if ok && !questions[i].answered {
+		if ok {
 			questions[i].answered = true
 			hits++
 			at[i].Set(it)

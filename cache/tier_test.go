@@ -29,6 +29,12 @@ func newFakeTier() *fakeTier {
 	return &fakeTier{records: map[string][]byte{}, leases: map[string]map[string]bool{}}
 }
 
+func (f *fakeTier) setErr(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 func (f *fakeTier) Get(_ context.Context, name string, use func([]byte) bool) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -194,6 +194,60 @@ func TestInvalidateWithoutTheTier(t *testing.T) {
 	}
 }
 
+// A load that Delete has overtaken is not kept by a Tier that did not hear of that.
+func TestDeleteWithoutTheTierDuringALoad(t *testing.T) {
+	tier, o := newFakeTier(), &origin{}
+	var c *Cache[string, string]
+	c = newTest(t, o, clock.New(), withTier(tier), func(opts *Options[string, string]) {
+		opts.Load = func(ctx context.Context, key string) (string, error) {
+			tier.setErr(errors.New("down"))
+			c.Delete(key)
+			tier.setErr(nil)
+			return o.load(ctx, key)
+		}
+	})
+	wantGet(t, c, "k", "k v1")
+	if len(tier.sets) != 1 || tier.sets[0].Record != nil || tier.sets[0].Lease == "" {
+		t.Errorf("the Tier was given %+v", tier.sets)
+	}
+}
+
+// frozen is a Tier in whose Get the process is frozen after use has taken the record.
+type frozen struct {
+	*fakeTier
+	clocks *clocktest.Clocks
+}
+
+func (f frozen) Get(ctx context.Context, name string, use func([]byte) bool) (string, error) {
+	lease, err := f.fakeTier.Get(ctx, name, use)
+	if lease == "" {
+		f.clocks.Move(time.Hour, 0)
+	}
+	return lease, err
+}
+
+func TestFrozenWhileTheTierAnswers(t *testing.T) {
+	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
+	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
+	wantGet(t, newTest(t, o, clocks.Clock(), withTier(frozen{tier, clocks})), "k", "k v2")
+}
+
+// That a caller gives up is no error of the Tier.
+func TestCallerLeavesTheTier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTest(t, &origin{}, clock.New(), withTier(stalled{newFakeTier()}))
+		ctx, cancel := context.WithCancel(background)
+		go func() { time.Sleep(time.Second / 2); cancel() }()
+		if _, err := c.Get(ctx, "k"); err != context.Canceled {
+			t.Errorf("Get: %v", err)
+		}
+		synctest.Wait()
+		if s := c.Stats(); s.TierErrors != 0 {
+			t.Errorf("Stats = %+v", s)
+		}
+	})
+}
+
 // Refresh replaces what the Tier has, and has others not wait for a failed Load.
 func TestRefreshWithTier(t *testing.T) {
 	tier, o := newFakeTier(), &origin{}
@@ -229,8 +283,10 @@ func TestTierKeepsThatKeysDoNotExist(t *testing.T) {
 	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier), missing(20*time.Second)), 2)
 	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier), missing(time.Hour)), 2)
 	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier)), 3) // it remembers no such thing
+	short := newTest(t, o, clocks.Clock(), withTier(tier), missing(11*time.Second))
+	wantMissing(short, 3)
 	clocks.Move(10*time.Second, 10*time.Second)
-	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier), missing(11*time.Second)), 4) // for not so long
+	wantMissing(short, 4) // for not so long
 }
 
 // A container has its own TTLs, even for what was loaded by one with longer ones.
