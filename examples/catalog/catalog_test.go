@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -68,47 +69,68 @@ func write(statements string) error {
 func newContainer(t *testing.T) {
 	t.Helper()
 	products.Clear()
+	pages.Clear()
 }
 
 // ask returns the answer to in, and how many statements it took.
-func ask(t *testing.T, in In) (Out, int) {
+func ask(t *testing.T, in In) (Quote, int) {
 	t.Helper()
 	before := gate.Count()
 	out, err := handle(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out, gate.Count() - before
+	return out.(Quote), gate.Count() - before
+}
+
+// describe is for comparing answers: as JSON, which is what leaves the function.
+func describe(out any, err error) string {
+	b, _ := json.Marshal(out)
+	return fmt.Sprintf("%s, error %v", b, err)
+}
+
+// buy is the event that asks for a price.
+func buy(tenant, sku string, quantity int64) In {
+	return In{Tenant: tenant, SKU: sku, Quantity: quantity}
 }
 
 var (
-	blueLamp = Out{
+	blueLamp = Quote{
 		Tenant: "blue", SKU: "lamp", Name: "Blue lamp", Description: "A lamp of the blue shop",
 		Quantity: 3, UnitCents: 1999, TotalCents: 5997, InStock: true,
 	}
-	greenLamp = Out{
+	greenLamp = Quote{
 		Tenant: "green", SKU: "lamp", Name: "Green lamp", Description: "A lamp of the green shop",
 		Quantity: 3, UnitCents: 2499, TotalCents: 7497, InStock: true,
 	}
 )
 
+// everything that an event can be.
+var everything = []In{
+	buy("blue", "lamp", 3),
+	buy("green", "lamp", 3),
+	buy("blue", "lamp", 10),
+	buy("blue", "lamp", 11),
+	buy("blue", "table", 1),
+	buy("blue", "chair", 1),
+	buy("red", "lamp", 1),
+	buy("blue", "lamp' OR 1=1 --", 1),
+	buy("", "lamp", 1),
+	buy("blue", "lamp", 0),
+	{Tenant: "blue", Page: 1},
+	{Tenant: "blue", Page: 1, InStock: true},
+	{Tenant: "blue", Page: 1},
+	{Tenant: "green", Page: 1},
+	{Tenant: "green", Page: 2},
+	{Tenant: "red", Page: 1},
+	{Tenant: "blue", Page: -1},
+}
+
 func TestSameAnswersWithAndWithoutCache(t *testing.T) {
 	newContainer(t)
-	for _, in := range []In{
-		{"blue", "lamp", 3},
-		{"green", "lamp", 3},
-		{"blue", "lamp", 10},
-		{"blue", "lamp", 11},
-		{"blue", "table", 1},
-		{"blue", "chair", 1},
-		{"red", "lamp", 1},
-		{"blue", "lamp' OR 1=1 --", 1},
-		{"", "lamp", 1},
-		{"blue", "lamp", 0},
-	} {
+	for _, in := range everything {
 		answer := func() string {
-			out, err := handle(t.Context(), in)
-			return fmt.Sprintf("%+v, error %v", out, err)
+			return describe(handle(t.Context(), in))
 		}
 		first, again := answer(), answer()
 		t.Setenv("WARMCACHE", "off")
@@ -132,13 +154,13 @@ func TestSecondInvocationAsksNothing(t *testing.T) {
 			t.Setenv("WARMCACHE", test.setting)
 			newContainer(t)
 			for i, want := range test.want {
-				out, statements := ask(t, In{"blue", "lamp", 3})
+				out, statements := ask(t, buy("blue", "lamp", 3))
 				if out != blueLamp || statements != want {
 					t.Errorf("invocation %d: %+v after %d statements, want %+v after %d", i, out, statements, blueLamp, want)
 				}
 			}
 			// Other arguments of the same product are other answers of the same row.
-			out, statements := ask(t, In{"blue", "lamp", 11})
+			out, statements := ask(t, buy("blue", "lamp", 11))
 			if out.InStock || out.TotalCents != 11*1999 || statements != test.want[1] {
 				t.Errorf("quantity 11: %+v after %d statements", out, statements)
 			}
@@ -149,8 +171,8 @@ func TestSecondInvocationAsksNothing(t *testing.T) {
 func TestTenantsGetTheirOwn(t *testing.T) {
 	newContainer(t)
 	for range 3 {
-		for _, want := range []Out{blueLamp, greenLamp} {
-			if got, _ := ask(t, In{want.Tenant, "lamp", 3}); got != want {
+		for _, want := range []Quote{blueLamp, greenLamp} {
+			if got, _ := ask(t, buy(want.Tenant, "lamp", 3)); got != want {
 				t.Errorf("%s: %+v, want %+v", want.Tenant, got, want)
 			}
 		}
@@ -162,10 +184,10 @@ func TestConcurrentInvocations(t *testing.T) {
 	before := gate.Count()
 	var invocations sync.WaitGroup
 	for i := range 8 {
-		want := []Out{blueLamp, greenLamp}[i%2]
+		want := []Quote{blueLamp, greenLamp}[i%2]
 		invocations.Go(func() {
 			for range 50 {
-				got, err := handle(t.Context(), In{want.Tenant, "lamp", 3})
+				got, err := handle(t.Context(), buy(want.Tenant, "lamp", 3))
 				if err != nil || got != want {
 					t.Errorf("%s: %+v, %v, want %+v", want.Tenant, got, err, want)
 				}
@@ -183,14 +205,14 @@ func TestTenantOfTheHost(t *testing.T) {
 	newContainer(t)
 	for _, test := range []struct {
 		host, event string
-		want        Out
+		want        Quote
 	}{
 		{"", "blue", blueLamp},
 		{"green", "", greenLamp},
 		{"green", "blue", greenLamp},
 	} {
 		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: test.host})
-		got, err := handleLambda(ctx, In{test.event, "lamp", 3})
+		got, err := handleOnHost(ctx, buy(test.event, "lamp", 3))
 		if err != nil || got != test.want {
 			t.Errorf("host %q, event %q: %+v, %v, want %+v", test.host, test.event, got, err, test.want)
 		}
@@ -201,7 +223,7 @@ func TestMissingProduct(t *testing.T) {
 	for _, setting := range []string{"", "off"} {
 		t.Setenv("WARMCACHE", setting)
 		newContainer(t)
-		_, err := handle(t.Context(), In{"blue", "chair", 1})
+		_, err := handle(t.Context(), buy("blue", "chair", 1))
 		if !errors.Is(err, cache.ErrNotFound) || !errors.Is(err, sql.ErrNoRows) {
 			t.Errorf("error = %v, want cache.ErrNotFound and sql.ErrNoRows", err)
 		}
@@ -214,12 +236,12 @@ func TestMissingProduct(t *testing.T) {
 // What does not exist is not remembered: it is there as soon as it is there.
 func TestNewProductIsSeenAtOnce(t *testing.T) {
 	newContainer(t)
-	if _, err := handle(t.Context(), In{"blue", "sofa", 1}); err == nil {
+	if _, err := handle(t.Context(), buy("blue", "sofa", 1)); err == nil {
 		t.Fatal("there is a sofa already")
 	}
 	mustWrite(t, `INSERT INTO products VALUES('blue', 'sofa', 'Sofa', 1, 1, '')`)
 	t.Cleanup(func() { mustWrite(t, `DELETE FROM products WHERE sku = 'sofa'`) })
-	if out, _ := ask(t, In{"blue", "sofa", 1}); out.Name != "Sofa" {
+	if out, _ := ask(t, buy("blue", "sofa", 1)); out.Name != "Sofa" {
 		t.Errorf("%+v", out)
 	}
 }
@@ -234,16 +256,16 @@ func mustWrite(t *testing.T, statement string) {
 // A change in the database shows after TTL, or at once after a Delete.
 func TestUpdateShowsAfterDelete(t *testing.T) {
 	newContainer(t)
-	ask(t, In{"blue", "lamp", 1})
+	ask(t, buy("blue", "lamp", 1))
 	mustWrite(t, `UPDATE products SET price_cents = 5 WHERE tenant = 'blue' AND sku = 'lamp'`)
 	t.Cleanup(func() {
 		mustWrite(t, `UPDATE products SET price_cents = 1999 WHERE tenant = 'blue' AND sku = 'lamp'`)
 	})
-	if out, _ := ask(t, In{"blue", "lamp", 1}); out.UnitCents != 1999 {
+	if out, _ := ask(t, buy("blue", "lamp", 1)); out.UnitCents != 1999 {
 		t.Errorf("price before the Delete = %d, want the kept 1999", out.UnitCents)
 	}
 	products.Delete(ProductKey{Tenant: "blue", SKU: "lamp"})
-	if out, _ := ask(t, In{"blue", "lamp", 1}); out.UnitCents != 5 {
+	if out, _ := ask(t, buy("blue", "lamp", 1)); out.UnitCents != 5 {
 		t.Errorf("price after the Delete = %d, want 5", out.UnitCents)
 	}
 }
@@ -254,13 +276,18 @@ func TestInvalidEvents(t *testing.T) {
 		in   In
 		want string
 	}{
-		{In{"", "lamp", 1}, "no tenant"},
-		{In{"blue", "", 1}, "no sku"},
-		{In{"blue", "lamp", 0}, "quantity is 0"},
-		{In{"blue", "lamp", -1}, "quantity is -1"},
-		{In{"blue", "lamp", maxQuantity + 1}, "quantity is 10001"},
-		{In{strings.Repeat("b", maxName+1), "lamp", 1}, "longer than 200"},
-		{In{"blue", strings.Repeat("l", maxName+1), 1}, "longer than 200"},
+		{buy("", "lamp", 1), "no tenant"},
+		{buy("blue", "", 1), "no sku"},
+		{buy("blue", "lamp", 0), "quantity is 0"},
+		{buy("blue", "lamp", -1), "quantity is -1"},
+		{buy("blue", "lamp", maxQuantity+1), "quantity is 10001"},
+		{buy(strings.Repeat("b", maxName+1), "lamp", 1), "longer than 200"},
+		{buy("blue", strings.Repeat("l", maxName+1), 1), "longer than 200"},
+		{In{Tenant: "blue", Page: -1}, "page is -1"},
+		{In{Tenant: "blue", Page: maxPage + 1}, "page is 1001"},
+		{In{Tenant: "blue", Page: 1, SKU: "lamp"}, "one of them"},
+		{In{Tenant: "blue", Page: 1, Quantity: 1}, "one of them"},
+		{In{Page: 1}, "no tenant"},
 	} {
 		if _, err := handle(t.Context(), test.in); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error = %v, want it to say %q", test.in, err, test.want)
@@ -275,10 +302,10 @@ func TestErrorOfTheDatabaseIsNotKept(t *testing.T) {
 	newContainer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := handle(ctx, In{"blue", "lamp", 3}); !errors.Is(err, context.Canceled) {
+	if _, err := handle(ctx, buy("blue", "lamp", 3)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v, want context.Canceled", err)
 	}
-	if out, _ := ask(t, In{"blue", "lamp", 3}); out != blueLamp {
+	if out, _ := ask(t, buy("blue", "lamp", 3)); out != blueLamp {
 		t.Errorf("%+v, want %+v", out, blueLamp)
 	}
 }
@@ -288,7 +315,7 @@ func TestWrongDatabase(t *testing.T) {
 	right := database
 	defer func() { database = right }()
 	for _, test := range []struct{ path, want string }{
-		{"", "CATALOG_DB is not set"},
+		{"", "neither DATABASE_URL nor CATALOG_DB is set"},
 		{missing, "unable to open database file"},
 	} {
 		t.Setenv("CATALOG_DB", test.path)
@@ -312,7 +339,7 @@ func Example() {
 	products.Clear()
 	for quantity := range int64(3) {
 		before := gate.Count()
-		out, err := handle(context.Background(), In{Tenant: "blue", SKU: "lamp", Quantity: 1 + quantity})
+		out, err := quote(context.Background(), In{Tenant: "blue", SKU: "lamp", Quantity: 1 + quantity})
 		fmt.Println(out.Quantity, out.Name, out.TotalCents, err, "statements:", gate.Count()-before)
 	}
 	// Output:

@@ -9,50 +9,44 @@ import (
 	"os"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
-
-	"github.com/warmcache/warmcache/cache"
-	"github.com/warmcache/warmcache/examples/internal/toll"
 )
 
-const selectProduct = `SELECT name, price_cents, stock, description FROM products WHERE tenant = ? AND sku = ?`
-
-// loadProduct asks the database. It is the same with and without a cache.
-func loadProduct(ctx context.Context, key ProductKey) (Product, error) {
-	p, err := queryProduct(ctx, key)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = fmt.Errorf("%w: %w", cache.ErrNotFound, err)
-	}
-	if err != nil {
-		return Product{}, fmt.Errorf("product %q of tenant %q: %w", key.SKU, key.Tenant, err)
-	}
-	return p, nil
-}
-
-func queryProduct(ctx context.Context, key ProductKey) (p Product, err error) {
-	db, err := database()
-	if err != nil {
-		return p, err
-	}
-	if err := toll.Pay(ctx, "select product"); err != nil { // see the package: not for production
-		return p, err
-	}
-	err = db.QueryRowContext(ctx, selectProduct, key.Tenant, key.SKU).
-		Scan(&p.Name, &p.PriceCents, &p.Stock, &p.Description)
-	return p, err
-}
-
-// database is opened by the first query and kept like the products. sql.DB
-// notices connections that died in a freeze, and opens others.
+// database is opened by the first query and kept like the products.
 var database = sync.OnceValues(openDatabase)
 
+// openDatabase opens PostgreSQL if DATABASE_URL says where it is, and otherwise
+// a SQLite file, which needs no server to try it out.
 func openDatabase() (*sql.DB, error) {
+	if server := os.Getenv("DATABASE_URL"); server != "" {
+		return openPostgres(server)
+	}
 	path := os.Getenv("CATALOG_DB")
 	if path == "" {
-		return nil, errors.New("CATALOG_DB is not set: it names the SQLite file")
+		return nil, errors.New("neither DATABASE_URL nor CATALOG_DB is set: they name a PostgreSQL server and a SQLite file")
 	}
 	return sql.Open("sqlite", uri(path, "ro"))
 }
+
+// openPostgres connects when there is the first query. A server has few
+// connections for all containers together, and a container of one invocation at
+// a time needs one.
+func openPostgres(server string) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(server)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	db := stdlib.OpenDB(*config, stdlib.OptionShouldPing(always))
+	db.SetMaxOpenConns(4)
+	return db, nil
+}
+
+// always asks whether a connection is alive before each use. Otherwise it is asked
+// about when it was idle for a second by a clock that stands still while a
+// machine is paused: the first query after that would fail.
+func always(context.Context, stdlib.ShouldPingParams) bool { return true }
 
 // uri says how to open the file: read-only, because SQLite would make a new, empty
 // one of a wrong name. A question mark in a plain path would end it.

@@ -20,7 +20,8 @@ var files = filecache.Must(filecache.New(filecache.Options{
 
 // In is the event.
 type In struct {
-	IDs []uint64 `json:"ids"`
+	IDs     []uint64 `json:"ids"`
+	Program bool     `json:"program,omitempty"` // let another program look them up: the answer is the same
 }
 
 // Out is the answer.
@@ -54,21 +55,34 @@ func handle(ctx context.Context, in In) (Out, error) {
 	if key == "" {
 		return Out{}, errors.New("model: MODEL_KEY is not set: it names the S3 object")
 	}
-	open := openCached
-	if os.Getenv("WARMCACHE") == "off" {
-		open = openPlain
+	look := lookUp
+	if in.Program {
+		look = lookUpByProgram
 	}
-	prices, size, err := open(ctx, key)
-	if err != nil {
-		return Out{}, fmt.Errorf("model: %w", err)
-	}
-	defer prices.Close()
-	out, err := answer(in, prices, size)
+	prices, size, err := look(ctx, key, in.IDs)
 	if err != nil {
 		return Out{}, fmt.Errorf("model %s: %w", key, err)
 	}
-	out.Model = Model{Key: key, Size: size, Records: size / table.RecordSize}
-	return out, nil
+	return Out{Prices: prices, Model: Model{Key: key, Size: size, Records: size / table.RecordSize}}, nil
+}
+
+// plain is the switch of the examples: WARMCACHE=off fetches the object on each
+// invocation, and gives the same answers.
+func plain() bool { return os.Getenv("WARMCACHE") == "off" }
+
+// lookUp returns the prices and the size of the table.
+func lookUp(ctx context.Context, key string, ids []uint64) ([]Price, int64, error) {
+	open := openCached
+	if plain() {
+		open = openPlain
+	}
+	t, size, err := open(ctx, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer t.Close()
+	prices, err := pricesIn(t, size, ids)
+	return prices, size, err
 }
 
 // A readerAtCloser is a table that is open.
@@ -96,18 +110,18 @@ func openCached(ctx context.Context, key string) (readerAtCloser, int64, error) 
 	return f, info.Size(), nil
 }
 
-// answer looks up the ids, wherever the table comes from.
-func answer(in In, prices io.ReaderAt, size int64) (Out, error) {
-	out := Out{Prices: make([]Price, len(in.IDs))}
-	for i, id := range in.IDs {
-		cents, found, err := table.Lookup(prices, size, id)
+// pricesIn looks up the ids, wherever the table comes from.
+func pricesIn(t io.ReaderAt, size int64, ids []uint64) ([]Price, error) {
+	prices := make([]Price, len(ids))
+	for i, id := range ids {
+		cents, found, err := table.Lookup(t, size, id)
 		if err != nil {
-			return Out{}, err
+			return nil, err
 		}
-		out.Prices[i].ID = id
+		prices[i].ID = id
 		if found {
-			out.Prices[i].Cents = &cents
+			prices[i].Cents = &cents
 		}
 	}
-	return out, nil
+	return prices, nil
 }

@@ -5,7 +5,7 @@ package main
 import (
 	"log"
 
-	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/warmcache/warmcache/examples/action"
 )
 
 func main() {
@@ -14,5 +14,5 @@ func main() {
 	if _, err := bucket(); err != nil {
 		log.Fatalf("model: %v", err)
 	}
-	lambda.Start(handle)
+	action.Run(handle)
 }

@@ -12,20 +12,28 @@ import (
 // openPlain is what one writes first, and what WARMCACHE=off does: all of the
 // object, into memory, on each invocation. Its answers are the same.
 func openPlain(ctx context.Context, key string) (readerAtCloser, int64, error) {
-	models, err := bucket()
+	b, err := fetch(ctx, key)
 	if err != nil {
 		return nil, 0, err
 	}
+	return inMemory{bytes.NewReader(b)}, int64(len(b)), nil
+}
+
+func fetch(ctx context.Context, key string) ([]byte, error) {
+	models, err := bucket()
+	if err != nil {
+		return nil, err
+	}
 	got, err := models.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &models.Name, Key: &key})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer got.Body.Close()
 	b, err := io.ReadAll(got.Body)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read s3://%s/%s: %w", models.Name, key, err)
+		return nil, fmt.Errorf("read s3://%s/%s: %w", models.Name, key, err)
 	}
-	return inMemory{bytes.NewReader(b)}, int64(len(b)), nil
+	return b, nil
 }
 
 type inMemory struct{ *bytes.Reader }

@@ -2,11 +2,11 @@ CREATE TABLE products(
 	tenant      TEXT,
 	sku         TEXT,
 	name        TEXT,
-	price_cents INTEGER,
-	stock       INTEGER,
+	price_cents BIGINT,
+	stock       BIGINT,
 	description TEXT,
 	PRIMARY KEY(tenant, sku)
-) WITHOUT ROWID;
+);
 
 -- Both tenants sell a lamp under the same SKU, at their own prices.
 INSERT INTO products VALUES

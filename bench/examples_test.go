@@ -1,0 +1,422 @@
+package main
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
+
+	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
+	"github.com/warmcache/warmcache/examples/checks/checktest"
+	"github.com/warmcache/warmcache/examples/model/table"
+)
+
+// subject is an example with its origins, to be run under the hosts.
+type subject struct {
+	binary string
+	env    []string
+	events []string // of two tenants where there are tenants, and some that fail
+	slow   *valve   // between the action and its origin
+}
+
+// subjects are the examples that have a cold and a warm side, each with what it
+// needs to run. All that they read from files is in dir, which an action with a
+// /tmp of its own sees too.
+var subjects = map[string]func(t *testing.T, dir string, o *origins) subject{
+	"catalog":               catalogSubject,
+	"catalog on PostgreSQL": postgresSubject,
+	"checks":                checksSubject,
+	"checks on CouchDB":     couchSubject,
+	"model":                 modelSubject,
+}
+
+// forEachExample runs a test with every example. What they need is not in /tmp,
+// where an action with a /tmp of its own would not find it.
+func forEachExample(t *testing.T, test func(t *testing.T, s subject)) {
+	for _, name := range slices.Sorted(maps.Keys(subjects)) {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TMPDIR", "/var/tmp")
+			dir := t.TempDir()
+			o, err := startOrigins(t.Context(), dir, settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { o.close() })
+			test(t, subjects[name](t, dir, o))
+		})
+	}
+}
+
+func catalogSubject(t *testing.T, dir string, o *origins) subject {
+	file := filepath.Join(dir, "shops.db")
+	execute(t, "sqlite", file, "catalog/testdata/catalog.sql")
+	return newCatalogSubject(t, dir, o, "CATALOG_DB="+file)
+}
+
+func postgresSubject(t *testing.T, dir string, o *origins) subject {
+	server, err := postgrestest.Start()
+	if errors.Is(err, postgrestest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
+		t.Skip("needs the server of PostgreSQL: .ci/install/postgresql")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	execute(t, "pgx", server.URL(), "catalog/testdata/catalog.sql")
+	return newCatalogSubject(t, dir, o, "DATABASE_URL="+server.URL())
+}
+
+// execute makes the database that an example's own README describes.
+func execute(t *testing.T, driver, source, script string) {
+	t.Helper()
+	examples, err := examplesDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements, err := os.ReadFile(filepath.Join(examples, filepath.FromSlash(script)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), string(statements)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newCatalogSubject(t *testing.T, dir string, o *origins, database string) subject {
+	v := newValve(t, o.toll.Addr())
+	return subject{
+		binary: buildExample(t, dir, "catalog"),
+		env:    []string{database, "ORIGIN_TOLL=" + v.addr()},
+		slow:   v,
+		events: []string{ // tenants take turns, and change what they are given
+			`{"tenant":"blue","sku":"lamp","quantity":2}`,
+			`{"tenant":"green","sku":"lamp","quantity":2}`,
+			`{"tenant":"blue","page":1,"in_stock":true}`,
+			`{"tenant":"green","page":1,"in_stock":true}`,
+			`{"tenant":"blue","page":1}`,
+			`{"tenant":"green","page":1}`,
+			`{"tenant":"blue","sku":"table","quantity":1}`,
+			`{"tenant":"green","sku":"table","quantity":1}`,
+			`{"tenant":"blue","page":-1}`,
+		},
+	}
+}
+
+func modelSubject(t *testing.T, dir string, o *origins) subject {
+	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
+	some := fmt.Sprintf(`"ids":[%d,%d,7]`, table.ID(5), table.ID(modelRecords-1))
+	return subject{
+		binary: buildExample(t, dir, "model"),
+		env: append(o.s3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "MODEL_BUCKET="+modelBucket, "MODEL_KEY="+modelKey,
+			"MODEL_LOOKUP="+buildExample(t, dir, "model/lookup")),
+		slow:   v,
+		events: []string{`{` + some + `}`, `{` + some + `,"program":true}`, `{"ids":[]}`},
+	}
+}
+
+func checksSubject(t *testing.T, dir string, o *origins) subject {
+	file := filepath.Join(dir, "checks.db")
+	execute(t, "sqlite", file, "checks/testdata/checks.sql")
+	return newChecksSubject(t, dir, o, "CHECKS_DB="+file)
+}
+
+func couchSubject(t *testing.T, dir string, o *origins) subject {
+	server, err := checktest.StartCouch(t.Context())
+	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
+		t.Skip("needs pouchdb-server: .ci/install/couchdb")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	if err := server.AddCustomers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return newChecksSubject(t, dir, o, "COUCHDB_URL="+server.URL())
+}
+
+func newChecksSubject(t *testing.T, dir string, o *origins, database string) subject {
+	data, err := checktest.TrainedData()
+	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
+		t.Skip("needs tesseract with its English data: .ci/install/tesseract")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bucket := range []string{"north-bank", "south-bank", "tessdata", "copies"} {
+		if err := o.s3.CreateBucket(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for object, b := range map[[2]string][]byte{
+		{"north-bank", "ada.png"}:       checktest.Check("40817263", "1,234.56"),
+		{"south-bank", "charles.png"}:   checktest.Check("40817263", "8,000.00"),
+		{"north-bank", "noise.png"}:     checktest.Noise(),
+		{"tessdata", "eng.traineddata"}: data,
+	} {
+		if err := o.s3.Put(t.Context(), object[0], object[1], b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
+	return subject{
+		binary: buildExample(t, dir, "checks"),
+		env: append(o.s3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", database,
+			"TESSDATA_BUCKET=tessdata", "TESSDATA_KEY=eng.traineddata", "COPIES_BUCKET=copies"),
+		slow: v,
+		events: []string{ // what follows a check that can be read must hold nothing of it
+			`{"bucket":"north-bank","key":"ada.png"}`,
+			`{"bucket":"south-bank","key":"charles.png"}`,
+			`{"bucket":"north-bank","key":"noise.png"}`,
+			`{"bucket":"north-bank","key":"none.png"}`,
+			`{"bucket":"north-bank"}`,
+		},
+	}
+}
+
+// buildExample builds a program of the examples into dir.
+func buildExample(t *testing.T, dir, name string) string {
+	t.Helper()
+	source, err := examplesDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, filepath.Base(name))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+name)
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	return binary
+}
+
+func (s subject) lambda(env ...string) host.Lambda {
+	return host.Lambda{Binary: s.binary, Env: append(slices.Clone(s.env), env...), Timeout: time.Minute, MemoryMB: 512}
+}
+
+func (s subject) openWhisk(env ...string) host.OpenWhisk {
+	return host.OpenWhisk{Binary: s.binary, Env: append(slices.Clone(s.env), env...)}
+}
+
+// sandboxes are where a function runs on each host.
+func (s subject) sandboxes(t *testing.T, env ...string) map[string]host.Sandbox {
+	t.Helper()
+	e, err := s.lambda(env...).Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.openWhisk(env...).Container()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := map[string]host.Sandbox{"lambda": e, "openwhisk": c}
+	for _, sandbox := range both {
+		t.Cleanup(func() { sandbox.Close() })
+	}
+	return both
+}
+
+// answer is what the function says to an event, be it an error.
+func answer(t *testing.T, s host.Sandbox, event string) (string, host.Result) {
+	t.Helper()
+	res, err := s.Invoke(t.Context(), []byte(event))
+	if err != nil {
+		t.Fatalf("%s: %v", event, err)
+	}
+	if res.FunctionError != nil {
+		return "error: " + res.FunctionError.Message, res
+	}
+	return string(res.Payload), res
+}
+
+// plainAnswers are those without the library, which must be the same everywhere.
+func (s subject) plainAnswers(t *testing.T) (answers []string) {
+	t.Helper()
+	both := s.sandboxes(t, "WARMCACHE=off")
+	for _, event := range s.events {
+		got, _ := answer(t, both["lambda"], event)
+		if other, _ := answer(t, both["openwhisk"], event); other != got {
+			t.Errorf("%s:\nLambda    %s\nOpenWhisk %s", event, got, other)
+		}
+		answers = append(answers, got)
+	}
+	return answers
+}
+
+// expect asks for everything, twice.
+func (s subject) expect(t *testing.T, sandbox host.Sandbox, what string, want []string) {
+	t.Helper()
+	for range 2 {
+		for i, event := range s.events {
+			if got, _ := answer(t, sandbox, event); got != want[i] {
+				t.Errorf("%s: event %s:\n got %s\nwant %s", what, event, got, want[i])
+			}
+		}
+	}
+}
+
+// The library changes no answer, on either host and at no point in a container's
+// life.
+func TestExamplesGiveTheSameAnswers(t *testing.T) {
+	needsUnix(t)
+	forEachExample(t, func(t *testing.T, s subject) {
+		want := s.plainAnswers(t)
+		for name, sandbox := range s.sandboxes(t) {
+			s.expect(t, sandbox, name+", cold and warm", want)
+			if err := sandbox.Freeze(); !errors.Is(err, errors.ErrUnsupported) && err != nil {
+				t.Fatal(err)
+			}
+			s.expect(t, sandbox, name+", thawed", want)
+			sandbox.Crash()
+			s.expect(t, sandbox, name+", after a crash", want)
+		}
+	})
+}
+
+func TestExamplesAtConcurrency8(t *testing.T) {
+	needsUnix(t)
+	forEachExample(t, func(t *testing.T, s subject) {
+		want := s.plainAnswers(t)
+		l := s.lambda()
+		l.Concurrency = 8
+		env, err := l.Environment()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer env.Close()
+		var callers sync.WaitGroup
+		for caller := range 8 {
+			callers.Go(func() {
+				for i := range s.events {
+					n := (caller + i) % len(s.events) // some load what others wait for
+					res, err := env.Invoke(t.Context(), []byte(s.events[n]))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					got := string(res.Payload)
+					if res.FunctionError != nil {
+						got = "error: " + res.FunctionError.Message
+					}
+					if got != want[n] {
+						t.Errorf("%s:\n got %s\nwant %s", s.events[n], got, want[n])
+					}
+				}
+			})
+		}
+		callers.Wait()
+	})
+}
+
+// An action on OpenWhisk has no HOME, no PATH and no TMPDIR.
+func TestExamplesWithoutAnEnvironment(t *testing.T) {
+	needsUnix(t)
+	forEachExample(t, func(t *testing.T, s subject) {
+		w := s.openWhisk()
+		w.PrivateTmp = true
+		c, err := w.Container()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Invoke(t.Context(), []byte(s.events[0])); errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
+			t.Skip("a /tmp of its own needs Linux and CAP_SYS_ADMIN")
+		}
+		s.expect(t, c, "without an environment", s.plainAnswers(t))
+	})
+}
+
+// As on Managed Instances, where an invocation that takes too long is answered as
+// timed out and its code runs on: what it was waiting for arrives later, and
+// nobody else is given it, or waits for it.
+func TestExamplesTimedOutHandlerPoisonsNothing(t *testing.T) {
+	needsUnix(t)
+	forEachExample(t, func(t *testing.T, s subject) {
+		want := s.plainAnswers(t)
+		l := s.lambda()
+		l.Concurrency, l.Timeout = 4, 4*time.Second
+		env, err := l.Environment()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer env.Close()
+		s.slow.shut()
+		_, first := answer(t, env, s.events[0])
+		if f := first.FunctionError; f == nil || first.Died {
+			t.Fatalf("an invocation without its origin: %+v", first)
+		}
+		s.slow.open()
+		s.expect(t, env, "after a time-out", want)
+		if _, last := answer(t, env, s.events[0]); last.Pid != first.Pid {
+			t.Error("the process is another one")
+		}
+	})
+}
+
+// The host's word on the tenant wins over that of the event where it isolates
+// tenants, and stands in for it on OpenWhisk. In one environment they take turns.
+func TestTenantOfTheHost(t *testing.T) {
+	needsUnix(t)
+	t.Setenv("TMPDIR", "/var/tmp")
+	dir := t.TempDir()
+	o, err := startOrigins(t.Context(), dir, settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	s := catalogSubject(t, dir, o)
+	env, err := s.lambda().Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	const event = `{"tenant":"blue","sku":"lamp","quantity":1}`
+	for range 2 {
+		for tenant, want := range map[string]string{"": "Blue lamp", "blue": "Blue lamp", "green": "Green lamp"} {
+			res, err := env.Do(t.Context(), host.Request{Event: []byte(event), TenantID: tenant})
+			if err != nil || !strings.Contains(string(res.Payload), want) {
+				t.Errorf("Lambda, tenant %q: %s, %v, want %s", tenant, res.Payload, err, want)
+			}
+		}
+	}
+	w := s.openWhisk()
+	w.Namespace = "green"
+	c, err := w.Container()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 2 {
+		for event, want := range map[string]string{event: "Blue lamp", `{"sku":"lamp","quantity":1}`: "Green lamp"} {
+			if got, _ := answer(t, c, event); !strings.Contains(got, want) {
+				t.Errorf("OpenWhisk, %s: %s, want %s", event, got, want)
+			}
+		}
+	}
+}
+
+func needsUnix(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("actions of OpenWhisk need Unix")
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/warmcache/warmcache/cache"
+)
+
+// products remembers what the database said. The variable lives as long as the
+// container, so the invocations that find it warm do not ask again.
+var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
+	Load: loadProduct,
+	TTL:  time.Minute, // a price may be as old as that, and never older
+}))
+
+// ProductKey is everything that the answer depends on. Without the tenant, one
+// customer would be told another one's prices; as a field of the key it cannot be
+// left out by mistake.
+type ProductKey struct{ Tenant, SKU string }
+
+// Product is a row of the table. All invocations share the one that is kept. It
+// has no slice, map or pointer through which one of them could change it for the
+// others.
+type Product struct {
+	Name        string
+	PriceCents  int64
+	Stock       int64
+	Description string
+}
+
+// Quote is the answer for a product.
+type Quote struct {
+	Tenant      string `json:"tenant"`
+	SKU         string `json:"sku"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Quantity    int64  `json:"quantity"`
+	UnitCents   int64  `json:"unit_cents"`
+	TotalCents  int64  `json:"total_cents"`
+	InStock     bool   `json:"in_stock"` // enough for the quantity
+}
+
+func quote(ctx context.Context, in In) (Quote, error) {
+	p, err := product(ctx, ProductKey{Tenant: in.Tenant, SKU: in.SKU})
+	if err != nil {
+		return Quote{}, err
+	}
+	return Quote{
+		Tenant:      in.Tenant,
+		SKU:         in.SKU,
+		Name:        p.Name,
+		Description: p.Description,
+		Quantity:    in.Quantity,
+		UnitCents:   p.PriceCents,
+		TotalCents:  p.PriceCents * in.Quantity,
+		InStock:     p.Stock >= in.Quantity,
+	}, nil
+}
+
+// product is all that the cache changes.
+func product(ctx context.Context, key ProductKey) (Product, error) {
+	if plain() {
+		return loadProduct(ctx, key)
+	}
+	return products.Get(ctx, key)
+}

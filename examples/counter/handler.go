@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/warmcache/warmcache/reuse"
+)
+
+// x lives as long as the process. It is an atomic because invocations may run at
+// the same time, and x++ would lose some of them.
+var x atomic.Int64
+
+// instance is made once by each process.
+var instance = rand.Text()
+
+var reused = reuse.New()
+
+// In is the event.
+type In struct {
+	Panic bool `json:"panic,omitempty"` // what then becomes of x, and of the file?
+}
+
+// Out is the answer.
+type Out struct {
+	X          int64         `json:"x"`    // counted in memory
+	Disk       int64         `json:"disk"` // counted in a file
+	Instance   string        `json:"instance"`
+	Pid        int           `json:"pid"`
+	Invocation int64         `json:"invocation"`
+	Start      string        `json:"start"`
+	Age        time.Duration `json:"age_ns"`
+	Gap        time.Duration `json:"gap_ns"` // since the last invocation of the process
+}
+
+// handle answers one event. It knows nothing of its host.
+func handle(_ context.Context, in In) (Out, error) {
+	found := reused.Begin()
+	disk, err := countOnDisk()
+	if err != nil {
+		return Out{}, fmt.Errorf("counter: %w", err)
+	}
+	n := x.Add(1)
+	if in.Panic {
+		panic(fmt.Sprintf("counter: asked to panic, at x = %d", n))
+	}
+	return Out{
+		X:          n,
+		Disk:       disk,
+		Instance:   instance,
+		Pid:        os.Getpid(),
+		Invocation: found.Number,
+		Start:      found.Start.String(),
+		Age:        found.Age,
+		Gap:        found.Gap,
+	}, nil
+}

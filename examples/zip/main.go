@@ -1,0 +1,41 @@
+// Command zip builds an example for Linux and packs it for its hosts. In the
+// folder of the examples,
+//
+//	go run ./zip catalog bin/catalog.db
+//
+// writes bin/catalog-lambda.zip, with the program as bootstrap, and
+// bin/catalog-openwhisk.zip, with the program as exec. The files that follow the
+// name are put beside the program in both.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"os"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("zip: ")
+	var j job
+	flag.StringVar(&j.arch, "arch", "amd64", "the architecture of the containers: amd64 or arm64 (Lambda has both)")
+	flag.StringVar(&j.out, "o", "bin", "the folder for the zips")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./zip [flags] EXAMPLE [FILE...]")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() == 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	j.example, j.files = flag.Arg(0), flag.Args()[1:]
+	zips, err := j.run()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, z := range zips {
+		fmt.Println(z)
+	}
+}

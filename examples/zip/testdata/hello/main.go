@@ -1,0 +1,4 @@
+// Command hello is for tests.
+package main
+
+func main() { println("hello") }
