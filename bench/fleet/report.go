@@ -90,8 +90,8 @@ var (
 	sweepTTLs  = []time.Duration{5 * time.Second, time.Minute, 10 * time.Minute, time.Hour}
 )
 
-// sweepRequests is how many a point is made of, about.
-const sweepRequests = 20_000
+// sweepRequests is how many a point is made of, about. Tests have fewer.
+var sweepRequests = 20_000
 
 // point simulates c at a rate, with a few keys: a function with one request an hour
 // has not many.
@@ -99,10 +99,9 @@ func point(ctx context.Context, c Config, rate float64, ttl time.Duration) (Poin
 	c.Arrivals, c.Rate, c.TTL = Poisson, rate, ttl
 	c.Products, c.Tenants = 10, 1
 	c.DeployAt = 0
-	seconds := max(sweepRequests/rate, 5*ttl.Seconds())
-	if rate*seconds > 50*sweepRequests { // the first misses count too much, or it takes too long
-		seconds = 50 * sweepRequests / rate
-	}
+	n := float64(sweepRequests)
+	// Long enough that the first misses do not count much, if that can be had.
+	seconds := min(max(n/rate, 5*ttl.Seconds()), 50*n/rate)
 	c.For = time.Duration(math.Min(seconds, longestRun.Seconds()) * float64(time.Second))
 	r, err := Run(ctx, c, Variant{Name: "plain"})
 	if err != nil {
