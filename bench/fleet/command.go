@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,6 +21,14 @@ type settings struct {
 // Command is `bench fleet`: it simulates, writes tables to out, and what else its
 // flags ask for. `bench fleet real` is Real.
 func Command(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "real":
+			return realCommand(ctx, args[1:], out)
+		case "worker": // what real starts
+			return work(ctx, os.Stdin, out)
+		}
+	}
 	s, err := parse(args, out)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -41,14 +48,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
-	if s.json == "" {
-		return nil
-	}
-	b, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.json, append(b, '\n'), 0o644)
+	return writeJSON(s.json, report)
 }
 
 func parse(args []string, out io.Writer) (settings, error) {
