@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/cache/redistier"
 )
 
 // Config is a function, its users, and the world that it runs in. Start from
@@ -78,23 +79,30 @@ func Default() Config {
 
 		Containers: 1000,
 		Routing:    MostRecent,
-		Init:       Latency{49 * time.Millisecond, 132 * time.Millisecond},             // Go on x86_64 and its worst image: maxday/lambda-perf, 2026-08-22
-		Handler:    Latency{200 * time.Millisecond, 2 * time.Second},                   // half of all functions run below 1 s: Serverless in the Wild (ATC'20)
-		IdleHalf:   380 * time.Second,                                                  // SeBS (Middleware'21)
-		IdleMax:    10 * time.Minute,                                                   // STeLLAR (IISWC'21): always gone after that
-		LifeMean:   130 * time.Minute,                                                  // as measured in masslight/ottehr #8542
-		LifeMax:    14 * time.Hour,                                                     // lease of a worker: AWS security white paper
-		ClockApart: 10 * time.Millisecond,                                              // clouds keep time within milliseconds
-		MonoStops:  true,                                                               // hashicorp/vault-lambda-extension #113
-		TTL:        time.Minute,                                                        // as in the documentation of package cache
-		Entries:    cache.DefaultMaxEntries,                                            //
-		Database:   Latency{3 * time.Millisecond, 20 * time.Millisecond},               // a pooled SELECT within a region
-		Tier:       Latency{700 * time.Microsecond, 3 * time.Millisecond},              // a Redis hit within a region
-		Jitter:     0.2,                                                                //
-		Lease:      500 * time.Millisecond,                                             // the defaults of package redistier
-		LeaseWait:  time.Second,                                                        //
-		ClockSkew:  cache.DefaultClockSkew,                                             //
-		Prices:     Prices{DatabaseCalls: 0.25, GBSecond: 0.0000166667, MemoryMB: 512}, // AWS list prices, us-east-1: DynamoDB reads, Lambda x86_64
+		// Go on x86_64, and the slowest of its images: maxday/lambda-perf, 2026-08-22.
+		Init: Latency{49 * time.Millisecond, 132 * time.Millisecond},
+		// Half of all functions take less than a second: Serverless in the Wild (ATC'20).
+		Handler:    Latency{200 * time.Millisecond, 2 * time.Second},
+		IdleHalf:   380 * time.Second, // SeBS (Middleware'21)
+		IdleMax:    10 * time.Minute,  // STeLLAR (IISWC'21)
+		LifeMean:   130 * time.Minute, // measured in masslight/ottehr #8542
+		LifeMax:    14 * time.Hour,    // the lease of a worker: AWS security white paper
+		ClockApart: 10 * time.Millisecond,
+		MonoStops:  true, // hashicorp/vault-lambda-extension #113
+
+		TTL:     time.Minute,
+		Entries: cache.DefaultMaxEntries,
+		// Estimates for a pooled SELECT, and a hit of Redis, within a region.
+		Database: Latency{3 * time.Millisecond, 20 * time.Millisecond},
+		Tier:     Latency{700 * time.Microsecond, 3 * time.Millisecond},
+
+		Jitter:    0.2,
+		Lease:     redistier.DefaultLease,
+		LeaseWait: redistier.DefaultWait,
+		ClockSkew: cache.DefaultClockSkew,
+
+		// AWS list prices of us-east-1: reads of DynamoDB, Lambda on x86_64.
+		Prices: Prices{DatabaseCalls: 0.25, GBSecond: 0.0000166667, MemoryMB: 512},
 	}
 }
 

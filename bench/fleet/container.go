@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/warmcache/warmcache/cache"
@@ -88,7 +87,7 @@ func (s *simulation) endOf(started int64) int64 {
 func (s *simulation) start(at int64) *container {
 	c := &container{sim: s, free: at, ends: s.endOf(at)}
 	if s.ClockApart > 0 {
-		c.apart = rand64(s.rng, int64(s.ClockApart))
+		c.apart = s.rng.Int64N(int64(s.ClockApart) + 1)
 	}
 	s.now = at
 	world := clock.Virtual{Now: c.now, Random: s.dice.Float64}
@@ -97,8 +96,6 @@ func (s *simulation) start(at int64) *container {
 	s.alive.add(at, 1)
 	return c
 }
-
-func rand64(r *rand.Rand, below int64) int64 { return r.Int64N(below + 1) }
 
 // bury counts what c did, and lets it go.
 func (s *simulation) bury(c *container, at int64) {

@@ -84,3 +84,27 @@ func TestMostRecent(t *testing.T) {
 		t.Errorf("%d containers; all 100 should have had a request", r.Started)
 	}
 }
+
+// A container may be reclaimed before others that are idle for longer.
+func TestRecentLeavesOutTheDead(t *testing.T) {
+	c := small()
+	c.Containers = 2
+	s := newSimulation(&c, Variant{})
+	p := s.pool.(*recent)
+	old, _ := p.take(0)
+	young, _ := p.take(0)
+	old.end(1)
+	p.put(old)
+	young.end(2)
+	young.takes = 3
+	p.put(young)
+	if got, started := p.take(4); got != old || started {
+		t.Error("the one that is alive was not taken")
+	}
+	if got, started := p.take(4); got == nil || !started {
+		t.Error("the dead one counts as alive")
+	}
+	if got, _ := p.take(4); got != nil {
+		t.Error("there are more than Containers")
+	}
+}

@@ -120,7 +120,7 @@ func timeBin(d int64) int {
 	if d < 32 {
 		return int(max(d, 0))
 	}
-	exponent := int(math.Ilogb(float64(d)))
+	exponent := math.Ilogb(float64(d))
 	return (exponent-4)*32 + int(d>>(exponent-5)) - 32
 }
 

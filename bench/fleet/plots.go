@@ -48,7 +48,7 @@ const (
 	plotHeight = 10 * vg.Centimeter
 )
 
-// WriteTo writes p in a format: "svg" or "png".
+// Write writes p in a format: "svg" or "png".
 func (p Plot) Write(w io.Writer, format string) error {
 	to, err := p.Plot.WriterTo(plotWidth, plotHeight, format)
 	if err != nil {

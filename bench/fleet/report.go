@@ -98,7 +98,7 @@ var sweepRequests = 20_000
 func point(ctx context.Context, c Config, rate float64, ttl time.Duration) (Point, error) {
 	c.Arrivals, c.Rate, c.TTL = Poisson, rate, ttl
 	c.Products, c.Tenants = 10, 1
-	c.DeployAt = 0
+	c.Containers, c.Routing, c.DeployAt = 1000, MostRecent, 0
 	n := float64(sweepRequests)
 	// Long enough that the first misses do not count much, if that can be had.
 	seconds := min(max(n/rate, 5*ttl.Seconds()), 50*n/rate)
