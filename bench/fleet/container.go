@@ -90,11 +90,18 @@ func (s *simulation) start(at int64) *container {
 		c.apart = s.rng.Int64N(int64(s.ClockApart) + 1)
 	}
 	s.now = at
-	world := clock.Virtual{Now: c.now, Random: s.dice.Float64}
-	world.Make(func() { c.cache = cache.Must(cache.New(s.options)) })
+	c.cache = cache.Must(s.newCache(c))
 	s.started++
 	s.alive.add(at, 1)
 	return c
+}
+
+// newCache makes the cache of c, in the time of c. None may be made otherwise here:
+// while another simulation makes one, it would get that one's time.
+func (s *simulation) newCache(c *container) (made *cache.Cache[int, stamp], err error) {
+	world := clock.Virtual{Now: c.now, Random: s.dice.Float64}
+	world.Make(func() { made, err = cache.New(s.options) })
+	return made, err
 }
 
 // bury counts what c did, and lets it go.

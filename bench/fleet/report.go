@@ -65,7 +65,10 @@ func Simulate(ctx context.Context, c Config, variants []Variant) (*Report, error
 			return err
 		})
 	}
-	return r, g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // stampede is c with a deployment in a busy time: a fleet of fixed size with ten

@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config, v Variant) (*Result, error) {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	s := newSimulation(&c, v)
-	if _, err := cache.New(s.options); err != nil { // what is wrong with it is the caller's
+	if _, err := s.newCache(&container{sim: s}); err != nil { // the Config's fault
 		return nil, fmt.Errorf("fleet: %s: %w", v.Name, err)
 	}
 	if err := s.run(ctx); err != nil {
