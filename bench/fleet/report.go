@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"time"
@@ -37,7 +38,7 @@ type Stampede struct {
 // experiments that vary c. It uses all processors.
 func Simulate(ctx context.Context, c Config, variants []Variant) (*Report, error) {
 	if err := c.validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	r := &Report{
 		Config:   c,
