@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/clock"
@@ -117,7 +116,7 @@ func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
 	if c.opts.Jitter == 0 || ttl <= 0 || ttl == Forever {
 		return ttl
 	}
-	return max(1, ttl-time.Duration(c.opts.Jitter*rand.Float64()*float64(ttl)))
+	return max(1, ttl-time.Duration(c.opts.Jitter*c.clock.Float64()*float64(ttl)))
 }
 
 // insteadOf returns what a caller gets in the place of err: the value that was
