@@ -62,8 +62,8 @@ func (s *source) fetched() int {
 	return s.fetches
 }
 
-// breaking is how the connection breaks off.
-var breaking = errors.New("connection reset")
+// errBroken is how the connection breaks off.
+var errBroken = errors.New("connection reset")
 
 type readerFunc func() error
 
