@@ -107,7 +107,7 @@ func checksums() (all []fault) {
 	for _, name := range []string{"Crc64nvme", "Crc32", "Crc32c", "Sha1", "Sha256"} {
 		only := func(a *answer, of []byte) {
 			a.withoutSums()
-			a.header.Set("X-Amz-Checksum-"+name, sums(of)[name])
+			a.header.Set("X-Amz-Checksum-"+name, sumOf(name, of))
 		}
 		spoil := func(a *answer) {
 			only(a, a.body)
@@ -118,11 +118,11 @@ func checksums() (all []fault) {
 			once("wrong bytes for "+name, rightBytes, spoil),
 			change("wrong bytes for "+name, wrongChecksum, spoil),
 			change("right CRC64NVME and wrong "+name, wrongChecksum, func(a *answer) {
-				a.header.Set("X-Amz-Checksum-"+name, sums([]byte("other"))[name])
+				a.header.Set("X-Amz-Checksum-"+name, sumOf(name, []byte("other")))
 			}),
 			change("wrong CRC64NVME and right "+name, wrongChecksum, func(a *answer) {
 				only(a, a.body)
-				a.header.Set("X-Amz-Checksum-Crc64nvme", sums([]byte("other"))["Crc64nvme"])
+				a.header.Set("X-Amz-Checksum-Crc64nvme", sumOf("Crc64nvme", []byte("other")))
 			}),
 		)
 	}
@@ -131,7 +131,7 @@ func checksums() (all []fault) {
 		change("composite checksum", rightBytes, func(a *answer) {
 			a.withoutSums()
 			a.header.Set("X-Amz-Checksum-Type", "COMPOSITE")
-			a.header.Set("X-Amz-Checksum-Crc32", sums([]byte("parts"))["Crc32"]+"-2")
+			a.header.Set("X-Amz-Checksum-Crc32", sumOf("Crc32", []byte("parts"))+"-2")
 		}),
 	)
 }

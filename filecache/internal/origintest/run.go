@@ -34,8 +34,8 @@ func Run(t *testing.T, source Source) {
 	}
 }
 
-// large is some blocks and more than one read of a body.
-const large = 1<<20 + 17
+// large is more than a block and more than one read of a body.
+const large = 300_000
 
 // trial is one object, its origin and a cache.
 type trial struct {

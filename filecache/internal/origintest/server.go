@@ -121,7 +121,7 @@ func right(r *http.Request, body []byte) *answer {
 	a := &answer{status: http.StatusOK, body: body, header: http.Header{
 		"Etag":                     {etag},
 		"Last-Modified":            {"Thu, 01 Jan 2026 00:00:00 GMT"},
-		"X-Amz-Checksum-Crc64nvme": {sums(body)["Crc64nvme"]},
+		"X-Amz-Checksum-Crc64nvme": {sumOf("Crc64nvme", body)},
 		"X-Amz-Checksum-Type":      {"FULL_OBJECT"},
 	}}
 	if m := r.Header.Get("If-Match"); m != "" && m != etag {
@@ -170,18 +170,26 @@ func rangeOf(r *http.Request, size int) (from, to int, ok bool) {
 
 func etagOf(body []byte) string { return fmt.Sprintf(`"%x"`, crc64nvme.Checksum(body)) }
 
-// sums returns all checksums of b by the end of the name of their header.
-func sums(b []byte) map[string]string {
-	s1, s256 := sha1.Sum(b), sha256.Sum256(b)
-	text := base64.StdEncoding.EncodeToString
-	crc := func(t *crc32.Table) string { return text(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, t))) }
-	return map[string]string{
-		"Crc64nvme": text(binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(b))),
-		"Crc32":     crc(crc32.IEEETable),
-		"Crc32c":    crc(crc32.MakeTable(crc32.Castagnoli)),
-		"Sha1":      text(s1[:]),
-		"Sha256":    text(s256[:]),
+// sumOf returns the checksum of b that goes into the header of that name.
+func sumOf(name string, b []byte) string {
+	var sum []byte
+	switch name {
+	case "Crc64nvme":
+		sum = binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(b))
+	case "Crc32":
+		sum = binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b))
+	case "Crc32c":
+		sum = binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	case "Sha1":
+		s := sha1.Sum(b)
+		sum = s[:]
+	case "Sha256":
+		s := sha256.Sum256(b)
+		sum = s[:]
+	default:
+		panic("no such checksum: " + name)
 	}
+	return base64.StdEncoding.EncodeToString(sum)
 }
 
 // bytes returns what is to be sent.
