@@ -171,7 +171,7 @@ func (a *runtimeAPI) serveError(w http.ResponseWriter, r *http.Request) {
 func readError(w http.ResponseWriter, r *http.Request) *FunctionError {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxResponse))
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // there is nobody to tell
 	}
 	return parseFunctionError(r.Header.Get("Lambda-Runtime-Function-Error-Type"), body)
 }

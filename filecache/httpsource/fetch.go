@@ -95,7 +95,10 @@ func rangeHeader(r filecache.Request) string {
 // response turns an answer that has arrived into a Response, if it is the answer
 // to req.
 func (o *object) response(resp *http.Response, req filecache.Request) (*filecache.Response, error) {
-	size, err := int64(0), error(nil)
+	var (
+		size int64
+		err  error
+	)
 	switch resp.StatusCode {
 	case http.StatusOK:
 		size, err = wholeSize(resp, req)

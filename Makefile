@@ -1,0 +1,75 @@
+# What can be run here; `make` alone lists it. CI runs `make components ci`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+# Each must stand on its own, as its importers have it.
+modules   := $(patsubst %/,%,$(dir $(shell git ls-files go.mod '*/go.mod')))
+platforms := linux/arm64 darwin/arm64 windows/amd64
+
+lint    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+apidiff := golang.org/x/exp/cmd/apidiff@v0.0.0-20260908205506-85c1c2202aba
+
+export PATH := $(PATH):$(shell go env GOPATH)/bin
+unexport AWS_CA_BUNDLE
+
+root := $(CURDIR)
+each = for m in $(modules); do echo "-- $$m"; (cd $$m && export GOWORK=off && $(1)); done
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.PHONY: test
+test: ## all tests, once; what needs more than Go is skipped where that is missing
+	go test ./... ./examples/... ./bench/...
+
+.PHONY: bench
+bench: ## the main measurement with its report
+	go run ./bench
+
+.PHONY: lint
+lint: ## formatting, go.mod files, vet and linters, in each module
+	@unformatted=$$(gofmt -l .)
+	[ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	$(call each,go mod tidy -diff && go build ./... && go vet ./...)
+	golangci-lint version --short 2>/dev/null | grep -qx "$$(sed 's/.*@v//' <<<'$(lint)')" || go install $(lint)
+	$(call each,golangci-lint run ./...)
+
+.PHONY: large
+large: ## nothing built and nothing large is in git
+	@git ls-files -z | xargs -0 du -k --apparent-size | awk '$$1 > 500 { print "too large for git:", $$2, $$1 " KiB"; bad = 1 } END { exit bad }'
+
+.PHONY: cross
+cross: ## the importable packages build and vet on other platforms
+	@for p in $(platforms); do
+	  echo "-- $$p"
+	  (export GOWORK=off GOOS=$${p%/*} GOARCH=$${p#*/}; go vet ./... && go build ./...)
+	done
+
+.PHONY: race
+race: ## all tests with the race detector, and the caches on 1, 2 and 4 threads
+	@$(call each,$(root)/.ci/test -race ./...)
+	.ci/test -race -count=1 -cpu 1,2,4 ./cache ./internal/...
+
+.PHONY: api
+api: ## what the exported API changed since the last release
+	@go install $(apidiff)
+	.ci/api
+
+.PHONY: quick
+quick: ## the README's commands, the second one briefly
+	$(MAKE) test
+	go run ./bench -quick
+
+.PHONY: components
+components: ## install what some tests need beside Go (Debian, npm, go install)
+	@for c in .ci/install/*; do echo "-- $$c"; "$$c"; done
+
+.PHONY: ci
+ci: ## everything that must hold before a change lands
+	@for t in large lint cross api race quick; do
+	  printf '\n== %s (%ds)\n' $$t $$SECONDS
+	  $(MAKE) --no-print-directory $$t
+	done
