@@ -124,7 +124,7 @@ func largeObject(size int) measure {
 					})
 				}
 			}
-			//lint:ignore SA1019 it is deprecated, and what most programs use
+			//nolint:staticcheck // deprecated, and what most programs use
 			down := manager.NewDownloader(x.client)
 			return []contender{
 				{"warmcache", func() (float64, error) { return x.miss(ctx) }},
@@ -132,7 +132,7 @@ func largeObject(size int) measure {
 				{"transfermanager, ranges", tm(func(o *transfermanager.Options) { o.GetObjectType = tmtypes.GetObjectRanges })},
 				{"manager", func() (float64, error) {
 					return x.toFile(func(f *os.File) error {
-						//lint:ignore SA1019 see above
+						//nolint:staticcheck // as above
 						_, err := down.Download(ctx, f, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
 						return err
 					})
