@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -142,7 +143,7 @@ func (o object) Fetch(ctx context.Context, req filecache.Request) (*filecache.Re
 	}
 	out, err := o.bucket.Client.GetObject(ctx, in, quiet)
 	if err != nil {
-		return failure(err)
+		return failure(err, req.IfNoneMatch)
 	}
 	if err := checkRange(out, req); err != nil {
 		out.Body.Close()
@@ -171,13 +172,17 @@ func quiet(o *s3.Options) {
 // failure translates errors by their HTTP status: the SDK has no type for some,
 // and their codes differ between servers. 403 may mean that there is no such
 // object, or that nobody may know: that is not a reason to drop a copy.
-func failure(err error) (*filecache.Response, error) {
+func failure(err error, asked string) (*filecache.Response, error) {
 	var re *smithyhttp.ResponseError
 	if !errors.As(err, &re) || re.Response == nil {
 		return nil, local{err}
 	}
 	switch re.HTTPStatusCode() {
 	case http.StatusNotModified:
+		// Some servers leave out the ETag.
+		if got := re.Response.Header.Get("ETag"); got != "" && strings.TrimPrefix(got, "W/") != strings.TrimPrefix(asked, "W/") {
+			return nil, local{fmt.Errorf("s3source: not modified is %s, the question was %q: %w", got, asked, err)}
+		}
 		return &filecache.Response{NotModified: true}, nil
 	case http.StatusNotFound:
 		var api smithy.APIError
@@ -224,7 +229,7 @@ func rangeHeader(r filecache.Request) string {
 // ignore a range and send the whole.
 func checkRange(out *s3.GetObjectOutput, req filecache.Request) error {
 	asked, got := rangeHeader(req), aws.ToString(out.ContentRange)
-	if asked == "" && got == "" {
+	if asked == "" && got == "" && !isPart(out) {
 		return nil
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(got, "bytes "), "-")
@@ -232,6 +237,12 @@ func checkRange(out *s3.GetObjectOutput, req filecache.Request) error {
 		return nil
 	}
 	return fmt.Errorf("s3source: asked for range %q, got %q", asked, got)
+}
+
+// isPart reports whether the answer calls itself a part, which the SDK does not tell.
+func isPart(out *s3.GetObjectOutput) bool {
+	resp, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
+	return ok && resp.StatusCode == http.StatusPartialContent
 }
 
 // totalSize returns the size of the whole object, or -1 if the answer does not

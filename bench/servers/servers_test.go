@@ -1,0 +1,143 @@
+package servers
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"go.uber.org/goleak"
+
+	"github.com/warmcache/warmcache/bench/origin"
+)
+
+func TestMain(m *testing.M) {
+	origin.ServeIfChild()
+	goleak.VerifyTestMain(m)
+}
+
+// server is a real S3 server with an empty bucket that keeps versions.
+type server struct {
+	endpoint    string
+	credentials aws.Credentials
+}
+
+// client returns one that sends its requests through send, or http's if it is nil.
+func (s *server) client(t *testing.T, send http.RoundTripper) *s3.Client {
+	if send == nil {
+		send = s.transport(t)
+	}
+	return s3.New(s3.Options{
+		BaseEndpoint:     aws.String(s.endpoint),
+		UsePathStyle:     true,
+		Region:           origin.Region,
+		Credentials:      aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return s.credentials, nil }),
+		HTTPClient:       &http.Client{Transport: send},
+		RetryMaxAttempts: 1,
+	})
+}
+
+func (s *server) transport(t *testing.T) *http.Transport {
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// onEach runs a test against each server there is.
+func onEach(t *testing.T, test func(t *testing.T, s *server)) {
+	t.Run("versitygw", func(t *testing.T) { test(t, startVersity(t)) })
+	t.Run("minio", func(t *testing.T) { test(t, startMinIO(t)) })
+}
+
+func startVersity(t *testing.T) *server {
+	t.Helper()
+	v, err := origin.StartS3(t.Context(), origin.S3Options{Dir: t.TempDir(), Versioning: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { v.Close() })
+	s := &server{endpoint: v.Endpoint(), credentials: v.Credentials()}
+	s.prepare(t)
+	return s
+}
+
+// startMinIO starts MinIO as a process that does not outlive the test.
+func startMinIO(t *testing.T) *server {
+	t.Helper()
+	program := minioProgram(t)
+	addr, console := freeAddr(t), freeAddr(t)
+	cmd := exec.Command(program, "server", t.TempDir(), "--address", addr, "--console-address", console, "--quiet")
+	cmd.Env = []string{"MINIO_ROOT_USER=testaccess", "MINIO_ROOT_PASSWORD=testsecret1", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}
+	cmd.SysProcAttr = dieWithParent()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	s := &server{endpoint: "http://" + addr, credentials: aws.Credentials{AccessKeyID: "testaccess", SecretAccessKey: "testsecret1"}}
+	s.awaitReady(t)
+	s.prepare(t)
+	return s
+}
+
+func minioProgram(t *testing.T) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		if p := filepath.Join(cache, "warmcache", "bin", "minio"); exec.Command(p, "--version").Run() == nil {
+			return p
+		}
+	}
+	if os.Getenv("WARMCACHE_TEST_REQUIRE") == "all" {
+		t.Fatal("needs MinIO: run .ci/install/minio")
+	}
+	t.Skip("needs MinIO: run .ci/install/minio")
+	return ""
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *server) awaitReady(t *testing.T) {
+	t.Helper()
+	client := s.client(t, nil)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		_, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("MinIO is not ready: %v", err)
+		}
+	}
+}
+
+const bucket = "models"
+
+func (s *server) prepare(t *testing.T) {
+	t.Helper()
+	client := s.client(t, nil)
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket:                  aws.String(bucket),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,220 @@
+// Package origintest reads objects of an HTTP origin that does everything that
+// real ones do only now and then: cut, reset, stall, lie. It is for the tests of
+// the packages that make HTTP answers into objects.
+package origintest
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/minio/crc64nvme"
+)
+
+// Path is where a server has its object.
+const Path = "/models/k"
+
+// A Server has one object, and answers as it is told.
+type Server struct {
+	URL string // without Path
+
+	mu    sync.Mutex
+	body  []byte
+	asked int // since spoil was set
+	spoil func(n int, r *http.Request, a *answer)
+}
+
+func newServer(t *testing.T) *Server {
+	t.Helper()
+	s := &Server{}
+	var handlers sync.WaitGroup // the server forgets those that take the connection
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers.Add(1)
+		defer handlers.Done()
+		s.serve(w, r)
+	}))
+	s.URL = srv.URL
+	t.Cleanup(func() { srv.Close(); handlers.Wait() })
+	return s
+}
+
+// put makes b the object.
+func (s *Server) put(b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.body = b
+}
+
+// present returns the object as it is now.
+func (s *Server) present() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.body
+}
+
+// misbehave has each answer changed from now on, the first of which is number 1.
+// Nil ends it.
+func (s *Server) misbehave(spoil func(n int, r *http.Request, a *answer)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked, s.spoil = 0, spoil
+}
+
+// An answer is what goes over the wire, and how it ends.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	end    ending
+
+	cut  int    // how many bytes to send of all; negative: how many not to send
+	wire []byte // instead of all of the above but end and cut
+}
+
+// ending is how the connection ends after an answer.
+type ending int
+
+const (
+	closed ending = iota
+	reset
+	stalled // until the client goes away
+)
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked++
+	n, spoil, body := s.asked, s.spoil, s.body
+	s.mu.Unlock()
+	a := right(r, body)
+	if spoil != nil {
+		spoil(n, r, a)
+	}
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return // the client has gone
+	}
+	defer conn.Close()
+	conn.Write(a.bytes())
+	switch a.end {
+	case reset:
+		conn.(*net.TCPConn).SetLinger(0)
+	case stalled:
+		io.Copy(io.Discard, conn)
+	}
+}
+
+// right is the answer of an origin as it should be.
+func right(r *http.Request, body []byte) *answer {
+	etag := etagOf(body)
+	a := &answer{status: http.StatusOK, body: body, header: http.Header{
+		"Etag":                     {etag},
+		"Last-Modified":            {"Thu, 01 Jan 2026 00:00:00 GMT"},
+		"X-Amz-Checksum-Crc64nvme": {sumOf("Crc64nvme", body)},
+		"X-Amz-Checksum-Type":      {"FULL_OBJECT"},
+	}}
+	if m := r.Header.Get("If-Match"); m != "" && m != etag {
+		*a = answer{status: http.StatusPreconditionFailed, header: http.Header{}}
+		return a
+	}
+	if r.Header.Get("If-None-Match") == etag {
+		*a = answer{status: http.StatusNotModified, header: http.Header{"Etag": {etag}}}
+		return a
+	}
+	if from, to, ok := rangeOf(r, len(body)); ok {
+		a.part(from, to, len(body))
+	}
+	return a
+}
+
+// part makes a an answer to a range, which goes from to one before to.
+func (a *answer) part(from, to, size int) {
+	a.status, a.body = http.StatusPartialContent, a.body[from:to]
+	a.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, size))
+	a.withoutSums()
+}
+
+func (a *answer) withoutSums() {
+	for name := range a.header {
+		if strings.HasPrefix(name, "X-Amz-Checksum-") {
+			delete(a.header, name)
+		}
+	}
+}
+
+// rangeOf returns which bytes r asks for.
+func rangeOf(r *http.Request, size int) (from, to int, ok bool) {
+	first, last, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
+	if !ok {
+		return 0, 0, false
+	}
+	from, _ = strconv.Atoi(first)
+	to = size
+	if last != "" {
+		n, _ := strconv.Atoi(last)
+		to = min(size, n+1)
+	}
+	return from, to, from < to
+}
+
+func etagOf(body []byte) string { return fmt.Sprintf(`"%x"`, crc64nvme.Checksum(body)) }
+
+// sumOf returns the checksum of b that goes into the header of that name.
+func sumOf(name string, b []byte) string {
+	var sum []byte
+	switch name {
+	case "Crc64nvme":
+		sum = binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(b))
+	case "Crc32":
+		sum = binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b))
+	case "Crc32c":
+		sum = binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	case "Sha1":
+		s := sha1.Sum(b)
+		sum = s[:]
+	case "Sha256":
+		s := sha256.Sum256(b)
+		sum = s[:]
+	default:
+		panic("no such checksum: " + name)
+	}
+	return base64.StdEncoding.EncodeToString(sum)
+}
+
+// bytes returns what is to be sent.
+func (a *answer) bytes() []byte {
+	b := a.wire
+	if b == nil {
+		b = a.encode()
+	}
+	switch {
+	case a.cut > 0:
+		return b[:min(a.cut, len(b))]
+	case a.cut < 0:
+		return b[:max(0, len(b)+a.cut)]
+	}
+	return b
+}
+
+func (a *answer) encode() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
+	if a.header.Get("Content-Length") == "" && a.header.Get("Transfer-Encoding") == "" && a.status != http.StatusNotModified {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(a.body))
+	}
+	a.header.Write(&b)
+	b.WriteString("Connection: close\r\n\r\n")
+	b.Write(a.body)
+	return b.Bytes()
+}
