@@ -20,6 +20,7 @@ import (
 
 	"github.com/warmcache/warmcache/bench/host"
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
+	"github.com/warmcache/warmcache/examples/checks/checktest"
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
@@ -37,6 +38,8 @@ type subject struct {
 var subjects = map[string]func(t *testing.T, dir string, o *origins) subject{
 	"catalog":               catalogSubject,
 	"catalog on PostgreSQL": postgresSubject,
+	"checks":                checksSubject,
+	"checks on CouchDB":     couchSubject,
 	"model":                 modelSubject,
 }
 
@@ -59,7 +62,7 @@ func forEachExample(t *testing.T, test func(t *testing.T, s subject)) {
 
 func catalogSubject(t *testing.T, dir string, o *origins) subject {
 	file := filepath.Join(dir, "shops.db")
-	fillCatalog(t, "sqlite", file)
+	execute(t, "sqlite", file, "catalog/testdata/catalog.sql")
 	return newCatalogSubject(t, dir, o, "CATALOG_DB="+file)
 }
 
@@ -72,18 +75,18 @@ func postgresSubject(t *testing.T, dir string, o *origins) subject {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	fillCatalog(t, "pgx", server.URL())
+	execute(t, "pgx", server.URL(), "catalog/testdata/catalog.sql")
 	return newCatalogSubject(t, dir, o, "DATABASE_URL="+server.URL())
 }
 
-// fillCatalog makes the database that the example's own README describes.
-func fillCatalog(t *testing.T, driver, source string) {
+// execute makes the database that an example's own README describes.
+func execute(t *testing.T, driver, source, script string) {
 	t.Helper()
 	examples, err := examplesDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	statements, err := os.ReadFile(filepath.Join(examples, "catalog", "testdata", "catalog.sql"))
+	statements, err := os.ReadFile(filepath.Join(examples, filepath.FromSlash(script)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +129,66 @@ func modelSubject(t *testing.T, dir string, o *origins) subject {
 			"MODEL_LOOKUP="+buildExample(t, dir, "model/lookup")),
 		slow:   v,
 		events: []string{`{` + some + `}`, `{` + some + `,"program":true}`, `{"ids":[]}`},
+	}
+}
+
+func checksSubject(t *testing.T, dir string, o *origins) subject {
+	file := filepath.Join(dir, "checks.db")
+	execute(t, "sqlite", file, "checks/testdata/checks.sql")
+	return newChecksSubject(t, dir, o, "CHECKS_DB="+file)
+}
+
+func couchSubject(t *testing.T, dir string, o *origins) subject {
+	server, err := checktest.StartCouch(t.Context())
+	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
+		t.Skip("needs pouchdb-server: .ci/install/couchdb")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	if err := server.AddCustomers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return newChecksSubject(t, dir, o, "COUCHDB_URL="+server.URL())
+}
+
+func newChecksSubject(t *testing.T, dir string, o *origins, database string) subject {
+	data, err := checktest.TrainedData()
+	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
+		t.Skip("needs tesseract with its English data: .ci/install/tesseract")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bucket := range []string{"north-bank", "south-bank", "tessdata", "copies"} {
+		if err := o.s3.CreateBucket(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for object, b := range map[[2]string][]byte{
+		{"north-bank", "ada.png"}:       checktest.Check("40817263", "1,234.56"),
+		{"south-bank", "charles.png"}:   checktest.Check("40817263", "8,000.00"),
+		{"north-bank", "noise.png"}:     checktest.Noise(),
+		{"tessdata", "eng.traineddata"}: data,
+	} {
+		if err := o.s3.Put(t.Context(), object[0], object[1], b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
+	return subject{
+		binary: buildExample(t, dir, "checks"),
+		env: append(o.s3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", database,
+			"TESSDATA_BUCKET=tessdata", "TESSDATA_KEY=eng.traineddata", "COPIES_BUCKET=copies"),
+		slow: v,
+		events: []string{ // what follows a check that can be read must hold nothing of it
+			`{"bucket":"north-bank","key":"ada.png"}`,
+			`{"bucket":"south-bank","key":"charles.png"}`,
+			`{"bucket":"north-bank","key":"noise.png"}`,
+			`{"bucket":"north-bank","key":"none.png"}`,
+			`{"bucket":"north-bank"}`,
+		},
 	}
 }
 
@@ -243,8 +306,8 @@ func TestExamplesAtConcurrency8(t *testing.T) {
 		var callers sync.WaitGroup
 		for caller := range 8 {
 			callers.Go(func() {
-				for i := range 3 * len(s.events) {
-					n := (caller + i) % len(s.events)
+				for i := range s.events {
+					n := (caller + i) % len(s.events) // some load what others wait for
 					res, err := env.Invoke(t.Context(), []byte(s.events[n]))
 					if err != nil {
 						t.Error(err)
@@ -290,7 +353,7 @@ func TestExamplesTimedOutHandlerPoisonsNothing(t *testing.T) {
 	forEachExample(t, func(t *testing.T, s subject) {
 		want := s.plainAnswers(t)
 		l := s.lambda()
-		l.Concurrency, l.Timeout = 4, 2*time.Second
+		l.Concurrency, l.Timeout = 4, 4*time.Second
 		env, err := l.Environment()
 		if err != nil {
 			t.Fatal(err)
@@ -307,6 +370,48 @@ func TestExamplesTimedOutHandlerPoisonsNothing(t *testing.T) {
 			t.Error("the process is another one")
 		}
 	})
+}
+
+// The host's word on the tenant wins over that of the event where it isolates
+// tenants, and stands in for it on OpenWhisk. In one environment they take turns.
+func TestTenantOfTheHost(t *testing.T) {
+	needsUnix(t)
+	t.Setenv("TMPDIR", "/var/tmp")
+	dir := t.TempDir()
+	o, err := startOrigins(t.Context(), dir, settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	s := catalogSubject(t, dir, o)
+	env, err := s.lambda().Environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	const event = `{"tenant":"blue","sku":"lamp","quantity":1}`
+	for range 2 {
+		for tenant, want := range map[string]string{"": "Blue lamp", "blue": "Blue lamp", "green": "Green lamp"} {
+			res, err := env.Do(t.Context(), host.Request{Event: []byte(event), TenantID: tenant})
+			if err != nil || !strings.Contains(string(res.Payload), want) {
+				t.Errorf("Lambda, tenant %q: %s, %v, want %s", tenant, res.Payload, err, want)
+			}
+		}
+	}
+	w := s.openWhisk()
+	w.Namespace = "green"
+	c, err := w.Container()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 2 {
+		for event, want := range map[string]string{event: "Blue lamp", `{"sku":"lamp","quantity":1}`: "Green lamp"} {
+			if got, _ := answer(t, c, event); !strings.Contains(got, want) {
+				t.Errorf("OpenWhisk, %s: %s, want %s", event, got, want)
+			}
+		}
+	}
 }
 
 func needsUnix(t *testing.T) {

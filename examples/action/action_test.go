@@ -194,9 +194,13 @@ func TestContextOfAnActivation(t *testing.T) {
 		}
 		return o
 	}
-	o := activation("acme", "id-1", `,"deadline":"`+strconv.FormatInt(deadline.UnixMilli(), 10)+`"`)
-	if o.Tenant != "acme" || o.ID != "id-1" || o.Endless || o.Left > time.Hour || o.Left < 50*time.Minute {
-		t.Errorf("%+v", o)
+	ms := strconv.FormatInt(deadline.UnixMilli(), 10)
+	var o out
+	for _, form := range []string{ms, `"` + ms + `"`} {
+		o = activation("acme", "id-1", `,"deadline":`+form)
+		if o.Tenant != "acme" || o.ID != "id-1" || o.Endless || o.Left > time.Hour || o.Left < 50*time.Minute {
+			t.Errorf("deadline %s: %+v", form, o)
+		}
 	}
 	if o.Variables["__OW_ACTION_NAME"] != "/acme/quote" || o.Variables["__OW_ACTIVATION_ID"] != "id-1" {
 		t.Errorf("%v", o.Variables)

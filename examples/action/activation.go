@@ -1,6 +1,7 @@
 package action
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,12 +26,29 @@ func parseActivation(line []byte) (activation, error) {
 	}
 	a := activation{value: members["value"], fields: map[string]string{}}
 	for name, m := range members {
-		var text string
-		if name != "value" && json.Unmarshal(m, &text) == nil {
+		if text, ok := scalar(m); ok && name != "value" {
 			a.fields[name] = text
 		}
 	}
 	return a, nil
+}
+
+// scalar returns a text, or a number as text: OpenWhisk's own documentation has
+// the deadline as a number, and its code as a text.
+func scalar(m json.RawMessage) (text string, ok bool) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(m))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return "", false
+	}
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	}
+	return "", false
 }
 
 // activationInVariables is the activation of a process that OpenWhisk's own

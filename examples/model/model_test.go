@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warmcache/warmcache/examples/internal/s3test"
 	"github.com/warmcache/warmcache/examples/model/table"
 	"github.com/warmcache/warmcache/filecache"
 )
@@ -23,29 +24,18 @@ import (
 const records = 12 << 20 / table.RecordSize
 
 // store is where the model is.
-var store *fakeS3
+var store *s3test.Server
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	store = newFakeS3()
-	store.put("/models/prices-eu.bin", table.Make(records))
-	for name, value := range map[string]string{
-		"MODEL_BUCKET":          "models",
-		"MODEL_KEY":             "prices-eu.bin",
-		"S3_PATH_STYLE":         "1",
-		"AWS_ENDPOINT_URL_S3":   store.URL,
-		"AWS_REGION":            "eu-central-1",
-		"AWS_ACCESS_KEY_ID":     "test",
-		"AWS_SECRET_ACCESS_KEY": "test",
-		// Nothing of the developer's own.
-		"AWS_CONFIG_FILE":             os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
-		"AWS_PROFILE":                 "",
-		"AWS_CA_BUNDLE":               "",
-	} {
+	store = s3test.New()
+	store.Put("/models/prices-eu.bin", table.Make(records))
+	for name, value := range store.Env() {
 		os.Setenv(name, value)
 	}
+	os.Setenv("MODEL_BUCKET", "models")
+	os.Setenv("MODEL_KEY", "prices-eu.bin")
 	code := m.Run()
 	store.Close()
 	if err := goleak.Find(); err != nil {
@@ -60,7 +50,7 @@ func newProcess(dir string) { newProcessMaxAge(dir, 5*time.Minute) }
 
 func newProcessMaxAge(dir string, maxAge time.Duration) {
 	files = filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: maxAge}))
-	store.asked()
+	store.Asked()
 }
 
 // newContainer is a new process with nothing in its temporary directory, which it
@@ -109,7 +99,7 @@ func invoke(t *testing.T, what, requests string) {
 	if got, want := encode(out), want(); got != want {
 		t.Errorf("%s:\ngot  %s\nwant %s", what, got, want)
 	}
-	if got := store.asked(); got != requests {
+	if got := store.Asked(); got != requests {
 		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
 	}
 }
@@ -133,13 +123,13 @@ func TestAfterMaxAge(t *testing.T) {
 	invoke(t, "after MaxAge", "GET 304")
 
 	old := table.Make(records)
-	t.Cleanup(func() { store.put("/models/prices-eu.bin", old) })
-	store.put("/models/prices-eu.bin", table.Make(10))
+	t.Cleanup(func() { store.Put("/models/prices-eu.bin", old) })
+	store.Put("/models/prices-eu.bin", table.Make(10))
 	out, err := handle(t.Context(), In{IDs: []uint64{table.ID(9), table.ID(10)}})
 	if err != nil || out.Model.Records != 10 || out.Prices[0].Cents == nil || out.Prices[1].Cents != nil {
 		t.Errorf("after a new table of 10 records: %s, %v", encode(out), err)
 	}
-	if got := store.asked(); got != "GET 200" {
+	if got := store.Asked(); got != "GET 200" {
 		t.Errorf("asked S3 for %q", got)
 	}
 }
@@ -184,11 +174,11 @@ func TestDamagedCopy(t *testing.T) {
 				if got := encode(out); err != nil || got != want() {
 					t.Errorf("got  %s, %v\nwant %s", got, err, want())
 				}
-				if store.asked() == "" {
+				if store.Asked() == "" {
 					t.Error("S3 was not asked")
 				}
 				handle(t.Context(), some) // makes a new copy, if the damage was repaired while reading
-				store.asked()
+				store.Asked()
 				invoke(t, "warm again", "")
 			})
 		}
@@ -251,7 +241,7 @@ func TestConcurrentInvocations(t *testing.T) {
 		})
 	}
 	invocations.Wait()
-	if got := store.asked(); got != "GET 200" {
+	if got := store.Asked(); got != "GET 200" {
 		t.Errorf("asked S3 for %q, want one GET", got)
 	}
 }
@@ -269,7 +259,7 @@ func TestNoSuchModel(t *testing.T) {
 }
 
 func TestNotATable(t *testing.T) {
-	store.put("/models/text", bytes.Repeat([]byte("x"), 17))
+	store.Put("/models/text", bytes.Repeat([]byte("x"), 17))
 	t.Setenv("MODEL_KEY", "text")
 	for _, setting := range []string{"", "off"} {
 		t.Setenv("WARMCACHE", setting)
@@ -296,7 +286,7 @@ func TestInvalid(t *testing.T) {
 	if _, err := newBucket(); err == nil || !strings.Contains(err.Error(), "MODEL_BUCKET is not set") {
 		t.Errorf("error = %v", err)
 	}
-	if got := store.asked(); got != "" {
+	if got := store.Asked(); got != "" {
 		t.Errorf("asked S3 for %q", got)
 	}
 }
@@ -315,7 +305,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		fmt.Printf("%s: %d costs %d cents. Asked S3: %q\n", start, out.Prices[0].ID, *out.Prices[0].Cents, store.asked())
+		fmt.Printf("%s: %d costs %d cents. Asked S3: %q\n", start, out.Prices[0].ID, *out.Prices[0].Cents, store.Asked())
 	}
 	newProcess(tmp)
 	invoke("cold")

@@ -40,7 +40,7 @@ func TestProgramGivesTheSameAnswers(t *testing.T) {
 			if got := encode(out); err != nil || got != want() {
 				t.Errorf("WARMCACHE=%s, invocation %d: %s, %v, want %s", setting, i, got, err, want())
 			}
-			if got := store.asked(); got != requests[i] {
+			if got := store.Asked(); got != requests[i] {
 				t.Errorf("WARMCACHE=%s, invocation %d asked S3 for %q", setting, i, got)
 			}
 		}

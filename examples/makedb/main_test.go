@@ -12,7 +12,7 @@ import (
 
 func TestMakesTheExample(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
-	statements, err := os.ReadFile("../testdata/catalog.sql")
+	statements, err := os.ReadFile("../catalog/testdata/catalog.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
