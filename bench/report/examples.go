@@ -4,7 +4,6 @@ import (
 	"image/color"
 	"math"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -49,16 +48,16 @@ func groups(rows []result.Row) (all []*group) {
 }
 
 // plot draws how many of the invocations were answered within a time.
-func (g *group) plot() (*plot.Plot, error) {
-	p := newPlot("ms, until the caller has the answer", "invocations, %")
-	logX(p)
+func (g *group) plot() (*chart, error) {
+	p := newChart("ms, until the caller has the answer", "invocations, %")
+	p.logX()
 	p.Y.Min, p.Y.Max = 0, 100
 	for _, r := range g.Rows {
 		s := stateStyles[r.State]
 		if len(r.Samples) == 0 {
 			continue
 		}
-		if err := addLine(p, string(r.State), cumulative(r.Samples), draw.LineStyle{Color: s.color, Width: vg.Points(1.8), Dashes: s.dashes}); err != nil {
+		if err := p.addLine(string(r.State), cumulative(r.Samples), draw.LineStyle{Color: s.color, Width: vg.Points(1.8), Dashes: s.dashes}); err != nil {
 			return nil, err
 		}
 	}

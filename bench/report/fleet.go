@@ -9,13 +9,12 @@ import (
 )
 
 // plotRates has a line for each TTL.
-func (f *Fleet) plotRates() (*plot.Plot, error) {
-	p := newPlot("requests a second", "hits, %")
-	logX(p)
+func (f *Fleet) plotRates() (*chart, error) {
+	p := newChart("requests a second", "hits, %")
+	p.logX()
 	p.Y.Min, p.Y.Max = 0, 100
 	p.X.Min, p.X.Max = 1, 1
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Legend.YOffs, p.Legend.XOffs = -p.Legend.YOffs, -p.Legend.XOffs
+	p.legendTop, p.legendLeft = true, true
 	for i, ttl := range f.ttls() {
 		var points plotter.XYs
 		for _, r := range f.Rates {
@@ -23,7 +22,7 @@ func (f *Fleet) plotRates() (*plot.Plot, error) {
 				points = append(points, plotter.XY{X: r.Rate, Y: 100 * r.HitRatio})
 			}
 		}
-		if err := addLine(p, "TTL "+short(ttl), points, style(i)); err != nil {
+		if err := p.addLine("TTL "+short(ttl), points, style(i)); err != nil {
 			return nil, err
 		}
 	}
@@ -42,10 +41,9 @@ func (f *Fleet) ttls() (ttls []time.Duration) {
 
 // plotStampede is the load of the database by the second, on a logarithmic axis:
 // the waves are a hundred times what is between them.
-func (f *Fleet) plotStampede() (*plot.Plot, error) {
-	p := newPlot("seconds", "loads in the second")
-	p.Legend.Top = true
-	p.Legend.YOffs = -p.Legend.YOffs
+func (f *Fleet) plotStampede() (*chart, error) {
+	p := newChart("seconds", "loads in the second")
+	p.legendTop = true
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Y.Min, p.Y.Max = 1, 10
 	for i, r := range f.Stampede.Results {
@@ -56,7 +54,7 @@ func (f *Fleet) plotStampede() (*plot.Plot, error) {
 		if len(points) == 0 {
 			continue
 		}
-		if err := addLine(p, r.Variant, points, style(i)); err != nil {
+		if err := p.addLine(r.Variant, points, style(i)); err != nil {
 			return nil, err
 		}
 	}
@@ -65,8 +63,8 @@ func (f *Fleet) plotStampede() (*plot.Plot, error) {
 }
 
 // plotAges is how old the answers were.
-func (f *Fleet) plotAges() (*plot.Plot, error) {
-	p := newPlot("age of an answer, % of the TTL", "answers that are younger, %")
+func (f *Fleet) plotAges() (*chart, error) {
+	p := newChart("age of an answer, % of the TTL", "answers that are younger, %")
 	p.Y.Min, p.Y.Max = 0, 100
 	for i, r := range f.Results {
 		var points plotter.XYs
@@ -76,7 +74,7 @@ func (f *Fleet) plotAges() (*plot.Plot, error) {
 		if len(points) == 0 {
 			continue
 		}
-		if err := addLine(p, r.Variant, points, style(i)); err != nil {
+		if err := p.addLine(r.Variant, points, style(i)); err != nil {
 			return nil, err
 		}
 	}

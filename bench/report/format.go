@@ -8,13 +8,13 @@ import (
 	"github.com/warmcache/warmcache/bench/result"
 )
 
-// number has three digits that count, and groups of thousands.
+// number has three digits that count, of which three at most behind the point, and groups of thousands.
 func number(v float64) string {
 	if v == 0 || math.IsNaN(v) {
 		return "0"
 	}
 	digits := 2 - int(math.Floor(math.Log10(math.Abs(v))))
-	text := strconv.FormatFloat(v, 'f', min(max(digits, 0), 6), 64)
+	text := strconv.FormatFloat(v, 'f', min(max(digits, 0), 3), 64)
 	if strings.Contains(text, ".") || math.Abs(v) < 10_000 {
 		return text
 	}

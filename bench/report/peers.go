@@ -55,8 +55,8 @@ func compare(a, b float64) int {
 }
 
 // plot has a bar for each library, ours in a color.
-func (b Bars) plot() (*plot.Plot, error) {
-	p := newPlot("", "")
+func (b Bars) plot() (*chart, error) {
+	p := newChart("", "")
 	p.X.Label.Text = "median, " + b.Unit
 	names := make([]string, len(b.Cells))
 	ours, others := make(plotter.Values, len(b.Cells)), make(plotter.Values, len(b.Cells))
@@ -130,15 +130,15 @@ func traceOf(measure string) (name string, capacity int, ok bool) {
 	return rest[:slash], capacity, err == nil
 }
 
-func (t *Trace) plot() (*plot.Plot, error) {
-	p := newPlot("capacity, entries", "hits, %")
-	logX(p)
+func (t *Trace) plot() (*chart, error) {
+	p := newChart("capacity, entries", "hits, %")
+	p.logX()
 	for i, library := range t.Libraries {
 		points := make(plotter.XYs, 0, len(t.Capacities))
 		for j, ratio := range t.Ratios[library] {
 			points = append(points, plotter.XY{X: float64(t.Capacities[j]), Y: ratio})
 		}
-		if err := addLine(p, library, points, style(i)); err != nil {
+		if err := p.addLine(library, points, style(i)); err != nil {
 			return nil, err
 		}
 	}

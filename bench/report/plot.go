@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"image/color"
 	"os"
 	"path/filepath"
@@ -33,20 +34,35 @@ var (
 	palette = []color.RGBA{green, blue, red, yellow, pink, gray, violet, brown}
 )
 
-// newPlot has no background of its own: the page has one, light or dark.
-func newPlot(x, y string) *plot.Plot {
+// chart is a plot with the keys to its lines, which the page shows as text: within
+// the picture they would cover the lines, and be small on a phone.
+type chart struct {
+	*plot.Plot
+	keys []Key
+
+	legendTop, legendLeft bool // where it is within the files
+}
+
+// Key says which line is whose.
+type Key struct {
+	Name, Color, Dashes string // as SVG has them
+}
+
+// newChart has no background of its own: the page has one, light or dark.
+func newChart(x, y string) *chart {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
 	p.X.Label.Text, p.Y.Label.Text = x, y
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Label.TextStyle.Font.Size = vg.Points(13)
+		axis.Tick.Label.Font.Size = vg.Points(12)
+	}
 	grid := plotter.NewGrid()
 	faint := color.RGBA{0x80, 0x80, 0x80, 0xff}
 	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
 	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.25), vg.Points(0.25)
 	p.Add(grid)
-	p.Legend.Top, p.Legend.Left = false, false
-	p.Legend.YOffs = vg.Points(6)
-	p.Legend.XOffs = -vg.Points(6)
-	return p
+	return &chart{Plot: p}
 }
 
 // style is how a line looks: not by its color alone.
@@ -55,19 +71,25 @@ func style(i int) draw.LineStyle {
 	return draw.LineStyle{Color: palette[i%len(palette)], Width: vg.Points(1.8), Dashes: dashes[i%len(dashes)]}
 }
 
-func addLine(p *plot.Plot, name string, points plotter.XYs, s draw.LineStyle) error {
+func (c *chart) addLine(name string, points plotter.XYs, s draw.LineStyle) error {
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return err
 	}
 	line.LineStyle = s
-	p.Add(line)
-	p.Legend.Add(name, line)
+	c.Add(line)
+	c.Legend.Add(name, line)
+	r, g, b, _ := s.Color.RGBA()
+	key := Key{Name: name, Color: fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)}
+	for _, d := range s.Dashes {
+		key.Dashes += fmt.Sprintf("%.0f ", d.Points())
+	}
+	c.keys = append(c.keys, key)
 	return nil
 }
 
 // logX shows the axis by its powers of ten.
-func logX(p *plot.Plot) {
+func (p *chart) logX() {
 	p.X.Scale = plot.LogScale{}
 	p.X.Tick.Marker = plot.LogTicks{Prec: -1}
 }
@@ -77,19 +99,24 @@ type Figure struct {
 	Name    string // of the files, without an extension
 	Caption string
 	SVG     string // for the page: its black is the color of the page's text
+	Keys    []Key
 }
 
-func newFigure(name, caption string, p *plot.Plot) (Figure, error) {
-	svg, err := render(p, "svg")
-	return Figure{Name: name, Caption: caption, SVG: inline(string(svg))}, err
+func newFigure(name, caption string, c *chart) (Figure, error) {
+	legend := c.Legend
+	c.Legend = plot.NewLegend()
+	svg, err := render(c.Plot, "svg")
+	c.Legend = legend
+	return Figure{Name: name, Caption: caption, SVG: inline(string(svg)), Keys: c.keys}, err
 }
 
 // files are the same picture on white.
-func files(dir, name, title string, p *plot.Plot) error {
-	p.BackgroundColor = color.White
-	p.Title.Text = title
+func files(dir, name, title string, c *chart) error {
+	c.BackgroundColor = color.White
+	c.Title.Text = title
+	c.Legend.Top, c.Legend.Left = c.legendTop, c.legendLeft
 	for _, format := range []string{"svg", "png"} {
-		b, err := render(p, format)
+		b, err := render(c.Plot, format)
 		if err != nil {
 			return err
 		}

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"gonum.org/v1/plot"
 )
 
 // Write makes dir, with the page index.html and all its pictures, and returns the
@@ -101,7 +99,7 @@ type artist struct {
 	err error
 }
 
-func (a *artist) draw(name, caption string, drawn func() (*plot.Plot, error)) *Figure {
+func (a *artist) draw(name, caption string, drawn func() (*chart, error)) *Figure {
 	if a.err != nil {
 		return &Figure{}
 	}
