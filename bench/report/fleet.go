@@ -44,7 +44,7 @@ func (f *Fleet) ttls() (ttls []time.Duration) {
 func (f *Fleet) plotStampede() (*chart, error) {
 	p := newChart("seconds", "loads in the second")
 	p.legendTop = true
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decadeTicks{}
 	p.Y.Min, p.Y.Max = 1, 10
 	for i, r := range f.Stampede.Results {
 		var points plotter.XYs

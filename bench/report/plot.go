@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -54,14 +55,15 @@ func newChart(x, y string) *chart {
 	p.BackgroundColor = color.Transparent
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Label.TextStyle.Font.Size = vg.Points(13)
-		axis.Tick.Label.Font.Size = vg.Points(12)
+		axis.Label.TextStyle.Font.Variant, axis.Label.TextStyle.Font.Size = "Sans", vg.Points(13)
+		axis.Tick.Label.Font.Variant, axis.Tick.Label.Font.Size = "Sans", vg.Points(12)
 	}
 	grid := plotter.NewGrid()
 	faint := color.RGBA{0x80, 0x80, 0x80, 0xff}
 	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
 	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.25), vg.Points(0.25)
 	p.Add(grid)
+	p.Title.TextStyle.Font.Variant, p.Legend.TextStyle.Font.Variant = "Sans", "Sans"
 	return &chart{Plot: p}
 }
 
@@ -89,9 +91,18 @@ func (c *chart) addLine(name string, points plotter.XYs, s draw.LineStyle) error
 }
 
 // logX shows the axis by its powers of ten.
-func (p *chart) logX() {
-	p.X.Scale = plot.LogScale{}
-	p.X.Tick.Marker = plot.LogTicks{Prec: -1}
+func (c *chart) logX() {
+	c.X.Scale, c.X.Tick.Marker = plot.LogScale{}, decadeTicks{}
+}
+
+// decadeTicks are those of plot.LogTicks that are within the axis: the others take
+// room beside it.
+type decadeTicks struct{}
+
+func (decadeTicks) Ticks(low, high float64) []plot.Tick {
+	return slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(low, high), func(t plot.Tick) bool {
+		return t.Value < low*0.999 || t.Value > high*1.001
+	})
 }
 
 // Figure is a picture, within the page and as files beside it.

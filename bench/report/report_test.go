@@ -76,7 +76,7 @@ func TestPageIsComplete(t *testing.T) {
 	html, dir := write(t, samplePeers, sampleFleet, sampleFaults)
 	for id, parts := range map[string][]string{
 		"latency": {"R&amp;D on lambda", "on openwhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
-		"money":   {"0.400 USD", "-price-s3-get", "go run ./bench -quick"},
+		"money":   {"at 0.4 USD", "at 0.0000166667 USD", "-price-s3-get", "go run ./bench -quick"},
 		"rates":   {"<svg", "TTL 1m", "go run ./bench fleet"},
 		"fleet":   {"<svg", "87.50", "lease"},
 		"peers":   {"<svg", "otter v2", "go run ./bench/peers"},

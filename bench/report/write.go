@@ -123,6 +123,7 @@ var pageHTML string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"svg":     func(f Figure) template.HTML { return template.HTML(f.SVG) }, // of our own making
 	"number":  number,
+	"price":   price,
 	"meaning": meanings,
 	"short":   short,
 	"percent": func(part float64) string { return fmt.Sprintf("%.2f", 100*part) },
