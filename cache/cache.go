@@ -41,6 +41,7 @@ type Cache[K comparable, V any] struct {
 	clock   *clock.Clock
 	flights *flight.Group[item[V]]
 	kept    *store[K, V]
+	shared  *shared // nil without a Tier
 	stats   counters
 }
 
@@ -74,6 +75,9 @@ func newCache[K comparable, V any](opts Options[K, V], clk *clock.Clock) (*Cache
 	c.kept, err = newStore[K, V](opts.MaxEntries, opts.MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("cache.New: %w", err)
+	}
+	if opts.Tier != nil {
+		c.shared = newShared(&opts)
 	}
 	c.stats.gap.start(clk.Now())
 	return c, nil
@@ -145,16 +149,40 @@ func (c *Cache[K, V]) clone(v V) V {
 // Delete removes key, for use after a write to the database. No Get that starts
 // after it returns a value that was loaded before it: a Load under way is not
 // joined any more and its result is not kept. Other containers do not hear of it.
-func (c *Cache[K, V]) Delete(key K) {
+//
+// With a Tier, Delete is Invalidate without an error: what it could not do is
+// counted in Stats.
+func (c *Cache[K, V]) Delete(key K) { _ = c.Invalidate(context.Background(), key) }
+
+// Invalidate is Delete for a Cache with a Tier, from which it removes key as well.
+// It takes at most TierTimeout.
+//
+// After it has returned nil, no container gets a value from the Tier that was loaded
+// before it, not even by a Load that is under way in another one. What others have
+// in memory they may hand out until TTL. After an error, which is the Tier's or that
+// of ctx, what is promised of Delete still holds for this container, but others may
+// get from the Tier what was loaded before, until TTL. Then call it again, or report
+// the write as one that will be seen late.
+func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	name := c.encode(key)
+	if c.shared != nil {
+		// First: what a flight here finds in the Tier before that is not kept, since
+		// the flight is forgotten below.
+		err = c.deleteShared(ctx, nameOf(c.shared.space, name))
+	}
 	// Both under the lock, and in this order. A load that comes home in between
 	// must not be kept: see flight.Seat.Dropped. And one that starts in between
 	// must not find the old value when it looks again.
 	c.kept.remove(key, func() { c.flights.Forget(name) })
+	return err
 }
 
-// Clear removes all keys, as Delete does.
+// Clear removes all keys from memory, as Delete does. What the Tier keeps stays
+// there for others, but this Cache uses none of it that was loaded before.
 func (c *Cache[K, V]) Clear() {
+	if c.shared != nil {
+		c.shared.distrust(c.clock.Now())
+	}
 	c.kept.clear(c.flights.ForgetAll)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/clock"
@@ -20,7 +19,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 	call := flight.Call[item[V]]{
 		Key:     c.encode(key),
 		MaxAge:  c.opts.TTL,
-		Timeout: c.opts.LoadTimeout,
+		Timeout: c.flightTimeout(),
 		Alone:   alone,
 		Load: func(ctx context.Context, s *seat[V]) (item[V], error) {
 			if !alone {
@@ -28,7 +27,10 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 					return it, nil
 				}
 			}
-			return c.loadOne(ctx, s, key)
+			if c.shared != nil {
+				return c.loadShared(ctx, s, key, alone)
+			}
+			return c.loadOne(ctx, s, key, s.Started())
 		},
 	}
 	began, hasJoined := c.flights.Now(), false
@@ -39,7 +41,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 			c.stats.joins.Add(1)
 		}
 		switch {
-		case joined && !it.none() && !it.answers(began, c.clock.Now()):
+		case (joined || it.elsewhere()) && !it.none() && !it.answers(began, c.clock.Now()):
 			// Once more: what it joins now has begun since.
 		case err != nil:
 			return c.insteadOf(ctx, key, it, err, alone)
@@ -49,12 +51,12 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 	}
 }
 
-// loadOne calls Load and keeps the result.
-func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K) (item[V], error) {
+// loadOne calls Load and keeps the result, whose age counts from started.
+func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K, started clock.Instant) (item[V], error) {
 	c.stats.loads.Add(1)
-	c.stats.gap.see(s.Started())
+	c.stats.gap.see(started)
 	v, err := c.opts.Load(ctx, key)
-	it := newItem(s, v)
+	it := newItem(s, v, started)
 	switch {
 	case err == nil:
 		return c.keep(s, key, it), nil
@@ -66,15 +68,15 @@ func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K) (item[V], 
 }
 
 // newItem returns an item that s's flight has loaded.
-func newItem[V any](s *seat[V], v V) item[V] {
-	return item[V]{value: v, loaded: s.Started(), flight: uint32(s.Number())}
+func newItem[V any](s *seat[V], v V, started clock.Instant) item[V] {
+	return item[V]{value: v, loaded: started, flight: uint32(s.Number())}
 }
 
 // keep makes it the item of key, if it is to be kept at all.
 func (c *Cache[K, V]) keep(s *seat[V], key K, it item[V]) item[V] {
 	it.ttl = c.ttl(key, it.value)
 	if c.opts.Size != nil {
-		it.extra = &extra{size: max(0, c.opts.Size(key, it.value))}
+		it.extra = &extra{size: c.size(key, it.value)}
 	}
 	c.kept.put(key, it, it.ttl > 0, s.Dropped)
 	return it
@@ -92,20 +94,29 @@ func (c *Cache[K, V]) keepMissing(s *seat[V], key K, it item[V], err error) (ite
 	return it, nil // handed out as the error that it is
 }
 
-// ttl is how long a value may be handed out.
-func (c *Cache[K, V]) ttl(key K, v V) time.Duration {
-	ttl := c.opts.TTL
-	if c.opts.TTLOf != nil {
-		ttl = min(ttl, c.opts.TTLOf(key, v))
+// ttl is how long this Cache hands a value out that it has loaded.
+func (c *Cache[K, V]) ttl(key K, v V) time.Duration { return c.jitter(c.ttlOf(key, v)) }
+
+// ttlOf is how long a value may be handed out.
+func (c *Cache[K, V]) ttlOf(key K, v V) time.Duration {
+	if c.opts.TTLOf == nil {
+		return c.opts.TTL
 	}
-	return c.jitter(ttl)
+	return min(c.opts.TTL, c.opts.TTLOf(key, v))
+}
+
+func (c *Cache[K, V]) size(key K, v V) int64 {
+	if c.opts.Size == nil {
+		return 0
+	}
+	return max(0, c.opts.Size(key, v))
 }
 
 func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
 	if c.opts.Jitter == 0 || ttl <= 0 || ttl == Forever {
 		return ttl
 	}
-	return max(1, ttl-time.Duration(c.opts.Jitter*rand.Float64()*float64(ttl)))
+	return max(1, ttl-time.Duration(c.opts.Jitter*c.clock.Float64()*float64(ttl)))
 }
 
 // insteadOf returns what a caller gets in the place of err: the value that was
@@ -113,6 +124,11 @@ func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
 func (c *Cache[K, V]) insteadOf(ctx context.Context, key K, it item[V], err error, alone bool) (item[V], error) {
 	if err == flight.ErrTimeout {
 		err = fmt.Errorf("cache: Load: no answer within LoadTimeout (%v): %w", c.opts.LoadTimeout, context.DeadlineExceeded)
+	}
+	if c.shared != nil && !alone {
+		if kept := c.kept.peek(key); kept.fresh(c.clock.Now()) && kept.missing() == nil {
+			return kept, nil // it has landed, but for what the Tier is given
+		}
 	}
 	if alone || c.clock.Err(ctx) != nil || errors.Is(err, ErrNotFound) || errors.Is(err, flight.ErrOwnKey) {
 		return it, err

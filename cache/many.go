@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
@@ -105,7 +106,7 @@ func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int) ([]
 	return c.flights.DoMany(ctx, flight.Batch[item[V]]{
 		Keys:    names,
 		MaxAge:  c.opts.TTL,
-		Timeout: c.opts.LoadTimeout,
+		Timeout: c.flightTimeout(),
 		Load: func(ctx context.Context, indexes []int, seats []*seat[V]) error {
 			wanted := make([]K, len(indexes))
 			for n, j := range indexes {
@@ -128,27 +129,38 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V])
 		}
 		wanted, at = append(wanted, key), append(at, seats[i])
 	}
-	if len(wanted) == 0 {
+	switch {
+	case len(wanted) == 0:
 		return nil
+	case c.shared != nil:
+		return c.loadBatchShared(ctx, wanted, at)
 	}
+	_, err := c.askMany(ctx, wanted, at, at[0].Started())
+	return err
+}
+
+// askMany calls LoadMany and keeps the results, whose age counts from started.
+func (c *Cache[K, V]) askMany(ctx context.Context, wanted []K, at []*seat[V], started clock.Instant) ([]item[V], error) {
 	c.stats.loads.Add(1)
-	c.stats.gap.see(at[0].Started())
+	c.stats.gap.see(started)
 	values, err := c.opts.LoadMany(ctx, slices.Clone(wanted)) // which may sort it, say
 	if err != nil {
 		c.stats.loadErrors.Add(1)
-		return err
+		return nil, err
 	}
+	items := make([]item[V], len(wanted))
 	for i, key := range wanted {
 		v, ok := values[key]
-		it := newItem(at[i], v)
+		it := newItem(at[i], v, started)
 		if ok {
 			it = c.keep(at[i], key, it)
 		} else if it, err = c.keepMissing(at[i], key, it, ErrNotFound); err != nil {
 			it.extra = &extra{missing: err} // not kept, but handed out
 		}
 		at[i].Set(it)
+		items[i] = it
 	}
-	return nil
+	return items, nil
 }
 
 // insteadOfMany is insteadOf for the keys that were missed, and for those that have

@@ -56,8 +56,9 @@ type version struct {
 // events; durations are true time since the start.
 type world struct {
 	ttl, missingTTL, stale time.Duration
-	rightClock             string // "wall" or "mono"
-	failing                int    // per cent of loads
+	rightClock             string        // "wall" or "mono"
+	failing                int           // per cent of loads
+	late                   time.Duration // how long a failed load may still be joined, when its lease is being given back
 
 	mu       sync.Mutex
 	rand     *rand.Rand
@@ -68,6 +69,7 @@ type world struct {
 	moment   int
 	history  map[int][]version
 	failed   map[int]int // key: moment of the last failed load
+	failedAt map[int]time.Duration
 	newerMin map[int]int // key: loads from before this moment must not be seen
 	faults   []string
 }
@@ -80,6 +82,7 @@ func newWorld(seed uint64) *world {
 		start:    time.Now(),
 		history:  map[int][]version{},
 		failed:   map[int]int{},
+		failedAt: map[int]time.Duration{},
 		newerMin: map[int]int{},
 	}
 	w.ttl = w.pick(time.Second, 10*time.Second, time.Minute)
@@ -177,7 +180,7 @@ func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	w.sleep(slow)
 	if fails {
 		w.mu.Lock()
-		w.failed[key] = w.next()
+		w.fail(key)
 		w.mu.Unlock()
 		return modelValue{}, errModel
 	}
@@ -186,6 +189,9 @@ func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	}
 	return v, nil
 }
+
+// fail notes that a load has failed. The caller holds mu.
+func (w *world) fail(key int) { w.failed[key], w.failedAt[key] = w.next(), w.now() }
 
 func (w *world) loadMany(ctx context.Context, keys []int) (map[int]modelValue, error) {
 	values := map[int]modelValue{}
@@ -198,7 +204,7 @@ func (w *world) loadMany(ctx context.Context, keys []int) (map[int]modelValue, e
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			for _, key := range keys { // it failed for all
-				w.failed[key] = w.next()
+				w.fail(key)
 			}
 			return nil, err
 		}
@@ -237,6 +243,8 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 		return
 	case err != nil:
 		return // the origin's, or the client's own time is over
+	case w.late > 0 && w.failed[key] > 0 && w.failedAt[key] > a.at-w.late:
+		bound += w.stale
 	case w.failed[key] > a.moment || a.what == "GetMany" && w.failedSince(a.moment):
 		bound += w.stale
 	}

@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/clock"
@@ -12,8 +14,19 @@ import (
 // Forever is the TTL of values that never change.
 const Forever = clock.Forever
 
-// DefaultMaxEntries bounds a Cache whose Options say nothing.
-const DefaultMaxEntries = 1000
+// What counts where Options say nothing.
+const (
+	DefaultMaxEntries = 1000
+
+	// DefaultClockSkew allows for a leap second that one machine steps over and
+	// another one smears. Else the time services of clouds keep clocks within
+	// milliseconds.
+	DefaultClockSkew = time.Second
+
+	// DefaultTierTimeout leaves a Tier time to wait for another container's Load.
+	// A Tier has shorter limits of its own for what should be quick.
+	DefaultTierTimeout = 2 * time.Second
+)
 
 // ErrNotFound is what a Load returns for a key that does not exist at the
 // origin. It may be wrapped.
@@ -85,6 +98,40 @@ type Options[K comparable, V any] struct {
 	// Clone makes a copy for a caller. Without it all callers share one value,
 	// and what it points to must not be changed.
 	Clone func(v V) V
+
+	// Tier is asked for what is not in memory, before Load is: see Tier. Nil means
+	// none. It needs Namespace and Codec.
+	//
+	// The age of a value travels with it, and no container hands it out beyond TTL;
+	// a container with a shorter TTL keeps to its own. Whatever is wrong with the
+	// Tier or with what it keeps costs at most TierTimeout and is counted in Stats;
+	// the caller gets what Load gives. What Load has given is kept by the Tier
+	// before it is handed out. Besides values the Tier keeps that keys do not exist,
+	// for MissingTTL, and values for StaleIfError beyond their TTL. Peek does not
+	// ask it, and Size measures what is in memory alone.
+	Tier Tier
+
+	// Namespace says what the values are and how they are encoded, as in
+	// "shop/product/3": change it whenever either changes, since another version of
+	// the function may use the same Tier. Required with Tier: at most 64 letters,
+	// digits, and any of "-._/".
+	Namespace string
+
+	// Codec turns values into bytes for the Tier, and back. Required with Tier:
+	// JSON, or your own. A value that cannot be encoded is not kept there.
+	Codec Codec[V]
+
+	// ClockSkew is how far apart the wall clocks of two containers may be. A record
+	// counts as that much older than it says, and one that is still from the future
+	// then is not used. Zero means DefaultClockSkew; it must be below TTL, and at
+	// most an hour. Values whose own TTL is below it stay in memory.
+	ClockSkew time.Duration
+
+	// TierTimeout is how long one call of the Tier may take. It gets a quarter of
+	// the time that the callers have left, if that is less. A Load that does not
+	// heed its context is given up that much later than LoadTimeout says. Zero means
+	// DefaultTierTimeout.
+	TierTimeout time.Duration
 }
 
 func (o *Options[K, V]) validate() error {
@@ -100,6 +147,8 @@ func (o *Options[K, V]) validate() error {
 		"Options.LoadTimeout":  int64(o.LoadTimeout),
 		"Options.MaxEntries":   int64(o.MaxEntries),
 		"Options.MaxBytes":     o.MaxBytes,
+		"Options.ClockSkew":    int64(o.ClockSkew),
+		"Options.TierTimeout":  int64(o.TierTimeout),
 	} {
 		if v < 0 {
 			return fmt.Errorf("%s is negative (%d)", name, v)
@@ -108,7 +157,10 @@ func (o *Options[K, V]) validate() error {
 	if !(o.Jitter >= 0 && o.Jitter < 1) { // nor NaN
 		return fmt.Errorf("Options.Jitter is %v: it must be at least 0 and below 1", o.Jitter)
 	}
-	return o.contradiction()
+	if err := o.contradiction(); err != nil {
+		return err
+	}
+	return o.validateTier()
 }
 
 func (o *Options[K, V]) contradiction() error {
@@ -123,4 +175,26 @@ func (o *Options[K, V]) contradiction() error {
 		return errors.New("Options.StaleIfError is for values past Options.TTL, which is Forever")
 	}
 	return nil
+}
+
+func (o *Options[K, V]) validateTier() error {
+	switch skew := cmp.Or(o.ClockSkew, DefaultClockSkew); {
+	case o.Tier == nil && (o.Namespace != "" || o.Codec.Encode != nil || o.Codec.Decode != nil || o.ClockSkew != 0 || o.TierTimeout != 0):
+		return errors.New("Options.Namespace, Codec, ClockSkew and TierTimeout are for Options.Tier, which is not set")
+	case o.Tier == nil:
+		return nil
+	case !validNamespace(o.Namespace):
+		return fmt.Errorf("Options.Namespace is %q: with Options.Tier it must be 1 to 64 letters, digits, and any of \"-._/\"", o.Namespace)
+	case o.Codec.Encode == nil || o.Codec.Decode == nil:
+		return errors.New("Options.Codec is not set: with Options.Tier it must be cache.JSON, or your own")
+	case skew >= o.TTL:
+		return fmt.Errorf("Options.ClockSkew is %v, and Options.TTL only %v: all that the Tier keeps would be too old", skew, o.TTL)
+	case skew > time.Hour:
+		return fmt.Errorf("Options.ClockSkew is %v: it must be at most an hour", skew)
+	}
+	return nil
+}
+
+func validNamespace(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "-._/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
 }

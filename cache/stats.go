@@ -24,6 +24,11 @@ type Stats struct {
 	Entries int   // as of Len
 	Bytes   int64 // the sum of their Size
 
+	TierHits     int64 // misses that a Tier had an answer to
+	TierMisses   int64 // those that it had none to
+	TierErrors   int64 // its calls that failed, those of Delete and Refresh among them
+	TierRejected int64 // its records that were damaged, foreign, or from the future
+
 	// LastFreeze is how far the wall clock last ran ahead of the monotonic one
 	// between two loads: the machine was paused, or its clock set. A freeze
 	// that both clocks count through cannot be told from idleness.
@@ -44,13 +49,18 @@ func (s Stats) LogValue() slog.Value {
 		slog.Int64("oversize", s.Oversize),
 		slog.Int("entries", s.Entries),
 		slog.Int64("bytes", s.Bytes),
+		slog.Int64("tier_hits", s.TierHits),
+		slog.Int64("tier_misses", s.TierMisses),
+		slog.Int64("tier_errors", s.TierErrors),
+		slog.Int64("tier_rejected", s.TierRejected),
 		slog.Duration("last_freeze", s.LastFreeze),
 	)
 }
 
 type counters struct {
-	misses, joins, loads, loadErrors, stale atomic.Int64
-	gap                                     gap
+	misses, joins, loads, loadErrors, stale        atomic.Int64
+	tierHits, tierMisses, tierErrors, tierRejected atomic.Int64
+	gap                                            gap
 }
 
 // Stats returns the counts so far. Under load they are of slightly different
@@ -70,6 +80,10 @@ func (c *Cache[K, V]) Stats() Stats {
 		Oversize:       evicted.oversize,
 		Entries:        entries,
 		Bytes:          bytes,
+		TierHits:       c.stats.tierHits.Load(),
+		TierMisses:     c.stats.tierMisses.Load(),
+		TierErrors:     c.stats.tierErrors.Load(),
+		TierRejected:   c.stats.tierRejected.Load(),
 		LastFreeze:     time.Duration(c.stats.gap.last.Load()),
 	}
 }

@@ -19,12 +19,18 @@ const Forever time.Duration = math.MaxInt64
 // A Clock reads the wall and the monotonic clock together. Instants of
 // different Clocks must not be compared. It is safe for concurrent use.
 type Clock struct {
-	base time.Time      // what the monotonic readings count from
-	read func() Instant // only in tests: readings that move apart
+	base   time.Time      // what the monotonic readings count from
+	read   func() Instant // only in tests and simulations: readings that move apart
+	random func() float64 // only in simulations
 }
 
-// New returns a Clock of the real time.
-func New() *Clock { return &Clock{base: time.Now()} }
+// New returns a Clock of the real time, or within Virtual.Make of that one.
+func New() *Clock {
+	if v := virtual.Load(); v != nil {
+		return &Clock{base: time.Now(), read: v.Now, random: v.Random}
+	}
+	return &Clock{base: time.Now()}
+}
 
 // NewFake returns a Clock that takes its readings from read.
 func NewFake(read func() Instant) *Clock { return &Clock{base: time.Now(), read: read} }

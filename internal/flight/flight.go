@@ -72,6 +72,12 @@ type Seat[V any] struct {
 // Started is the moment before the load began.
 func (s *Seat[V]) Started() clock.Instant { return s.flight.started }
 
+// Latest returns when the last of those who wait has to leave, if all have to.
+func (s *Seat[V]) Latest() (time.Time, bool) {
+	d := s.flight.latest()
+	return d.at, d.set
+}
+
 // Number is that of the flight: see Group.Now.
 func (s *Seat[V]) Number() uint64 { return s.flight.number }
 

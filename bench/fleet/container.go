@@ -1,0 +1,116 @@
+package fleet
+
+import (
+	"math"
+	"time"
+
+	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/internal/clock"
+)
+
+// container is a warm process with its cache.
+type container struct {
+	sim   *simulation
+	cache *cache.Cache[int, stamp]
+	place int // Spread: where it is
+
+	apart int64 // its wall clock is ahead by that
+	still int64 // for how long its monotonic clock stood still
+
+	busy  bool
+	free  int64 // since when it is not
+	takes int64 // when it is reclaimed, if it stays idle
+	ends  int64 // when it ends, idle or not
+}
+
+// epoch is the wall time at which simulations begin.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+
+// now is what the clocks of the container show.
+func (c *container) now() clock.Instant {
+	return clock.Instant{Wall: epoch + c.sim.now + c.apart, Mono: c.sim.now - c.still}
+}
+
+// begin makes c busy.
+func (c *container) begin(at int64) {
+	if c.sim.MonoStops {
+		c.still += at - c.free
+	}
+	c.busy = true
+}
+
+// end makes c idle.
+func (c *container) end(at int64) {
+	c.busy, c.free = false, at
+	c.takes = at + c.sim.idleTime()
+}
+
+// death is when an idle c ends.
+func (c *container) death() int64 { return max(c.free, min(c.takes, c.ends)) }
+
+func (c *container) dead(now int64) bool { return c.death() <= now }
+
+const never = math.MaxInt64 / 2
+
+// idleTime is how long a container may be idle: half of them one IdleHalf, half of
+// the rest two, and so on up to IdleMax.
+func (s *simulation) idleTime() int64 {
+	if s.IdleMax == 0 {
+		return never
+	}
+	t := int64(s.IdleHalf)
+	if t == 0 {
+		return int64(s.IdleMax)
+	}
+	for t < int64(s.IdleMax) && s.rng.Uint64()&1 == 0 {
+		t += int64(s.IdleHalf)
+	}
+	return min(t, int64(s.IdleMax))
+}
+
+// endOf is when a container that was started at that time ends.
+func (s *simulation) endOf(started int64) int64 {
+	end := int64(never)
+	if s.LifeMean > 0 {
+		end = started + int64(s.rng.ExpFloat64()*float64(s.LifeMean))
+	}
+	if s.LifeMax > 0 {
+		end = min(end, started+int64(s.LifeMax))
+	}
+	if deploy := int64(s.DeployAt); started < deploy {
+		end = min(end, deploy)
+	}
+	return end
+}
+
+// start makes a container, with an empty cache of the real kind.
+func (s *simulation) start(at int64) *container {
+	c := &container{sim: s, free: at, ends: s.endOf(at)}
+	if s.ClockApart > 0 {
+		c.apart = s.rng.Int64N(int64(s.ClockApart) + 1)
+	}
+	s.now = at
+	world := clock.Virtual{Now: c.now, Random: s.dice.Float64}
+	world.Make(func() { c.cache = cache.Must(cache.New(s.options)) })
+	s.started++
+	s.alive.add(at, 1)
+	return c
+}
+
+// bury counts what c did, and lets it go.
+func (s *simulation) bury(c *container, at int64) {
+	s.alive.add(at, -1)
+	s.count(c)
+	c.cache = nil
+}
+
+// count adds what the cache of c counted itself.
+func (s *simulation) count(c *container) {
+	stats := c.cache.Stats()
+	s.hits += stats.Hits
+	s.misses += stats.Misses
+	s.loads += stats.Loads
+	s.tierHits += stats.TierHits
+	s.evicted += stats.EvictedEntries
+	s.tierFaults += stats.TierErrors + stats.TierRejected
+}

@@ -1,0 +1,182 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/warmcache/warmcache/cache"
+)
+
+// simulation is one run of one variant.
+type simulation struct {
+	*Config
+	now     int64      // the virtual time, in nanoseconds since the begin
+	rng     *rand.Rand // of the world
+	dice    *rand.Rand // of the caches
+	options cache.Options[int, stamp]
+	events  events
+	pool    pool
+	tier    *tier // nil without
+
+	handler, init, database sampler
+
+	asked int // loads of the Get under way
+
+	// What the caches counted.
+	hits, misses, loads, tierHits, evicted, tierFaults int64
+	// What was seen from outside.
+	requests, throttled, started, hitsSeen, loadsSeen int64
+	waited                                            int64 // in Gets, in nanoseconds
+	busy, peakBusy                                    int
+	ages                                              ages
+	times                                             times
+	begun, alive                                      timeline
+	inFlight                                          timeline // slices of loads
+}
+
+func newSimulation(c *Config, v Variant) *simulation {
+	s := &simulation{
+		Config:   c,
+		rng:      rand.New(rand.NewPCG(c.Seed, 2)),
+		dice:     rand.New(rand.NewPCG(c.Seed, 3)),
+		handler:  c.Handler.sampler(),
+		init:     c.Init.sampler(),
+		database: c.Database.sampler(),
+		ages:     ages{ttl: int64(c.TTL)},
+	}
+	s.options = cache.Options[int, stamp]{Load: s.load, TTL: c.TTL, MaxEntries: c.Entries}
+	if v.Jitter {
+		s.options.Jitter = c.Jitter
+	}
+	if v.Tier {
+		s.tier = &tier{sim: s, leases: v.Lease, latency: c.Tier.sampler(), names: map[string]*name{}}
+		s.options.Tier, s.options.Namespace, s.options.Codec = s.tier, "fleet", stampCodec
+		s.options.ClockSkew = c.ClockSkew
+		s.options.TierTimeout = time.Hour // of real time, in which nothing is waited for
+	}
+	switch c.Routing {
+	case MostRecent:
+		s.pool = &recent{sim: s}
+	case Spread:
+		s.pool = &spread{sim: s, rng: rand.New(rand.NewPCG(c.Seed, 4)), places: make([]*container, c.Containers)}
+	}
+	return s
+}
+
+// Run simulates one variant. It is deterministic: the same Config, with its Seed,
+// gives the same Result.
+func Run(ctx context.Context, c Config, v Variant) (*Result, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	s := newSimulation(&c, v)
+	if _, err := cache.New(s.options); err != nil { // what is wrong with it is the caller's
+		return nil, fmt.Errorf("fleet: %s: %w", v.Name, err)
+	}
+	if err := s.run(ctx); err != nil {
+		return nil, err
+	}
+	return s.result(v)
+}
+
+func (s *simulation) run(ctx context.Context) error {
+	requests := newRequests(s.Config)
+	for n := 0; ; n++ {
+		if n&0xfff == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		at, key := requests.next()
+		if at >= int64(s.For) {
+			break
+		}
+		s.runEvents(at)
+		s.arrive(at, key)
+	}
+	s.runEvents(math.MaxInt64)
+	for _, c := range s.pool.rest() {
+		s.count(c)
+	}
+	return ctx.Err()
+}
+
+// runEvents runs what happens until t.
+func (s *simulation) runEvents(t int64) {
+	for {
+		e, ok := s.events.pop(t)
+		if !ok {
+			return
+		}
+		switch e.kind {
+		case handle:
+			s.handle(e.c, e.key, e.at)
+		case finish:
+			s.busy--
+			e.c.end(e.at)
+			s.pool.put(e.c)
+		case store:
+			e.put.do()
+		}
+	}
+}
+
+// arrive gives a request to a container.
+func (s *simulation) arrive(at int64, key int) {
+	c, started := s.pool.take(at)
+	if c == nil {
+		s.throttled++
+		return
+	}
+	s.busy++
+	s.peakBusy = max(s.peakBusy, s.busy)
+	c.begin(at)
+	if !started {
+		s.handle(c, key, at)
+		return
+	}
+	s.events.push(event{at: at + s.init.draw(s.rng), kind: handle, c: c, key: key})
+}
+
+// handle runs a request, which begins with its Get.
+func (s *simulation) handle(c *container, key int, at int64) {
+	s.now, s.asked = at, 0
+	tierHits := s.tierCalls()
+	v, err := c.cache.Get(context.Background(), key)
+	if err != nil {
+		panic(err) // nothing that a Get of a simulation does can fail
+	}
+	s.requests++
+	s.note(at, int64(v), s.tierCalls() == tierHits)
+	s.events.push(event{at: s.now + s.handler.draw(s.rng), kind: finish, c: c})
+}
+
+func (s *simulation) tierCalls() int64 {
+	if s.tier == nil {
+		return 0
+	}
+	return s.tier.calls
+}
+
+// note counts a Get that began then and has just got a value, of memory if it asked
+// nobody.
+func (s *simulation) note(began, loaded int64, quiet bool) {
+	s.waited += s.now - began
+	s.times.add(s.now - began)
+	if quiet && s.asked == 0 {
+		s.hitsSeen++
+	}
+	s.ages.add(s.now-loaded, s.asked > 0)
+}
+
+// load is the Load of all caches.
+func (s *simulation) load(context.Context, int) (stamp, error) {
+	began := s.now
+	s.now += s.database.draw(s.rng)
+	s.asked++
+	s.loadsSeen++
+	s.begun.add(began, 1)
+	s.inFlight.spread(began, s.now)
+	return stamp(began), nil
+}

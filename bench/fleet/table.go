@@ -1,0 +1,122 @@
+package fleet
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteTable writes r for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	c := &r.Config
+	fmt.Fprintf(w, "\n%v of virtual time, %s arrivals, %v requests/s, at most %d containers (%s), %d keys, TTL %v, database %v (p99 %v)\n\n",
+		c.For, c.Arrivals, c.Rate, c.Containers, c.Routing, c.Products*c.Tenants, c.TTL, c.Database.Median, c.Database.P99)
+	if err := writeResults(w, r.Results); err != nil {
+		return err
+	}
+	if err := writeCosts(w, r.Results); err != nil {
+		return err
+	}
+	s := &r.Stampede.Config
+	fmt.Fprintf(w, "\nLoads in the worst second: %d cold containers with %v requests/s for %d keys, TTL %v, all replaced after %v\n\n",
+		s.Containers, s.Rate, s.Products*s.Tenants, s.TTL, s.DeployAt)
+	if err := writeStampede(w, &r.Stampede); err != nil {
+		return err
+	}
+	fmt.Fprint(w, "\nHits over arrival rate, without a tier, one function with 10 keys\n\n")
+	if err := writeRates(w, r.Rates); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(w, `
+plain     caches in memory alone
+jitter    with TTLs shortened at random
+tier      with a server that all containers ask before the database
+lease     and of those who miss a key one loads it, while the others wait
+memory    answers from the memory of the container; tier: from the server
+peak/s    loads of the worst second; at once: loads at the same time, in the second
+          where that is highest on average
+age       of the answers, counted from the start of their load; never beyond TTL
+Get       how long the handler waits for it, in ms
+all cold  at the begin, when the tier is empty, too
+echo      one TTL after the deployment, when what was loaded then expires
+`)
+	return err
+}
+
+func newTable(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+}
+
+func writeResults(w io.Writer, results []*Result) error {
+	t := newTable(w)
+	fmt.Fprintln(t, "variant\trequests\tthrottled\tmemory\ttier\tloads\tloads/s\tpeak/s\tat once\tage p50\tp99\tmax\tGet mean\tp99\tstarted\talive\t")
+	for _, r := range results {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f%%\t%.1f%%\t%.1f%%\t%.1f\t%d\t%.1f\t%s\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t\n",
+			r.Variant, r.Requests, r.Throttled, 100*r.HitRatio, 100*part(r.TierHits, r.Requests), 100*r.LoadRatio,
+			r.LoadsPerSecond, r.PeakLoads, r.PeakInFlight, seconds(r.AgeP50), seconds(r.AgeP99), seconds(r.AgeMax),
+			ms(r.GetMean), ms(r.GetP99), r.Started, r.PeakAlive)
+	}
+	return t.Flush()
+}
+
+func writeCosts(w io.Writer, results []*Result) error {
+	fmt.Fprintln(w)
+	t := newTable(w)
+	fmt.Fprintln(t, "USD for that time\tdatabase\twaiting for it\ttier\tsaved\t")
+	for i, r := range results {
+		if i == 0 {
+			fmt.Fprintf(t, "no cache\t%.4f\t%.4f\t%.4f\t\t\n", r.Cost.DatabaseWithout, r.Cost.WaitingWithout, 0.0)
+		}
+		fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t\n", r.Variant, r.Cost.Database, r.Cost.Waiting, r.Cost.Tier, r.Cost.Saved())
+	}
+	return t.Flush()
+}
+
+func writeStampede(w io.Writer, s *Stampede) error {
+	t := newTable(w)
+	fmt.Fprintln(t, "variant\tall cold\tdeployment\tits echo\tat once\tloads/s\tmemory\tGet p99\t")
+	for _, r := range s.Results {
+		cold, deployment, echo := s.Waves(r)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f%%\t%.2f\t\n",
+			r.Variant, cold, deployment, echo, r.PeakInFlight, r.LoadsPerSecond, 100*r.HitRatio, ms(r.GetP99))
+	}
+	return t.Flush()
+}
+
+// Waves returns the loads of the worst second after the begin, when the tier is empty as
+// well; after the deployment; and at the time when what was loaded then expires.
+func (s *Stampede) Waves(r *Result) (cold, deployment, echo int32) {
+	deploy, ttl := int(s.Config.DeployAt/time.Second), int(s.Config.TTL/time.Second)
+	cold, _ = r.between(0, deploy).peak()
+	deployment, _ = r.between(deploy, deploy+ttl/4).peak()
+	echo, _ = r.between(deploy+ttl*3/4, deploy+ttl*3/2).peak()
+	return cold, deployment, echo
+}
+
+// between is a part of the Timeline.
+func (r *Result) between(from, to int) timeline {
+	n := len(r.Timeline)
+	return timeline(r.Timeline[min(from, n):min(to, n)])
+}
+
+func writeRates(w io.Writer, points []Point) error {
+	t := newTable(w)
+	fmt.Fprint(t, "requests/s\t")
+	for _, ttl := range sweepTTLs {
+		fmt.Fprintf(t, "TTL %v\t", ttl)
+	}
+	fmt.Fprintln(t)
+	for i, rate := range sweepRates {
+		fmt.Fprintf(t, "%.4g\t", rate)
+		for j := range sweepTTLs {
+			fmt.Fprintf(t, "%.1f%%\t", 100*points[j*len(sweepRates)+i].HitRatio)
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }

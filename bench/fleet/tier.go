@@ -1,0 +1,130 @@
+package fleet
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/warmcache/warmcache/cache"
+)
+
+// stamp is a value: when its load began.
+type stamp int64
+
+var stampCodec = cache.Codec[stamp]{
+	Encode: func(v stamp) ([]byte, error) { return binary.LittleEndian.AppendUint64(nil, uint64(v)), nil },
+	Decode: func(b []byte) (stamp, error) {
+		if len(b) != 8 {
+			return 0, errors.New("not a stamp")
+		}
+		return stamp(binary.LittleEndian.Uint64(b)), nil
+	},
+}
+
+// tier is the cache.Tier of a simulation: a server that is always there. It does what
+// package redistier does, but for deletes, which a simulation has none of.
+type tier struct {
+	sim     *simulation
+	leases  bool
+	latency sampler
+	names   map[string]*name
+	calls   int64
+}
+
+// name is what the tier knows under one.
+type name struct {
+	record []byte
+	until  int64 // when the record goes
+	lease  lease
+}
+
+// lease is the right to load that one container has. What it makes of it is known at
+// once, as its Get is run to the end, but nobody may act on that before.
+type lease struct {
+	until  int64
+	stores int64  // when its record is there. Zero: there is none
+	record []byte // that one
+}
+
+// put is a record on its way to the tier.
+type put struct {
+	to     *name
+	record []byte
+	until  int64
+}
+
+func (p *put) do() { p.to.record, p.to.until = p.record, p.until }
+
+func (t *tier) name(s string) *name {
+	n := t.names[s]
+	if n == nil {
+		n = &name{}
+		t.names[s] = n
+	}
+	return n
+}
+
+// call takes the time of a call. What it does there it does at its begin.
+func (t *tier) call() {
+	t.calls++
+	t.sim.now += t.latency.draw(t.sim.rng)
+}
+
+// Get implements cache.Tier.
+func (t *tier) Get(_ context.Context, s string, use func([]byte) bool) (string, error) {
+	n, asked := t.name(s), t.sim.now
+	t.call()
+	if n.record != nil && asked < n.until && use(n.record) {
+		return "", nil
+	}
+	if !t.leases || asked >= n.lease.until {
+		return t.grant(n, asked), nil
+	}
+	return t.wait(n, asked, use), nil
+}
+
+// grant gives a lease that begins then.
+func (t *tier) grant(n *name, at int64) string {
+	n.lease = lease{until: at + int64(t.sim.Lease)}
+	return "granted"
+}
+
+// wait waits for what another container loads: until its record is there, or its lease
+// has run out and the next one may load, or for no longer than LeaseWait.
+func (t *tier) wait(n *name, asked int64, use func([]byte) bool) string {
+	enough := asked + int64(t.sim.LeaseWait)
+	if l := n.lease; l.stores != 0 && l.stores <= enough {
+		t.sim.now = max(t.sim.now, l.stores)
+		t.call()
+		if use(l.record) {
+			return ""
+		}
+		return t.grant(n, t.sim.now)
+	}
+	t.sim.now = max(t.sim.now, min(n.lease.until, enough))
+	t.call()
+	return t.grant(n, t.sim.now)
+}
+
+// Set implements cache.Tier. The record is there when the call is over.
+func (t *tier) Set(_ context.Context, r cache.TierRecord) error {
+	t.call()
+	n, at := t.name(r.Name), t.sim.now
+	if r.Record == nil {
+		n.lease.until = min(n.lease.until, at)
+		return nil
+	}
+	if t.leases && at < n.lease.until {
+		n.lease.until, n.lease.stores, n.lease.record = at, at, r.Record
+	}
+	t.sim.events.push(event{at: at, kind: store, put: &put{n, r.Record, at + int64(ttlOf(r.TTL))}})
+	return nil
+}
+
+// Delete implements cache.Tier.
+func (t *tier) Delete(context.Context, string) error {
+	return errors.New("fleet: nothing is deleted in a simulation")
+}
+
+func ttlOf(d time.Duration) time.Duration { return min(d, longestRun) }

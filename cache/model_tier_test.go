@@ -1,0 +1,433 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock"
+)
+
+// The model of several containers over one Tier, in the world of model_test.go: each
+// has its own clocks, and the Tier stalls, fails before and after it has done what
+// it was asked, forgets, and hands out garbage and other keys' records. Every answer
+// is checked against the history of the origin as there. What a container has
+// deleted it must not see again, even if the Tier did not hear of it; and what one
+// has deleted from the Tier none must get from there.
+//
+// Of each container, the wall clock is within half of ClockSkew, and the monotonic
+// clock may do anything; or the wall clock wanders within that, and the monotonic
+// one is right.
+
+// fleet is a world with a Tier.
+type fleet struct {
+	*world
+	skew    time.Duration
+	trouble int  // per cent of the Tier's calls
+	batch   bool // it is a BatchTier
+	anyTime bool // broken: it takes records without a look at the lease
+
+	// Guarded by the world's mu.
+	records map[string][]byte
+	leases  map[string]map[string]time.Duration // of a name: until when others wait
+	issued  int
+	deleted map[string]int // name: loads from before this moment must not be found
+	seen    int            // records that were used
+}
+
+// container is one process with its cache.
+type container struct {
+	fleet   *fleet
+	cache   *Cache[int, modelValue]
+	wallErr time.Duration
+	monoErr time.Duration
+	wanders bool
+	min     map[int]int // loads from before must not be seen here
+}
+
+func newFleet(seed uint64) *fleet {
+	w := newWorld(seed)
+	f := &fleet{world: w, records: map[string][]byte{}, leases: map[string]map[string]time.Duration{}, deleted: map[string]int{}}
+	f.late = 2 * f.ttl
+	f.skew = w.pick(w.ttl/20, w.ttl/4)
+	f.trouble = []int{0, 5, 40}[w.rand.IntN(3)]
+	f.batch = w.rand.IntN(2) == 0
+	return f
+}
+
+func (f *fleet) newContainer(t *testing.T) *container {
+	f.mu.Lock()
+	k := &container{fleet: f, min: map[int]int{}, wanders: f.rand.IntN(2) == 0, wallErr: f.someSkew()}
+	jitter := float64(f.rand.IntN(2)) / 10
+	f.mu.Unlock()
+	timeout := 4 * f.ttl
+	if f.stale > 0 {
+		timeout = 0 // as in world.newCache
+	}
+	var tier Tier = flaky{f}
+	if f.batch {
+		tier = flakyBatch{flaky{f}}
+	}
+	c, err := newCache(Options[int, modelValue]{
+		Load:         f.load,
+		LoadMany:     f.loadMany,
+		TTL:          f.ttl,
+		MissingTTL:   f.missingTTL,
+		StaleIfError: f.stale,
+		Jitter:       jitter,
+		LoadTimeout:  timeout,
+		Tier:         tier,
+		Namespace:    "model",
+		Codec:        Codec[modelValue]{Encode: encodeModel, Decode: decodeModel},
+		ClockSkew:    f.skew,
+		TierTimeout:  f.ttl / 4,
+	}, clock.NewFake(k.read))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.cache = c
+	return k
+}
+
+func encodeModel(v modelValue) ([]byte, error) {
+	return fmt.Appendf(nil, "%d %d", v.version, v.load), nil
+}
+
+func decodeModel(b []byte) (v modelValue, err error) {
+	_, err = fmt.Sscanf(string(b), "%d %d", &v.version, &v.load)
+	return v, err
+}
+
+// someSkew is how far a wall clock may be off. The caller holds mu.
+func (f *fleet) someSkew() time.Duration {
+	return time.Duration(f.rand.Int64N(int64(f.skew))) - f.skew/2
+}
+
+// read is what the container's clocks show.
+func (k *container) read() clock.Instant {
+	f := k.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.now() + 1000*time.Hour // any date but the epoch, which no record is of
+	return clock.Instant{Wall: int64(t + k.wallErr), Mono: int64(t + k.monoErr)}
+}
+
+// disturb changes what may be wrong of the container's clocks.
+func (k *container) disturb() {
+	f := k.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k.wanders {
+		k.wallErr = f.someSkew()
+		return
+	}
+	k.monoErr += time.Duration(f.rand.Int64N(int64(4*f.ttl))) - 2*f.ttl
+}
+
+func (k *container) ask(what string) asked {
+	a := k.fleet.ask(what)
+	k.fleet.mu.Lock()
+	defer k.fleet.mu.Unlock()
+	a.min = maps.Clone(k.min)
+	return a
+}
+
+// invalidated notes that this container must not see loads from before.
+func (k *container) invalidated(moment int, keys ...int) {
+	k.fleet.mu.Lock()
+	defer k.fleet.mu.Unlock()
+	for _, key := range keys {
+		k.min[key] = max(k.min[key], moment)
+	}
+}
+
+// client does one thing in the container.
+func (k *container) client() {
+	f := k.fleet
+	f.mu.Lock()
+	key, what := f.rand.IntN(modelKeys), f.rand.IntN(100)
+	patience := f.pick(f.ttl/5, f.ttl, 10*f.ttl)
+	hurried := f.rand.IntN(2) == 0
+	f.mu.Unlock()
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if hurried {
+		ctx, cancel = context.WithTimeout(ctx, patience)
+	}
+	defer cancel()
+	switch {
+	case what < 60:
+		a := k.ask("Get")
+		v, err := k.cache.Get(ctx, key)
+		f.answered(a, key, v, err)
+	case what < 75:
+		keys := []int{key, (key + 1) % modelKeys}
+		a := k.ask("GetMany")
+		results, _ := k.cache.GetMany(ctx, keys)
+		for i, r := range results {
+			var err error
+			if !r.Found {
+				err = ErrNotFound
+			}
+			f.answered(a, keys[i], r.Value, err)
+		}
+	case what < 80:
+		a := k.ask("Refresh")
+		v, err := k.cache.Refresh(ctx, key)
+		f.answered(a, key, v, err)
+		if err == nil || errors.Is(err, ErrNotFound) {
+			k.invalidated(a.moment, key)
+		}
+	case what < 90:
+		a := k.ask("Invalidate")
+		if err := k.cache.Invalidate(ctx, key); err == nil {
+			f.mu.Lock()
+			name := nameOf("model", k.cache.encode(key))
+			f.deleted[name] = max(f.deleted[name], a.moment)
+			f.mu.Unlock()
+		}
+		k.invalidated(a.moment, key)
+	case what < 92:
+		a := k.ask("Clear")
+		k.cache.Clear()
+		k.invalidated(a.moment, 0, 1, 2)
+	default:
+		f.write(key)
+	}
+}
+
+// live lets containers come and go, and their clients do what they do.
+func (f *fleet) live(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 3 { // one container after the other
+				k := f.newContainer(t)
+				var clients sync.WaitGroup
+				for range 2 {
+					clients.Go(func() {
+						for range 20 {
+							k.client()
+							f.sleep(f.ttl / 4)
+						}
+					})
+				}
+				clients.Go(func() {
+					for range 5 {
+						f.sleep(2 * f.ttl)
+						k.disturb()
+					}
+				})
+				clients.Wait()
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 10 {
+			f.sleep(4 * f.ttl)
+			f.mu.Lock()
+			f.paused += time.Duration(f.rand.Int64N(int64(f.ttl))) // of all: what the clocks make of it is their errors
+			f.mu.Unlock()
+		}
+	})
+	wg.Wait()
+	time.Sleep(100 * f.ttl)
+}
+
+// flaky is the Tier of a fleet.
+type flaky struct{ f *fleet }
+
+var errTier = errors.New("model: the tier fails")
+
+// fault is called before and after each call, and may be the error of it.
+func (t flaky) fault(ctx context.Context) error {
+	t.f.sleep(t.f.ttl / 50)
+	t.f.mu.Lock()
+	hit, how := t.f.rand.IntN(100) < t.f.trouble, t.f.rand.IntN(3)
+	t.f.mu.Unlock()
+	switch {
+	case !hit:
+		return nil
+	case how == 0: // it stalls
+		<-ctx.Done()
+		return ctx.Err()
+	case how == 1: // it forgets
+		t.f.mu.Lock()
+		defer t.f.mu.Unlock()
+		clear(t.f.records)
+		if t.f.rand.IntN(2) == 0 {
+			clear(t.f.leases)
+		}
+		return nil
+	}
+	return errTier
+}
+
+func (t flaky) Get(ctx context.Context, name string, use func([]byte) bool) (string, error) {
+	f := t.f
+	f.mu.Lock()
+	least := f.deleted[name]
+	f.mu.Unlock()
+	if err := t.fault(ctx); err != nil {
+		return "", err
+	}
+	for i := 0; ; i++ {
+		f.mu.Lock()
+		b := f.disturbed(name)
+		f.mu.Unlock()
+		if b != nil && use(b) {
+			f.used(name, b, least)
+			return "", nil
+		}
+		f.mu.Lock()
+		if lease, ok := f.lease(name, i == 5); ok {
+			f.mu.Unlock()
+			if err := t.fault(ctx); err != nil {
+				return "", err
+			}
+			return lease, nil
+		}
+		f.mu.Unlock()
+		f.sleep(f.ttl / 20)
+	}
+}
+
+// disturbed is what the Tier hands out as the record of name. The caller holds mu.
+func (f *fleet) disturbed(name string) []byte {
+	b := f.records[name]
+	if b == nil || f.rand.IntN(100) >= f.trouble {
+		return b
+	}
+	switch f.rand.IntN(3) {
+	case 0: // another key's
+		for key := range modelKeys {
+			if n := nameOf("model", string([]byte{byte(2 * key)})); n != name {
+				b = f.records[n]
+			}
+		}
+		return b
+	case 1:
+		return b[:f.rand.IntN(len(b))]
+	default:
+		b = append([]byte(nil), b...)
+		b[f.rand.IntN(len(b))] ^= 1 << f.rand.IntN(8)
+		return b
+	}
+}
+
+// used checks a record that was taken.
+func (f *fleet) used(name string, b []byte, least int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen++
+	for key := range modelKeys {
+		encoded := string([]byte{byte(2 * key)})
+		r, ok := decodeRecord(b, identityOf("model", encoded))
+		if !ok || nameOf("model", encoded) != name || r.missing {
+			continue
+		}
+		if v, _ := decodeModel(r.payload); v.load < least {
+			f.fault("from the Tier, key %d: load %d began before the invalidation at %d", key, v.load, least)
+		}
+	}
+}
+
+// lease is what Get hands out if nobody else loads. The caller holds mu.
+func (f *fleet) lease(name string, anyway bool) (string, bool) {
+	for _, until := range f.leases[name] {
+		if f.now() < until && !anyway {
+			return "", false
+		}
+	}
+	f.issued++
+	lease := fmt.Sprint(f.issued)
+	if f.leases[name] == nil {
+		f.leases[name] = map[string]time.Duration{}
+	}
+	f.leases[name][lease] = f.now() + f.ttl/10
+	return lease, true
+}
+
+func (t flaky) Set(ctx context.Context, r TierRecord) error {
+	if err := t.fault(ctx); err != nil {
+		return err
+	}
+	f := t.f
+	f.mu.Lock()
+	_, good := f.leases[r.Name][r.Lease]
+	delete(f.leases[r.Name], r.Lease)
+	if (good || f.anyTime) && r.Record != nil {
+		f.records[r.Name] = r.Record
+	}
+	f.mu.Unlock()
+	return t.fault(ctx)
+}
+
+func (t flaky) Delete(ctx context.Context, name string) error {
+	if err := t.fault(ctx); err != nil {
+		return err
+	}
+	t.f.mu.Lock()
+	delete(t.f.records, name)
+	delete(t.f.leases, name)
+	t.f.mu.Unlock()
+	return t.fault(ctx)
+}
+
+// flakyBatch does many in turn, without order, and goes on after an error.
+type flakyBatch struct{ flaky }
+
+func (t flakyBatch) GetMany(ctx context.Context, names []string, use func(int, []byte) bool) (leases []string, err error) {
+	for i, name := range names {
+		lease, e := t.Get(ctx, name, func(b []byte) bool { return use(i, b) })
+		leases, err = append(leases, lease), errors.Join(err, e)
+	}
+	return leases, err
+}
+
+func (t flakyBatch) SetMany(ctx context.Context, records []TierRecord) (err error) {
+	for _, r := range records {
+		err = errors.Join(err, t.Set(ctx, r))
+	}
+	return err
+}
+
+func runFleet(t *testing.T, seed uint64, broken func(*fleet)) (faults []string, seen int) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(seed)
+		if broken != nil {
+			broken(f)
+		}
+		f.live(t)
+		faults, seen = f.faults, f.seen
+	})
+	return faults, seen
+}
+
+func TestTierModel(t *testing.T) {
+	seen, until := 0, time.Now().Add(*modelFor)
+	for seed := uint64(1); seed <= 60 || time.Now().Before(until); seed++ {
+		faults, n := runFleet(t, seed, nil)
+		if faults != nil {
+			t.Fatalf("seed %d: %d faults, such as %s", seed, len(faults), faults[0])
+		}
+		seen += n
+	}
+	if seen < 60*20 {
+		t.Errorf("the Tier was of use %d times only", seen)
+	}
+}
+
+// The checker finds a Tier that takes what was loaded before a Delete.
+func TestTierModelFindsBrokenLeases(t *testing.T) {
+	for seed := uint64(1); seed <= 100; seed++ {
+		if faults, _ := runFleet(t, seed, func(f *fleet) { f.anyTime = true }); faults != nil {
+			return
+		}
+	}
+	t.Error("no fault was found")
+}

@@ -1,0 +1,100 @@
+//go:build unix
+
+package redistier
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
+)
+
+func TestBreaker(t *testing.T) {
+	clocks, b := clocktest.New(), &breaker{}
+	let := func(want bool) (state uint64) {
+		t.Helper()
+		state, ok := b.allow(clocks.Now())
+		if ok != want {
+			t.Errorf("let through: %v; want %v", ok, want)
+		}
+		return state
+	}
+	first, second := let(true), let(true)
+	b.failed(first, clocks.Now())
+	b.failed(second, clocks.Now()) // was under way: not one more
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
+		let(false)
+		clocks.Move(pause-1, pause-1)
+		let(false)
+		clocks.Move(0, 1) // either clock will do
+		probe := let(true)
+		let(false) // one at a time
+		if pause == mostPause {
+			break
+		}
+		b.failed(probe, clocks.Now())
+	}
+	// The one that was let through never came back: frozen, say.
+	clocks.Move(mostPause, 0)
+	let(true)
+	b.succeeded()
+	b.failed(let(true), clocks.Now())
+	clocks.Move(leastPause, 0)
+	let(true) // it begins anew
+}
+
+// A clock that ran back has lost count.
+func TestBreakerAfterAStepBack(t *testing.T) {
+	clocks, b := clocktest.New(), &breaker{}
+	b.failed(b.seen(), clocks.Now())
+	clocks.Move(-time.Hour, 0)
+	if _, ok := b.allow(clocks.Now()); !ok {
+		t.Error("open for an hour")
+	}
+}
+
+// While the breaker is open, the server is not asked, by anybody; then it is, once.
+func TestDeadServerIsLeftAlone(t *testing.T) {
+	o, clocks := &origin{}, clocktest.New()
+	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:" + freePort(t)}}))
+	tier := newTier(t, patient(client))
+	tier.clock = clocks.Clock()
+	c := newCache(t, tier, o)
+	n := 0
+	ask := func(times int, failures, skipped int64) {
+		t.Helper()
+		for range times {
+			n++
+			wantGet(t, c, fmt.Sprint(n), fmt.Sprintf("%d v%d", n, n))
+		}
+		if s := tier.Stats(); s.Failures != failures || s.Skipped != skipped {
+			t.Errorf("Stats = %+v; want %d failures, %d skipped", s, failures, skipped)
+		}
+	}
+	ask(100, 1, 99)
+	clocks.Move(0, leastPause)
+	ask(100, 2, 198)
+	clocks.Move(2*leastPause, 0)
+	ask(100, 3, 297)
+	if err := c.Invalidate(background, "1"); err == nil || errors.Is(err, ErrOpen) || tier.Stats().Failures != 4 {
+		t.Errorf("Invalidate: %v", err)
+	}
+}
+
+// In a cluster the rest goes on.
+func TestBreakersOfACluster(t *testing.T) {
+	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1", "127.0.0.1:2"}}))
+	tier := newTier(t, Options{Client: client})
+	a, b := tier.breaker("a"), tier.breaker("b")
+	if a == b || a != tier.breaker("a") || a != tier.breaker("a}x") {
+		t.Error("the breakers of names do not follow their slots")
+	}
+	a.failed(a.seen(), tier.clock.Now())
+	if _, ok := b.allow(tier.clock.Now()); !ok {
+		t.Error("the other one is open too")
+	}
+}

@@ -1,0 +1,53 @@
+package redistier
+
+import (
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Connect returns a client for a Tier: of a cluster if o has several Addrs or says
+// so, else of a server. It connects when it is first used. What o leaves open is set
+// as befits a process that may be frozen at any moment: contexts end calls, a broken
+// connection is replaced once and at once, and nothing is sent that is not needed.
+func Connect(o *redis.UniversalOptions) redis.UniversalClient {
+	c := *o
+	c.ContextTimeoutEnabled = true
+	c.MaxRetries = orInt(c.MaxRetries, 1)
+	c.MinRetryBackoff = orDefault(c.MinRetryBackoff, time.Millisecond)
+	c.MaxRetryBackoff = orDefault(c.MaxRetryBackoff, time.Millisecond)
+	c.DialTimeout = orDefault(c.DialTimeout, time.Second)
+	c.DialerRetries = orInt(c.DialerRetries, 1)
+	c.ReadTimeout = orDefault(c.ReadTimeout, time.Second)
+	c.Protocol = orInt(c.Protocol, 2) // no pushes
+	c.DisableIdentity = true
+	if c.MaintNotificationsConfig == nil {
+		c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	}
+	return redis.NewUniversalClient(&c)
+}
+
+// ConnectURL is Connect for a URL as redis.ParseURL takes it, such as
+// rediss://user:password@host:6379/0. Its error does not show the URL.
+func ConnectURL(url string) (redis.UniversalClient, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("redistier.ConnectURL: the URL is not one of redis.ParseURL; it is not shown, as it may have a password")
+	}
+	return Connect(&redis.UniversalOptions{
+		Addrs:     []string{o.Addr},
+		Username:  o.Username,
+		Password:  o.Password,
+		DB:        o.DB,
+		TLSConfig: o.TLSConfig,
+	}), nil
+}
+
+func orInt(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}

@@ -1,0 +1,53 @@
+package redistier
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Get implements cache.Tier.
+func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error) {
+	k, b := t.keys(name), t.breaker(name)
+	var record []byte
+	err = t.call(ctx, b, 1, func(ctx context.Context) (err error) {
+		record, err = found(t.client.Get(ctx, k.record))
+		return err
+	})
+	if err != nil || record != nil && use(record) {
+		return "", err
+	}
+	return t.lease(ctx, b, question{keys: k, nonce: newNonce(), seen: record}, use)
+}
+
+// found returns the record, or nil if there is none.
+func found(c *redis.StringCmd) ([]byte, error) {
+	record, err := c.Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	return record, err
+}
+
+// lease waits until there is a record of use, or the caller is to load.
+func (t *Tier) lease(ctx context.Context, b *breaker, q question, use func([]byte) bool) (lease string, err error) {
+	for w := t.newWait(ctx); ; w.sleep(ctx) {
+		var record []byte
+		err := t.call(ctx, b, 1, func(ctx context.Context) (err error) {
+			record, lease, err = q.answer(t.ask(ctx, t.client, q, w.over()))
+			return err
+		})
+		switch {
+		case err != nil:
+			return "", err
+		case lease != "":
+			t.stats.leases.Add(1)
+			return lease, nil
+		case record != nil && use(record):
+			return "", nil
+		case record != nil:
+			q.seen = record
+		}
+	}
+}

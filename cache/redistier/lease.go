@@ -1,0 +1,146 @@
+package redistier
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/internal/clock"
+)
+
+// keys are the three that a name has at the server. The braces put them into one
+// slot of a cluster, even if the name has some: it does not begin with one.
+//
+// The lease is the container's that loads now, and keeps others from it for a short
+// time. The epoch is what a record may be set by: all who have missed since the last
+// Delete share it, and Delete ends it. It is a random number, not a count, so that
+// a server that has forgotten it, be it by eviction, can only refuse too much.
+type keys struct{ record, epoch, lease string }
+
+func (t *Tier) keys(name string) keys {
+	record := t.opts.Prefix + "{" + name + "}"
+	return keys{record, record + "e", record + "l"}
+}
+
+func (k keys) all() []string { return []string{k.record, k.epoch, k.lease} }
+
+// epochTime is how long a load may take and still be kept: as long as an invocation.
+const epochTime = 15 * time.Minute
+
+// askScript returns the record, if it is not the one that was seen; or the epoch, if
+// the lease was granted, or is not needed; or nothing.
+const askScript = `
+local r = redis.call('GET', KEYS[1])
+if r and r ~= ARGV[4] then return {r} end
+if ARGV[5] == '0' and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2])
+	and redis.call('GET', KEYS[3]) ~= ARGV[1] then return {} end
+local e = redis.call('GET', KEYS[2]) or ARGV[1]
+redis.call('SET', KEYS[2], e, 'PX', ARGV[3])
+return {e, '1'}`
+
+// setScript sets the record, if the epoch is still that of the caller, and gives the
+// lease back. A server that is full refuses it at the first step; after another one
+// it would be let through.
+const setScript = `
+local mine, good = redis.call('GET', KEYS[3]) == ARGV[2], redis.call('GET', KEYS[2]) == ARGV[1]
+if good and ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3]) end
+if good and (mine or ARGV[4] ~= '') then redis.call('DEL', KEYS[2]) end
+if mine then redis.call('DEL', KEYS[3]) end
+return 1`
+
+// nonceSize is the size of what epochs and leases are told apart by.
+const nonceSize = 16
+
+// newNonce asks the system each time: a snapshot of this process may run twice.
+func newNonce() string {
+	var b [nonceSize]byte
+	rand.Read(b[:]) // never fails
+	return string(b[:])
+}
+
+// question is a name whose record was not found, or was of no use.
+type question struct {
+	keys
+	nonce string
+	seen  []byte // the record that was of no use
+}
+
+func (t *Tier) ask(ctx context.Context, c redis.Cmdable, q question, anyway bool) *redis.Cmd {
+	flag := "0"
+	if anyway {
+		flag = "1"
+	}
+	return c.Eval(ctx, askScript, q.all(), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag)
+}
+
+// answer is what askScript returned: a record, a lease, or neither.
+func (q question) answer(c *redis.Cmd) (record []byte, lease string, err error) {
+	reply, err := c.StringSlice()
+	switch {
+	case err != nil:
+		return nil, "", err
+	case len(reply) == 1:
+		return []byte(reply[0]), "", nil
+	case len(reply) == 2 && len(reply[0]) == nonceSize:
+		return nil, reply[0] + q.nonce, nil
+	case len(reply) != 0:
+		return nil, "", fmt.Errorf("redistier: a reply of %d parts", len(reply))
+	}
+	return nil, "", nil
+}
+
+func (t *Tier) set(ctx context.Context, c redis.Cmdable, r cache.TierRecord) *redis.Cmd {
+	// A lease from elsewhere is of no use, but does no harm.
+	split := min(nonceSize, len(r.Lease))
+	return c.Eval(ctx, setScript, t.keys(r.Name).all(), r.Lease[:split], r.Lease[split:], milliseconds(r.TTL), r.Record)
+}
+
+// longestTTL bounds how long what never changes is kept: nobody may want it any more.
+const longestTTL = 30 * 24 * time.Hour
+
+func milliseconds(ttl time.Duration) int64 {
+	return max(1, min(ttl, longestTTL).Milliseconds())
+}
+
+// wait is how long, and how often, one asks again for what another one loads.
+type wait struct {
+	tier  *Tier
+	began clock.Instant
+	most  time.Duration
+	pause time.Duration
+}
+
+const (
+	firstPause = 2 * time.Millisecond
+	longPause  = 100 * time.Millisecond
+)
+
+// newWait leaves time for one more call before ctx ends.
+func (t *Tier) newWait(ctx context.Context) *wait {
+	w := &wait{tier: t, began: t.clock.Now(), most: t.opts.Wait, pause: firstPause}
+	if deadline, ok := ctx.Deadline(); ok {
+		w.most = min(w.most, time.Until(deadline)-2*t.opts.Timeout)
+	}
+	return w
+}
+
+func (w *wait) over() bool {
+	return w.most <= 0 || !w.began.Within(w.most, w.tier.clock.Now())
+}
+
+// sleep pauses, for somewhat longer each time, and returns early when ctx ends.
+func (w *wait) sleep(ctx context.Context) {
+	w.tier.stats.waits.Add(1)
+	timer := time.NewTimer(w.pause/2 + mathrand.N(w.pause))
+	defer timer.Stop()
+	w.pause = min(2*w.pause, longPause)
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
