@@ -130,7 +130,7 @@ func writeReport(out io.Writer, s settings, f result.File) error {
 }
 
 // included are the files that were named, or those that the repository has.
-func included(list string) ([]string, error) {
+func included(list string) (files []string, err error) {
 	if list != "" {
 		return strings.Split(list, ","), nil
 	}
@@ -138,7 +138,13 @@ func included(list string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return filepath.Glob(filepath.Join(root, "bench", "results", "*.json"))
+	for _, name := range []string{"peers.json", "fleet.json", "faults.json"} {
+		file := filepath.Join(root, "bench", "results", name)
+		if _, err := os.Stat(file); err == nil {
+			files = append(files, file)
+		}
+	}
+	return files, nil
 }
 
 // measureAll builds the actions, starts their origins, and measures each.

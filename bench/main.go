@@ -7,6 +7,7 @@
 //	go run ./bench                      the main job
 //	go run ./bench -quick -json FILE    in half a minute, and for machines too
 //	go run ./bench run -- ./bootstrap   your own function, through the same life
+//	go run ./bench fleet                a thousand containers, simulated
 //
 // With -h it lists what else it can do.
 package main
@@ -20,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/warmcache/warmcache/bench/fleet"
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/run"
 )
@@ -29,6 +31,7 @@ var commands = []struct {
 	name, about string
 	run         func(ctx context.Context, args []string, out io.Writer) error
 }{
+	{"fleet", "simulate a fleet of containers in virtual time", fleet.Command},
 	{"run", "drive your own function through cold, warm, frozen, crashed and timed out", run.Command},
 }
 

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
+	"github.com/warmcache/warmcache/bench/fleet"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
@@ -22,8 +22,7 @@ type Data struct {
 
 // Source is the file that something was read from.
 type Source struct {
-	File     string    `json:"-"`
-	Modified time.Time `json:"-"`
+	File string `json:"-"`
 }
 
 // Peers is the file that the command bench/peers writes.
@@ -55,84 +54,24 @@ type Cell struct {
 // Fleet is the file that the command bench fleet writes.
 type Fleet struct {
 	Source
-	Config   FleetConfig   `json:"config"`
-	Results  []FleetResult `json:"results"`
-	Rates    []RatePoint   `json:"rates"`
-	Stampede struct {
-		Config  FleetConfig   `json:"config"`
-		Results []FleetResult `json:"results"`
-	} `json:"stampede"`
+	fleet.Report
 }
 
-// FleetConfig is the part of it that is shown.
-type FleetConfig struct {
-	For        time.Duration `json:"for_ns"`
-	TTL        time.Duration `json:"ttl_ns"`
-	Rate       float64       `json:"rate"`
-	Containers int           `json:"containers"`
-	Products   int           `json:"products"`
-	Tenants    int           `json:"tenants"`
-	Arrivals   string        `json:"arrivals"`
-	DeployAt   time.Duration `json:"deploy_at"`
-	Seed       uint64        `json:"seed"`
-}
-
-// UnmarshalJSON takes durations by either of their names.
-func (c *FleetConfig) UnmarshalJSON(b []byte) error {
-	type plain FleetConfig
-	named := struct {
-		*plain
-		TTL2      time.Duration `json:"ttl"`
-		DeployAt2 time.Duration `json:"deploy_at_ns"`
-	}{plain: (*plain)(c)}
-	if err := json.Unmarshal(b, &named); err != nil {
-		return err
-	}
-	c.TTL, c.DeployAt = max(c.TTL, named.TTL2), max(c.DeployAt, named.DeployAt2)
-	return nil
-}
-
-// FleetResult is what a variant did.
-type FleetResult struct {
-	Variant        string        `json:"variant"`
-	Requests       int64         `json:"requests"`
-	HitRatio       float64       `json:"hit_ratio"`
-	LoadRatio      float64       `json:"load_ratio"`
-	LoadsPerSecond float64       `json:"loads_per_second"`
-	PeakLoads      int           `json:"peak_loads"`
-	AgeP99         time.Duration `json:"age_p99_ns"`
-	OverTTL        int64         `json:"over_ttl"`
-	GetP50         time.Duration `json:"get_p50_ns"`
-	GetP99         time.Duration `json:"get_p99_ns"`
-	AgeCDF         []float64     `json:"age_cdf"`
-	Timeline       []int32       `json:"timeline"`
-}
-
-// RatePoint is the hit ratio at an arrival rate.
-type RatePoint struct {
-	Rate     float64       `json:"rate"`
-	TTL      time.Duration `json:"ttl_ns"`
-	HitRatio float64       `json:"hit_ratio"`
-}
-
-// Faults is what libraries do in cases where things go wrong: a member "faults"
-// with the cases, each with a verdict by library.
+// Faults is the file that the command bench/peers/faults writes.
 type Faults struct {
 	Source
-	Conditions struct {
-		Go       string `json:"go"`
-		Platform string `json:"platform"`
-		Date     string `json:"date"`
-		Command  string `json:"command"`
-	} `json:"conditions"`
-	Libraries []string `json:"libraries"`
-	Cases     []Fault  `json:"faults"`
+	Go        string            `json:"go"`
+	Platform  string            `json:"platform"`
+	Libraries map[string]string `json:"libraries"` // their versions
+	Cells     []FaultCell       `json:"cells"`
 }
 
-// Fault is one case. A verdict that begins with "ok" is what one would wish.
-type Fault struct {
-	Case     string            `json:"case"`
-	Verdicts map[string]string `json:"verdicts"`
+// FaultCell is what came of a case in a library.
+type FaultCell struct {
+	Case    string `json:"case"`
+	Library string `json:"library"`
+	Outcome string `json:"outcome"`
+	Note    string `json:"note"`
 }
 
 // include reads a file of results and finds out by its members which one it is.
@@ -141,27 +80,23 @@ func (d *Data) include(file string) error {
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
 	members := map[string]json.RawMessage{}
 	if err := json.Unmarshal(b, &members); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	source := Source{filepath.Base(file), info.ModTime()}
+	source := Source{filepath.Base(file)}
 	switch {
-	case members["cells"] != nil:
+	case members["object_bytes"] != nil:
+		d.Faults = &Faults{Source: source}
+		err = json.Unmarshal(b, d.Faults)
+	case members["targets"] != nil:
 		d.Peers = &Peers{Source: source}
 		err = json.Unmarshal(b, d.Peers)
 	case members["stampede"] != nil:
 		d.Fleet = &Fleet{Source: source}
-		err = json.Unmarshal(b, d.Fleet)
-	case members["faults"] != nil:
-		d.Faults = &Faults{Source: source}
-		err = json.Unmarshal(b, d.Faults)
+		err = json.Unmarshal(b, &d.Fleet.Report)
 	default:
-		err = errors.New("these are not results of bench/peers, bench fleet or a fault matrix")
+		err = errors.New("these are not results of bench/peers, bench/peers/faults or bench fleet")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)

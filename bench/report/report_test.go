@@ -35,7 +35,7 @@ func sampleRows() (rows []result.Row) {
 }
 
 const (
-	samplePeers = `{"conditions":{"go":"go1.26","platform":"linux/amd64","cpu":"a CPU","cpus":2,"rounds":8,"libraries":{"otter":"v2"}},
+	samplePeers = `{"targets":[],"conditions":{"go":"go1.26","platform":"linux/amd64","cpu":"a CPU","cpus":2,"rounds":8,"libraries":{"otter":"v2"}},
 		"cells":[{"measure":"hit","library":"warmcache","median":90,"min":80,"max":100},{"measure":"hit","library":"otter","median":100},
 		{"measure":"miss","library":"warmcache","median":500},{"measure":"miss","library":"otter","median":600},
 		{"measure":"ratio/web07/625","library":"warmcache","median":41.5},{"measure":"ratio/web07/1200","library":"warmcache","median":52.5}]}`
@@ -43,8 +43,9 @@ const (
 		"results":[{"variant":"plain","requests":1000,"hit_ratio":0.875,"age_cdf":[0,0.5,1]},{"variant":"lease","requests":1000,"hit_ratio":0.9}],
 		"rates":[{"rate":0.001,"ttl_ns":60000000000,"hit_ratio":0.01},{"rate":10,"ttl_ns":60000000000,"hit_ratio":0.97}],
 		"stampede":{"config":{"ttl":60000000000},"results":[{"variant":"plain","timeline":[1000,0,3,2000]}]}}`
-	sampleFaults = `{"conditions":{"go":"go1.26","command":"go run ./bench/peers -faults"},"libraries":["warmcache","otter"],
-		"faults":[{"case":"paused for an hour","verdicts":{"warmcache":"ok: loads again","otter":"serves what is an hour old"}}]}`
+	sampleFaults = `{"go":"go1.26","object_bytes":1,"libraries":{"diskv":"v3"},"cells":[
+		{"case":"one byte flipped","library":"warmcache","outcome":"fetched"},{"case":"one byte flipped","library":"diskv","outcome":"WRONG"},
+		{"case":"disk full","library":"diskv","outcome":"fetched"}]}`
 )
 
 func write(t *testing.T, texts ...string) (html string, dir string) {
@@ -81,7 +82,7 @@ func TestPageIsComplete(t *testing.T) {
 		"fleet":   {"<svg", "87.50", "lease"},
 		"peers":   {"<svg", "otter v2", "go run ./bench/peers"},
 		"traces":  {"<svg", "web07", "52.50"},
-		"faults":  {"paused for an hour", `class="bad">serves what is an hour old`, "<td>ok: loads again", "go run ./bench/peers -faults"},
+		"faults":  {"one byte flipped", `class="bad">WRONG`, `class="ours">fetched`, "<td>fetched", "diskv v3", "go run ./bench/peers/faults"},
 	} {
 		got := section(t, html, id)
 		for _, part := range parts {
@@ -132,7 +133,7 @@ func section(t *testing.T, html, id string) string {
 func TestPageWithoutData(t *testing.T) {
 	html, _ := write(t)
 	for id, command := range map[string]string{
-		"rates": "bench fleet", "fleet": "bench fleet", "peers": "bench/peers", "traces": "-trace", "faults": "-faults",
+		"rates": "bench fleet", "fleet": "bench fleet", "peers": "bench/peers", "traces": "-trace", "faults": "peers/faults",
 	} {
 		if got := section(t, html, id); !strings.Contains(got, "Not measured") || !strings.Contains(got, command) {
 			t.Errorf("%s: %s", id, got)
@@ -195,10 +196,10 @@ func expectWellFormed(t *testing.T, html string) {
 
 func TestIncludeErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"rows":[]}`:    "not results of",
-		`no JSON`:        "invalid character",
-		`{"cells":{}}`:   "cannot unmarshal",
-		`{"faults":"x"}`: "cannot unmarshal",
+		`{"rows":[]}`:                "not results of",
+		`no JSON`:                    "invalid character",
+		`{"targets":[],"cells":{}}`:               "cannot unmarshal",
+		`{"object_bytes":1, "go":7}`: "cannot unmarshal",
 	} {
 		file := filepath.Join(t.TempDir(), "r.json")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

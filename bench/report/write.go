@@ -42,6 +42,7 @@ type page struct {
 	Rates   *Figure
 	Waves   *Figure
 	Ages    *Figure
+	Matrix  *Matrix
 }
 
 func (d Data) html(dir string) ([]byte, error) {
@@ -50,6 +51,9 @@ func (d Data) html(dir string) ([]byte, error) {
 	p.drawExamples(&a)
 	p.drawPeers(&a)
 	p.drawFleet(&a)
+	if p.Faults != nil {
+		p.Matrix = p.Faults.matrix()
+	}
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -128,5 +132,4 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"short":   short,
 	"percent": func(part float64) string { return fmt.Sprintf("%.2f", 100*part) },
 	"isOurs":  func(library string) bool { return strings.HasPrefix(library, subject) },
-	"isOK":    func(verdict string) bool { return strings.HasPrefix(verdict, "ok") },
 }).Parse(pageHTML))
