@@ -78,5 +78,5 @@ func cumulative(sorted []float64) (points plotter.XYs) {
 
 // decades widens a range to powers of ten, so that its axis has numbers.
 func decades(low, high float64) (float64, float64) {
-	return math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high*1.0001)))
+	return math.Pow(10, math.Floor(math.Log10(low*1.001))), math.Pow(10, math.Ceil(math.Log10(high*0.999)))
 }

@@ -198,7 +198,7 @@ func TestIncludeErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"rows":[]}`:                "not results of",
 		`no JSON`:                    "invalid character",
-		`{"targets":[],"cells":{}}`:               "cannot unmarshal",
+		`{"targets":[],"cells":{}}`:  "cannot unmarshal",
 		`{"object_bytes":1, "go":7}`: "cannot unmarshal",
 	} {
 		file := filepath.Join(t.TempDir(), "r.json")

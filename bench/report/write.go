@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Write makes dir, with the page index.html and all its pictures, and returns the
@@ -90,7 +91,7 @@ func (p *page) drawFleet(a *artist) {
 		p.Rates = a.draw("fleet-rates", "Hits over the arrival rate, one function and its containers.", p.Fleet.plotRates)
 	}
 	if len(p.Fleet.Stampede.Results) > 0 {
-		p.Waves = a.draw("fleet-stampede", "Loads of the database in each second: the fleet starts with empty caches, and is replaced at once later.", p.Fleet.plotStampede)
+		p.Waves = a.draw("fleet-stampede", "Loads of the database in each second: the fleet starts with empty caches, and is replaced at once later. None at all is drawn as one.", p.Fleet.plotStampede)
 	}
 	if len(p.Fleet.Results) > 0 {
 		p.Ages = a.draw("fleet-ages", "How old the answers were when they were given. None is older than the TTL.", p.Fleet.plotAges)
@@ -130,6 +131,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"price":   price,
 	"meaning": meanings,
 	"short":   short,
+	"ms":      func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) },
 	"percent": func(part float64) string { return fmt.Sprintf("%.2f", 100*part) },
 	"isOurs":  func(library string) bool { return strings.HasPrefix(library, subject) },
 }).Parse(pageHTML))
