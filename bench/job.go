@@ -173,8 +173,13 @@ func measureAll(ctx context.Context, s settings) (rows []result.Row, err error) 
 			err = cerr
 		}
 	}()
+	return measureEach(ctx, chosen, o, s.rounds)
+}
+
+// measureEach leaves out what cannot run here, and says so.
+func measureEach(ctx context.Context, chosen []example, o *origins, rounds int) (rows []result.Row, err error) {
 	for _, e := range chosen {
-		measured, err := prepareAndMeasure(ctx, e, o, s.rounds)
+		measured, err := prepareAndMeasure(ctx, e, o, rounds)
 		if errors.Is(err, errSkip) {
 			say("%s is %v", e.name, err)
 			continue

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -75,20 +76,33 @@ func TestMainJob(t *testing.T) {
 }
 
 // The example that needs an OCR program is left out where there is none, and
-// nothing else is.
+// that is no error.
 func TestMainJobWithoutTesseract(t *testing.T) {
-	t.Setenv("PATH", filepath.Join(runtime.GOROOT(), "bin"))
-	rows, err := measureAll(t.Context(), settings{rounds: 1, only: "counter,checks"})
-	if err != nil {
-		t.Fatal(err)
+	t.Setenv("PATH", t.TempDir())
+	checks, ok := find(examples, "checks")
+	if !ok {
+		t.Fatal("there is no example checks")
 	}
-	for _, r := range rows {
-		if r.Example != "counter" {
-			t.Errorf("%+v", r)
+	if err := checks.prepare(t.Context(), checks, nil); !errors.Is(err, errSkip) || !strings.Contains(err.Error(), "tesseract") {
+		t.Errorf("without tesseract: %v", err)
+	}
+	if rows, err := measureEach(t.Context(), []example{checks}, nil, 1); err != nil || len(rows) > 0 {
+		t.Errorf("%v, %v", rows, err)
+	}
+}
+
+// A command's own flags are its own, and what is none is an argument too many.
+func TestDispatch(t *testing.T) {
+	for args, want := range map[string]string{
+		"run":                           "no program given",
+		"run -rounds 0 x":               "-rounds is 0",
+		"fleet -arrivals x":             "arrivals",
+		"walk":                          `unexpected argument "walk"`,
+		"-only walk -report= -rounds 1": `no example "walk"`,
+	} {
+		if err := dispatch(t.Context(), strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
 		}
-	}
-	if len(rows) == 0 {
-		t.Error("the other example has no row")
 	}
 }
 

@@ -19,7 +19,7 @@ func check(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("run: there is no %s: build it first, for example with: go build -o %s .", path, path)
+		return fmt.Errorf("run: there is no %s: build it first, for example with 'go build -o %s .'", path, path)
 	case err != nil:
 		return fmt.Errorf("run: %w", err)
 	case info.IsDir():
