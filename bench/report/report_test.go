@@ -220,10 +220,10 @@ func TestSavings(t *testing.T) {
 		return result.NewRow("e", "h", state, []result.Sample{{Took: took, Calls: c}})
 	}
 	got := p.savings([]result.Row{
-		row(result.NoCache, 3*time.Second, result.Calls{S3Gets: 3, S3Puts: 1, Database: 2}),
-		row(result.Warm, time.Second, result.Calls{S3Gets: 1, S3Puts: 1}),
+		row(result.NoCache, 3*time.Second, result.Calls{S3Gets: 3, S3Puts: 1, Database: 3}),
+		row(result.Warm, time.Second, result.Calls{S3Gets: 1, S3Puts: 1, Database: 1}),
 	})
-	want := Saving{Example: "e", Host: "h", CallsWithout: 6, CallsWarm: 2, S3Gets: 4, Database: 6, Waiting: 4}
+	want := Saving{Example: "e", Host: "h", CallsWithout: 7, CallsWarm: 3, S3Gets: 4, Database: 6, Waiting: 4}
 	if len(got) != 1 || got[0] != want || got[0].Total() != 14 {
 		t.Errorf("%+v, want %+v", got, want)
 	}
