@@ -15,7 +15,7 @@ import (
 // for the object.)
 func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
-	examples, err := build(ctx, dir)
+	all, err := build(ctx, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.close()
-	model := examples[1]
+	model, _ := find(all, "model")
 	event := []byte(model.event(3))
 	want := invokeIn(t, model.lambda(o, "WARMCACHE=off"), event)
 
@@ -33,7 +33,7 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer env.Close()
-	before := model.counts(o)
+	before := o.calls()
 	killed := make(chan host.Result)
 	go func() {
 		res, err := env.Invoke(ctx, event)
@@ -42,7 +42,7 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 		}
 		killed <- res
 	}()
-	for model.counts(o).Sub(before).Bytes < 1<<20 {
+	for o.calls().Sub(before).Bytes < 1<<20 {
 		time.Sleep(time.Millisecond)
 	}
 	env.Crash()

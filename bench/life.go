@@ -3,128 +3,162 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"time"
+	"runtime"
 
 	"github.com/warmcache/warmcache/bench/host"
-	"github.com/warmcache/warmcache/bench/origin"
+	"github.com/warmcache/warmcache/bench/result"
 )
 
-// The states that an invocation is measured in.
-const (
-	noCache   = "no-cache"
-	cold      = "cold"
-	restarted = "restarted"
-	warm      = "warm"
-	thawed    = "thawed"
-)
-
-var states = []string{noCache, cold, restarted, warm, thawed}
-
-// warmPerLife is how many warm invocations a life has: they are cheap, and what
-// it is all about.
-const warmPerLife = 5
-
-// sample is one measured invocation.
-type sample struct {
-	took   time.Duration
-	origin origin.Counts
+// where is a host to run the examples on.
+type where struct {
+	name     string
+	sandbox  func(e example, o *origins, env ...string) (host.Sandbox, error)
+	restarts bool // after a crash there is a new process with the old /tmp
 }
 
-// measure runs an example through a number of lives. Each round is the life of
-// one container: cold, warm, frozen and thawed, crashed and restarted, ended;
-// and beside it one invocation of a warm container without the library. So all
-// states are measured interleaved, under the same noise.
-func measure(ctx context.Context, e example, o *origins, rounds int, p *progress) ([]row, error) {
-	plain, err := e.lambda(o, "WARMCACHE=off").Environment()
-	if err != nil {
-		return nil, err
+// hosts are those that run here: actions of OpenWhisk need Unix.
+func hosts() []where {
+	both := []where{
+		{name: "lambda", sandbox: onLambda, restarts: true},
+		{name: "openwhisk", sandbox: onOpenWhisk},
 	}
-	defer plain.Close()
-	if _, err := plain.Invoke(ctx, []byte(e.event(0))); err != nil {
-		return nil, err // its cold start is not what it is here for
+	if runtime.GOOS == "windows" {
+		return both[:1]
 	}
-	m := measurement{example: e, origins: o, samples: map[string][]sample{}}
-	for round := range rounds {
-		if err := m.life(ctx, plain, e.event(round)); err != nil {
-			return nil, fmt.Errorf("round %d: %w", round+1, err)
+	return both
+}
+
+func onLambda(e example, o *origins, env ...string) (host.Sandbox, error) {
+	return e.lambda(o, env...).Environment()
+}
+
+func onOpenWhisk(e example, o *origins, env ...string) (host.Sandbox, error) {
+	return e.openWhisk(o, env...).Container()
+}
+
+// measurement collects the samples of an example on a host, by state.
+type measurement struct {
+	example
+	where
+	origins *origins
+	plain   host.Sandbox // a container of the action without the library
+	samples map[result.State][]result.Sample
+}
+
+// measure runs an example through a number of lives on each host. A round has one
+// life of a container on each: cold, warm, frozen and thawed, crashed and
+// restarted, ended; and beside it one invocation of a warm container without the
+// library. So all states are measured interleaved, under the same noise.
+func measure(ctx context.Context, e example, o *origins, rounds int, p *progress) (rows []result.Row, err error) {
+	var all []*measurement
+	for _, w := range hosts() {
+		m := &measurement{example: e, where: w, origins: o, samples: map[result.State][]result.Sample{}}
+		if err := m.startPlain(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.name, err)
+		}
+		defer m.plain.Close()
+		all = append(all, m)
+	}
+	for round := range e.lives(rounds) {
+		for _, m := range all {
+			if err := m.life(ctx, e.event(round)); err != nil {
+				return nil, fmt.Errorf("%s: round %d: %w", m.where.name, round+1, err)
+			}
 		}
 		p.step()
 	}
-	var rows []row
-	for _, state := range states {
-		rows = append(rows, newRow(e.name, state, m.samples[state]))
+	for _, m := range all {
+		rows = append(rows, m.rows()...)
 	}
 	return rows, nil
 }
 
-func (e example) lambda(o *origins, env ...string) host.Lambda {
-	return host.Lambda{
-		Binary:   e.binary,
-		Name:     e.name,
-		Env:      append(e.env(o), env...),
-		Timeout:  30 * time.Second,
-		MemoryMB: 512,
-		Logs:     os.Stderr,
+func (m *measurement) startPlain(ctx context.Context) (err error) {
+	if m.plain, err = m.sandbox(m.example, m.origins, "WARMCACHE=off"); err != nil {
+		return err
 	}
+	res, err := m.plain.Invoke(ctx, []byte(m.event(0))) // its cold start is not what it is here for
+	if err == nil && res.FunctionError != nil {
+		err = res.FunctionError
+	}
+	if err != nil {
+		m.plain.Close()
+	}
+	return err
 }
 
-// measurement collects the samples of an example by state.
-type measurement struct {
-	example
-	origins *origins
-	samples map[string][]sample
+func (m *measurement) rows() (rows []result.Row) {
+	for _, state := range result.States {
+		if samples := m.samples[state]; len(samples) > 0 {
+			rows = append(rows, result.NewRow(m.example.name, m.where.name, state, samples))
+		}
+	}
+	return rows
 }
 
 // step is an invocation within a life, and what happens to its container before.
 type step struct {
-	state  string
-	env    *host.Environment
+	state  result.State
+	in     host.Sandbox
 	kind   host.StartKind
 	before func() error
 }
 
-func (m *measurement) life(ctx context.Context, plain *host.Environment, event string) error {
-	env, err := m.lambda(m.origins).Environment()
+// steps are the life of a container.
+func (m *measurement) steps(s host.Sandbox) []step {
+	var steps []step
+	if !m.same {
+		steps = append(steps, step{result.NoCache, m.plain, host.Warm, nothing})
+	}
+	steps = append(steps, step{result.Cold, s, host.Cold, nothing})
+	for range m.warm() {
+		steps = append(steps, step{result.Warm, s, host.Warm, nothing})
+	}
+	steps = append(steps, step{result.Thawed, s, host.Thawed, s.Freeze})
+	if m.restarts {
+		steps = append(steps, step{result.Restarted, s, host.Restarted, func() error { s.Crash(); return nil }})
+	}
+	return steps
+}
+
+func nothing() error { return nil }
+
+func (m *measurement) life(ctx context.Context, event string) error {
+	s, err := m.sandbox(m.example, m.origins)
 	if err != nil {
 		return err
 	}
-	defer env.Close()
-	steps := []step{{noCache, plain, host.Warm, nothing}, {cold, env, host.Cold, nothing}}
-	for range warmPerLife {
-		steps = append(steps, step{warm, env, host.Warm, nothing})
-	}
-	steps = append(steps,
-		step{thawed, env, host.Thawed, env.Freeze},
-		step{restarted, env, host.Restarted, func() error { env.Crash(); return nil }})
-
+	defer s.Close()
 	var want []byte // the answer without the library
-	for _, s := range steps {
-		if err := s.before(); err != nil {
-			return fmt.Errorf("%s: %w", s.state, err)
+	for _, step := range m.steps(s) {
+		err := step.before()
+		if errors.Is(err, errors.ErrUnsupported) {
+			continue // freezing needs Linux
 		}
-		got, err := m.invoke(ctx, s, event)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.state, err)
+			return fmt.Errorf("%s: %w", step.state, err)
 		}
-		if s.state == noCache {
+		got, err := m.invoke(ctx, step, event)
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.state, err)
+		}
+		if step.state == result.NoCache {
 			want = got
 		}
-		if !bytes.Equal(got, want) {
-			return fmt.Errorf("%s: event %s: the answer differs from that without the library:\n got %s\nwant %s", s.state, event, got, want)
+		if !m.varies && !bytes.Equal(got, want) {
+			return fmt.Errorf("%s: event %s: the answer differs from that without the library:\n got %s\nwant %s", step.state, event, got, want)
 		}
 	}
 	return nil
 }
 
-func nothing() error { return nil }
-
 // invoke runs and records one invocation. What the user waits for is measured:
 // for a new process that includes its start.
 func (m *measurement) invoke(ctx context.Context, s step, event string) ([]byte, error) {
-	before := m.counts(m.origins)
-	res, err := s.env.Invoke(ctx, []byte(event))
+	before := m.origins.calls()
+	res, err := s.in.Invoke(ctx, []byte(event))
 	switch {
 	case err != nil:
 		return nil, err
@@ -133,6 +167,7 @@ func (m *measurement) invoke(ctx context.Context, s step, event string) ([]byte,
 	case res.Start != s.kind:
 		return nil, fmt.Errorf("the start was %v instead of %v", res.Start, s.kind)
 	}
-	m.samples[s.state] = append(m.samples[s.state], sample{res.Init + res.Duration, m.counts(m.origins).Sub(before)})
+	m.samples[s.state] = append(m.samples[s.state],
+		result.Sample{Took: res.Init + res.Duration, Calls: m.origins.calls().Sub(before)})
 	return res.Payload, nil
 }

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/warmcache/warmcache/bench/origin"
+	"github.com/warmcache/warmcache/bench/result"
 )
 
 func TestMain(m *testing.M) {
@@ -21,48 +21,87 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// The main job, with few rounds: every row is there, and the origins were asked
-// exactly as often as each state should.
+// The main job, with few rounds: every row is there, on both hosts, and the
+// origins were asked exactly as often as each state should. And the report is.
 func TestMainJob(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("freezing a process needs Linux")
 	}
-	const mb12 = 12 << 20
-	want := map[string]float64{
-		"catalog/no-cache": 1, "catalog/cold": 1, "catalog/restarted": 1, "catalog/warm": 0, "catalog/thawed": 0,
-		"model/no-cache": 1, "model/cold": 1, "model/restarted": 0, "model/warm": 0, "model/thawed": 0,
+	// calls to the origins, per invocation: without, cold, restarted, warm.
+	want := map[string][4]float64{
+		"catalog":   {1, 1, 1, 0},
+		"model":     {1, 1, 0, 0},
+		"session":   {1, 1, 1, 0},
+		"thumbnail": {2, 2, 1, 1}, // one of them stores the result
+		"counter":   {0, 0, 0, 0},
+		"presign":   {0, 0, 0, 0},
 	}
-	file := filepath.Join(t.TempDir(), "rows.json")
-	s := settings{rounds: 3, json: file, firstByte: time.Millisecond, database: time.Millisecond}
-	if err := run(context.Background(), s); err != nil {
+	dir := t.TempDir()
+	args := "-rounds 2 -s3-latency 1ms -s3-bandwidth 0 -db-latency 1ms -only catalog,model,session,thumbnail,counter,presign -json " +
+		filepath.Join(dir, "rows.json") + " -report " + filepath.Join(dir, "report")
+	if err := dispatch(t.Context(), strings.Fields(args)); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(filepath.Join(dir, "rows.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out struct{ Rows []row }
+	var out result.File
 	if err := json.Unmarshal(b, &out); err != nil {
 		t.Fatal(err)
 	}
-	if len(out.Rows) != len(want) {
-		t.Errorf("%d rows, want %d", len(out.Rows), len(want))
+	if len(out.Rows) != len(want)*(5+4)-2 {
+		t.Errorf("%d rows: %d examples have 5 states on Lambda and 4 on OpenWhisk, counter one less", len(out.Rows), len(want))
 	}
 	for _, r := range out.Rows {
-		name := r.Example + "/" + r.State
-		calls, ok := want[name]
-		if !ok || r.OriginCalls != calls {
-			t.Errorf("%s: %v origin calls per invocation, want %v", name, r.OriginCalls, calls)
+		at := map[result.State]int{result.NoCache: 0, result.Cold: 1, result.Restarted: 2, result.Warm: 3, result.Thawed: 3}[r.State]
+		if calls := want[r.Example][at]; r.OriginCalls != calls {
+			t.Errorf("%s on %s, %s: %v origin calls per invocation, want %v", r.Example, r.Host, r.State, r.OriginCalls, calls)
 		}
-		if r.Example == "model" && r.OriginBytes != calls*mb12 {
-			t.Errorf("%s: %v bytes per invocation, want %v", name, r.OriginBytes, calls*mb12)
+		if r.Example == "model" && r.OriginBytes != r.OriginCalls*(12<<20) {
+			t.Errorf("%s: %v bytes per invocation", r.State, r.OriginBytes)
 		}
-		n := 3
-		if r.State == warm {
-			n *= warmPerLife
+		e, _ := find(examples, r.Example)
+		n := e.lives(2)
+		if r.State == result.Warm {
+			n *= e.warm()
 		}
-		if r.N != n || r.Host != "lambda" || r.P50 <= 0 || r.P90 < r.P50 || r.P99 < r.P90 {
+		if r.N != n || len(r.Samples) != n || r.P50 <= 0 || r.P90 < r.P50 || r.P99 < r.P90 {
 			t.Errorf("%+v", r)
+		}
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "report", "index.html")); err != nil || !strings.Contains(string(page), "thumbnail on openwhisk") {
+		t.Errorf("the report: %v, %d bytes", err, len(page))
+	}
+}
+
+// The example that needs an OCR program is left out where there is none, and
+// that is no error.
+func TestMainJobWithoutTesseract(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	checks, ok := find(examples, "checks")
+	if !ok {
+		t.Fatal("there is no example checks")
+	}
+	if err := checks.prepare(t.Context(), checks, nil); !errors.Is(err, errSkip) || !strings.Contains(err.Error(), "tesseract") {
+		t.Errorf("without tesseract: %v", err)
+	}
+	if rows, err := measureEach(t.Context(), []example{checks}, nil, 1); err != nil || len(rows) > 0 {
+		t.Errorf("%v, %v", rows, err)
+	}
+}
+
+// A command's own flags are its own, and what is none is an argument too many.
+func TestDispatch(t *testing.T) {
+	for args, want := range map[string]string{
+		"run":                           "no program given",
+		"run -rounds 0 x":               "-rounds is 0",
+		"fleet -arrivals x":             "arrivals",
+		"walk":                          `unexpected argument "walk"`,
+		"-only walk -report= -rounds 1": `no example "walk"`,
+	} {
+		if err := dispatch(t.Context(), strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }
@@ -73,31 +112,14 @@ func TestParse(t *testing.T) {
 	}{
 		{"-rounds 0", "-rounds is 0"},
 		{"extra", `"extra"`},
+		{"-price-s3-get x", "price-s3-get"},
 		{"-s3-latency x", "s3-latency"},
 	} {
 		if _, err := parse(strings.Fields(tt.args)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.args, err)
 		}
 	}
-	if s, err := parse([]string{"-quick"}); err != nil || s.rounds != 20 {
+	if s, err := parse([]string{"-quick"}); err != nil || s.rounds != quickRounds {
 		t.Errorf("%+v, %v", s, err)
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	var times []time.Duration
-	for i := range 200 {
-		times = append(times, time.Duration(i+1)*time.Millisecond)
-	}
-	for p, want := range map[int]float64{50: 100, 90: 180, 99: 198, 100: 200, 0: 1} {
-		if got := percentile(times, p); got != want {
-			t.Errorf("p%d = %v, want %v", p, got, want)
-		}
-	}
-	if got := percentile(times[:1], 99); got != 1 {
-		t.Errorf("p99 of one = %v", got)
-	}
-	if got := percentile(nil, 50); got != 0 {
-		t.Errorf("p50 of none = %v", got)
 	}
 }

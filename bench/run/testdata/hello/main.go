@@ -1,0 +1,41 @@
+// Command hello is a Lambda function that knows nothing of this repository.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+type event struct {
+	Name string `json:"name"`
+	Fail bool   `json:"fail"`
+}
+
+var count int
+
+func handle(_ context.Context, e event) (string, error) {
+	if e.Fail {
+		return "", errors.New("there is no such customer")
+	}
+	if os.Getenv("COUNT") != "" {
+		count++
+		return fmt.Sprint(count), nil
+	}
+	return os.Getenv("GREETING") + " " + e.Name, nil
+}
+
+func main() {
+	switch os.Getenv("INIT") {
+	case "die":
+		fmt.Fprintln(os.Stderr, "DATABASE_URL is not set")
+		os.Exit(1)
+	case "hang":
+		time.Sleep(time.Hour)
+	}
+	lambda.Start(handle)
+}
