@@ -477,22 +477,15 @@ func TestReplacedWhileARangeHangs(t *testing.T) {
 	hangs := make(chan struct{})
 	var ranges atomic.Int64
 	h := &hanging{rangesOrigin: o, fetch: func(ctx context.Context) error {
-		switch ranges.Add(1) {
-		case 1:
-			close(hangs)
+		if ranges.Add(1) == 1 {
+			<-hangs // until there is another
 			<-ctx.Done()
 			return ctx.Err()
-		default:
-			<-hangs
-			return ErrChanged
 		}
+		close(hangs)
+		return ErrChanged
 	}}
-	o.body = func(req Request, b io.Reader) io.Reader {
-		return io.MultiReader(io.LimitReader(b, 1), readerFunc(func(p []byte) (int, error) {
-			<-hangs
-			return b.Read(p)
-		}))
-	}
+	o.slowUntil = func() bool { <-hangs; return true }
 	c := newTest(t, parallelOptions(3), nil)
 	if b, err := c.ReadFile(background, h); err != nil || !bytes.Equal(b, o.origin.body) {
 		t.Errorf("%d bytes, %v", len(b), err)
