@@ -53,6 +53,14 @@ race: ## all tests with the race detector, and the caches on 1, 2 and 4 threads
 	@$(call each,$(root)/.ci/test -race ./...)
 	.ci/test -race -count=1 -cpu 1,2,4 ./cache ./internal/...
 
+.PHONY: crash
+crash: ## a kill and every error at each system call of the file cache; processes that are killed and frozen at random
+	WARMCACHE_TEST_ALL=1 .ci/test -count=1 -run 'SystemCall|Hammer' ./filecache
+
+.PHONY: arm
+arm: ## the importable packages' tests on arm64, emulated by qemu-user
+	GOARCH=arm64 CGO_ENABLED=0 .ci/test -exec qemu-aarch64-static ./cache ./internal/... ./filecache/... ./reuse
+
 .PHONY: api
 api: ## what the exported API changed since the last release
 	@go install $(apidiff)
@@ -69,7 +77,7 @@ components: ## install what some tests need beside Go (Debian, npm, go install)
 
 .PHONY: ci
 ci: ## everything that must hold before a change lands
-	@for t in large lint cross api race quick; do
+	@for t in large lint cross api race crash arm quick; do
 	  printf '\n== %s (%ds)\n' $$t $$SECONDS
 	  $(MAKE) --no-print-directory $$t
 	done
