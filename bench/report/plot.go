@@ -100,7 +100,8 @@ func (c *chart) logX() {
 type decadeTicks struct{}
 
 func (decadeTicks) Ticks(low, high float64) []plot.Tick {
-	return slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(low, high), func(t plot.Tick) bool {
+	// From a little below: it takes the logarithm of 0.1 for more than -1.
+	return slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(low*0.99, high), func(t plot.Tick) bool {
 		return t.Value < low*0.999 || t.Value > high*1.001
 	})
 }

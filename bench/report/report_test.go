@@ -101,7 +101,7 @@ func TestPageIsComplete(t *testing.T) {
 func expectFiles(t *testing.T, html, dir string) {
 	t.Helper()
 	links := regexp.MustCompile(`href="([^"#]+)"`).FindAllStringSubmatch(html, -1)
-	if len(links) != 2*8 {
+	if len(links) != 2*9 {
 		t.Errorf("%d links to files", len(links))
 	}
 	for _, link := range links {

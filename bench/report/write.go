@@ -36,14 +36,15 @@ func Write(dir string, d Data, included []string) (string, error) {
 // page is what the template shows.
 type page struct {
 	Data
-	Groups  []*group
-	Savings []Saving
-	Bars    []Bars
-	Traces  []*Trace
-	Rates   *Figure
-	Waves   *Figure
-	Ages    *Figure
-	Matrix  *Matrix
+	Groups   []*group
+	Overview *Figure
+	Savings  []Saving
+	Bars     []Bars
+	Traces   []*Trace
+	Rates    *Figure
+	Waves    *Figure
+	Ages     *Figure
+	Matrix   *Matrix
 }
 
 func (d Data) html(dir string) ([]byte, error) {
@@ -64,6 +65,9 @@ func (d Data) html(dir string) ([]byte, error) {
 }
 
 func (p *page) drawExamples(a *artist) {
+	if o := overviewOf(p.Groups, "lambda"); len(o) > 0 {
+		p.Overview = a.draw("overview", "The examples on Lambda: without the library, in a new container, in a new process after a crash, and in a warm one.", o.plot)
+	}
 	for _, g := range p.Groups {
 		g.Figure = *a.draw("latency-"+g.Example+"-"+g.Host,
 			fmt.Sprintf("%s on %s: how many of the invocations were answered within a time. Further left is faster.", g.Example, g.Host), g.plot)
