@@ -36,6 +36,7 @@ lint: ## formatting, go.mod files, vet and linters, in each module
 	$(call each,go mod tidy -diff && go build ./... && go vet ./...)
 	golangci-lint version --short 2>/dev/null | grep -qx "$$(sed 's/.*@v//' <<<'$(lint)')" || go install $(lint)
 	$(call each,golangci-lint run ./...)
+	.ci/links
 
 .PHONY: large
 large: ## nothing built and nothing large is in git
