@@ -2,6 +2,7 @@ package disktier
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,10 +51,11 @@ func (t *Tier) newEpoch(name string) error {
 	return err
 }
 
-// slot is where in the file a name's number is.
+// slot is where in the file a name's number is. The last bytes of the hash tell names
+// apart that differ only at their end, the first ones do not.
 func slot(name string) int64 {
 	h := sum(name)
-	return 8 + 8*(int64(h[0])<<8|int64(h[1]))
+	return 8 + 8*int64(binary.BigEndian.Uint16(h[len(h)-2:]))
 }
 
 // openEpochs opens the file, or makes one.
