@@ -12,6 +12,10 @@ import (
 // so, else of a server. It connects when it is first used. What o leaves open is set
 // as befits a process that may be frozen at any moment: contexts end calls, a broken
 // connection is replaced once and at once, and nothing is sent that is not needed.
+//
+// The client writes a line to stderr for each connection that it cannot make, which
+// are many while a server is dead. It names the address, but no password.
+// redis.SetLogger, which is for the whole process, has it write elsewhere.
 func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 	c := *o
 	c.ContextTimeoutEnabled = true
@@ -34,7 +38,8 @@ func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 }
 
 // ConnectURL is Connect for a URL as redis.ParseURL takes it, such as
-// rediss://user:password@host:6379/0. Its error does not show the URL.
+// rediss://user:password@host:6379/0. What comes after a question mark does not count.
+// Its error does not show the URL.
 func ConnectURL(url string) (redis.UniversalClient, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {

@@ -66,7 +66,9 @@ type Options struct {
 	Client redis.UniversalClient
 
 	// Timeout is how long one call of the server may take; when many keys are asked
-	// for at once, as much again for each fifty. Zero means DefaultTimeout.
+	// for at once, as much again for each fifty. One that takes longer has others not
+	// made for a while, so it must be enough for the largest values. Zero means
+	// DefaultTimeout.
 	Timeout time.Duration
 
 	// ConnectTimeout is Timeout for the calls of a new process until the first
