@@ -92,17 +92,18 @@ func (t *Tier) checkEpochs(f *os.File) error {
 
 const epochsSize = 8 + 8*slotCount
 
-// makeEpochs makes the file, whose slots are all zero, unless another process has.
+// makeEpochs makes the file, whose slots are all zero, unless another process has. It
+// takes its room at once, so that a Delete needs none.
 func (t *Tier) makeEpochs(path string) error {
 	f, err := os.CreateTemp(t.dir, "tmp-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	var b [8]byte
-	rand.Read(b[:])
-	_, err = f.Write(b[:])
-	if err = errors.Join(err, f.Truncate(epochsSize), f.Close()); err != nil {
+	b := make([]byte, epochsSize)
+	rand.Read(b[:8])
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err = os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
