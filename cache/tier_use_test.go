@@ -126,6 +126,29 @@ func TestLoadTimeoutWithTier(t *testing.T) {
 	})
 }
 
+// So are values that were loaded together.
+func TestTierTakesTheRestOfTheTimeOfGetMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTest(t, &origin{}, clock.New(), withTier(slowSet{newFakeTier()}), func(o *Options[string, string]) {
+			o.LoadMany = func(_ context.Context, keys []string) (map[string]string, error) {
+				time.Sleep(time.Second - 1)
+				return map[string]string{"k": "1", "l": "2"}, nil
+			}
+		})
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		again, stop := context.WithCancel(background)
+		defer stop()
+		go c.GetMany(again, []string{"k", "l"}) // without a deadline, so that the Tier has more time
+		synctest.Wait()
+		got, err := c.GetMany(ctx, []string{"l", "k"})
+		if want := []Result[string]{{"2", true}, {"1", true}}; !slices.Equal(got, want) || err != nil {
+			t.Errorf("GetMany = %v, %v; want %v", got, err, want)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 // A value that has been loaded is handed out even if the Tier takes the rest of the
 // caller's time to store it.
 func TestTierTakesTheRestOfTheTime(t *testing.T) {
