@@ -172,7 +172,9 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	if c.shared != nil {
 		// First: what a flight here finds in the Tier before that is not kept, since
 		// the flight is forgotten below.
-		err = c.deleteShared(ctx, nameOf(c.shared.space, name))
+		tierCtx, cancel := context.WithTimeout(ctx, c.shared.budget)
+		defer cancel()
+		err = c.deleteShared(tierCtx, nameOf(c.shared.space, name))
 	}
 	// Both under the lock, and in this order. A load that comes home in between
 	// must not be kept: see flight.Seat.Dropped. And one that starts in between

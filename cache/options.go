@@ -104,8 +104,9 @@ type Options[K comparable, V any] struct {
 	//
 	// The age of a value travels with it, and no container hands it out beyond TTL;
 	// a container with a shorter TTL keeps to its own. Whatever is wrong with the
-	// Tier or with what it keeps costs at most TierTimeout and is counted in Stats;
-	// the caller gets what Load gives. What Load has given is kept by the Tier
+	// Tier or with what it keeps costs at most TierTimeout for each call of it and is
+	// counted in Stats; the caller gets what Load gives. A Get calls it before Load and
+	// after, a Refresh once more. What Load has given is kept by the Tier
 	// before it is handed out. Besides values the Tier keeps that keys do not exist,
 	// for MissingTTL, and values for StaleIfError beyond their TTL. Peek does not
 	// ask it, and Size measures what is in memory alone.
@@ -129,8 +130,8 @@ type Options[K comparable, V any] struct {
 
 	// TierTimeout is how long one call of the Tier may take. It gets a quarter of
 	// the time that the callers have left, if that is less. A Load that does not
-	// heed its context is given up that much later than LoadTimeout says. Zero means
-	// DefaultTierTimeout.
+	// heed its context is given up later than LoadTimeout says, by at most three times
+	// TierTimeout. Zero means DefaultTierTimeout.
 	TierTimeout time.Duration
 }
 

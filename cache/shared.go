@@ -76,7 +76,7 @@ func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (c
 // loadShared asks the Tier for key, and if it has nothing, Load.
 func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, alone bool) (item[V], error) {
 	q := c.shared.question(c.encode(key))
-	if alone && c.deleteShared(ctx, q.name) != nil {
+	if alone && c.refreshShared(ctx, s, q.name) != nil {
 		// The Tier may have what the caller knows to be out of date. What it has
 		// after a Delete was loaded since.
 		return c.loadTimed(ctx, s, key)
@@ -191,7 +191,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
 	if err != nil {
 		return false
 	}
-	it.value, it.ttl = v, min(r.ttl, c.ttlOf(key, v))
+	it.value, it.ttl = v, max(0, min(r.ttl, c.ttlOf(key, v)))
 	it.extra.size = c.size(key, v)
 	return true
 }
@@ -248,12 +248,17 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 	c.failed(ctx, c.shared.tier.SetMany(tierCtx, records))
 }
 
+// refreshShared is deleteShared for a flight.
+func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
+	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+	defer cancel()
+	return c.deleteShared(tierCtx, name)
+}
+
 // deleteShared removes a key from the Tier. If that fails, nothing that the Tier
 // may have of it is believed here.
 func (c *Cache[K, V]) deleteShared(ctx context.Context, name string) error {
-	tierCtx, cancel := context.WithTimeout(ctx, c.shared.budget)
-	defer cancel()
-	err := c.shared.tier.Delete(tierCtx, name)
+	err := c.shared.tier.Delete(ctx, name)
 	if err != nil {
 		c.stats.tierErrors.Add(1)
 		c.shared.distrust(c.clock.Now())

@@ -73,6 +73,9 @@ type Codec[V any] struct {
 func JSON[V any]() Codec[V] {
 	return Codec[V]{
 		Encode: func(v V) ([]byte, error) { return json.Marshal(v) },
-		Decode: func(b []byte) (v V, err error) { return v, json.Unmarshal(b, &v) },
+		Decode: func(b []byte) (v V, err error) {
+			err = json.Unmarshal(b, &v) // before v is read, which one statement leaves open
+			return v, err
+		},
 	}
 }

@@ -89,6 +89,22 @@ func TestTierTimeout(t *testing.T) {
 	}
 }
 
+// So does one that stalls when Refresh deletes from it.
+func TestTierTimeoutOfRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTest(t, &origin{}, clock.New(), withTier(stalled{newFakeTier()}))
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		began := time.Now()
+		if v, err := c.Refresh(ctx, "k"); v != "k v1" || err != nil {
+			t.Errorf("Refresh = %q, %v", v, err)
+		}
+		if took := time.Since(began); took != time.Second/4 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // LoadTimeout counts from the Load, not from what the Tier did before.
 func TestLoadTimeoutWithTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -107,6 +123,29 @@ func TestLoadTimeoutWithTier(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("it took %v", took)
 		}
+	})
+}
+
+// So are values that were loaded together.
+func TestTierTakesTheRestOfTheTimeOfGetMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTest(t, &origin{}, clock.New(), withTier(slowSet{newFakeTier()}), func(o *Options[string, string]) {
+			o.LoadMany = func(_ context.Context, keys []string) (map[string]string, error) {
+				time.Sleep(time.Second - 1)
+				return map[string]string{"k": "1", "l": "2"}, nil
+			}
+		})
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		again, stop := context.WithCancel(background)
+		defer stop()
+		go c.GetMany(again, []string{"k", "l"}) // without a deadline, so that the Tier has more time
+		synctest.Wait()
+		got, err := c.GetMany(ctx, []string{"l", "k"})
+		if want := []Result[string]{{"2", true}, {"1", true}}; !slices.Equal(got, want) || err != nil {
+			t.Errorf("GetMany = %v, %v; want %v", got, err, want)
+		}
+		time.Sleep(time.Minute)
 	})
 }
 
@@ -306,6 +345,18 @@ func TestTierAndOwnTTL(t *testing.T) {
 	if tier.records["test/1:l"] != nil {
 		t.Error("a value that is not to be kept was kept")
 	}
+}
+
+// A TTLOf may tell the rest of the time that a value has, as of a token, and that may
+// be over.
+func TestTierAndTTLThatIsOver(t *testing.T) {
+	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
+	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
+	c := newTest(t, o, clocks.Clock(), withTier(tier), func(o *Options[string, string]) {
+		o.TTLOf = func(string, string) time.Duration { return -time.Second }
+	})
+	wantGet(t, c, "k", "k v2")
+	wantGet(t, c, "k", "k v3")
 }
 
 // A new container has a value from the Tier that stands in when Load fails.

@@ -7,9 +7,9 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// boot translates instants of this process to and from the form that an entry
+// boots translates instants of this process to and from the form that an entry
 // keeps, so that both clocks count across a restart of the process too.
-type boot struct {
+type boots struct {
 	clock *clock.Clock
 	read  func() (id [16]byte, mono int64)
 
@@ -24,7 +24,7 @@ type boot struct {
 // frozen in between.
 const apart = int64(time.Millisecond)
 
-func (b *boot) init() {
+func (b *boots) init() {
 	b.once.Do(func() {
 		for range 5 {
 			before := b.clock.Now().Mono
@@ -40,14 +40,14 @@ func (b *boot) init() {
 }
 
 // stamp writes the instant into an entry.
-func (b *boot) stamp(e *entry, at clock.Instant) {
+func (b *boots) stamp(e *entry, at clock.Instant) {
 	b.init()
 	e.wall, e.mono, e.boot = at.Wall, at.Mono+b.least, b.id
 }
 
 // instant reads it back. The monotonic clock of another boot says nothing; it
 // then counts from now, and the wall clock alone tells the age.
-func (b *boot) instant(e *entry) clock.Instant {
+func (b *boots) instant(e *entry) clock.Instant {
 	b.init()
 	if e.boot != b.id || b.id == [16]byte{} {
 		return clock.Instant{Wall: e.wall, Mono: b.clock.Now().Mono}

@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warmcache/warmcache/internal/boot"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
 )
@@ -102,7 +103,7 @@ type Cache struct {
 	maxAge  time.Duration
 	stale   time.Duration // past maxAge
 	clock   *clock.Clock
-	boot    boot
+	boot    boots
 	breaker breaker
 	store   store
 	budget  budget
@@ -159,7 +160,7 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		maxAge:   opts.MaxAge,
 		stale:    opts.StaleIfError,
 		clock:    clk,
-		boot:     boot{clock: clk, read: readBoot},
+		boot:     boots{clock: clk, read: boot.Read},
 		breaker:  breaker{clock: clk},
 		patience: patience,
 

@@ -154,9 +154,9 @@ func TestKnownCopiesAreBounded(t *testing.T) {
 // What the process was frozen in the middle of reading both clocks is read again.
 func TestClocksReadApart(t *testing.T) {
 	clocks := clocktest.New()
-	bootOf := func(frozen int) (*boot, *int) {
+	bootOf := func(frozen int) (*boots, *int) {
 		n := 0
-		return &boot{clock: clocks.Clock(), read: func() ([16]byte, int64) {
+		return &boots{clock: clocks.Clock(), read: func() ([16]byte, int64) {
 			mono := clocks.Now().Mono + 1000
 			if n++; n <= frozen {
 				clocks.Move(time.Hour, time.Hour)

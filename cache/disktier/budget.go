@@ -9,8 +9,14 @@ import (
 	"time"
 )
 
-// reserve makes room for a file of n bytes. It looks through the directory only when
-// it does not know what is there, or that is too much.
+// room is what a file of that size takes of the disk.
+func room(size int64) int64 {
+	const page = 4 << 10
+	return (size + page - 1) / page * page
+}
+
+// reserve makes n bytes of room. It looks through the directory only when it does not
+// know what is there, or that is too much.
 func (t *Tier) reserve(n int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,7 +58,7 @@ func (t *Tier) list() (files []fs.FileInfo, err error) {
 func (t *Tier) evict(files []fs.FileInfo, n int64) {
 	t.used = 0
 	for _, f := range files {
-		t.used += f.Size()
+		t.used += room(f.Size())
 	}
 	if t.used+n <= t.maxBytes {
 		return
@@ -63,7 +69,7 @@ func (t *Tier) evict(files []fs.FileInfo, n int64) {
 			return
 		}
 		if os.Remove(filepath.Join(t.dir, f.Name())) == nil {
-			t.used -= f.Size()
+			t.used -= room(f.Size())
 		}
 	}
 }

@@ -42,11 +42,11 @@ type Options struct {
 	// user. Empty means os.TempDir().
 	Dir string
 
-	// MaxBytes is how large the files of records may be together; beyond that those
-	// that were set first go. One of more than an eighth of it is not kept. Several
-	// processes together may exceed it by what each of them has set since it last
-	// looked. Beside the records there is one file of at most half a MiB. Zero means
-	// DefaultMaxBytes.
+	// MaxBytes is how much room the files of records may take together, each of them
+	// whole pages of 4 KiB; beyond that those that were set first go. One of more than
+	// an eighth of it is not kept. Several processes together may exceed it by what
+	// each of them has set since it last looked. Beside the records there is one file
+	// of half a MiB. Zero means DefaultMaxBytes.
 	MaxBytes int64
 }
 
@@ -121,10 +121,11 @@ func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 		return err
 	}
 	b := t.encode(r)
-	if int64(len(b)) > t.maxBytes/8 {
+	need := room(int64(len(b)))
+	if need > t.maxBytes/8 {
 		return nil
 	}
-	if err := t.reserve(int64(len(b))); err != nil {
+	if err := t.reserve(need); err != nil {
 		return err
 	}
 	return t.replace(t.path(r.Name), b)

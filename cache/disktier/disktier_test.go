@@ -308,9 +308,39 @@ func TestClocks(t *testing.T) {
 	}
 }
 
+// Names that look alike do not share a slot, beyond what chance makes.
+func TestSlots(t *testing.T) {
+	taken := map[int64]bool{}
+	for i := range 1000 {
+		taken[slot(fmt.Sprintf("shop/product/1:%04d", i))] = true
+	}
+	if len(taken) < 950 {
+		t.Errorf("1000 names have %d slots", len(taken))
+	}
+}
+
+// A small file takes a page of the disk as well.
+func TestBudgetOfSmallFiles(t *testing.T) {
+	tier := newTier(t, t.TempDir())
+	tier.maxBytes = 100 << 12
+	for i := range 300 {
+		name := fmt.Sprint(i)
+		lease, err := tier.Get(background, name, nil)
+		if err == nil {
+			err = tier.Set(background, cache.TierRecord{Name: name, Lease: lease, Record: []byte("r"), TTL: time.Hour})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files, err := tier.list(); len(files) > 100 || err != nil {
+			t.Fatalf("%d files, %v", len(files), err)
+		}
+	}
+}
+
 func TestBudget(t *testing.T) {
 	tier := newTier(t, t.TempDir())
-	tier.maxBytes = 100_000
+	tier.maxBytes = 400_000
 	set := func(tier *Tier, name string, size int) {
 		t.Helper()
 		lease, err := tier.Get(background, name, nil)
@@ -332,7 +362,7 @@ func TestBudget(t *testing.T) {
 		return n
 	}
 	for i := range 300 {
-		set(tier, fmt.Sprint(i), 1000)
+		set(tier, fmt.Sprint(i), 4000)
 		if i == 60 { // as if "5" had been set last
 			if err := os.Chtimes(tier.path("5"), time.Time{}, time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -350,7 +380,7 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	set(tier, "large", 20_000)
+	set(tier, "large", 50_000)
 	if _, err := os.Stat(tier.path("large")); err == nil {
 		t.Error("a large one was kept")
 	}

@@ -2,6 +2,7 @@ package disktier
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,10 +51,11 @@ func (t *Tier) newEpoch(name string) error {
 	return err
 }
 
-// slot is where in the file a name's number is.
+// slot is where in the file a name's number is. The last bytes of the hash tell names
+// apart that differ only at their end, the first ones do not.
 func slot(name string) int64 {
 	h := sum(name)
-	return 8 + 8*(int64(h[0])<<8|int64(h[1]))
+	return 8 + 8*int64(binary.BigEndian.Uint16(h[len(h)-2:]))
 }
 
 // openEpochs opens the file, or makes one.
@@ -90,17 +92,18 @@ func (t *Tier) checkEpochs(f *os.File) error {
 
 const epochsSize = 8 + 8*slotCount
 
-// makeEpochs makes the file, whose slots are all zero, unless another process has.
+// makeEpochs makes the file, whose slots are all zero, unless another process has. It
+// takes its room at once, so that a Delete needs none.
 func (t *Tier) makeEpochs(path string) error {
 	f, err := os.CreateTemp(t.dir, "tmp-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	var b [8]byte
-	rand.Read(b[:])
-	_, err = f.Write(b[:])
-	if err = errors.Join(err, f.Truncate(epochsSize), f.Close()); err != nil {
+	b := make([]byte, epochsSize)
+	rand.Read(b[:8])
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err = os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {

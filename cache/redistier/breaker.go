@@ -1,6 +1,7 @@
 package redistier
 
 import (
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -9,19 +10,23 @@ import (
 )
 
 // breaker keeps calls from a server that has failed. After the first failure it is
-// open for leastPause; then one call is let through, and each that fails doubles the
-// pause. It has no timer: it looks at the clocks when it is asked, and believes the
-// one that says that more time has passed.
+// open for leastPause at most; then one call is let through, and each that fails doubles
+// the pause. Of each pause up to a half is left out at random, so that a fleet does not
+// try the server all at once. It has no timer: it looks at the clocks when it is asked,
+// and believes the one that says that more time has passed.
 type breaker struct {
 	mu       sync.Mutex
 	failures int           // in a row; zero: it is closed
 	since    clock.Instant // of the last failure, or of the last call let through
+	pause    time.Duration // from then
 	states   uint64        // so far
 }
 
+// mostPause is for a server that stalls: then each call that is let through costs its
+// Timeout. For one that is well again it is how long it is not noticed.
 const (
 	leastPause = 100 * time.Millisecond
-	mostPause  = 30 * time.Second
+	mostPause  = 5 * time.Second
 )
 
 // allow reports whether a call may be made, and in which state. While the breaker is
@@ -30,16 +35,18 @@ func (b *breaker) allow(now clock.Instant) (state uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failures > 0 {
-		if b.since.Within(b.pause(), now) {
+		if b.since.Within(b.pause, now) {
 			return 0, false
 		}
-		b.since = now
+		b.wait(now)
 	}
 	return b.states, true
 }
 
-func (b *breaker) pause() time.Duration {
-	return min(leastPause<<min(b.failures-1, 16), mostPause)
+// wait begins a pause. The caller holds mu.
+func (b *breaker) wait(now clock.Instant) {
+	half := min(leastPause<<min(b.failures-1, 16), mostPause) / 2
+	b.since, b.pause = now, half+rand.N(half)
 }
 
 // seen returns the state for a call that is made in any.
@@ -58,7 +65,7 @@ func (b *breaker) failed(state uint64, now clock.Instant) {
 	}
 	b.states++
 	b.failures++
-	b.since = now
+	b.wait(now)
 }
 
 // succeeded closes it.

@@ -29,9 +29,9 @@ func TestBreaker(t *testing.T) {
 	b.failed(second, clocks.Now()) // was under way: not one more
 	for pause := leastPause; ; pause = min(2*pause, mostPause) {
 		let(false)
-		clocks.Move(pause-1, pause-1)
+		clocks.Move(pause/2-1, pause/2-1)
 		let(false)
-		clocks.Move(0, 1) // either clock will do
+		clocks.Move(0, pause/2+1) // either clock will do
 		probe := let(true)
 		let(false) // one at a time
 		if pause == mostPause {
@@ -46,6 +46,23 @@ func TestBreaker(t *testing.T) {
 	b.failed(let(true), clocks.Now())
 	clocks.Move(leastPause, 0)
 	let(true) // it begins anew
+}
+
+// Containers that a server has failed at the same time do not try it at the same time.
+func TestBreakersSpread(t *testing.T) {
+	clocks, breakers, early := clocktest.New(), [64]breaker{}, 0
+	for i := range breakers {
+		breakers[i].failed(0, clocks.Now())
+	}
+	clocks.Move(leastPause/4*3, leastPause/4*3)
+	for i := range breakers {
+		if _, ok := breakers[i].allow(clocks.Now()); ok {
+			early++
+		}
+	}
+	if early == 0 || early == len(breakers) {
+		t.Errorf("%d of %d come early", early, len(breakers))
+	}
 }
 
 // A clock that ran back has lost count.

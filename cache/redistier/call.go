@@ -19,8 +19,12 @@ func (t *Tier) call(ctx context.Context, b *breaker, n int, do func(context.Cont
 	return t.try(ctx, b, seen, n, do)
 }
 
-// try makes a call of the server.
+// try makes a call of the server, if there is time for it: that there is none tells
+// nothing about the server.
 func (t *Tier) try(ctx context.Context, b *breaker, seen uint64, n int, do func(context.Context) error) error {
+	if err := t.clock.Err(ctx); err != nil {
+		return withoutSecrets(err)
+	}
 	err := t.timed(ctx, n, do)
 	t.note(ctx, b, seen, err)
 	return t.fault(err)

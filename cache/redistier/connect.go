@@ -11,7 +11,13 @@ import (
 // Connect returns a client for a Tier: of a cluster if o has several Addrs or says
 // so, else of a server. It connects when it is first used. What o leaves open is set
 // as befits a process that may be frozen at any moment: contexts end calls, a broken
-// connection is replaced once and at once, and nothing is sent that is not needed.
+// connection is replaced once and at once, and nothing is sent that is not needed. A
+// connection that a call has begun may be made after it, within DialTimeout, a second if
+// it is not set, for the next one.
+//
+// The client writes a line to stderr for each connection that it cannot make, which
+// are many while a server is dead. It names the address, but no password.
+// redis.SetLogger, which is for the whole process, has it write elsewhere.
 func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 	c := *o
 	c.ContextTimeoutEnabled = true
@@ -34,7 +40,8 @@ func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 }
 
 // ConnectURL is Connect for a URL as redis.ParseURL takes it, such as
-// rediss://user:password@host:6379/0. Its error does not show the URL.
+// rediss://user:password@host:6379/0. What comes after a question mark does not count.
+// Its error does not show the URL.
 func ConnectURL(url string) (redis.UniversalClient, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {

@@ -38,7 +38,7 @@ local r = redis.call('GET', KEYS[1])
 if r and r ~= ARGV[4] then return {r} end
 if ARGV[5] == '0' and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2])
 	and redis.call('GET', KEYS[3]) ~= ARGV[1] then return {} end
-local e = redis.call('GET', KEYS[2]) or ARGV[1]
+local e = redis.call('GET', KEYS[2]) or ARGV[6]
 redis.call('SET', KEYS[2], e, 'PX', ARGV[3])
 return {e, '1'}`
 
@@ -51,6 +51,14 @@ if good and ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3]
 if good and (mine or ARGV[4] ~= '') then redis.call('DEL', KEYS[2]) end
 if mine then redis.call('DEL', KEYS[3]) end
 return 1`
+
+// newEpoch is an argument that is another one each time it is sent. When a connection
+// breaks, the client sends a question again, and the first one may arrive after all, a
+// Delete later: it must not bring back the epoch that the Delete has ended.
+type newEpoch struct{}
+
+// MarshalBinary implements encoding.BinaryMarshaler, by which the client writes it.
+func (newEpoch) MarshalBinary() ([]byte, error) { return []byte(newNonce()), nil }
 
 // nonceSize is the size of what epochs and leases are told apart by.
 const nonceSize = 16
@@ -74,7 +82,7 @@ func (t *Tier) ask(ctx context.Context, c redis.Cmdable, q question, anyway bool
 	if anyway {
 		flag = "1"
 	}
-	return c.Eval(ctx, askScript, t.keys(q.name), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag)
+	return c.Eval(ctx, askScript, t.keys(q.name), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag, newEpoch{})
 }
 
 // answer is what askScript returned: a record, a lease, or neither.

@@ -25,6 +25,9 @@ type part struct {
 // It has a pipeline for each node: the one of a ClusterClient gives the error of one
 // node to the commands of all.
 func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
+	if err := t.clock.Err(ctx); err != nil {
+		return withoutSecrets(err)
+	}
 	parts := t.allowed(names)
 	t.timed(ctx, len(names), func(ctx context.Context) error {
 		pipes := map[*redis.Client]redis.Pipeliner{}

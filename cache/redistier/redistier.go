@@ -61,12 +61,15 @@ const (
 type Options struct {
 	// Client is a *redis.Client or *redis.ClusterClient, as Connect makes it, or one
 	// of your own with ContextTimeoutEnabled, else its calls would not end in time,
-	// and without ReadOnly and what goes with it, else what was deleted from the
-	// master could still be read from a replica. The Tier does not close it.
+	// and without ReadOnly and what goes with it, or a ClientSideCache, else what was
+	// deleted from the master could still be read elsewhere. The Tier does not close
+	// it.
 	Client redis.UniversalClient
 
 	// Timeout is how long one call of the server may take; when many keys are asked
-	// for at once, as much again for each fifty. Zero means DefaultTimeout.
+	// for at once, as much again for each fifty. One that takes longer has others not
+	// made for a while, so it must be enough for the largest values. Zero means
+	// DefaultTimeout.
 	Timeout time.Duration
 
 	// ConnectTimeout is Timeout for the calls of a new process until the first
@@ -152,8 +155,11 @@ func checkClient(client redis.UniversalClient) error {
 	case nil:
 		return errors.New("no Options.Client")
 	case *redis.Client:
-		if !c.Options().ContextTimeoutEnabled {
+		switch o := c.Options(); {
+		case !o.ContextTimeoutEnabled:
 			return errNoTimeouts
+		case o.ClientSideCacheConfig != nil, o.ClientSideCache != nil:
+			return errors.New("Options.Client keeps copies in this process, which may be of what was deleted")
 		}
 	case *redis.ClusterClient:
 		switch o := c.Options(); {

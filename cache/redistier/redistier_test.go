@@ -297,6 +297,8 @@ func TestOptions(t *testing.T) {
 		"ContextTimeoutEnabled": {Client: closed(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))},
 		"replicas": {Client: closed(t, Connect(&redis.UniversalOptions{
 			Addrs: []string{"127.0.0.1:1", "127.0.0.1:2"}, RouteByLatency: true}))},
+		"copies in this process": {Client: closed(t, redis.NewClient(&redis.Options{
+			Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, ClientSideCacheConfig: &redis.ClientSideCacheConfig{}}))},
 		"*redis.Ring":          {Client: closed(t, redis.NewRing(&redis.RingOptions{}))},
 		"must not be negative": {Client: good, Timeout: -1},
 		"below a millisecond":  {Client: good, Lease: 1},
