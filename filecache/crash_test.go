@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -42,11 +44,18 @@ func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.Length > 0 {
+		r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", req.Offset, req.Offset+req.Length-1))
+	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, err
 	}
-	return &Response{Body: resp.Body, Size: resp.ContentLength, ETag: resp.Header.Get("ETag")}, nil
+	size := resp.ContentLength
+	if resp.StatusCode == http.StatusPartialContent {
+		fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", new(int64), new(int64), &size)
+	}
+	return &Response{Body: resp.Body, Size: size, ETag: resp.Header.Get("ETag")}, nil
 }
 
 // A process killed in the middle of a download, with its directory kept, as a
@@ -103,4 +112,69 @@ func TestKilledInTheMiddleOfADownload(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The same while several connections bring parts.
+func TestKilledInTheMiddleOfAParallelDownload(t *testing.T) {
+	body := randomBytes(4*defaultPartSize, 1)
+	var stall atomic.Bool
+	stall.Store(true)
+	stalled := make(chan struct{}, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		if stall.Load() {
+			w = &stallingWriter{ResponseWriter: w, left: defaultPartSize / 2, stall: func() {
+				stalled <- struct{}{}
+				<-r.Context().Done()
+			}}
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	}))
+	defer srv.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), downloaderDir+"="+dir, downloaderURL+"="+srv.URL)
+	cmd.Stderr = os.Stderr
+	switch err := cmd.Start(); {
+	case errors.Is(err, syscall.ENOEXEC):
+		t.Skip("cannot run itself as a child: emulated, as under qemu-user")
+	case err != nil:
+		t.Fatal(err)
+	}
+	for range 4 { // each part is half there
+		<-stalled
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+
+	stall.Store(false)
+	c := newTest(t, Options{Dir: dir, MaxAge: time.Hour}, nil)
+	if n := len(c.entryFiles()); n != 0 {
+		t.Errorf("%d entries were left", n)
+	}
+	b, err := c.ReadFile(background, webObject(srv.URL))
+	if err != nil || !bytes.Equal(b, body) {
+		t.Errorf("got %d bytes, %v", len(b), err)
+	}
+	if n := len(c.dataFiles()); n != 1 {
+		t.Errorf("%d data files", n)
+	}
+}
+
+// stallingWriter stalls when so many bytes of the body are written.
+type stallingWriter struct {
+	http.ResponseWriter
+	left  int
+	stall func()
+}
+
+func (w *stallingWriter) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b[:min(len(b), w.left)])
+	if w.left -= n; w.left == 0 {
+		w.ResponseWriter.(http.Flusher).Flush()
+		w.stall()
+	}
+	return n, err
 }

@@ -34,8 +34,8 @@ func Run(t *testing.T, source Source) {
 	}
 }
 
-// large is more than a block and more than one read of a body.
-const large = 300_000
+// large is more than two blocks, so that it comes in parts where that can be.
+const large = 600_000
 
 // trial is one object, its origin and a cache.
 type trial struct {
@@ -51,7 +51,7 @@ func newTrial(t *testing.T, source Source, size int, copied bool) *trial {
 	t.Helper()
 	x := &trial{t: t, server: newServer(t), copied: copied, old: content(size, 1), new: content(size, 2)}
 	x.object = source(t, x.server.URL)
-	x.files = filecache.Must(filecache.New(filecache.Options{Dir: t.TempDir()}))
+	x.files = filecache.Must(filecache.New(filecache.Options{Dir: t.TempDir(), PartSize: 1, Concurrency: 3}))
 	x.server.put(x.old)
 	if copied {
 		x.want(x.old)
