@@ -36,14 +36,15 @@ func Write(dir string, d Data, included []string) (string, error) {
 // page is what the template shows.
 type page struct {
 	Data
-	Groups  []*group
-	Savings []Saving
-	Bars    []Bars
-	Traces  []*Trace
-	Rates   *Figure
-	Waves   *Figure
-	Ages    *Figure
-	Matrix  *Matrix
+	Groups   []*group
+	Savings  []Saving
+	Bars     []Bars
+	FileBars []Bars
+	Traces   []*Trace
+	Rates    *Figure
+	Waves    *Figure
+	Ages     *Figure
+	Matrix   *Matrix
 }
 
 func (d Data) html(dir string) ([]byte, error) {
@@ -52,6 +53,7 @@ func (d Data) html(dir string) ([]byte, error) {
 	p.drawExamples(&a)
 	p.drawPeers(&a)
 	p.drawFleet(&a)
+	p.drawFiles(&a)
 	if p.Faults != nil {
 		p.Matrix = p.Faults.matrix()
 	}
@@ -128,7 +130,7 @@ var pageHTML string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"svg":     func(f Figure) template.HTML { return template.HTML(f.SVG) }, // of our own making
 	"number":  number,
-	"price":   price,
+	"exact":   exact,
 	"meaning": meanings,
 	"short":   short,
 	"ms":      func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) },
