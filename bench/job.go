@@ -82,7 +82,7 @@ func mainJob(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	file := result.File{Conditions: result.Here(strings.Join(append([]string{"go run ./bench"}, args...), " "), s.String()), Rows: rows}
+	file := result.File{Conditions: result.Here(result.CommandLine("go run ./bench", args), s.String()), Rows: rows}
 	if err := writeRows(out, file); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func included(list string) (files []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"peers.json", "fleet.json", "faults.json"} {
+	for _, name := range []string{"peers.json", "fleet.json", "files.json", "faults.json"} {
 		file := filepath.Join(root, "bench", "results", name)
 		if _, err := os.Stat(file); err == nil {
 			files = append(files, file)

@@ -58,6 +58,17 @@ func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return &Response{Body: resp.Body, Size: size, ETag: resp.Header.Get("ETag")}, nil
 }
 
+// start starts a process of this test binary.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	switch err := cmd.Start(); {
+	case errors.Is(err, syscall.ENOEXEC):
+		t.Skip("cannot run itself as a child: emulated, as under qemu-user")
+	case err != nil:
+		t.Fatal(err)
+	}
+}
+
 // A process killed in the middle of a download, with its directory kept, as a
 // host does at a time-out: the next one gets the right bytes.
 func TestKilledInTheMiddleOfADownload(t *testing.T) {
@@ -85,12 +96,7 @@ func TestKilledInTheMiddleOfADownload(t *testing.T) {
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), downloaderDir+"="+dir, downloaderURL+"="+srv.URL)
 			cmd.Stderr = os.Stderr
-			switch err := cmd.Start(); {
-			case errors.Is(err, syscall.ENOEXEC):
-				t.Skip("cannot run itself as a child: emulated, as under qemu-user")
-			case err != nil:
-				t.Fatal(err)
-			}
+			start(t, cmd)
 			<-reached
 			cmd.Process.Kill()
 			cmd.Wait()
@@ -137,12 +143,7 @@ func TestKilledInTheMiddleOfAParallelDownload(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), downloaderDir+"="+dir, downloaderURL+"="+srv.URL)
 	cmd.Stderr = os.Stderr
-	switch err := cmd.Start(); {
-	case errors.Is(err, syscall.ENOEXEC):
-		t.Skip("cannot run itself as a child: emulated, as under qemu-user")
-	case err != nil:
-		t.Fatal(err)
-	}
+	start(t, cmd)
 	for range 4 { // each part is half there
 		<-stalled
 	}

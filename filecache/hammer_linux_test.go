@@ -239,9 +239,7 @@ func startHammer(t *testing.T, dir string, r *rand.Rand, ops int) *hammered {
 	p.cmd.Env = append(os.Environ(), hammerDir+"="+dir, hammerSeed+"="+fmt.Sprint(r.Uint64()), hammerOps+"="+strconv.Itoa(ops))
 	p.cmd.Stdout = p.out
 	p.cmd.Stderr = os.Stderr
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	start(t, p.cmd)
 	t.Cleanup(func() { p.cmd.Process.Kill() })
 	return p
 }

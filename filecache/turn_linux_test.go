@@ -46,9 +46,7 @@ func startReader(t *testing.T, dir, url string, body []byte) (cmd *exec.Cmd, out
 	cmd, out = exec.Command(os.Args[0]), new(bytes.Buffer)
 	cmd.Env = append(os.Environ(), readerDir+"="+dir, readerURL+"="+url, readerCRC+"="+sumOf(body))
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	start(t, cmd)
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	return cmd, out
 }

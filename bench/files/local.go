@@ -72,8 +72,8 @@ func copied(ctx context.Context, dir string, z zeros) (*filecache.Cache, string,
 // reopen is what a warm invocation does before it reads.
 func reopen(size, n int) measure {
 	return measure{
-		name: fmt.Sprintf("reopen/%d", size), unit: "µs", limit: 1.6, over: []string{"os.Open"},
-		title: fmt.Sprintf("Open and Close of a verified file of %d bytes", size),
+		Name: fmt.Sprintf("reopen/%d", size), Unit: "µs", limit: 1.6, over: []string{"os.Open"},
+		Title: fmt.Sprintf("Open and Close of a verified file of %d bytes", size),
 		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
 			z := zeros{"model.bin", int64(size)}
 			files, path, err := copied(ctx, dir, z)
@@ -108,12 +108,12 @@ func reopen(size, n int) measure {
 // as verified. The target is of os.ReadFile, also for the caller's own buffer.
 func firstRead(size int, buffer bool) measure {
 	m := measure{
-		name: "first-read", unit: "ms", limit: 1.2, over: []string{"os.ReadFile"},
-		title: fmt.Sprintf("First read of a file of %d MiB in a new process, in the page cache", size>>20),
+		Name: "first-read", Unit: "ms", limit: 1.2, over: []string{"os.ReadFile"},
+		Title: fmt.Sprintf("First read of a file of %d MiB in a new process, in the page cache", size>>20),
 	}
 	if buffer {
-		m.name, m.limit = m.name+"/buffer", 1
-		m.title += ", into the caller's buffer"
+		m.Name, m.limit = m.Name+"/buffer", 1
+		m.Title += ", into the caller's buffer"
 	}
 	m.start = func(ctx context.Context, dir string) ([]contender, func(), error) {
 		z := zeros{"model.bin", int64(size)}
@@ -176,8 +176,8 @@ func restarted(dir string) *filecache.Cache {
 // newCache is what a cold start pays.
 func newCache(many int) measure {
 	return measure{
-		name: "new", unit: "µs", limit: 1, over: []string{"100 µs"},
-		title: fmt.Sprintf("New, with %d files in the directory", many),
+		Name: "new", Unit: "µs", limit: 1, over: []string{"100 µs"},
+		Title: fmt.Sprintf("New, with %d files in the directory", many),
 		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
 			files := restarted(filepath.Join(dir, "many"))
 			for i := range many {

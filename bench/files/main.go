@@ -66,7 +66,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err = run(ctx, s)
+	err = run(ctx, s, os.Args[1:])
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "files:", err)
@@ -74,19 +74,19 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, s settings) error {
-	r := results{Conditions: newConditions(s)}
+func run(ctx context.Context, s settings, args []string) error {
+	r := results{Conditions: newConditions(s, args)}
 	dir, err := os.MkdirTemp("", "warmcache-files-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	for _, m := range measures(s) {
-		if !s.only.MatchString(m.name) {
+		if !s.only.MatchString(m.Name) {
 			continue
 		}
 		if err := m.run(ctx, dir, s.rounds, &r); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
 	r.Conditions.LoadAfter = loadAverage()

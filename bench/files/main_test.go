@@ -22,11 +22,12 @@ func TestMain(m *testing.M) {
 // many requests.
 func TestQuick(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "results.json")
-	s, err := parse([]string{"-quick", "-json", file})
+	args := []string{"-quick", "-json", file}
+	s, err := parse(args)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(context.Background(), s); err != nil {
+	if err := run(context.Background(), s, args); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(file)
@@ -37,14 +38,17 @@ func TestQuick(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
+	if c := r.Conditions; c.Date.IsZero() || c.CPU == "" || c.CPUs == 0 || c.Command != "go run ./bench/files -quick -json "+file || len(c.Libraries) == 0 {
+		t.Errorf("%+v", c)
+	}
 	for _, m := range measures(s) {
-		c := r.find(m.name, "warmcache")
-		if c == nil || len(c.Samples) != 1 || c.Median <= 0 || c.Ratio != 1 || c.Unit != m.unit {
-			t.Errorf("%s: %+v", m.name, c)
+		c := r.find(m.Name, "warmcache")
+		if c == nil || len(c.Samples) != 1 || c.Median <= 0 || c.Ratio != 1 || c.Unit != m.Unit {
+			t.Errorf("%s: %+v", m.Name, c)
 		}
 		for _, over := range m.over {
-			if r.find(m.name, over) == nil {
-				t.Errorf("%s: nothing of %s", m.name, over)
+			if r.find(m.Name, over) == nil {
+				t.Errorf("%s: nothing of %s", m.Name, over)
 			}
 		}
 	}
@@ -56,7 +60,7 @@ func TestRatioIsThatOfTheRounds(t *testing.T) {
 		r.add("m", "warmcache", v)
 		r.add("m", "other", 2*v)
 	}
-	m := measure{name: "m", limit: 0.5, over: []string{"other"}}
+	m := measure{Name: "m", limit: 0.5, over: []string{"other"}}
 	r.finish(m, []contender{{name: "warmcache"}, {name: "other"}})
 	c := r.find("m", "other")
 	if c.Ratio != 0.5 || c.Median != 6 || c.Min != 2 || c.Max != 200 {

@@ -10,9 +10,10 @@ import (
 
 // A measure is a set of contenders for the same work. The first is warmcache.
 type measure struct {
-	name  string
-	title string
-	unit  string
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Unit  string `json:"unit"`
+
 	limit float64 // of the median ratio of warmcache to those named over; zero: no target
 	over  []string
 	start func(ctx context.Context, dir string) ([]contender, func(), error)
@@ -37,7 +38,7 @@ func (m measure) run(ctx context.Context, dir string, rounds int, r *results) er
 	}
 	defer end()
 	for round := range rounds {
-		fmt.Fprintf(os.Stderr, "%s, round %d of %d\n", m.name, round+1, rounds)
+		fmt.Fprintf(os.Stderr, "%s, round %d of %d\n", m.Name, round+1, rounds)
 		for i := range contenders {
 			c := contenders[(i+round)%len(contenders)]
 			runtime.GC()
@@ -45,7 +46,7 @@ func (m measure) run(ctx context.Context, dir string, rounds int, r *results) er
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			r.add(m.name, c.name, v)
+			r.add(m.Name, c.name, v)
 		}
 	}
 	r.finish(m, contenders)

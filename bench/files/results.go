@@ -4,29 +4,25 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/warmcache/warmcache/bench/result"
 )
 
 // results is all that a run found.
 type results struct {
 	Conditions conditions `json:"conditions"`
+	Measures   []measure  `json:"measures"`
 	Cells      []*cell    `json:"cells"`
-	measures   []measure
 }
 
 // conditions are what the figures depend on besides the contenders.
 type conditions struct {
-	Go         string            `json:"go"`
-	Platform   string            `json:"platform"`
-	CPUs       int               `json:"cpus"`
-	LoadBefore string            `json:"load_before"`
-	LoadAfter  string            `json:"load_after"`
-	Rounds     int               `json:"rounds"`
-	Libraries  map[string]string `json:"libraries"`
+	result.Conditions
+	LoadBefore string `json:"load_before"`
+	LoadAfter  string `json:"load_after"`
 }
 
 // cell is what was measured of one contender.
@@ -41,20 +37,13 @@ type cell struct {
 	Ratio     float64   `json:"warmcache_over_this"` // median of the rounds' ratios
 }
 
-func newConditions(s settings) conditions {
-	c := conditions{
-		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
-		LoadBefore: loadAverage(), Rounds: s.rounds, Libraries: map[string]string{},
+func newConditions(s settings, args []string) conditions {
+	set := fmt.Sprintf("%d interleaved rounds", s.rounds)
+	if s.quick {
+		set += ", quick and so no more than a hint"
 	}
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return c
-	}
-	for _, m := range info.Deps {
-		if strings.Contains(m.Path, "/s3") || strings.Contains(m.Path, "versitygw") {
-			c.Libraries[m.Path] = m.Version
-		}
-	}
+	c := conditions{Conditions: result.Here(result.CommandLine("go run ./bench/files", args), set), LoadBefore: loadAverage()}
+	c.Libraries = result.Versions("/s3", "versitygw")
 	return c
 }
 
@@ -88,11 +77,11 @@ func (r *results) add(measure, contender string, sample float64) {
 
 // finish computes what follows from the samples of a measure.
 func (r *results) finish(m measure, contenders []contender) {
-	r.measures = append(r.measures, m)
-	of := r.find(m.name, contenders[0].name)
+	r.Measures = append(r.Measures, m)
+	of := r.find(m.Name, contenders[0].name)
 	for _, x := range contenders {
-		c := r.find(m.name, x.name)
-		c.Unit = m.unit
+		c := r.find(m.Name, x.name)
+		c.Unit = m.Unit
 		c.Median, c.Min, c.Max = median(c.Samples), slices.Min(c.Samples), slices.Max(c.Samples)
 		ratios := make([]float64, len(c.Samples))
 		for i := range ratios {
@@ -111,11 +100,11 @@ func median(samples []float64) float64 {
 func (r *results) print(w io.Writer) error {
 	c := r.Conditions
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s, %s, %d CPUs; load average before %s, after %s; %d rounds\n", c.Go, c.Platform, c.CPUs, c.LoadBefore, c.LoadAfter, c.Rounds)
-	for _, m := range r.measures {
-		fmt.Fprintf(t, "\n%s\n  contender\t%s\tmin-max\twarmcache/it\t\n", m.title, m.unit)
+	fmt.Fprintf(t, "%s, %s, %s, %d CPUs; load average before %s, after %s; %s\n", c.Go, c.Platform, c.CPU, c.CPUs, c.LoadBefore, c.LoadAfter, c.Set)
+	for _, m := range r.Measures {
+		fmt.Fprintf(t, "\n%s\n  contender\t%s\tmin-max\twarmcache/it\t\n", m.Title, m.Unit)
 		for _, c := range r.Cells {
-			if c.Measure == m.name {
+			if c.Measure == m.Name {
 				fmt.Fprintf(t, "  %s\t%.4g\t%.4g-%.4g\t%.2f\t%s\n", c.Contender, c.Median, c.Min, c.Max, c.Ratio, m.verdict(c))
 			}
 		}

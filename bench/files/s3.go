@@ -107,8 +107,8 @@ func (x *store) toFile(f func(*os.File) error) (float64, error) {
 // largeObject is a miss of a large object at the latencies of S3, to a file.
 func largeObject(size int) measure {
 	return measure{
-		name: "large", unit: "ms", limit: 1, over: []string{"transfermanager", "transfermanager, ranges", "manager"},
-		title: fmt.Sprintf("S3 to a file, %d MiB at %v to the first byte and %d MB/s per connection (only warmcache verifies)",
+		Name: "large", Unit: "ms", limit: 1, over: []string{"transfermanager", "transfermanager, ranges", "manager"},
+		Title: fmt.Sprintf("S3 to a file, %d MiB at %v to the first byte and %d MB/s per connection (only warmcache verifies)",
 			size>>20, origin.DefaultFirstByte, origin.DefaultBandwidth/1_000_000),
 		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
 			x, err := startStore(ctx, dir, size, true)
@@ -183,8 +183,8 @@ func (x *store) get(ctx context.Context, w io.Writer, mode types.ChecksumMode) e
 // process of its own, whose time does not count.
 func smallObject(size, n int) measure {
 	return measure{
-		name: fmt.Sprintf("small/%d", size), unit: "µs", limit: 1.3, over: []string{"GetObject"},
-		title: fmt.Sprintf("S3 to a file, %d bytes, CPU time of this process per object, %d objects a sample", size, n),
+		Name: fmt.Sprintf("small/%d", size), Unit: "µs", limit: 1.3, over: []string{"GetObject"},
+		Title: fmt.Sprintf("S3 to a file, %d bytes, CPU time of this process per object, %d objects a sample", size, n),
 		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
 			x, err := startStore(ctx, dir, size, false)
 			if err != nil {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+
+	"github.com/warmcache/warmcache/bench/result"
 )
 
 // settings are the command line.
@@ -43,6 +45,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	report.Conditions = result.Here(result.CommandLine("go run ./bench fleet", args), "virtual time: the same on every machine")
 	if err := report.WriteTable(out); err != nil {
 		return err
 	}
@@ -138,10 +141,8 @@ func (s *settings) cacheFlags(f *flag.FlagSet) {
 	f.DurationVar(&s.Lease, "lease", s.Lease, "how long a container that loads keeps others from it")
 	f.DurationVar(&s.LeaseWait, "lease-wait", s.LeaseWait, "how long these wait at most")
 	f.DurationVar(&s.ClockSkew, "clock-skew", s.ClockSkew, "what the caches allow for between two wall clocks; 0 means the default of package cache")
-	f.Float64Var(&s.Prices.DatabaseCalls, "db-price", s.Prices.DatabaseCalls, "USD per million database calls")
-	f.Float64Var(&s.Prices.GBSecond, "function-price", s.Prices.GBSecond, "USD per GB-second of the function")
-	f.IntVar(&s.Prices.MemoryMB, "memory", s.Prices.MemoryMB, "MB of the function, for its price")
-	f.Float64Var(&s.Prices.TierHour, "tier-price", s.Prices.TierHour, "USD per hour of the tier's server")
+	s.Prices.Flags(f)
+	f.Float64Var(&s.Prices.TierHour, "price-tier-hour", s.Prices.TierHour, "`USD` of an hour of the tier's server")
 }
 
 func latencyFlags(f *flag.FlagSet, l *Latency, name, what string) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/price"
 	"github.com/warmcache/warmcache/cache"
 	"github.com/warmcache/warmcache/cache/redistier"
 )
@@ -55,12 +56,10 @@ type Config struct {
 	Prices Prices `json:"prices"`
 }
 
-// Prices are examples. They change with place and time: set your own.
+// Prices are those of a function, and of the server of the tier.
 type Prices struct {
-	DatabaseCalls float64 `json:"database_calls"` // USD per million
-	GBSecond      float64 `json:"gb_second"`      // USD per GB-second of a function
-	MemoryMB      int     `json:"memory_mb"`      // of the function
-	TierHour      float64 `json:"tier_hour"`      // USD per hour of the tier's server
+	price.Function
+	TierHour float64 `json:"tier_hour"` // USD per hour of the tier's server
 }
 
 // Default returns a busy function on AWS Lambda, with published figures where there
@@ -101,8 +100,7 @@ func Default() Config {
 		LeaseWait: redistier.DefaultWait,
 		ClockSkew: cache.DefaultClockSkew,
 
-		// AWS list prices of us-east-1: reads of DynamoDB, Lambda on x86_64.
-		Prices: Prices{DatabaseCalls: 0.25, GBSecond: 0.0000166667, MemoryMB: 512},
+		Prices: Prices{Function: price.Default()},
 	}
 }
 

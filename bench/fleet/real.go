@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/warmcache/warmcache/bench/result"
 	"github.com/warmcache/warmcache/cache"
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
 )
@@ -72,6 +73,8 @@ type RealPhase struct {
 
 // RealResult is what Real has seen. The sums are what the caches counted.
 type RealResult struct {
+	Conditions result.Conditions `json:"conditions"` // the command's; Real leaves them out
+
 	Config     RealConfig   `json:"config"`
 	Phases     []*RealPhase `json:"phases"`
 	Hits       int64        `json:"hits"`

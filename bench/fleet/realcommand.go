@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/warmcache/warmcache/bench/result"
 )
 
 // realCommand is `bench fleet real`.
@@ -23,6 +25,7 @@ func realCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	r.Conditions = result.Here(result.CommandLine("go run ./bench fleet real", args), "")
 	if err := r.WriteTable(out); err != nil {
 		return err
 	}

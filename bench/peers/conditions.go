@@ -1,72 +1,39 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
+
+	here "github.com/warmcache/warmcache/bench/peers/internal/conditions"
 )
 
 // module is the path of this one.
 const module = "github.com/warmcache/warmcache/bench/peers"
 
-// conditions are what the figures depend on besides the libraries.
+// conditions are what the figures depend on.
 type conditions struct {
-	Go         string            `json:"go"`
-	Platform   string            `json:"platform"`
-	CPU        string            `json:"cpu"`
-	CPUs       int               `json:"cpus"`
-	GOMAXPROCS int               `json:"gomaxprocs"`
-	LoadBefore string            `json:"load_before"`
-	LoadAfter  string            `json:"load_after"`
-	Rounds     int               `json:"rounds"`
-	SampleMS   int64             `json:"sample_ms"`
-	Quick      bool              `json:"quick"`
-	Libraries  map[string]string `json:"libraries"` // their versions
+	here.Conditions
+	GOMAXPROCS int    `json:"gomaxprocs"`
+	LoadBefore string `json:"load_before"`
+	LoadAfter  string `json:"load_after"`
 }
 
 func newConditions(s settings) conditions {
+	set := fmt.Sprintf("%d interleaved rounds of samples of %v, order rotated", s.rounds, s.sampleTime())
+	if s.quick {
+		set += ", quick and so no more than a hint"
+	}
 	return conditions{
-		Go:         runtime.Version(),
-		Platform:   runtime.GOOS + "/" + runtime.GOARCH,
-		CPU:        cpuModel(),
-		CPUs:       runtime.NumCPU(),
+		Conditions: here.Here("go run ./bench/peers", set,
+			"otter", "theine", "ristretto", "ttlcache", "sturdyc", "go-cache", "golang-lru", "x/sync"),
 		GOMAXPROCS: runtime.GOMAXPROCS(0),
 		LoadBefore: loadAverage(),
-		Rounds:     s.rounds,
-		SampleMS:   s.sampleTime().Milliseconds(),
-		Quick:      s.quick,
-		Libraries:  versions(),
 	}
 }
 
-func versions() map[string]string {
-	v := make(map[string]string)
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return v
-	}
-	for _, m := range info.Deps {
-		for _, part := range []string{"otter", "theine", "ristretto", "ttlcache", "sturdyc", "go-cache", "golang-lru", "x/sync"} {
-			if strings.Contains(m.Path, part) {
-				v[m.Path] = m.Version
-			}
-		}
-	}
-	return v
-}
-
-// cpuModel and loadAverage know Linux only.
-func cpuModel() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(model)
-		}
-	}
-	return "unknown CPU"
-}
-
+// loadAverage knows Linux only.
 func loadAverage() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(b))

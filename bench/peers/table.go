@@ -58,7 +58,7 @@ func (e *errWriter) Write(b []byte) (int, error) {
 func (c conditions) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s, %s, %d CPUs, GOMAXPROCS %d; load average before %s, after %s\n",
 		c.Go, c.Platform, c.CPU, c.CPUs, c.GOMAXPROCS, c.LoadBefore, c.LoadAfter)
-	fmt.Fprintf(w, "%d rounds of samples of %d ms, libraries interleaved, order rotated\n", c.Rounds, c.SampleMS)
+	fmt.Fprintln(w, c.Set)
 	for _, path := range slices.Sorted(maps.Keys(c.Libraries)) {
 		fmt.Fprintf(w, "  %s %s\n", path, c.Libraries[path])
 	}

@@ -16,6 +16,7 @@ type Data struct {
 	Examples result.File
 	Prices   Prices
 	Peers    *Peers
+	Files    *Files
 	Fleet    *Fleet
 	Faults   *Faults
 }
@@ -28,16 +29,19 @@ type Source struct {
 // Peers is the file that the command bench/peers writes.
 type Peers struct {
 	Source
-	Conditions struct {
-		Go        string            `json:"go"`
-		Platform  string            `json:"platform"`
-		CPU       string            `json:"cpu"`
-		CPUs      int               `json:"cpus"`
-		Rounds    int               `json:"rounds"`
-		SampleMS  int               `json:"sample_ms"`
-		Quick     bool              `json:"quick"`
-		Libraries map[string]string `json:"libraries"`
-	} `json:"conditions"`
+	Conditions result.Conditions `json:"conditions"`
+	Cells      []Cell            `json:"cells"`
+}
+
+// Files is the file that the command bench/files writes.
+type Files struct {
+	Source
+	Conditions result.Conditions `json:"conditions"`
+	Measures   []struct {
+		Name  string `json:"name"`
+		Title string `json:"title"`
+		Unit  string `json:"unit"`
+	} `json:"measures"`
 	Cells []Cell `json:"cells"`
 }
 
@@ -45,6 +49,7 @@ type Peers struct {
 type Cell struct {
 	Measure string  `json:"measure"`
 	Library string  `json:"library"`
+	Way     string  `json:"contender"` // of bench/files, in place of a library
 	Median  float64 `json:"median"`
 	Min     float64 `json:"min"`
 	Max     float64 `json:"max"`
@@ -60,10 +65,8 @@ type Fleet struct {
 // Faults is the file that the command bench/peers/faults writes.
 type Faults struct {
 	Source
-	Go        string            `json:"go"`
-	Platform  string            `json:"platform"`
-	Libraries map[string]string `json:"libraries"` // their versions
-	Cells     []FaultCell       `json:"cells"`
+	Conditions result.Conditions `json:"conditions"`
+	Cells      []FaultCell       `json:"cells"`
 }
 
 // FaultCell is what came of a case in a library.
@@ -92,11 +95,14 @@ func (d *Data) include(file string) error {
 	case members["targets"] != nil:
 		d.Peers = &Peers{Source: source}
 		err = json.Unmarshal(b, d.Peers)
+	case members["measures"] != nil:
+		d.Files = &Files{Source: source}
+		err = json.Unmarshal(b, d.Files)
 	case members["stampede"] != nil:
 		d.Fleet = &Fleet{Source: source}
 		err = json.Unmarshal(b, &d.Fleet.Report)
 	default:
-		err = errors.New("these are not results of bench/peers, bench/peers/faults or bench fleet")
+		err = errors.New("these are not results of bench/peers, bench/peers/faults, bench/files or bench fleet")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)

@@ -37,5 +37,5 @@ func meanings(rows []result.Row) (all []result.State) {
 	return all
 }
 
-// price has all digits that it was given with.
-func price(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// exact has all digits that it was given with.
+func exact(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

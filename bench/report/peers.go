@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,22 +37,16 @@ func (p *Peers) bars() (all []Bars) {
 				b.Cells = append(b.Cells, c)
 			}
 		}
-		slices.SortStableFunc(b.Cells, func(a, c Cell) int { return compare(a.Median, c.Median) })
-		if len(b.Cells) > 0 {
+		if b.sort(); len(b.Cells) > 0 {
 			all = append(all, b)
 		}
 	}
 	return all
 }
 
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+// sort puts the fastest first.
+func (b *Bars) sort() {
+	slices.SortStableFunc(b.Cells, func(x, y Cell) int { return cmp.Compare(x.Median, y.Median) })
 }
 
 // plot has a bar for each library, ours in a color.

@@ -3,29 +3,23 @@ package report
 import (
 	"flag"
 
+	"github.com/warmcache/warmcache/bench/price"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
-// Prices are in US dollars, and change with place and time.
+// Prices are what a function pays for.
 type Prices struct {
-	S3Gets        float64 // a million requests
-	DatabaseCalls float64 // a million calls
-	GBSecond      float64 // of a function
-	MemoryMB      int     // of the function
+	S3Gets float64 // USD for a million requests
+	price.Function
 }
 
-// DefaultPrices are AWS's list prices in us-east-1: of S3 Standard, of reads from
-// DynamoDB on demand, and of Lambda on x86_64.
-func DefaultPrices() Prices {
-	return Prices{S3Gets: 0.40, DatabaseCalls: 0.125, GBSecond: 0.0000166667, MemoryMB: 512}
-}
+// DefaultPrices are those of package price.
+func DefaultPrices() Prices { return Prices{S3Gets: price.S3Gets, Function: price.Default()} }
 
 // Flags lets a command line set them.
 func (p *Prices) Flags(f *flag.FlagSet) {
 	f.Float64Var(&p.S3Gets, "price-s3-get", p.S3Gets, "`USD` of a million GET requests to S3, for the report. Default: S3 Standard's list price in us-east-1")
-	f.Float64Var(&p.DatabaseCalls, "price-db-call", p.DatabaseCalls, "`USD` of a million database calls. Default: DynamoDB's strongly consistent reads on demand in us-east-1")
-	f.Float64Var(&p.GBSecond, "price-gb-second", p.GBSecond, "`USD` of a GB-second of a function, which pays while it waits. Default: Lambda's on x86_64 in us-east-1")
-	f.IntVar(&p.MemoryMB, "price-memory", p.MemoryMB, "memory of the function in `MB`, for the same")
+	p.Function.Flags(f)
 }
 
 // Saving is what a million warm invocations save over as many without the library.

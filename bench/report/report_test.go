@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/price"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
@@ -35,15 +36,18 @@ func sampleRows() (rows []result.Row) {
 }
 
 const (
-	samplePeers = `{"targets":[],"conditions":{"go":"go1.26","platform":"linux/amd64","cpu":"a CPU","cpus":2,"rounds":8,"libraries":{"otter":"v2"}},
+	samplePeers = `{"targets":[],"conditions":{"go":"go1.26","platform":"linux/amd64","cpu":"a CPU","cpus":2,"date":"2026-05-04T03:02:01Z","set":"8 rounds","command":"go run ./bench/peers -rounds 8","libraries":{"otter":"v2"}},
 		"cells":[{"measure":"hit","library":"warmcache","median":90,"min":80,"max":100},{"measure":"hit","library":"otter","median":100},
 		{"measure":"miss","library":"warmcache","median":500},{"measure":"miss","library":"otter","median":600},
 		{"measure":"ratio/web07/625","library":"warmcache","median":41.5},{"measure":"ratio/web07/1200","library":"warmcache","median":52.5}]}`
-	sampleFleet = `{"config":{"for_ns":7200000000000,"ttl":60000000000,"rate":500,"containers":1000,"arrivals":"poisson"},
+	sampleFiles = `{"conditions":{"cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench/files -rounds 3","libraries":{"s3":"v1"}},
+		"measures":[{"name":"reopen/1","title":"Open again","unit":"µs"}],
+		"cells":[{"measure":"reopen/1","contender":"warmcache","median":2.5},{"measure":"reopen/1","contender":"os.Open","median":1.5}]}`
+	sampleFleet = `{"conditions":{"cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench fleet -seed 1"},"config":{"for_ns":7200000000000,"ttl":60000000000,"rate":500,"containers":1000,"arrivals":"poisson"},
 		"results":[{"variant":"plain","requests":1000,"hit_ratio":0.875,"age_cdf":[0,0.5,1]},{"variant":"lease","requests":1000,"hit_ratio":0.9}],
 		"rates":[{"rate":0.001,"ttl_ns":60000000000,"hit_ratio":0.01},{"rate":10,"ttl_ns":60000000000,"hit_ratio":0.97}],
 		"stampede":{"config":{"ttl":60000000000},"results":[{"variant":"plain","timeline":[1000,0,3,2000]}]}}`
-	sampleFaults = `{"go":"go1.26","object_bytes":1,"libraries":{"diskv":"v3"},"cells":[
+	sampleFaults = `{"conditions":{"go":"go1.26","cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench/peers/faults -json f","libraries":{"diskv":"v3"}},"object_bytes":1,"cells":[
 		{"case":"one byte flipped","library":"warmcache","outcome":"fetched"},{"case":"one byte flipped","library":"diskv","outcome":"WRONG"},
 		{"case":"disk full","library":"diskv","outcome":"fetched"}]}`
 )
@@ -71,18 +75,19 @@ func write(t *testing.T, texts ...string) (html string, dir string) {
 	return string(b), dir
 }
 
-var sectionIDs = []string{"latency", "money", "rates", "fleet", "peers", "traces", "faults"}
+var sectionIDs = []string{"latency", "money", "rates", "fleet", "peers", "traces", "files", "faults"}
 
 func TestPageIsComplete(t *testing.T) {
-	html, dir := write(t, samplePeers, sampleFleet, sampleFaults)
+	html, dir := write(t, samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for id, parts := range map[string][]string{
 		"latency": {"R&amp;D on lambda", "on openwhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
 		"money":   {"at 0.4 USD", "at 0.0000166667 USD", "-price-s3-get", "go run ./bench -quick"},
-		"rates":   {"<svg", "TTL 1m", "go run ./bench fleet"},
+		"rates":   {"<svg", "TTL 1m", "go run ./bench fleet -seed 1", "a CPU", "2026-05-04 03:02 UTC"},
 		"fleet":   {"<svg", "87.50", "lease"},
-		"peers":   {"<svg", "otter v2", "go run ./bench/peers"},
+		"peers":   {"<svg", "otter v2", "go run ./bench/peers -rounds 8", "a CPU", "2026-05-04 03:02 UTC"},
 		"traces":  {"<svg", "web07", "52.50"},
-		"faults":  {"one byte flipped", `class="bad">WRONG`, `class="ours">fetched`, "<td>fetched", "diskv v3", "go run ./bench/peers/faults"},
+		"files":   {"<svg", "Open again", "os.Open", "s3 v1", "go run ./bench/files -rounds 3", "a CPU", "2026-05-04 03:02 UTC"},
+		"faults":  {"a CPU", "2026-05-04 03:02 UTC", "one byte flipped", `class="bad">WRONG`, `class="ours">fetched`, "<td>fetched", "diskv v3", "go run ./bench/peers/faults"},
 	} {
 		got := section(t, html, id)
 		for _, part := range parts {
@@ -101,7 +106,7 @@ func TestPageIsComplete(t *testing.T) {
 func expectFiles(t *testing.T, html, dir string) {
 	t.Helper()
 	links := regexp.MustCompile(`href="([^"#]+)"`).FindAllStringSubmatch(html, -1)
-	if len(links) != 2*9 {
+	if len(links) != 2*10 {
 		t.Errorf("%d links to files", len(links))
 	}
 	for _, link := range links {
@@ -133,7 +138,7 @@ func section(t *testing.T, html, id string) string {
 func TestPageWithoutData(t *testing.T) {
 	html, _ := write(t)
 	for id, command := range map[string]string{
-		"rates": "bench fleet", "fleet": "bench fleet", "peers": "bench/peers", "traces": "-trace", "faults": "peers/faults",
+		"rates": "bench fleet", "fleet": "bench fleet", "peers": "bench/peers", "traces": "-trace", "files": "bench/files", "faults": "peers/faults",
 	} {
 		if got := section(t, html, id); !strings.Contains(got, "Not measured") || !strings.Contains(got, command) {
 			t.Errorf("%s: %s", id, got)
@@ -156,7 +161,7 @@ func must(b []byte, err error) []byte {
 
 // The page needs no network and no other file to be read, and is well-formed.
 func TestPageIsSelfContained(t *testing.T) {
-	html, _ := write(t, samplePeers, sampleFleet, sampleFaults)
+	html, _ := write(t, samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for _, load := range []string{"http:", "https:", "<script", "<link", "<img", "@import", "url(", "<iframe", "xlink"} {
 		if i := strings.Index(strings.ReplaceAll(html, `xmlns="http://www.w3.org/2000/svg"`, ""), load); i >= 0 {
 			t.Errorf("the page has %s: %.80s", load, html[i:])
@@ -196,10 +201,10 @@ func expectWellFormed(t *testing.T, html string) {
 
 func TestIncludeErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"rows":[]}`:                "not results of",
-		`no JSON`:                    "invalid character",
-		`{"targets":[],"cells":{}}`:  "cannot unmarshal",
-		`{"object_bytes":1, "go":7}`: "cannot unmarshal",
+		`{"rows":[]}`:                       "not results of",
+		`no JSON`:                           "invalid character",
+		`{"targets":[],"cells":{}}`:         "cannot unmarshal",
+		`{"object_bytes":1,"conditions":7}`: "cannot unmarshal",
 	} {
 		file := filepath.Join(t.TempDir(), "r.json")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -215,7 +220,7 @@ func TestIncludeErrors(t *testing.T) {
 }
 
 func TestSavings(t *testing.T) {
-	p := Prices{S3Gets: 2, DatabaseCalls: 3, GBSecond: 1e-6, MemoryMB: 2048}
+	p := Prices{S3Gets: 2, Function: price.Function{DatabaseCalls: 3, GBSecond: 1e-6, MemoryMB: 2048}}
 	row := func(state result.State, took time.Duration, c result.Calls) result.Row {
 		return result.NewRow("e", "h", state, []result.Sample{{Took: took, Calls: c}})
 	}

@@ -40,6 +40,7 @@ type page struct {
 	Overview *Figure
 	Savings  []Saving
 	Bars     []Bars
+	FileBars []Bars
 	Traces   []*Trace
 	Rates    *Figure
 	Waves    *Figure
@@ -53,6 +54,7 @@ func (d Data) html(dir string) ([]byte, error) {
 	p.drawExamples(&a)
 	p.drawPeers(&a)
 	p.drawFleet(&a)
+	p.drawFiles(&a)
 	if p.Faults != nil {
 		p.Matrix = p.Faults.matrix()
 	}
@@ -132,7 +134,7 @@ var pageHTML string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"svg":     func(f Figure) template.HTML { return template.HTML(f.SVG) }, // of our own making
 	"number":  number,
-	"price":   price,
+	"exact":   exact,
 	"meaning": meanings,
 	"short":   short,
 	"ms":      func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) },

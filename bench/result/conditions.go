@@ -2,7 +2,9 @@ package result
 
 import (
 	"os"
+	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -16,6 +18,8 @@ type Conditions struct {
 	CPU      string    `json:"cpu"`
 	CPUs     int       `json:"cpus"`
 	Set      string    `json:"set,omitempty"` // what else was chosen, in words
+
+	Libraries map[string]string `json:"libraries,omitempty"` // versions of what was compared
 }
 
 // Here returns those of this process.
@@ -40,4 +44,39 @@ func cpuModel() string {
 		}
 	}
 	return "unknown CPU"
+}
+
+// CommandLine is what a shell takes for the program and its arguments.
+func CommandLine(program string, args []string) string {
+	line := program
+	for _, a := range args {
+		line += " " + quote(a)
+	}
+	return line
+}
+
+var plain = regexp.MustCompile(`^[-+\w./:,=@%]+$`)
+
+func quote(arg string) string {
+	if plain.MatchString(arg) {
+		return arg
+	}
+	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+}
+
+// Versions returns those of the modules in this program whose path has one of the parts.
+func Versions(parts ...string) map[string]string {
+	v := map[string]string{}
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return v
+	}
+	for _, m := range info.Deps {
+		for _, part := range parts {
+			if strings.Contains(m.Path, part) {
+				v[m.Path] = m.Version
+			}
+		}
+	}
+	return v
 }

@@ -206,14 +206,21 @@ func TestVoteInAnotherContainer(t *testing.T) {
 func TestVoteDuringAResult(t *testing.T) {
 	c := newContainer(open(t, t.TempDir()))
 	answered, proceed := make(chan bool), make(chan bool)
-	hold := func() { answered <- true; <-proceed }
+	hold := func() {
+		answered <- true
+		select {
+		case <-proceed:
+		case <-time.After(10 * time.Second): // somebody waits for it who should not
+			t.Error("what was asked after the change waits for what was asked before")
+		}
+	}
 	c.afterResult.Store(&hold)
 	var before sync.WaitGroup
 	before.Go(func() { c.want(t, "asked before the vote", "blue", map[string]int64{}) })
 	<-answered
 	c.afterResult.Store(nil)
 	c.vote(t, "blue", "ann", "lamp")
-	proceed <- true
+	close(proceed)
 	before.Wait()
 	c.want(t, "after the vote", "blue", map[string]int64{"lamp": 1})
 }

@@ -206,7 +206,14 @@ func TestLogoutDuringARequest(t *testing.T) {
 	c := newContainer(newSQLite(t))
 	id := c.login(t, "blue", "ann")
 	answered, proceed := make(chan bool), make(chan bool)
-	hold := func() { answered <- true; <-proceed }
+	hold := func() {
+		answered <- true
+		select {
+		case <-proceed:
+		case <-time.After(10 * time.Second): // somebody waits for it who should not
+			t.Error("what was asked after the change waits for what was asked before")
+		}
+	}
 	c.afterLoad.Store(&hold)
 	under := make(chan error)
 	go func() {
@@ -217,7 +224,7 @@ func TestLogoutDuringARequest(t *testing.T) {
 	c.afterLoad.Store(nil)
 	c.do(t, logout("blue", id))
 	c.refuses(t, request("blue", id))
-	proceed <- true
+	close(proceed)
 	if err := <-under; err != nil {
 		t.Errorf("the request from before the logout: %v", err)
 	}

@@ -14,10 +14,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"strings"
 	"text/tabwriter"
+
+	"github.com/warmcache/warmcache/bench/peers/internal/conditions"
 )
 
 func main() {
@@ -32,11 +31,9 @@ func main() {
 
 // results is all that a run found.
 type results struct {
-	Go        string            `json:"go"`
-	Platform  string            `json:"platform"`
-	Object    int               `json:"object_bytes"`
-	Libraries map[string]string `json:"libraries"`
-	Cells     []cell            `json:"cells"`
+	Conditions conditions.Conditions `json:"conditions"`
+	Object     int                   `json:"object_bytes"`
+	Cells      []cell                `json:"cells"`
 }
 
 // cell is what came of a case in a library.
@@ -53,7 +50,11 @@ func run(file string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r := results{Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Object: objectSize, Libraries: versions()}
+	set := fmt.Sprintf("objects of %d bytes", objectSize)
+	r := results{
+		Conditions: conditions.Here("go run ./bench/peers/faults", set, "diskv", "httpcache", "fscache", "go-internal"),
+		Object:     objectSize,
+	}
 	for _, c := range cases() {
 		for _, p := range peers() {
 			o, note := try(dir, c, p)
@@ -70,25 +71,9 @@ func run(file string) error {
 	return os.WriteFile(file, append(b, '\n'), 0o644)
 }
 
-func versions() map[string]string {
-	v := map[string]string{}
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return v
-	}
-	for _, m := range info.Deps {
-		for _, part := range []string{"diskv", "httpcache", "fscache", "go-internal"} {
-			if strings.Contains(m.Path, part) {
-				v[m.Path] = m.Version
-			}
-		}
-	}
-	return v
-}
-
 func (r results) print() error {
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s, %s, objects of %d bytes\n\n", r.Go, r.Platform, r.Object)
+	fmt.Fprintf(t, "%s, %s, %s\n\n", r.Conditions.Go, r.Conditions.Platform, r.Conditions.Set)
 	fmt.Fprint(t, "case")
 	for _, p := range peers() {
 		fmt.Fprintf(t, "\t%s", p.name)

@@ -1,0 +1,87 @@
+// Package conditions says what a measurement depends on, in the same words as the
+// other commands of the bench: they are a module that this one does not need.
+package conditions
+
+import (
+	"os"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Conditions are what the figures depend on.
+type Conditions struct {
+	Date     time.Time `json:"date"`
+	Command  string    `json:"command"` // that measures it again
+	Go       string    `json:"go"`
+	Platform string    `json:"platform"`
+	CPU      string    `json:"cpu"`
+	CPUs     int       `json:"cpus"`
+	Set      string    `json:"set,omitempty"` // what else was chosen, in words
+
+	Libraries map[string]string `json:"libraries,omitempty"` // versions of what was compared
+}
+
+// Here returns those of this process, which is that program with its arguments, and
+// compares the modules whose path has one of the parts.
+func Here(program, set string, parts ...string) Conditions {
+	return Conditions{
+		Date:     time.Now().UTC().Truncate(time.Second),
+		Command:  commandLine(program, os.Args[1:]),
+		Go:       runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		CPU:      cpuModel(),
+		CPUs:     runtime.NumCPU(),
+		Set:      set,
+
+		Libraries: versions(parts),
+	}
+}
+
+// cpuModel knows Linux only, and not on every architecture.
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(model)
+		}
+	}
+	return "unknown CPU"
+}
+
+// commandLine is what a shell takes for the program and its arguments.
+func commandLine(program string, args []string) string {
+	line := program
+	for _, a := range args {
+		line += " " + quote(a)
+	}
+	return line
+}
+
+var plain = regexp.MustCompile(`^[-+\w./:,=@%]+$`)
+
+func quote(arg string) string {
+	if plain.MatchString(arg) {
+		return arg
+	}
+	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+}
+
+// versions returns those of the modules in this program whose path has one of the parts.
+func versions(parts []string) map[string]string {
+	v := map[string]string{}
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return v
+	}
+	for _, m := range info.Deps {
+		for _, part := range parts {
+			if strings.Contains(m.Path, part) {
+				v[m.Path] = m.Version
+			}
+		}
+	}
+	return v
+}
