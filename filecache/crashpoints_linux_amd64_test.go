@@ -35,12 +35,16 @@ type crashScene struct {
 	size   int
 }
 
+// crashParts is how many whole parts there are in what is received in parts.
+const crashParts = 3
+
 var crashScenes = []crashScene{
 	{"put", false, 1, false, crashSize},
 	{"replace", true, 2, false, crashSize},
 	{"revalidate", true, 1, false, crashSize},
 	{"evict", false, 1, true, crashSize},
 	{"put in turn", false, 1, false, turnFrom + 1},
+	{"put in parts", false, 1, false, crashParts*minBlockSize + 5000}, // less than what is put in turn
 }
 
 func (s crashScene) origin(version uint64) *origin {
@@ -54,7 +58,11 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 	if s.other {
 		max = 3 * onDisk(int64(s.size)) / 2
 	}
-	return Options{Dir: dir, MaxAge: maxAge, MaxBytes: max}
+	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
+	if s.size >= crashParts*minBlockSize && s.size < turnFrom {
+		opts.PartSize, opts.Concurrency = minBlockSize, 2
+	}
+	return opts
 }
 
 // The variable that makes this test binary a process that plays a scene once.
