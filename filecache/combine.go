@@ -10,8 +10,11 @@ const nvmePolynomial = 0x9a6c9329ac4bc9b5
 
 // combined returns the CRC-64/NVME of size bytes whose blocks have these.
 func combined(blocks []uint64, blockSize, size int64) (crc uint64) {
-	if len(blocks) == 0 {
+	switch len(blocks) {
+	case 0:
 		return 0
+	case 1:
+		return blocks[0]
 	}
 	last := len(blocks) - 1
 	f := newFactor(shiftBy(blockSize))

@@ -132,8 +132,8 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 			return nil, err
 		}
 	}
-	old, _, _ := c.store.read(entryName(e.id))
-	if err := c.store.write(e); err != nil {
+	old, err := c.store.add(e)
+	if err != nil {
 		c.store.unlink(e.data)
 		return nil, err
 	}

@@ -276,16 +276,16 @@ func TestDiskFullInTheMiddle(t *testing.T) {
 		"write":              func(op string) bool { return op == "write" },
 		"write and readback": func(op string) bool { return op == "write" || op == "readback" },
 		"link":               func(op string) bool { return op == "link" },
-		"rename":             func(op string) bool { return op == "rename" },
+		"link of the entry":  func(op string) bool { return op == "link" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			writes := 0
+			nth := map[string]int{"write": 3}
+			if name == "link of the entry" {
+				nth["link"] = 2
+			}
 			d := &faultyDisk{fails: func(op string) bool {
-				if op == "write" {
-					writes++
-					return writes == 3 && fails("write")
-				}
-				return fails(op)
+				nth[op]--
+				return nth[op] <= 0 && fails(op) && (op != "write" || nth[op] == 0)
 			}}
 			c, o := newTest(t, Options{}, d), newOrigin(someSize)
 			c.want(o)

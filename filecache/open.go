@@ -98,6 +98,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		Key:    id.key(),
 		MaxAge: maxFlight,
 		Load: func(ctx context.Context, s *seat) (source, error) {
+			growStack()
 			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
 		},
 	}

@@ -117,29 +117,66 @@ func (s *store) open(path string, damaged error) (file, error) {
 	if err == nil {
 		return f, nil
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	if fi, e := s.disk.Lstat(path); e == nil && !fi.Mode().IsRegular() {
 		err = fmt.Errorf("%w: %w", damaged, err)
 	}
 	return nil, err
 }
 
-// write puts e in the place of what was there under its name.
-func (s *store) write(e *entry) error {
-	b := e.encode()
-	if len(b) > maxEntry {
-		return fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.id, len(b), maxEntry)
+// add writes e, and returns the entry whose place it took, if there was one.
+func (s *store) add(e *entry) (old *entry, err error) {
+	f, err := s.build(e)
+	if err != nil {
+		return nil, err
 	}
-	f, err := s.create(s.entries(), int64(len(b)))
+	defer f.Close()
+	name := entryName(e.id)
+	err = f.Publish(s.entryPath(name))
+	if errors.Is(err, fs.ErrExist) {
+		old, _, _ = s.read(name)
+		err = s.replace(f, name)
+	}
+	return old, err
+}
+
+// write puts e in the place of what is there under its name.
+func (s *store) write(e *entry) error {
+	f, err := s.build(e)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := writeAll(f, b); err != nil {
-		return err
+	return s.replace(f, entryName(e.id))
+}
+
+// build makes the file of an entry, without its name.
+func (s *store) build(e *entry) (newFile, error) {
+	b := e.encode()
+	if len(b) > maxEntry {
+		return nil, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.id, len(b), maxEntry)
 	}
-	path := s.entryPath(entryName(e.id))
-	err = f.Replace(path)
-	if fi, e := s.disk.Lstat(path); err != nil && e == nil && fi.IsDir() && s.disk.Remove(path) == nil {
+	f, err := s.create(s.entries(), int64(len(b)))
+	if err != nil {
+		return nil, err
+	}
+	if err := writeAll(f, b); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// replace gives f the name of an entry.
+func (s *store) replace(f newFile, name string) error {
+	path := s.entryPath(name)
+	err := f.Replace(path)
+	if err == nil {
+		return nil
+	}
+	if fi, e := s.disk.Lstat(path); e == nil && fi.IsDir() && s.disk.Remove(path) == nil {
 		err = f.Replace(path) // a directory cannot be replaced, and would be in the way for ever
 	}
 	return err
