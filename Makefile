@@ -60,7 +60,8 @@ crash: ## a kill and every error at each system call of the file cache; processe
 
 .PHONY: arm
 arm: ## the importable packages' tests on arm64, emulated by qemu-user
-	GOARCH=arm64 CGO_ENABLED=0 .ci/test -exec qemu-aarch64-static ./cache ./internal/... ./filecache/... ./reuse
+	@export GOARCH=arm64 CGO_ENABLED=0 WARMCACHE_TEST_EMULATOR=qemu-aarch64-static
+	.ci/test -exec $$WARMCACHE_TEST_EMULATOR ./cache ./cache/disktier ./internal/... ./filecache/... ./reuse
 
 .PHONY: api
 api: ## what the exported API changed since the last release

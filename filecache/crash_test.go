@@ -3,18 +3,17 @@ package filecache
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // The variables that make this test binary a process that downloads until it
@@ -58,17 +57,6 @@ func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return &Response{Body: resp.Body, Size: size, ETag: resp.Header.Get("ETag")}, nil
 }
 
-// start starts a process of this test binary.
-func start(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	switch err := cmd.Start(); {
-	case errors.Is(err, syscall.ENOEXEC):
-		t.Skip("cannot run itself as a child: emulated, as under qemu-user")
-	case err != nil:
-		t.Fatal(err)
-	}
-}
-
 // A process killed in the middle of a download, with its directory kept, as a
 // host does at a time-out: the next one gets the right bytes.
 func TestKilledInTheMiddleOfADownload(t *testing.T) {
@@ -93,10 +81,12 @@ func TestKilledInTheMiddleOfADownload(t *testing.T) {
 			defer http.DefaultClient.CloseIdleConnections()
 
 			dir := t.TempDir()
-			cmd := exec.Command(os.Args[0])
+			cmd := childtest.Command()
 			cmd.Env = append(os.Environ(), downloaderDir+"="+dir, downloaderURL+"="+srv.URL)
 			cmd.Stderr = os.Stderr
-			start(t, cmd)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
 			<-reached
 			cmd.Process.Kill()
 			cmd.Wait()
@@ -140,10 +130,12 @@ func TestKilledInTheMiddleOfAParallelDownload(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 
 	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0])
+	cmd := childtest.Command()
 	cmd.Env = append(os.Environ(), downloaderDir+"="+dir, downloaderURL+"="+srv.URL)
 	cmd.Stderr = os.Stderr
-	start(t, cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	for range 4 { // each part is half there
 		<-stalled
 	}

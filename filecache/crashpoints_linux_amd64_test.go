@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // skipUnderRace: the process that is traced has one goroutine at work, and starts
@@ -112,7 +113,7 @@ func (s crashScene) run(t *testing.T, at func(n int, name string) int) (*tracer,
 		t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command(os.Args[0])
+	cmd := childtest.Command()
 	cmd.Env = append(os.Environ(), crashSceneDir+"="+dir, crashSceneName+"="+s.name)
 	cmd.Stdout, cmd.Stderr = out, out
 	tr := &tracer{dir: dir, at: at}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // The variables that make this test binary a process that hammers a directory:
@@ -228,7 +230,7 @@ func (l *lineCounter) Write(p []byte) (int, error) {
 
 func startHammer(t *testing.T, dir string, r *rand.Rand, ops int) *hammered {
 	t.Helper()
-	p := &hammered{cmd: exec.Command(os.Args[0])}
+	p := &hammered{cmd: childtest.Command()}
 	p.fate = []syscall.Signal{0, syscall.SIGKILL, syscall.SIGSTOP}[r.IntN(3)]
 	p.out = &lineCounter{n: 1 + r.IntN(ops), at: func() {
 		if p.fate != 0 {
@@ -239,7 +241,9 @@ func startHammer(t *testing.T, dir string, r *rand.Rand, ops int) *hammered {
 	p.cmd.Env = append(os.Environ(), hammerDir+"="+dir, hammerSeed+"="+fmt.Sprint(r.Uint64()), hammerOps+"="+strconv.Itoa(ops))
 	p.cmd.Stdout = p.out
 	p.cmd.Stderr = os.Stderr
-	start(t, p.cmd)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { p.cmd.Process.Kill() })
 	return p
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 const turnSize = 3 * turnFrom
@@ -43,10 +45,12 @@ func init() { // before TestMain, which would look for leaks
 
 func startReader(t *testing.T, dir, url string, body []byte) (cmd *exec.Cmd, out *bytes.Buffer) {
 	t.Helper()
-	cmd, out = exec.Command(os.Args[0]), new(bytes.Buffer)
+	cmd, out = childtest.Command(), new(bytes.Buffer)
 	cmd.Env = append(os.Environ(), readerDir+"="+dir, readerURL+"="+url, readerCRC+"="+sumOf(body))
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
-	start(t, cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	return cmd, out
 }

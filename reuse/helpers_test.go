@@ -1,14 +1,12 @@
 package reuse
 
 import (
-	"errors"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/internal/childtest"
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
@@ -28,12 +26,9 @@ func TestMain(m *testing.M) {
 // files is tmp.
 func process(t *testing.T, tmp string, env ...string) string {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := childtest.Command()
 	cmd.Env = append([]string{processVariable + "=1", "GORACE=atexit_sleep_ms=0", "TMPDIR=" + tmp, "TMP=" + tmp, "SystemRoot=" + os.Getenv("SystemRoot")}, env...)
 	out, err := cmd.Output()
-	if errors.Is(err, syscall.ENOEXEC) {
-		t.Skip("cannot run itself as a child: emulated, as under qemu-user")
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/internal/childtest"
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
@@ -71,7 +71,7 @@ func killedProcess(dir string) {
 func TestKilledProcess(t *testing.T) {
 	dir := t.TempDir()
 	for _, want := range []string{"loads 100\n", "loads 0\n"} {
-		cmd := exec.Command(os.Args[0])
+		cmd := childtest.Command()
 		cmd.Env = append(os.Environ(), "DISKTIER_TEST_DIR="+dir)
 		in, err := cmd.StdinPipe()
 		if err != nil {
