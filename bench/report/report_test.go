@@ -80,7 +80,7 @@ var sectionIDs = []string{"latency", "money", "rates", "fleet", "peers", "traces
 func TestPageIsComplete(t *testing.T) {
 	html, dir := write(t, samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for id, parts := range map[string][]string{
-		"latency": {"R&amp;D on lambda", "on openwhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
+		"latency": {"R&amp;D on Lambda", "on OpenWhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
 		"money":   {"at 0.4 USD", "at 0.0000166667 USD", "-price-s3-get", "go run ./bench -quick"},
 		"rates":   {"<svg", "TTL 1m", "go run ./bench fleet -seed 1", "a CPU", "2026-05-04 03:02 UTC"},
 		"fleet":   {"<svg", "87.50", "lease"},
