@@ -3,24 +3,22 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // results is all that a run found.
 type results struct {
-	Conditions conditions `json:"conditions"`
-	Measures   []measure  `json:"measures"`
-	Cells      []*cell    `json:"cells"`
+	Conditions circumstances `json:"conditions"`
+	Measures   []measure     `json:"measures"`
+	Cells      []*cell       `json:"cells"`
 }
 
-// conditions are what the figures depend on besides the contenders.
-type conditions struct {
-	result.Conditions
+// circumstances are what the figures depend on besides the contenders.
+type circumstances struct {
+	conditions.Conditions
 	LoadBefore string `json:"load_before"`
 	LoadAfter  string `json:"load_after"`
 }
@@ -37,24 +35,15 @@ type cell struct {
 	Ratio     float64   `json:"warmcache_over_this"` // median of the rounds' ratios
 }
 
-func newConditions(s settings, args []string) conditions {
+func newConditions(s settings, args []string) circumstances {
 	set := fmt.Sprintf("%d interleaved rounds", s.rounds)
 	if s.quick {
 		set += ", quick and so no more than a hint"
 	}
-	c := conditions{Conditions: result.Here(result.CommandLine("go run ./bench/files", args), set), LoadBefore: loadAverage()}
-	c.Libraries = result.Versions("/s3", "versitygw")
-	return c
-}
-
-// loadAverage knows Linux only.
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	fields := strings.Fields(string(b))
-	if err != nil || len(fields) < 3 {
-		return "unknown"
+	return circumstances{
+		Conditions: conditions.Here("go run ./bench/files", args, set, "/s3", "versitygw"),
+		LoadBefore: conditions.LoadAverage(),
 	}
-	return strings.Join(fields[:3], " ")
 }
 
 func (r *results) find(measure, contender string) *cell {

@@ -10,7 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // settings are the command line.
@@ -45,7 +45,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report.Conditions = result.Here(result.CommandLine("go run ./bench fleet", args), "virtual time: the same on every machine")
+	report.Conditions = conditions.Here("go run ./bench fleet", args, "virtual time: the same on every machine")
 	if err := report.WriteTable(out); err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/warmcache/warmcache/bench/result"
 	"github.com/warmcache/warmcache/cache"
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // RealConfig is a fleet of real processes.
@@ -73,7 +73,7 @@ type RealPhase struct {
 
 // RealResult is what Real has seen. The sums are what the caches counted.
 type RealResult struct {
-	Conditions result.Conditions `json:"conditions"` // the command's; Real leaves them out
+	Conditions conditions.Conditions `json:"conditions"` // the command's; Real leaves them out
 
 	Config     RealConfig   `json:"config"`
 	Phases     []*RealPhase `json:"phases"`

@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // realCommand is `bench fleet real`.
@@ -25,7 +25,7 @@ func realCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r.Conditions = result.Here(result.CommandLine("go run ./bench fleet real", args), "")
+	r.Conditions = conditions.Here("go run ./bench fleet real", args, "")
 	if err := r.WriteTable(out); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/warmcache/warmcache/bench/price"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // sampleRows are of one example on two hosts.
@@ -63,7 +64,7 @@ func write(t *testing.T, texts ...string) (html string, dir string) {
 		}
 		included = append(included, file)
 	}
-	d := Data{Examples: result.File{Conditions: result.Here("go run ./bench -quick", "8 rounds"), Rows: sampleRows()}, Prices: DefaultPrices()}
+	d := Data{Examples: result.File{Conditions: conditions.Here("go run ./bench", []string{"-quick"}, "8 rounds"), Rows: sampleRows()}, Prices: DefaultPrices()}
 	page, err := Write(dir, d, included)
 	if err != nil {
 		t.Fatal(err)
