@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/warmcache/warmcache/internal/conditions"
+	"golang.org/x/sys/unix"
 )
 
 // results is all that a run found.
@@ -36,7 +38,7 @@ type cell struct {
 }
 
 func newConditions(s settings, args []string) circumstances {
-	set := fmt.Sprintf("%d interleaved rounds", s.rounds)
+	set := fmt.Sprintf("%d interleaved rounds, files on %s", s.rounds, fileSystem(os.TempDir()))
 	if s.quick {
 		set += ", quick and so no more than a hint"
 	}
@@ -44,6 +46,27 @@ func newConditions(s settings, args []string) circumstances {
 		Conditions: conditions.Here("go run ./bench/files", args, set, "/s3", "versitygw"),
 		LoadBefore: conditions.LoadAverage(),
 	}
+}
+
+// fileSystem names the usual ones.
+func fileSystem(dir string) string {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return "an unknown file system"
+	}
+	switch int64(st.Type) {
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.TMPFS_MAGIC:
+		return "tmpfs"
+	case unix.XFS_SUPER_MAGIC:
+		return "XFS"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "Btrfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlayfs"
+	}
+	return fmt.Sprintf("a file system of type %#x", st.Type)
 }
 
 func (r *results) find(measure, contender string) *cell {
