@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/report"
 	"github.com/warmcache/warmcache/bench/result"
@@ -135,7 +136,7 @@ func included(list string) (files []string, err error) {
 	if list != "" {
 		return strings.Split(list, ","), nil
 	}
-	root, err := repository()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}

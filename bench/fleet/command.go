@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strings"
 
@@ -24,13 +23,8 @@ type settings struct {
 // Command is `bench fleet`: it simulates, writes tables to out, and what else its
 // flags ask for. `bench fleet real` is Real.
 func Command(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "real":
-			return realCommand(ctx, args[1:], out)
-		case "worker": // what real starts
-			return work(ctx, os.Stdin, out)
-		}
+	if len(args) > 0 && args[0] == "real" {
+		return realCommand(ctx, args[1:], out)
 	}
 	s, err := parse(args, out)
 	if errors.Is(err, flag.ErrHelp) {

@@ -7,8 +7,9 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/warmcache/warmcache/internal/conditions"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // Report is everything that the command fleet tells. It can be marshalled as JSON.
