@@ -54,7 +54,7 @@ func fileSystem(dir string) string {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "an unknown file system"
 	}
-	switch int64(st.Type) {
+	switch st.Type {
 	case unix.EXT4_SUPER_MAGIC:
 		return "ext4"
 	case unix.TMPFS_MAGIC:

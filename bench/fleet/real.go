@@ -184,7 +184,7 @@ func (f *realFleet) run(ctx context.Context, url string) (err error) {
 	g, groupCtx := errgroup.WithContext(ctx)
 	asking, stop := context.WithCancel(groupCtx)
 	for i := range f.containers {
-		g.Go(func() error { return f.askAll(asking, i) })
+		g.Go(func() error { f.askAll(asking, i); return nil })
 	}
 	g.Go(func() error { defer stop(); return f.conduct(groupCtx) })
 	return errors.Join(g.Wait(), ctx.Err())
@@ -263,7 +263,7 @@ func (f *realFleet) key(tenant, sku int) productKey {
 }
 
 // askAll asks one container until ctx ends.
-func (f *realFleet) askAll(ctx context.Context, container int) error {
+func (f *realFleet) askAll(ctx context.Context, container int) {
 	zipf := newZipf(f.Products, Default().Skew)
 	rng := rand.New(rand.NewPCG(uint64(container), 5))
 	for ctx.Err() == nil {
@@ -271,7 +271,7 @@ func (f *realFleet) askAll(ctx context.Context, container int) error {
 		phase, asked := f.phase.Load(), time.Now()
 		p, err := ask(ctx, f.containers[container], k)
 		if ctx.Err() != nil {
-			break
+			return
 		}
 		f.note(phase, k, p, err, time.Since(asked), asked)
 		select {
@@ -279,7 +279,6 @@ func (f *realFleet) askAll(ctx context.Context, container int) error {
 		case <-time.After(f.Pause):
 		}
 	}
-	return nil
 }
 
 // ask asks a container for the price of a product.
