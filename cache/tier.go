@@ -38,8 +38,8 @@ type Tier interface {
 	Delete(ctx context.Context, name string) error
 }
 
-// A BatchTier is a Tier that can do many at once, for GetMany. Of what fails in
-// part, it does the rest.
+// A BatchTier is a Tier that can do many at once, for GetMany. When a part of a
+// call fails, it still does the rest.
 type BatchTier interface {
 	Tier
 
