@@ -87,7 +87,7 @@ type Options[K comparable, V any] struct {
 
 	// LoadTimeout is when a Load is given up, counted from its start, even if it
 	// does not heed its context. The error then matches context.DeadlineExceeded.
-	// Zero means when the callers give up.
+	// Zero means not before the last caller has given up.
 	LoadTimeout time.Duration
 
 	// MaxEntries is how many values are kept; beyond that the least recently
@@ -103,7 +103,7 @@ type Options[K comparable, V any] struct {
 	// called once for each Load. A negative result counts as zero.
 	Size func(key K, v V) int64
 
-	// Clone makes a copy for a caller. Without it all callers share one value,
+	// Clone makes a copy for a caller. Nil means that all callers share one value,
 	// and what it points to must not be changed.
 	Clone func(v V) V
 
