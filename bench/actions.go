@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/host"
 )
 
@@ -61,48 +61,15 @@ func (e example) warm() int {
 	return 5
 }
 
-// build builds the example actions into dir. They are a module of their own, and
-// so are they built.
+// build builds the example actions into dir.
 func build(ctx context.Context, dir string) ([]example, error) {
-	source, err := examplesDir()
-	if err != nil {
-		return nil, err
+	built := slices.Clone(examples)
+	var names []string
+	for i := range built {
+		built[i].binary = filepath.Join(dir, built[i].name)
+		names = append(names, built[i].name)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator))
-	built := make([]example, len(examples))
-	for i, e := range examples {
-		e.binary = filepath.Join(dir, e.name)
-		built[i] = e
-		cmd.Args = append(cmd.Args, "./"+e.name)
-	}
-	cmd.Dir = source
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the examples: %w\n%s", err, out)
-	}
-	return built, nil
-}
-
-// examplesDir finds the examples from anywhere within the repository.
-func examplesDir() (string, error) {
-	root, err := repository()
-	return filepath.Join(root, "examples"), err
-}
-
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "examples", "go.mod")); err == nil {
-			return dir, nil
-		}
-		if filepath.Dir(dir) == dir {
-			return "", errors.New("the examples are not here: run it in a checkout of the repository")
-		}
-		dir = filepath.Dir(dir)
-	}
+	return built, checkout.Build(ctx, dir, names...)
 }
 
 func (e example) lambda(o *origins, env ...string) host.Lambda {

@@ -10,6 +10,7 @@ import (
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
+	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/examples/checks/checktest"
 )
 
@@ -47,7 +48,7 @@ func putChecks(ctx context.Context, _ example, o *origins) error {
 }
 
 func fillChecks(ctx context.Context, file string) error {
-	source, err := examplesDir()
+	source, err := checkout.Examples()
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/host"
 )
 
@@ -103,7 +104,7 @@ func TestZipsRun(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the programs in the zips are for Linux")
 	}
-	examples, err := examplesDir()
+	examples, err := checkout.Examples()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,6 +17,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
 
+	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/host"
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
 	"github.com/warmcache/warmcache/examples/checks/checktest"
@@ -91,7 +91,7 @@ func postgresSubject(t *testing.T, dir string, o *origins) subject {
 // execute makes the database that an example's own README describes.
 func execute(t *testing.T, driver, source, script string) {
 	t.Helper()
-	examples, err := examplesDir()
+	examples, err := checkout.Examples()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,18 +204,10 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 // buildExample builds a program of the examples into dir.
 func buildExample(t *testing.T, dir, name string) string {
 	t.Helper()
-	source, err := examplesDir()
-	if err != nil {
+	if err := checkout.Build(t.Context(), dir, name); err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(dir, filepath.Base(name))
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+name)
-	cmd.Dir = source
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
-	}
-	return binary
+	return filepath.Join(dir, filepath.Base(name))
 }
 
 func (s subject) lambda(env ...string) host.Lambda {

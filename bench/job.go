@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/report"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // settings are the command line of the main job.
@@ -82,7 +84,7 @@ func mainJob(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	file := result.File{Conditions: result.Here(result.CommandLine("go run ./bench", args), s.String()), Rows: rows}
+	file := result.File{Conditions: conditions.Here("go run ./bench", args, s.String()), Rows: rows}
 	if err := writeRows(out, file); err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func included(list string) (files []string, err error) {
 	if list != "" {
 		return strings.Split(list, ","), nil
 	}
-	root, err := repository()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func TestMainJob(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if page, err := os.ReadFile(filepath.Join(dir, "report", "index.html")); err != nil || !strings.Contains(string(page), "thumbnail on openwhisk") {
+	if page, err := os.ReadFile(filepath.Join(dir, "report", "index.html")); err != nil || !strings.Contains(string(page), "thumbnail on OpenWhisk") {
 		t.Errorf("the report: %v, %d bytes", err, len(page))
 	}
 }

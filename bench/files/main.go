@@ -19,6 +19,7 @@ import (
 	"regexp"
 
 	"github.com/warmcache/warmcache/bench/origin"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // settings are the command line.
@@ -89,7 +90,7 @@ func run(ctx context.Context, s settings, args []string) error {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
-	r.Conditions.LoadAfter = loadAverage()
+	r.Conditions.LoadAfter = conditions.LoadAverage()
 	if err := r.print(os.Stdout); err != nil || s.json == "" {
 		return err
 	}

@@ -5,22 +5,22 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
+	"golang.org/x/sys/unix"
 )
 
 // results is all that a run found.
 type results struct {
-	Conditions conditions `json:"conditions"`
-	Measures   []measure  `json:"measures"`
-	Cells      []*cell    `json:"cells"`
+	Conditions circumstances `json:"conditions"`
+	Measures   []measure     `json:"measures"`
+	Cells      []*cell       `json:"cells"`
 }
 
-// conditions are what the figures depend on besides the contenders.
-type conditions struct {
-	result.Conditions
+// circumstances are what the figures depend on besides the contenders.
+type circumstances struct {
+	conditions.Conditions
 	LoadBefore string `json:"load_before"`
 	LoadAfter  string `json:"load_after"`
 }
@@ -37,24 +37,36 @@ type cell struct {
 	Ratio     float64   `json:"warmcache_over_this"` // median of the rounds' ratios
 }
 
-func newConditions(s settings, args []string) conditions {
-	set := fmt.Sprintf("%d interleaved rounds", s.rounds)
+func newConditions(s settings, args []string) circumstances {
+	set := fmt.Sprintf("%d interleaved rounds, files on %s", s.rounds, fileSystem(os.TempDir()))
 	if s.quick {
 		set += ", quick and so no more than a hint"
 	}
-	c := conditions{Conditions: result.Here(result.CommandLine("go run ./bench/files", args), set), LoadBefore: loadAverage()}
-	c.Libraries = result.Versions("/s3", "versitygw")
-	return c
+	return circumstances{
+		Conditions: conditions.Here("go run ./bench/files", args, set, "/s3", "versitygw"),
+		LoadBefore: conditions.LoadAverage(),
+	}
 }
 
-// loadAverage knows Linux only.
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	fields := strings.Fields(string(b))
-	if err != nil || len(fields) < 3 {
-		return "unknown"
+// fileSystem names the usual ones.
+func fileSystem(dir string) string {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return "an unknown file system"
 	}
-	return strings.Join(fields[:3], " ")
+	switch int64(st.Type) {
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.TMPFS_MAGIC:
+		return "tmpfs"
+	case unix.XFS_SUPER_MAGIC:
+		return "XFS"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "Btrfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlayfs"
+	}
+	return fmt.Sprintf("a file system of type %#x", st.Type)
 }
 
 func (r *results) find(measure, contender string) *cell {

@@ -6,11 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strings"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // settings are the command line.
@@ -24,13 +23,8 @@ type settings struct {
 // Command is `bench fleet`: it simulates, writes tables to out, and what else its
 // flags ask for. `bench fleet real` is Real.
 func Command(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "real":
-			return realCommand(ctx, args[1:], out)
-		case "worker": // what real starts
-			return work(ctx, os.Stdin, out)
-		}
+	if len(args) > 0 && args[0] == "real" {
+		return realCommand(ctx, args[1:], out)
 	}
 	s, err := parse(args, out)
 	if errors.Is(err, flag.ErrHelp) {
@@ -45,7 +39,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report.Conditions = result.Here(result.CommandLine("go run ./bench fleet", args), "virtual time: the same on every machine")
+	report.Conditions = conditions.Here("go run ./bench fleet", args, "virtual time: the same on every machine")
 	if err := report.WriteTable(out); err != nil {
 		return err
 	}

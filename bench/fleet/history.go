@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+// productKey is a product of a tenant.
+type productKey struct {
+	Tenant string `json:"tenant"`
+	SKU    string `json:"sku"`
+}
+
+// product is what catalog answers, with its key to tell if it is somebody else's.
+type product struct {
+	productKey
+	Version int64 `json:"unit_cents"`
+}
+
 // history is what the database had when, to check answers by.
 type history struct {
 	mu   sync.Mutex
@@ -47,8 +59,8 @@ func (h *history) check(k productKey, p product, asked time.Time, ttl time.Durat
 		row = &versions{begun: 1}
 	}
 	switch {
-	case p.Key != k:
-		return fmt.Errorf("asked for %+v, got %+v", k, p.Key)
+	case p.productKey != k:
+		return fmt.Errorf("asked for %+v, got %+v", k, p.productKey)
 	case p.Version < 1 || p.Version > row.begun:
 		return fmt.Errorf("%+v: version %d of %d", k, p.Version, row.begun)
 	case p.Version <= int64(len(row.gone)):

@@ -1,26 +1,13 @@
 package fleet
 
 import (
-	"context"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 )
 
-// TestMain is also what a process of a real fleet runs, as the command does.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "fleet" {
-		if err := Command(context.Background(), os.Args[2:], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // small is a Config that takes milliseconds: one container that never ends, and one key.
 func small() Config {

@@ -2,10 +2,14 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,12 +18,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/warmcache/warmcache/bench/result"
-	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/bench/checkout"
+	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/cache/redistier"
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
+	"github.com/warmcache/warmcache/examples/catalog/redistest"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
-// RealConfig is a fleet of real processes.
+// RealConfig is a fleet of real processes of the example catalog.
 type RealConfig struct {
 	Processes int           `json:"processes"`
 	Phase     time.Duration `json:"phase_ns"`  // how long each phase takes
@@ -49,8 +56,8 @@ func (c *RealConfig) validate() error {
 		return fmt.Errorf("processes are %d: there may be 1 to 90", c.Processes)
 	case c.Phase <= 0 || c.Pause < 0 || c.Writes <= 0:
 		return errors.New("phase and writes must be positive, and pause not negative")
-	case c.TTL <= realClockSkew:
-		return fmt.Errorf("ttl is %v: it must be above %v", c.TTL, realClockSkew)
+	case c.TTL <= 0:
+		return fmt.Errorf("ttl is %v: it must be positive", c.TTL)
 	case c.Products < 1 || c.Tenants < 1:
 		return fmt.Errorf("products are %d and tenants %d: both must be positive", c.Products, c.Tenants)
 	}
@@ -62,8 +69,9 @@ type RealPhase struct {
 	Name     string  `json:"name"`
 	Requests int64   `json:"requests"`
 	Errors   int64   `json:"errors"`
-	Wrong    int64   `json:"wrong"` // answers that the database had not given within TTL
-	Loads    int64   `json:"loads"` // as counted by the database
+	Wrong    int64   `json:"wrong"`      // answers that the database had not given within TTL
+	Loads    int64   `json:"loads"`      // as counted by the database
+	Shared   int64   `json:"redis_keys"` // what Redis had at the end
 	P50      float64 `json:"p50_ms"`
 	P99      float64 `json:"p99_ms"`
 	Max      float64 `json:"max_ms"`
@@ -71,17 +79,13 @@ type RealPhase struct {
 	times []time.Duration
 }
 
-// RealResult is what Real has seen. The sums are what the caches counted.
+// RealResult is what Real has seen.
 type RealResult struct {
-	Conditions result.Conditions `json:"conditions"` // the command's; Real leaves them out
+	Conditions conditions.Conditions `json:"conditions"` // the command's; Real leaves them out
 
-	Config     RealConfig   `json:"config"`
-	Phases     []*RealPhase `json:"phases"`
-	Hits       int64        `json:"hits"`
-	TierHits   int64        `json:"tier_hits"`
-	Loads      int64        `json:"loads"`
-	TierErrors int64        `json:"tier_errors"`
-	First      string       `json:"first_fault,omitempty"` // of the wrong answers and errors
+	Config RealConfig   `json:"config"`
+	Phases []*RealPhase `json:"phases"`
+	First  string       `json:"first_fault,omitempty"` // of the wrong answers and errors
 }
 
 // The phases. In the first, all containers are cold, and so is the tier.
@@ -90,40 +94,36 @@ var phaseNames = []string{"redis runs", "redis killed", "redis again"}
 // realFleet is a run of Real.
 type realFleet struct {
 	RealConfig
-	redis   *redisServer
-	db      *pgx.Conn
-	workers []*process
-	history *history
-	phase   atomic.Int32
+	redis      *redistest.Server
+	db         *pgx.Conn
+	containers []host.Sandbox
+	history    *history
+	phase      atomic.Int32
 
 	mu     sync.Mutex
 	result RealResult
-	stats  []cache.Stats // of each worker, the last
 }
 
-// Real runs a fleet of processes, each with a cache, which share a Redis that is
+// Real runs a fleet of containers of the example catalog, which share a Redis that is
 // killed and started again while they are asked. Rows of the PostgreSQL behind them
 // change all the time, and each answer is checked: it must be of its key, and what
 // the database had at some moment of the TTL before.
 //
 // It needs redis-server and PostgreSQL: without them its error matches
-// exec.ErrNotFound or postgrestest.ErrNotInstalled.
+// redistest.ErrNotInstalled or postgrestest.ErrNotInstalled.
 func Real(ctx context.Context, c RealConfig) (_ *RealResult, err error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("fleet real: %w", err)
 	}
-	f := &realFleet{RealConfig: c, history: newHistory(), stats: make([]cache.Stats, c.Processes)}
+	f := &realFleet{RealConfig: c, history: newHistory()}
 	f.result.Config = c
 	for _, name := range phaseNames {
 		f.result.Phases = append(f.result.Phases, &RealPhase{Name: name})
 	}
-	if f.redis, err = newRedis(); err != nil {
+	if f.redis, err = redistest.Start(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.redis.close()) }()
-	if err := f.redis.start(); err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, f.redis.Close()) }()
 	postgres, err := postgrestest.Start()
 	if err != nil {
 		return nil, err
@@ -139,35 +139,51 @@ func Real(ctx context.Context, c RealConfig) (_ *RealResult, err error) {
 	return f.sum(), nil
 }
 
-// seed makes the rows.
+// seed makes the rows. The table of the catalog is a view that counts how often a row
+// is looked at, and the price is the number of the row's version.
 func (f *realFleet) seed(ctx context.Context, url string) (err error) {
 	if f.db, err = pgx.Connect(ctx, url); err != nil {
 		return err
 	}
 	_, err = f.db.Exec(ctx, fmt.Sprintf(`
-		CREATE TABLE products (tenant int, sku int, version bigint NOT NULL DEFAULT 1, PRIMARY KEY (tenant, sku));
-		INSERT INTO products SELECT t, s FROM generate_series(0, %d) t, generate_series(0, %d) s;
-		CREATE SEQUENCE loads`, f.Tenants-1, f.Products-1))
+		CREATE TABLE versions (tenant text, sku text, version bigint NOT NULL DEFAULT 1, PRIMARY KEY (tenant, sku));
+		INSERT INTO versions SELECT 'tenant' || t, 'sku' || s FROM generate_series(0, %d) t, generate_series(0, %d) s;
+		CREATE SEQUENCE loads;
+		CREATE VIEW products AS
+			SELECT tenant, sku, '' AS name, version AS price_cents, 1::bigint AS stock, '' AS description
+			FROM versions WHERE nextval('loads') > 0`, f.Tenants-1, f.Products-1))
 	return err
 }
 
-// run starts the workers, asks them through all phases, and ends them.
+// run makes the containers, asks them through all phases, and ends them.
 func (f *realFleet) run(ctx context.Context, url string) (err error) {
+	dir, err := os.MkdirTemp("", "warmcache-fleet-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := checkout.Build(ctx, dir, "catalog"); err != nil {
+		return err
+	}
 	defer func() {
-		for _, w := range f.workers {
-			err = errors.Join(err, w.close())
+		for _, c := range f.containers {
+			err = errors.Join(err, c.Close())
 		}
 	}()
+	action := host.OpenWhisk{
+		Binary: filepath.Join(dir, "catalog"),
+		Env:    []string{"DATABASE_URL=" + url, "REDIS_URL=" + f.redis.URL(), "CATALOG_TTL=" + f.TTL.String()},
+	}
 	for range f.Processes {
-		w, err := startWorker(ctx, databaseVar+"="+url, redisVar+"="+f.redis.url(), ttlVar+"="+f.TTL.String())
+		c, err := action.Container()
 		if err != nil {
 			return err
 		}
-		f.workers = append(f.workers, w)
+		f.containers = append(f.containers, c)
 	}
 	g, groupCtx := errgroup.WithContext(ctx)
 	asking, stop := context.WithCancel(groupCtx)
-	for i := range f.workers {
+	for i := range f.containers {
 		g.Go(func() error { return f.askAll(asking, i) })
 	}
 	g.Go(func() error { defer stop(); return f.conduct(groupCtx) })
@@ -180,9 +196,9 @@ func (f *realFleet) conduct(ctx context.Context) error {
 	for i, phase := range f.result.Phases {
 		switch i {
 		case 1:
-			f.redis.kill()
+			f.redis.Kill()
 		case 2:
-			if err := f.redis.start(); err != nil {
+			if err := f.redis.Restart(); err != nil {
 				return err
 			}
 		}
@@ -195,6 +211,12 @@ func (f *realFleet) conduct(ctx context.Context) error {
 			return err
 		}
 		phase.Loads, before = loads-before, loads
+		if i != 1 {
+			phase.Shared, err = f.countShared(ctx)
+			if err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -212,9 +234,9 @@ func (f *realFleet) write(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		k := productKey{rand.IntN(f.Tenants), rand.IntN(f.Products)}
+		k := f.key(rand.IntN(f.Tenants), rand.IntN(f.Products))
 		f.history.begin(k)
-		if _, err := f.db.Exec(ctx, `UPDATE products SET version = version + 1 WHERE tenant = $1 AND sku = $2`, k.Tenant, k.SKU); err != nil {
+		if _, err := f.db.Exec(ctx, `UPDATE versions SET version = version + 1 WHERE tenant = $1 AND sku = $2`, k.Tenant, k.SKU); err != nil {
 			return err
 		}
 		f.history.end(k, time.Now())
@@ -226,19 +248,32 @@ func (f *realFleet) countLoads(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// askAll asks one worker until ctx ends.
-func (f *realFleet) askAll(ctx context.Context, worker int) error {
+// countShared returns how many keys Redis has.
+func (f *realFleet) countShared(ctx context.Context) (int64, error) {
+	client, err := redistier.ConnectURL(f.redis.URL())
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	return client.DBSize(ctx).Result()
+}
+
+func (f *realFleet) key(tenant, sku int) productKey {
+	return productKey{"tenant" + strconv.Itoa(tenant), "sku" + strconv.Itoa(sku)}
+}
+
+// askAll asks one container until ctx ends.
+func (f *realFleet) askAll(ctx context.Context, container int) error {
 	zipf := newZipf(f.Products, Default().Skew)
-	rng := rand.New(rand.NewPCG(uint64(worker), 5))
+	rng := rand.New(rand.NewPCG(uint64(container), 5))
 	for ctx.Err() == nil {
-		k := productKey{rng.IntN(f.Tenants), zipf.draw(rng)}
+		k := f.key(rng.IntN(f.Tenants), zipf.draw(rng))
 		phase, asked := f.phase.Load(), time.Now()
-		a, err := f.workers[worker].ask(k)
-		if err != nil {
-			return err
+		p, err := ask(ctx, f.containers[container], k)
+		if ctx.Err() != nil {
+			break
 		}
-		took := time.Since(asked)
-		f.note(worker, phase, k, a, took, asked)
+		f.note(phase, k, p, err, time.Since(asked), asked)
 		select {
 		case <-ctx.Done():
 		case <-time.After(f.Pause):
@@ -247,19 +282,37 @@ func (f *realFleet) askAll(ctx context.Context, worker int) error {
 	return nil
 }
 
+// ask asks a container for the price of a product.
+func ask(ctx context.Context, c host.Sandbox, k productKey) (p product, err error) {
+	event, err := json.Marshal(struct {
+		productKey
+		Quantity int `json:"quantity"`
+	}{k, 1})
+	if err != nil {
+		return p, err
+	}
+	r, err := c.Invoke(ctx, event)
+	switch {
+	case err != nil:
+		return p, err
+	case r.FunctionError != nil:
+		return p, errors.New(r.FunctionError.Message)
+	}
+	return p, json.Unmarshal(r.Payload, &p)
+}
+
 // note checks and counts an answer.
-func (f *realFleet) note(worker int, phase int32, k productKey, a answer, took time.Duration, asked time.Time) {
-	wrong := f.history.check(k, a.Product, asked, f.TTL)
+func (f *realFleet) note(phase int32, k productKey, got product, err error, took time.Duration, asked time.Time) {
+	wrong := f.history.check(k, got, asked, f.TTL)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.result.Phases[phase]
 	p.Requests++
 	p.times = append(p.times, took)
-	f.stats[worker] = a.Stats
 	switch {
-	case a.Error != "":
+	case err != nil:
 		p.Errors++
-		f.fault(a.Error)
+		f.fault(err.Error())
 	case wrong != nil:
 		p.Wrong++
 		f.fault(wrong.Error())
@@ -279,12 +332,6 @@ func (f *realFleet) sum() *RealResult {
 		if n := len(p.times); n > 0 {
 			p.P50, p.P99, p.Max = ms(p.times[n/2]), ms(p.times[n*99/100]), ms(p.times[n-1])
 		}
-	}
-	for _, s := range f.stats {
-		r.Hits += s.Hits
-		r.TierHits += s.TierHits
-		r.Loads += s.Loads
-		r.TierErrors += s.TierErrors
 	}
 	return r
 }

@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // realCommand is `bench fleet real`.
@@ -25,7 +25,7 @@ func realCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r.Conditions = result.Here(result.CommandLine("go run ./bench fleet real", args), "")
+	r.Conditions = conditions.Here("go run ./bench fleet real", args, "")
 	if err := r.WriteTable(out); err != nil {
 		return err
 	}
@@ -80,18 +80,17 @@ func (r *RealResult) fault() error {
 // WriteTable writes r for people.
 func (r *RealResult) WriteTable(w io.Writer) error {
 	c := &r.Config
-	fmt.Fprintf(w, "\n%d processes, %d keys, TTL %v, a row changed every %v; redis-server killed by SIGKILL after %v, started again after %v\n\n",
+	fmt.Fprintf(w, "\n%d processes of the example catalog, %d keys, TTL %v, a row changed every %v; redis-server killed by SIGKILL after %v, started again after %v\n\n",
 		c.Processes, c.Products*c.Tenants, c.TTL, c.Writes, c.Phase, 2*c.Phase)
 	t := newTable(w)
-	fmt.Fprintln(t, "phase\trequests\terrors\twrong\tloads\tper request\tp50 ms\tp99 ms\tmax ms\t")
+	fmt.Fprintln(t, "phase\trequests\terrors\twrong\tloads\tper request\tkeys of Redis\tp50 ms\tp99 ms\tmax ms\t")
 	for _, p := range r.Phases {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%.1f%%\t%.2f\t%.2f\t%.2f\t\n",
-			p.Name, p.Requests, p.Errors, p.Wrong, p.Loads, 100*part(p.Loads, p.Requests), p.P50, p.P99, p.Max)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%.1f%%\t%d\t%.2f\t%.2f\t%.2f\t\n",
+			p.Name, p.Requests, p.Errors, p.Wrong, p.Loads, 100*part(p.Loads, p.Requests), p.Shared, p.P50, p.P99, p.Max)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nThe caches counted %d answers from memory, %d of Redis, %d loads, and %d calls of Redis that failed.\nEach answer was compared with what the database had at the time.\n",
-		r.Hits, r.TierHits, r.Loads, r.TierErrors)
+	_, err := fmt.Fprintln(w, "\nEach answer was compared with what the database had at the time.")
 	return err
 }

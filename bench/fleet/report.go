@@ -9,16 +9,16 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // Report is everything that the command fleet tells. It can be marshalled as JSON.
 type Report struct {
-	Conditions result.Conditions `json:"conditions"` // the command's; Simulate leaves them out
-	Config     Config            `json:"config"`
-	Results    []*Result         `json:"results"`  // of each variant, without Timelines
-	Rates      []Point           `json:"rates"`    // over arrival rate, for several TTLs
-	Stampede   Stampede          `json:"stampede"` // after a deployment
+	Conditions conditions.Conditions `json:"conditions"` // the command's; Simulate leaves them out
+	Config     Config                `json:"config"`
+	Results    []*Result             `json:"results"`  // of each variant, without Timelines
+	Rates      []Point               `json:"rates"`    // over arrival rate, for several TTLs
+	Stampede   Stampede              `json:"stampede"` // after a deployment
 }
 
 // Point is the hit ratio of a single function at an arrival rate.

@@ -22,6 +22,8 @@ import (
 	"os"
 	"regexp"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // settings are the command line.
@@ -95,7 +97,7 @@ func run(s settings) error {
 			return err
 		}
 	}
-	r.Conditions.LoadAfter = loadAverage()
+	r.Conditions.LoadAfter = conditions.LoadAverage()
 	r.Targets = checkTargets(&r)
 	if err := r.print(os.Stdout); err != nil {
 		return err

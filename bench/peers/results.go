@@ -10,9 +10,9 @@ const subject = "warmcache"
 
 // results is all that a run found.
 type results struct {
-	Conditions conditions `json:"conditions"`
-	Cells      []*cell    `json:"cells"`
-	Targets    []target   `json:"targets"`
+	Conditions circumstances `json:"conditions"`
+	Cells      []*cell       `json:"cells"`
+	Targets    []target      `json:"targets"`
 }
 
 // cell is what was measured of one library.

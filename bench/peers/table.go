@@ -55,7 +55,7 @@ func (e *errWriter) Write(b []byte) (int, error) {
 	return n, e.err
 }
 
-func (c conditions) print(w io.Writer) {
+func (c circumstances) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s, %s, %d CPUs, GOMAXPROCS %d; load average before %s, after %s\n",
 		c.Go, c.Platform, c.CPU, c.CPUs, c.GOMAXPROCS, c.LoadBefore, c.LoadAfter)
 	fmt.Fprintln(w, c.Set)

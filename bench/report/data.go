@@ -9,6 +9,7 @@ import (
 
 	"github.com/warmcache/warmcache/bench/fleet"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // Data is all that the page shows. What is nil is missing.
@@ -29,14 +30,14 @@ type Source struct {
 // Peers is the file that the command bench/peers writes.
 type Peers struct {
 	Source
-	Conditions result.Conditions `json:"conditions"`
-	Cells      []Cell            `json:"cells"`
+	Conditions conditions.Conditions `json:"conditions"`
+	Cells      []Cell                `json:"cells"`
 }
 
 // Files is the file that the command bench/files writes.
 type Files struct {
 	Source
-	Conditions result.Conditions `json:"conditions"`
+	Conditions conditions.Conditions `json:"conditions"`
 	Measures   []struct {
 		Name  string `json:"name"`
 		Title string `json:"title"`
@@ -65,8 +66,8 @@ type Fleet struct {
 // Faults is the file that the command bench/peers/faults writes.
 type Faults struct {
 	Source
-	Conditions result.Conditions `json:"conditions"`
-	Cells      []FaultCell       `json:"cells"`
+	Conditions conditions.Conditions `json:"conditions"`
+	Cells      []FaultCell           `json:"cells"`
 }
 
 // FaultCell is what came of a case in a library.

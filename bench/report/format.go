@@ -37,5 +37,16 @@ func meanings(rows []result.Row) (all []result.State) {
 	return all
 }
 
+// hostName is the name of a host as its makers write it.
+func hostName(host string) string {
+	switch host {
+	case "lambda":
+		return "Lambda"
+	case "openwhisk":
+		return "OpenWhisk"
+	}
+	return host
+}
+
 // exact has all digits that it was given with.
 func exact(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 
 	"gonum.org/v1/plot/plotter"
@@ -14,12 +13,13 @@ import (
 // overviewStates are those that the overview shows, and how.
 var overviewStates = []struct {
 	state result.State
-	shape draw.GlyphDrawer
+	shape string // its name in the page's keys
+	glyph draw.GlyphDrawer
 }{
-	{result.NoCache, draw.BoxGlyph{}},
-	{result.Cold, draw.RingGlyph{}},
-	{result.Restarted, draw.PyramidGlyph{}},
-	{result.Warm, draw.CircleGlyph{}},
+	{result.NoCache, "box", draw.BoxGlyph{}},
+	{result.Cold, "ring", draw.RingGlyph{}},
+	{result.Restarted, "triangle", draw.PyramidGlyph{}},
+	{result.Warm, "circle", draw.CircleGlyph{}},
 }
 
 // overview is the medians of all examples on one host: what there is to see at a
@@ -47,8 +47,8 @@ func (o overview) plot() (*chart, error) {
 	p.NominalY(names...)
 	p.Y.Min, p.Y.Max = -0.5, float64(len(o))-0.5
 	for _, s := range overviewStates {
-		if err := p.addPoints(string(s.state), o.medians(s.state), draw.GlyphStyle{
-			Color: stateStyles[s.state].color, Radius: vg.Points(4.5), Shape: s.shape,
+		if err := p.addPoints(string(s.state), s.shape, o.medians(s.state), draw.GlyphStyle{
+			Color: stateStyles[s.state].color, Radius: vg.Points(4.5), Shape: s.glyph,
 		}); err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (o overview) medians(state result.State) (points plotter.XYs) {
 	return points
 }
 
-func (c *chart) addPoints(name string, points plotter.XYs, s draw.GlyphStyle) error {
+func (c *chart) addPoints(name, shape string, points plotter.XYs, s draw.GlyphStyle) error {
 	if len(points) == 0 {
 		return nil
 	}
@@ -78,7 +78,6 @@ func (c *chart) addPoints(name string, points plotter.XYs, s draw.GlyphStyle) er
 	scatter.GlyphStyle = s
 	c.Add(scatter)
 	c.Legend.Add(name, scatter)
-	r, g, b, _ := s.Color.RGBA()
-	c.keys = append(c.keys, Key{Name: name, Color: fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)})
+	c.keys = append(c.keys, Key{Name: name, Color: hex(s.Color), Shape: shape})
 	return nil
 }

@@ -47,6 +47,7 @@ type chart struct {
 // Key says which line is whose.
 type Key struct {
 	Name, Color, Dashes string // as SVG has them
+	Shape               string // of points; empty: it is a line
 }
 
 // newChart has no background of its own: the page has one, light or dark.
@@ -81,13 +82,17 @@ func (c *chart) addLine(name string, points plotter.XYs, s draw.LineStyle) error
 	line.LineStyle = s
 	c.Add(line)
 	c.Legend.Add(name, line)
-	r, g, b, _ := s.Color.RGBA()
-	key := Key{Name: name, Color: fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)}
+	key := Key{Name: name, Color: hex(s.Color)}
 	for _, d := range s.Dashes {
 		key.Dashes += fmt.Sprintf("%.0f ", d.Points())
 	}
 	c.keys = append(c.keys, key)
 	return nil
+}
+
+func hex(c color.Color) string {
+	r, g, b, _ := c.RGBA()
+	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
 }
 
 // logX shows the axis by its powers of ten.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/warmcache/warmcache/bench/price"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // sampleRows are of one example on two hosts.
@@ -63,7 +64,7 @@ func write(t *testing.T, texts ...string) (html string, dir string) {
 		}
 		included = append(included, file)
 	}
-	d := Data{Examples: result.File{Conditions: result.Here("go run ./bench -quick", "8 rounds"), Rows: sampleRows()}, Prices: DefaultPrices()}
+	d := Data{Examples: result.File{Conditions: conditions.Here("go run ./bench", []string{"-quick"}, "8 rounds"), Rows: sampleRows()}, Prices: DefaultPrices()}
 	page, err := Write(dir, d, included)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ var sectionIDs = []string{"latency", "money", "rates", "fleet", "peers", "traces
 func TestPageIsComplete(t *testing.T) {
 	html, dir := write(t, samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for id, parts := range map[string][]string{
-		"latency": {"R&amp;D on lambda", "on openwhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
+		"latency": {"R&amp;D on Lambda", "on OpenWhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
 		"money":   {"at 0.4 USD", "at 0.0000166667 USD", "-price-s3-get", "go run ./bench -quick"},
 		"rates":   {"<svg", "TTL 1m", "go run ./bench fleet -seed 1", "a CPU", "2026-05-04 03:02 UTC"},
 		"fleet":   {"<svg", "87.50", "lease"},

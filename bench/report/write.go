@@ -72,7 +72,7 @@ func (p *page) drawExamples(a *artist) {
 	}
 	for _, g := range p.Groups {
 		g.Figure = *a.draw("latency-"+g.Example+"-"+g.Host,
-			fmt.Sprintf("%s on %s: how many of the invocations were answered within a time. Further left is faster.", g.Example, g.Host), g.plot)
+			fmt.Sprintf("%s on %s: how many of the invocations were answered within a time. Further left is faster.", g.Example, hostName(g.Host)), g.plot)
 	}
 }
 
@@ -139,5 +139,6 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"short":   short,
 	"ms":      func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) },
 	"percent": func(part float64) string { return fmt.Sprintf("%.2f", 100*part) },
+	"host":    hostName,
 	"isOurs":  func(library string) bool { return strings.HasPrefix(library, subject) },
 }).Parse(pageHTML))

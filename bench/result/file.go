@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // File is a run of the bench, as -json writes it.
 type File struct {
-	Conditions Conditions `json:"conditions"`
-	Rows       []Row      `json:"rows"`
+	Conditions conditions.Conditions `json:"conditions"`
+	Rows       []Row                 `json:"rows"`
 }
 
 // Write makes or replaces a file of JSON.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 // settings are the command line.
@@ -66,7 +67,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	if err := d.drive(ctx); err != nil {
 		return s.explain(err)
 	}
-	return d.report(out, "go run ./bench run "+strings.Join(args, " "))
+	return d.report(out, args)
 }
 
 func parse(args []string) (settings, error) {
@@ -141,8 +142,8 @@ func (s *settings) name() string {
 }
 
 // report prints and writes what was measured.
-func (d *driver) report(out io.Writer, command string) error {
-	file := result.File{Conditions: result.Here(command, d.String()), Rows: d.rows()}
+func (d *driver) report(out io.Writer, args []string) error {
+	file := result.File{Conditions: conditions.Here("go run ./bench run", args, d.String()), Rows: d.rows()}
 	c := file.Conditions
 	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
 	if err := result.WriteTable(out, file.Rows); err != nil {

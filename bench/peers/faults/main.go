@@ -16,7 +16,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/warmcache/warmcache/bench/peers/internal/conditions"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
 func main() {
@@ -52,7 +52,7 @@ func run(file string) error {
 	defer os.RemoveAll(dir)
 	set := fmt.Sprintf("objects of %d bytes", objectSize)
 	r := results{
-		Conditions: conditions.Here("go run ./bench/peers/faults", set, "diskv", "httpcache", "fscache", "go-internal"),
+		Conditions: conditions.Here("go run ./bench/peers/faults", os.Args[1:], set, "diskv", "httpcache", "fscache", "go-internal"),
 		Object:     objectSize,
 	}
 	for _, c := range cases() {

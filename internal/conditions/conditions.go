@@ -1,5 +1,4 @@
-// Package conditions says what a measurement depends on, in the same words as the
-// other commands of the bench: they are a module that this one does not need.
+// Package conditions says what a measurement depends on.
 package conditions
 
 import (
@@ -24,12 +23,12 @@ type Conditions struct {
 	Libraries map[string]string `json:"libraries,omitempty"` // versions of what was compared
 }
 
-// Here returns those of this process, which is that program with its arguments, and
+// Here returns those of this process, which is that program with these arguments, and
 // compares the modules whose path has one of the parts.
-func Here(program, set string, parts ...string) Conditions {
+func Here(program string, args []string, set string, parts ...string) Conditions {
 	return Conditions{
 		Date:     time.Now().UTC().Truncate(time.Second),
-		Command:  commandLine(program, os.Args[1:]),
+		Command:  commandLine(program, args),
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		CPU:      cpuModel(),
@@ -49,6 +48,16 @@ func cpuModel() string {
 		}
 	}
 	return "unknown CPU"
+}
+
+// LoadAverage knows Linux only.
+func LoadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(b))
+	if err != nil || len(fields) < 3 {
+		return "unknown"
+	}
+	return strings.Join(fields[:3], " ")
 }
 
 // commandLine is what a shell takes for the program and its arguments.

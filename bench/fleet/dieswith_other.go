@@ -1,7 +1,0 @@
-//go:build !linux
-
-package fleet
-
-import "syscall"
-
-func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,75 @@
+// Package redistest runs a Redis server for a test: its own, in a directory of its
+// own, heard on a Unix socket only, and gone with the test.
+package redistest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// ErrNotInstalled is the error of Start on a machine without the server.
+var ErrNotInstalled = errors.New("redis-server is not installed")
+
+// Server is one that runs, or has been killed.
+type Server struct {
+	dir string
+	cmd *exec.Cmd
+}
+
+// Start returns when the server listens. The caller must Close it.
+func Start() (*Server, error) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)
+	}
+	dir, err := os.MkdirTemp("", "redis") // a short name: a socket's path has at most 107 bytes
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir}
+	if err := s.Restart(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// URL is the value for REDIS_URL.
+func (s *Server) URL() string { return "unix://" + s.socket() }
+
+func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
+
+// Restart starts the server again that has been killed. It knows nothing of before.
+func (s *Server) Restart() error {
+	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", s.socket(), "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", s.dir)
+	cmd.SysProcAttr = attributes()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start redis-server: %w", err)
+	}
+	s.cmd = cmd
+	for range 3000 {
+		if c, err := net.Dial("unix", s.socket()); err == nil {
+			return c.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("redis-server does not listen after 30 s")
+}
+
+// Kill ends the server by SIGKILL.
+func (s *Server) Kill() {
+	if s.cmd != nil {
+		s.cmd.Process.Kill()
+		s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// Close ends the server and removes what it had.
+func (s *Server) Close() error {
+	s.Kill()
+	return os.RemoveAll(s.dir)
+}

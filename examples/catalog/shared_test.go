@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/examples/catalog/redistest"
+)
+
+// newFleet returns n containers that share a Redis, with nothing in their memories.
+func newFleet(t *testing.T, n int) (*redistest.Server, []*cache.Cache[ProductKey, Product]) {
+	t.Helper()
+	server, err := redistest.Start()
+	if errors.Is(err, redistest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
+		t.Skip("needs redis-server: .ci/install/redis")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	var containers []*cache.Cache[ProductKey, Product]
+	for range n {
+		c, err := newShared(server.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		containers = append(containers, c)
+	}
+	return server, containers
+}
+
+// What one container has loaded, the others need not, and a price that one deletes
+// is gone for all that have not got it yet.
+func TestContainersShareARedis(t *testing.T) {
+	_, containers := newFleet(t, 3)
+	key := ProductKey{Tenant: "blue", SKU: "lamp"}
+	before := gate.Count()
+	for i, c := range containers[:2] {
+		if p, err := c.Get(t.Context(), key); err != nil || p.PriceCents != 1999 {
+			t.Errorf("container %d: %+v, %v", i, p, err)
+		}
+	}
+	if n := gate.Count() - before; n != 1 {
+		t.Errorf("%d statements for two containers", n)
+	}
+	containers[0].Delete(key)
+	if _, err := containers[2].Get(t.Context(), key); err != nil {
+		t.Error(err)
+	}
+	if n := gate.Count() - before; n != 2 {
+		t.Errorf("%d statements after Delete", n)
+	}
+}
+
+// Without the server, each container asks the database, and answers.
+func TestRedisIsDead(t *testing.T) {
+	server, containers := newFleet(t, 2)
+	server.Kill()
+	before := gate.Count()
+	for i, c := range containers {
+		if p, err := c.Get(t.Context(), ProductKey{Tenant: "green", SKU: "lamp"}); err != nil || p.PriceCents != 2499 {
+			t.Errorf("container %d: %+v, %v", i, p, err)
+		}
+	}
+	if n := gate.Count() - before; n != 2 {
+		t.Errorf("%d statements", n)
+	}
+}
+
+func TestSharedEnvironment(t *testing.T) {
+	for _, tt := range []struct{ url, ttl, want string }{
+		{"secret@nowhere", "", "REDIS_URL"},
+		{"redis://localhost", "soon", "CATALOG_TTL"},
+	} {
+		t.Setenv("CATALOG_TTL", tt.ttl)
+		if _, err := newShared(tt.url); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}
