@@ -38,7 +38,7 @@ import (
 )
 
 // A Cache keeps loaded values of type V by keys of type K. It is safe for
-// concurrent use.
+// concurrent use. The zero Cache is not usable: call New.
 type Cache[K comparable, V any] struct {
 	opts    Options[K, V]
 	encode  func(K) string
@@ -150,9 +150,10 @@ func (c *Cache[K, V]) clone(v V) V {
 	return v
 }
 
-// Delete removes key, for use after a write to the database. No Get that starts
-// after it returns a value that was loaded before it: a Load under way is not
-// joined any more and its result is not kept. Other containers do not hear of it.
+// Delete removes key, for use after a write to the database, once it is committed.
+// No Get that starts after it returns a value that was loaded before it: a Load
+// under way is not joined any more and its result is not kept. Other containers do
+// not hear of it.
 //
 // With a Tier, Delete is Invalidate without an error: what it could not do is
 // counted in Stats.

@@ -29,12 +29,19 @@ const (
 )
 
 // ErrNotFound is what a Load returns for a key that does not exist at the
-// origin. It may be wrapped.
+// origin. It may be wrapped, also together with the database's own error:
+//
+//	if errors.Is(err, sql.ErrNoRows) {
+//		err = fmt.Errorf("%w: %w", cache.ErrNotFound, err)
+//	}
+//
+// A Load need not return it. Then that a key does not exist is an error like
+// others, and is never remembered.
 var ErrNotFound = errors.New("not found")
 
 // Options say what a Cache keeps and for how long. Only Load and TTL are
-// required. The functions are called by any number of goroutines at once and
-// never under a lock.
+// required. The functions must be safe for concurrent use. They are never called
+// under a lock.
 type Options[K comparable, V any] struct {
 	// Load asks the origin for the value of key. Required.
 	//
@@ -57,8 +64,8 @@ type Options[K comparable, V any] struct {
 	// start of its Load. Required: positive, or Forever.
 	TTL time.Duration
 
-	// TTLOf gives some values a shorter TTL. One that is longer than TTL counts
-	// as TTL; one that is not positive means that the value is not kept. Nil
+	// TTLOf gives some keys or values a shorter TTL. One that is longer than TTL
+	// counts as TTL; one that is not positive means that the value is not kept. Nil
 	// means TTL for all.
 	TTLOf func(key K, v V) time.Duration
 
@@ -69,7 +76,8 @@ type Options[K comparable, V any] struct {
 
 	// MissingTTL is how long it is remembered that a key does not exist: the
 	// error of a Load that matches ErrNotFound, or a key that LoadMany left
-	// out. Zero means not at all.
+	// out. Meanwhile Get returns that error again; it is ErrNotFound itself if
+	// LoadMany or a Tier said so. Zero means not at all.
 	MissingTTL time.Duration
 
 	// StaleIfError is how far past its TTL a value may be handed out when its
@@ -79,7 +87,7 @@ type Options[K comparable, V any] struct {
 
 	// LoadTimeout is when a Load is given up, counted from its start, even if it
 	// does not heed its context. The error then matches context.DeadlineExceeded.
-	// Zero means when the callers give up.
+	// Zero means not before the last caller has given up.
 	LoadTimeout time.Duration
 
 	// MaxEntries is how many values are kept; beyond that the least recently
@@ -95,7 +103,7 @@ type Options[K comparable, V any] struct {
 	// called once for each Load. A negative result counts as zero.
 	Size func(key K, v V) int64
 
-	// Clone makes a copy for a caller. Without it all callers share one value,
+	// Clone makes a copy for a caller. Nil means that all callers share one value,
 	// and what it points to must not be changed.
 	Clone func(v V) V
 

@@ -35,7 +35,7 @@ type Stats struct {
 	LastFreeze time.Duration
 }
 
-// LogValue implements slog.LogValuer.
+// LogValue implements slog.LogValuer: a group of all counts, as in load_errors=1.
 func (s Stats) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int64("hits", s.Hits),

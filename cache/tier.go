@@ -30,16 +30,17 @@ type Tier interface {
 	// use with what that one brings.
 	Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error)
 
-	// Set keeps the record for ttl, or for less, if r.Lease is still good; that
-	// it is not is no error. Without a record it gives the lease back.
+	// Set keeps r.Record for r.TTL, or for less, if r.Lease is still good. If it is
+	// not, Set keeps nothing, and that is no error. Without a record it gives the
+	// lease back.
 	Set(ctx context.Context, r TierRecord) error
 
 	// Delete removes the record of name and ends all leases of it.
 	Delete(ctx context.Context, name string) error
 }
 
-// A BatchTier is a Tier that can do many at once, for GetMany. Of what fails in
-// part, it does the rest.
+// A BatchTier is a Tier that can do many at once, for GetMany. When a part of a
+// call fails, it still does the rest.
 type BatchTier interface {
 	Tier
 

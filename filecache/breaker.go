@@ -21,6 +21,7 @@ const (
 	BreakerProbing                     // it is tried again, and left alone again if it fails
 )
 
+// String returns "closed", "open" or "probing".
 func (s BreakerState) String() string {
 	switch s {
 	case BreakerClosed:

@@ -156,6 +156,7 @@ func (s *summer) verify() error {
 	return nil
 }
 
+// String returns the name of the constant, such as "CRC64NVME".
 func (a Algorithm) String() string {
 	switch a {
 	case CRC64NVME:

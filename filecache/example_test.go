@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/warmcache/warmcache/filecache"
@@ -81,4 +82,54 @@ func ExampleWithSHA256() {
 	// asking the origin
 	// lamp 1999 <nil>
 	// lamp 1999 <nil>
+}
+
+// A program that opens files by itself gets a path. It is good until release.
+func ExampleCache_Path() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
+
+	path, release, err := files.Path(context.Background(), inventory{"lamp 1999"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer release()
+	b, err := os.ReadFile(path) // exec.CommandContext(ctx, "lookup", path).Output()
+	fmt.Printf("%s %v\n", b, err)
+	// Output:
+	// asking the origin
+	// lamp 1999 <nil>
+}
+
+// A work space for one invocation, of which nothing stays for the next.
+func ExampleCache_Scratch() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir}))
+
+	work, remove, err := files.Scratch()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() {
+		if err := remove(); err != nil {
+			fmt.Println(err)
+		}
+		_, err := os.Stat(work)
+		fmt.Println("left:", err == nil)
+	}()
+	err = os.WriteFile(filepath.Join(work, "page.txt"), []byte("private"), 0o600)
+	fmt.Println("written:", err == nil)
+	// Output:
+	// written: true
+	// left: false
 }

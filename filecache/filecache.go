@@ -98,7 +98,7 @@ type Options struct {
 }
 
 // A Cache keeps local copies of objects. It is safe for concurrent use, and
-// several processes may use one directory.
+// several processes may use one directory. The zero Cache is not usable: call New.
 type Cache struct {
 	maxAge  time.Duration
 	stale   time.Duration // past maxAge

@@ -45,13 +45,14 @@ var errDropped = errors.New("forgotten during the download")
 // Open returns the object for reading: from the local copy if it is fresh, after
 // a conditional request if it is not, and else from the origin.
 //
-// Opens of an object at the same time share a request, as far as it is sent no
-// earlier than MaxAge before the Open began. The error is a *fs.PathError with the
-// origin's own error, which matches fs.ErrNotExist if the origin said that there
-// is no such object (see Options.StaleIfError for others), or with ctx's; only that of an obj that is not usable is
-// another. No fault of the disk is an error, but for one thing: an object that
-// finds room neither on disk nor in memory is read by ranges, and that is refused
-// if it has neither a Version nor a strong ETag to tell that all are of one piece.
+// Opens of an object at the same time share a request, unless it was sent more
+// than MaxAge before the Open began. The error is a *fs.PathError with the origin's
+// own error, which matches fs.ErrNotExist if the origin said that there is no such
+// object (see Options.StaleIfError for others), or with ctx's; only that of an obj
+// that is not usable is another. No fault of the disk is an error, with one
+// exception: an object that finds room neither on disk nor in memory is read by
+// ranges, and that is refused if it has neither a Version nor a strong ETag to tell
+// that all are of one piece.
 //
 // Reading needs the origin only when a block of the copy is damaged or when
 // there is no room for a copy. It is then asked with ctx, for the same version: if
@@ -298,7 +299,7 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 // Path returns the name of a file with the object's bytes, for programs that
 // open it by themselves. All of it is verified before. Until release is called,
 // the file is neither evicted nor removed, as far as the file system has locks; it
-// must not be written to.
+// must not be written to. To call release twice does no harm.
 //
 // Its errors are those of Open, and ErrNoDisk if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {

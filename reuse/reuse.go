@@ -35,7 +35,7 @@ const (
 	Unknown   Start = iota // a new process; os.TempDir is no help in telling whether its container is new
 	Cold                   // a new process in a new container
 	Restarted              // a new process in a container that has had another: its memory is lost, its files are not
-	Warm                   // the process of the last invocation
+	Warm                   // the process has had an invocation before
 )
 
 // String returns "unknown", "cold", "restarted" or "warm".
@@ -53,7 +53,8 @@ func (s Start) String() string {
 	return "Start(" + strconv.Itoa(int(s)) + ")"
 }
 
-// A Recorder counts the invocations of a process. It is safe for concurrent use.
+// A Recorder counts the invocations of a process. It is safe for concurrent use. The
+// zero Recorder is not usable: call New.
 type Recorder struct {
 	clock *clock.Clock
 	born  clock.Instant
@@ -71,15 +72,15 @@ func newRecorder(c *clock.Clock) *Recorder {
 	return &Recorder{clock: c, born: c.Now()}
 }
 
-// Invocation is what Begin found. It is a plain value.
+// An Invocation is what Begin found. It is a plain value.
 type Invocation struct {
 	Start  Start
 	Number int64 // of the invocation in its process, from 1
 
-	// Age of the process. A host may start a process long before it is needed.
+	// Age is that of the process, from its call of New. A host may start a process long before it is needed.
 	Age time.Duration
 
-	// Gap is the time from the beginning of the last invocation to that of this
+	// Gap is the time from the beginning of the previous invocation to that of this
 	// one. Zero for the first.
 	Gap time.Duration
 
@@ -92,8 +93,8 @@ type Invocation struct {
 	began int64 // wall clock, Unix nanoseconds
 }
 
-// Thawed reports whether the machine seems to have been paused since the last
-// invocation.
+// Thawed reports whether the machine seems to have been paused since the previous
+// invocation: whether Pause is positive.
 func (i Invocation) Thawed() bool { return i.Pause > 0 }
 
 // Begin is to be called at the beginning of each invocation. Only the first call

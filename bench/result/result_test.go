@@ -42,6 +42,17 @@ func TestNewRow(t *testing.T) {
 	}
 }
 
+// Where every invocation failed there is no time to show, least of all zero.
+func TestTableWithoutTimes(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteTable(&b, []Row{NewRow("quote", "lambda", Warm, []Sample{{Failed: true}})}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "0.00") || !strings.Contains(b.String(), "-") {
+		t.Errorf("%s", b.String())
+	}
+}
+
 func TestTableNamesEveryState(t *testing.T) {
 	var rows []Row
 	for _, s := range States {

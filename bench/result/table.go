@@ -21,7 +21,7 @@ func WriteTable(w io.Writer, rows []Row) error {
 		if i > 0 && (r.Example != rows[i-1].Example || r.Host != rows[i-1].Host) {
 			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t")
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%.2f\t%.2f\t%.2f\t", r.Example, r.Host, r.State, r.N, r.Errors, r.P50, r.P90, r.P99)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t", r.Example, r.Host, r.State, r.N, r.Errors, r.times())
 		if origins {
 			fmt.Fprintf(t, "%.2f\t%.0f\t", r.OriginCalls, r.OriginBytes)
 		}
@@ -31,6 +31,14 @@ func WriteTable(w io.Writer, rows []Row) error {
 		return err
 	}
 	return writeMeanings(w, rows)
+}
+
+// times are the cells of the percentiles; where every invocation failed there are none.
+func (r Row) times() string {
+	if r.N == 0 {
+		return "-\t-\t-"
+	}
+	return fmt.Sprintf("%.2f\t%.2f\t%.2f", r.P50, r.P90, r.P99)
 }
 
 func writeMeanings(w io.Writer, rows []Row) error {

@@ -43,10 +43,12 @@ the file that is called bootstrap on Lambda, any program that speaks the Runtime
 API, such as one with aws-lambda-go; or with -host openwhisk the file that is
 called exec there, one that speaks the ActionLoop.
 
-    GOOS=linux go build -o bootstrap . && go run ./bench run -- ./bootstrap
+    GOOS=linux go build -o bootstrap .               # in the folder of your function
+    go run ./bench run -- path/to/it/bootstrap       # in the checkout of warmcache
 
-It sees nothing of this environment but what -env gives it. It runs with your
-rights, and not in a sandbox. TMPDIR is its own /tmp.
+Flags stand before PROGRAM. It sees nothing of this environment but what -env gives
+it, its working directory is the one that it lies in, and TMPDIR is its own /tmp. It
+runs with your rights, and not in a sandbox.
 
 `
 
@@ -98,7 +100,7 @@ func parse(args []string) (settings, error) {
 		s.logs = os.Stderr
 	}
 	if f.NArg() == 0 {
-		return s, errors.New("run: no program given: go run ./bench run -- ./bootstrap (-h says more)")
+		return s, errors.New("run: no program given: go run ./bench run -- path/to/bootstrap (-h says more)")
 	}
 	s.binary, s.args = f.Arg(0), f.Args()[1:]
 	if err := s.validate(); err != nil {
@@ -119,6 +121,8 @@ func (s *settings) validate() error {
 		return fmt.Errorf("run: -warm is %d: it must not be negative", s.warm)
 	case s.timeout <= 0:
 		return fmt.Errorf("run: -timeout is %v: it must be positive", s.timeout)
+	case s.memoryMB < 1:
+		return fmt.Errorf("run: -memory is %d: it must be positive", s.memoryMB)
 	case s.concurrency < 1:
 		return fmt.Errorf("run: -concurrency is %d: it must be positive", s.concurrency)
 	case s.concurrency > 1 && s.host == "openwhisk":

@@ -199,11 +199,18 @@ func (d *driver) rows() (rows []result.Row) {
 
 // String says under which conditions it was measured.
 func (s settings) String() string {
-	text := fmt.Sprintf("%d rounds, %d warm in each; %d events; time-out %v", s.rounds, s.warm, len(s.events), s.timeout)
+	text := fmt.Sprintf("%s, %d warm in each; %s; time-out %v", count(s.rounds, "round"), s.warm, count(len(s.events), "event"), s.timeout)
 	if s.concurrency > 1 {
 		text += fmt.Sprintf("; %d at once", s.concurrency)
 	}
 	return text
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // shownFailures bounds the list of errors.

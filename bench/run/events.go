@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// byteOrderMark is what some editors begin a file with.
+var byteOrderMark = []byte("\ufeff")
+
 // readEvents reads one JSON value a line. Empty lines are nothing.
 func readEvents(file string) (events [][]byte, err error) {
 	if file == "" {
@@ -17,7 +20,7 @@ func readEvents(file string) (events [][]byte, err error) {
 		return nil, fmt.Errorf("run: -events: %w", err)
 	}
 	number := 0
-	for line := range bytes.Lines(b) {
+	for line := range bytes.Lines(bytes.TrimPrefix(b, byteOrderMark)) {
 		number++
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/warmcache/warmcache/bench/host"
@@ -14,6 +15,8 @@ func (s *settings) explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
 		return fmt.Errorf("run: %s is no program that this machine can run: %w", s.binary, err)
+	case errors.Is(err, fs.ErrNotExist): // the program itself has been looked at
+		return fmt.Errorf("run: what %s needs to start is not there, its interpreter or its dynamic loader (CGO_ENABLED=0 does without): %w", s.binary, err)
 	case !errors.As(err, &f):
 		return fmt.Errorf("run: %w", err)
 	case f.Type == host.ErrorTimeout:

@@ -105,7 +105,7 @@ func TestOpenWhisk(t *testing.T) {
 func TestFindings(t *testing.T) {
 	needsLinux(t)
 	events := filepath.Join(t.TempDir(), "events.jsonl")
-	if err := os.WriteFile(events, []byte("{\"name\":\"ann\"}\n\n{\"fail\":true}\n"), 0o644); err != nil {
+	if err := os.WriteFile(events, []byte("\ufeff{\"name\":\"ann\"}\n\n{\"fail\":true}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	rows, out := command(t, "-rounds", "2", "-warm", "3", "-timeout", "300ms", "-events", events, "-env", "COUNT=1", "--", build(t, "hello"))
@@ -143,6 +143,7 @@ func TestErrors(t *testing.T) {
 		"not executable": {[]string{file("plain", "x", 0o644)}, []string{"is not executable", "chmod +x"}},
 		"zip":            {[]string{file("f.zip", "PK\x03\x04...", 0o644)}, []string{"is a zip"}},
 		"no program":     {[]string{file("text", "hello", 0o755)}, []string{"no program that this machine can run"}},
+		"no interpreter": {[]string{file("script", "#!"+filepath.Join(dir, "none")+"\n", 0o755)}, []string{"interpreter", "not there"}},
 		"architecture":   {[]string{build(t, "actionloop", "GOARCH="+other)}, []string{"built for", other, "GOARCH=" + runtime.GOARCH}},
 		"silent":         {[]string{"-init-timeout", "300ms", "-env", "INIT=hang", hello}, []string{"silent", "lambda.Start", "-host openwhisk"}},
 		"dies":           {[]string{"-env", "INIT=die", hello}, []string{"ended before its first event", "DATABASE_URL is not set", "-env"}},
@@ -154,6 +155,7 @@ func TestErrors(t *testing.T) {
 		"rounds":         {[]string{"-rounds", "0", hello}, []string{"-rounds is 0"}},
 		"warm":           {[]string{"-warm", "-1", hello}, []string{"-warm is -1"}},
 		"timeout":        {[]string{"-timeout", "0s", hello}, []string{"-timeout is 0s"}},
+		"memory":         {[]string{"-memory", "0", hello}, []string{"-memory is 0"}},
 		"env":            {[]string{"-env", "X", hello}, []string{"KEY=VALUE"}},
 		"no events":      {[]string{"-events", file("empty", "\n", 0o644), hello}, []string{"holds no event"}},
 		"bad events":     {[]string{"-events", file("bad", "{}\n{oops\n", 0o644), hello}, []string{"bad:2 is not JSON", "{oops"}},

@@ -43,15 +43,16 @@ type Options struct {
 	Dir string
 
 	// MaxBytes is how much room the files of records may take together, each of them
-	// whole pages of 4 KiB; beyond that those that were set first go. One of more than
-	// an eighth of it is not kept. Several processes together may exceed it by what
+	// whole pages of 4 KiB; beyond that the oldest go first. One that is larger than an
+	// eighth of it is not kept. Several processes together may exceed it by what
 	// each of them has set since it last looked. Beside the records there is one file
-	// of half a MiB. Zero means DefaultMaxBytes.
+	// of half a MiB. Zero means DefaultMaxBytes. Negative is an error.
 	MaxBytes int64
 }
 
 // A Tier is a cache.Tier in files. Several Caches may share it. It is safe for
-// concurrent use, holds no file open and needs no Close.
+// concurrent use, holds no file open and needs no Close. The zero Tier is not usable:
+// call New.
 type Tier struct {
 	dir      string
 	maxBytes int64

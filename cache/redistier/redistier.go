@@ -17,8 +17,8 @@
 // that had not heard of a Delete may bring a record back, until its TTL.
 //
 // It uses github.com/redis/go-redis because that connects when it is first used,
-// and keeps neither goroutine nor timer while nothing is asked: it does not mind to
-// be frozen. The other well-kept client, valkey-go, connects when it is made, and
+// and keeps neither goroutine nor timer while nothing is asked: it does not mind
+// being frozen. The other well-kept client, valkey-go, connects when it is made, and
 // pings by a timer; its pipelining, which is fast, is for servers with many
 // requests at a time.
 package redistier
@@ -57,17 +57,18 @@ const (
 	DefaultPrefix = "warmcache:"
 )
 
-// Options say how a Tier uses its server. Only Client is required.
+// Options say how a Tier uses its server. Only Client is required. Negative durations
+// are errors, but for Wait.
 type Options struct {
-	// Client is a *redis.Client or *redis.ClusterClient, as Connect makes it, or one
-	// of your own with ContextTimeoutEnabled, else its calls would not end in time,
-	// and without ReadOnly and what goes with it, or a ClientSideCache, else what was
+	// Client is what Connect returns, or a *redis.Client or *redis.ClusterClient of
+	// your own. That one needs ContextTimeoutEnabled, or calls would not end in time,
+	// and must not have ReadOnly, what goes with it, or a ClientSideCache, or what was
 	// deleted from the master could still be read elsewhere. The Tier does not close
-	// it.
+	// it. Required.
 	Client redis.UniversalClient
 
 	// Timeout is how long one call of the server may take; when many keys are asked
-	// for at once, as much again for each fifty. One that takes longer has others not
+	// for at once, as much again for each fifty. After calls that took longer none is
 	// made for a while, so it must be enough for the largest values. Zero means
 	// DefaultTimeout.
 	Timeout time.Duration
@@ -91,7 +92,8 @@ type Options struct {
 }
 
 // A Tier is a cache.BatchTier on a server. Several Caches may share it. It is safe
-// for concurrent use, starts no goroutine and needs no Close.
+// for concurrent use, starts no goroutine and needs no Close. The zero Tier is not
+// usable: call New.
 type Tier struct {
 	opts      Options
 	client    redis.UniversalClient

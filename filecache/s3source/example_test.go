@@ -2,30 +2,56 @@ package s3source_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"os"
+	"strings"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/warmcache/warmcache/filecache"
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// A program that wants a file by its path, such as an OCR engine, gets it from
-// the cache.
+// standIn stands for S3. In a function the client is made once, in main:
+//
+//	conf, err := config.LoadDefaultConfig(ctx)
+//	client := s3.NewFromConfig(conf)
+type standIn struct{}
+
+func (standIn) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	fmt.Println("GetObject", *in.Bucket, *in.Key)
+	return &s3.GetObjectOutput{
+		Body:          io.NopCloser(strings.NewReader("lamp 1999")),
+		ContentLength: aws.Int64(9),
+		ETag:          aws.String(`"v1"`),
+	}, nil
+}
+
 func Example() {
-	var (
-		client *s3.Client // of s3.NewFromConfig
-		files  = filecache.Must(filecache.New(filecache.Options{MaxAge: filecache.Immutable}))
-		models = s3source.Bucket{Client: client, Name: "models"}
-	)
-	handle := func(ctx context.Context) error {
-		path, release, err := files.Path(ctx, models.Object("eng.traineddata"))
-		if err != nil {
-			return err
-		}
-		defer release()
-		_, err = os.Stat(path) // run the program with it
-		return err
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
 	}
-	_ = handle
+	defer os.RemoveAll(dir)
+	// In a function: package-level variables, and no Dir.
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: 5 * time.Minute}))
+	models := s3source.Bucket{Client: standIn{}, Name: "models"}
+
+	for range 2 { // two invocations of one container
+		f, err := files.Open(context.Background(), models.Object("prices-eu.bin"))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		b, err := io.ReadAll(f)
+		fmt.Printf("%s %v\n", b, err)
+		f.Close()
+	}
+	// Output:
+	// GetObject models prices-eu.bin
+	// lamp 1999 <nil>
+	// lamp 1999 <nil>
 }

@@ -1,0 +1,39 @@
+package cache_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/warmcache/warmcache/cache"
+)
+
+// A row that is not there is remembered too, if Load says so and MissingTTL how
+// long. The caller still sees the database's own error.
+func Example_missing() {
+	query := func(sku string) (price int, err error) { // SELECT price FROM prices WHERE sku = ?
+		fmt.Println("asking the database for", sku)
+		return 0, sql.ErrNoRows
+	}
+	prices := cache.Must(cache.New(cache.Options[string, int]{
+		Load: func(ctx context.Context, sku string) (int, error) {
+			price, err := query(sku)
+			if errors.Is(err, sql.ErrNoRows) {
+				err = fmt.Errorf("%w: %w", cache.ErrNotFound, err)
+			}
+			return price, err
+		},
+		TTL:        time.Minute,
+		MissingTTL: 5 * time.Second,
+	}))
+	for range 2 {
+		_, err := prices.Get(context.Background(), "sku-43")
+		fmt.Println(errors.Is(err, sql.ErrNoRows))
+	}
+	// Output:
+	// asking the database for sku-43
+	// true
+	// true
+}
