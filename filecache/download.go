@@ -52,7 +52,7 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 	ctx, abort := context.WithCancel(ctx)
 	defer abort()
 	t := &transfer{cache: c, ctx: ctx, abort: abort, obj: obj, object: src.object}
-	t.first = t.body(resp, 0, resp.Size)
+	t.first = t.body(ctx, resp, 0, resp.Size)
 	defer t.first.Close()
 	defer context.AfterFunc(ctx, t.first.Close)() // it was asked for with another context
 	to := c.newSink(resp.Size, s != nil)

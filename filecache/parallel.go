@@ -2,10 +2,12 @@ package filecache
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/warmcache/warmcache/internal/flight"
 )
@@ -18,8 +20,8 @@ const (
 
 // inParts receives a large object over several connections: the first answer goes
 // on from the front, part by part, and range requests take parts from the back,
-// until they meet. If the origin refuses ranges, the first answer is read to its
-// end.
+// until they meet. If the origin refuses ranges, or they bring nothing any more, the
+// first answer is read to its end.
 func (t *transfer) inParts() error {
 	switch p := t.split(); {
 	case p == nil:
@@ -34,6 +36,7 @@ func (t *transfer) inParts() error {
 // parallel is a transfer in parts.
 type parallel struct {
 	*transfer
+	began    time.Time
 	partSize int64
 	failed   atomic.Pointer[failure] // why all of it ends
 
@@ -58,17 +61,19 @@ func (t *transfer) split() *parallel {
 		return nil
 	}
 	n := int(roundUp(t.size, size) / size)
-	return &parallel{transfer: t, partSize: size, hi: n, sums: make([]*summer, n)}
+	return &parallel{transfer: t, began: time.Now(), partSize: size, hi: n, sums: make([]*summer, n)}
 }
 
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
 
 func (p *parallel) receive() error {
-	if err := p.meet(); err != nil {
+	ctx, leave := context.WithCancel(p.ctx)
+	defer leave()
+	if err := p.meet(ctx, leave); err != nil {
 		return err
 	}
 	p.progress.report()
-	if err := p.takeLeft(); err != nil {
+	if err := p.takeLeft(ctx); err != nil {
 		return err
 	}
 	for _, s := range p.sums {
@@ -78,11 +83,11 @@ func (p *parallel) receive() error {
 }
 
 // meet receives parts from both ends until none is left that nobody has, and
-// waits for those that ranges have.
-func (p *parallel) meet() error {
+// waits for those that ranges have, which ctx is for.
+func (p *parallel) meet(ctx context.Context, leave func()) error {
 	var ranges sync.WaitGroup
 	for range min(p.cache.concurrency, len(p.sums)) - 1 {
-		ranges.Go(func() { p.guard(p.takeBack) })
+		ranges.Go(func() { p.guard(func() error { return p.takeBack(ctx) }) })
 	}
 	met := false
 	defer func() {
@@ -94,10 +99,36 @@ func (p *parallel) meet() error {
 	err := p.takeFront()
 	if err == nil {
 		met = true
-		ranges.Wait()
+		p.await(&ranges, leave)
 	}
 	return cmp.Or(p.outcome(), err)
 }
+
+// await waits for ranges as long as they bring anything. Then it leaves them: a
+// connection may hang for ever, and the first answer has their parts too.
+func (p *parallel) await(ranges *sync.WaitGroup, leave func()) {
+	ended := make(chan struct{})
+	go func() {
+		ranges.Wait()
+		close(ended)
+	}()
+	for came := int64(-1); came != p.progress.done.Load(); {
+		came = p.progress.done.Load()
+		select {
+		case <-ended:
+			return
+		case <-time.After(p.patience()):
+		}
+	}
+	leave()
+	<-ended
+}
+
+// patience is how long ranges may be silent: as long as all has taken so far, and
+// longer than a connection that works.
+func (p *parallel) patience() time.Duration { return max(time.Since(p.began), minPatience) }
+
+const minPatience = 2 * time.Second
 
 // outcome ends the transfer as a range has ended it, if one has.
 func (p *parallel) outcome() error {
@@ -131,13 +162,13 @@ func (p *parallel) takeFront() error {
 
 // takeBack receives parts by range requests. One that fails is the last of this
 // connection, and its part is left to the first answer.
-func (p *parallel) takeBack() error {
+func (p *parallel) takeBack(ctx context.Context) error {
 	for {
 		i, ok := p.back()
 		if !ok {
 			return nil
 		}
-		err := p.takeRange(i)
+		err := p.takeRange(ctx, i)
 		if errors.Is(err, ErrChanged) || errors.Is(err, errNoRoom) {
 			return err
 		}
@@ -147,26 +178,29 @@ func (p *parallel) takeBack() error {
 	}
 }
 
-func (p *parallel) takeRange(i int) error {
+func (p *parallel) takeRange(ctx context.Context, i int) error {
 	off, length := p.at(i)
-	resp, err := p.cache.fetchPart(p.ctx, p.obj, p.object, off, length)
+	resp, err := p.cache.fetchPart(ctx, p.obj, p.object, off, length)
 	if err != nil {
 		return err
 	}
-	b := p.body(resp, off, off+length)
+	b := p.body(ctx, resp, off, off+length)
 	defer b.Close()
+	defer context.AfterFunc(ctx, b.Close)() // its Read may heed no context
 	return p.take(i, b, p.progress.came)
 }
 
 // takeLeft receives the parts that no range has brought: by a range once more, or
 // else from the first answer.
-func (p *parallel) takeLeft() error {
+func (p *parallel) takeLeft(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.patience())
+	defer cancel()
 	for i, s := range p.sums {
 		if s != nil {
 			continue
 		}
 		off, length := p.at(i)
-		if off-p.first.offset > length && p.takeRange(i) == nil { // rather than all that lies between
+		if off-p.first.offset > length && p.takeRange(ctx, i) == nil { // rather than all that lies between
 			continue
 		}
 		if err := p.first.skipTo(off); err != nil {

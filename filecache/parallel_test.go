@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 )
 
 // rangesOrigin is an origin whose answers to range requests, which come in any
@@ -589,6 +590,64 @@ func TestLeftPartIsAskedForAgain(t *testing.T) {
 	c.wantRanges(t, o)
 	if s := c.Stats(); s.OriginBytes != parts*minBlockSize {
 		t.Errorf("%d bytes for %d", s.OriginBytes, parts*minBlockSize)
+	}
+}
+
+// hangingRanges is an origin whose range requests hang.
+type hangingRanges struct {
+	*rangesOrigin
+	hangs  func(Request) bool
+	silent bool // it gives no answer, instead of half of one
+	asked  atomic.Int64
+}
+
+func (h *hangingRanges) Fetch(ctx context.Context, req Request) (*Response, error) {
+	hangs := isRange(req) && h.hangs(req)
+	if isRange(req) {
+		h.asked.Add(1)
+	}
+	if hangs && h.silent {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	resp, err := h.rangesOrigin.Fetch(context.WithoutCancel(ctx), req)
+	if hangs && err == nil {
+		stalled := &stalledBody{ReadCloser: resp.Body, closed: make(chan struct{})}
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(resp.Body, 1000), stalled), stalled}
+	}
+	return resp, err
+}
+
+// A connection that hangs costs time, but the object comes: from the first answer,
+// which has its part too.
+func TestRangesThatHang(t *testing.T) {
+	const parts = 9
+	for name, hangs := range map[string]func(Request) bool{
+		"all":  isRange,
+		"last": func(req Request) bool { return req.Offset/minBlockSize == parts-1 },
+	} {
+		for _, silent := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, silent %v", name, silent), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := newRangesOrigin(parts * minBlockSize)
+					h := &hangingRanges{rangesOrigin: o, hangs: hangs, silent: silent}
+					o.slowUntil = func() bool { return h.asked.Load() >= 2 } // both have begun
+					opts := parallelOptions(3)
+					opts.Dir = t.TempDir()
+					c := Must(New(opts))
+					b, err := c.ReadFile(background, h)
+					if err != nil || !bytes.Equal(b, o.origin.body) {
+						t.Errorf("%d bytes, %v", len(b), err)
+					}
+					if n := o.now.Load(); n != 0 {
+						t.Errorf("%d bodies are open", n)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -59,6 +59,7 @@ func pump(dst *sink, off, size int64, src io.Reader, sum *summer, saw func(bytes
 // the connection breaks, which clients do not do by themselves.
 type body struct {
 	*transfer
+	ctx         context.Context // of what it asks for
 	offset, end int64
 	resumes     int // how often it may
 
@@ -71,8 +72,8 @@ type body struct {
 // maxResumes is how often a body may break.
 const maxResumes = 2
 
-func (t *transfer) body(resp *Response, off, end int64) *body {
-	return &body{transfer: t, resp: resp, offset: off, end: end, resumes: maxResumes}
+func (t *transfer) body(ctx context.Context, resp *Response, off, end int64) *body {
+	return &body{transfer: t, ctx: ctx, resp: resp, offset: off, end: end, resumes: maxResumes}
 }
 
 func (b *body) Read(p []byte) (int, error) {
