@@ -25,21 +25,20 @@ type part struct {
 // It has a pipeline for each node: the one of a ClusterClient gives the error of one
 // node to the commands of all.
 func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
+	ctx, cancel := t.timed(ctx, len(names))
+	defer cancel()
 	if err := t.clock.Err(ctx); err != nil {
 		return withoutSecrets(err)
 	}
 	parts := t.allowed(names)
-	t.timed(ctx, len(names), func(ctx context.Context) error {
-		pipes := map[*redis.Client]redis.Pipeliner{}
-		for i := range parts {
-			if parts[i].ok {
-				parts[i].command, parts[i].err = t.queue(ctx, pipes, names[i], i, add)
-			}
+	pipes := map[*redis.Client]redis.Pipeliner{}
+	for i := range parts {
+		if parts[i].ok {
+			parts[i].command, parts[i].err = t.queue(ctx, pipes, names[i], i, add)
 		}
-		send(ctx, pipes)
-		t.follow(ctx, parts)
-		return nil
-	})
+	}
+	send(ctx, pipes)
+	t.follow(ctx, parts)
 	for i, p := range parts {
 		if !p.ok {
 			if err == nil {
