@@ -145,6 +145,9 @@ func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (
 	return got, false
 }
 
+// fromTier is the extra of most items that a Tier brought. It is never written.
+var fromTier = extra{elsewhere: true}
+
 // take makes the record b the item of key, if it may be handed out.
 func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it item[V], ok bool) {
 	now := c.clock.Now()
@@ -160,7 +163,7 @@ func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it ite
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
 		flight: uint32(s.Number()),
-		extra:  &extra{elsewhere: true},
+		extra:  &fromTier,
 	}
 	if !c.fill(&it, key, r) {
 		c.stats.tierRejected.Add(1)
@@ -190,7 +193,7 @@ func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
 // this Cache's.
 func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
 	if r.missing {
-		it.ttl, it.extra.missing = min(r.ttl, c.opts.MissingTTL), ErrNotFound
+		it.ttl, it.extra = min(r.ttl, c.opts.MissingTTL), &extra{elsewhere: true, missing: ErrNotFound}
 		return true
 	}
 	v, err := c.opts.Codec.Decode(r.payload)
@@ -198,7 +201,9 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
 		return false
 	}
 	it.value, it.ttl = v, max(0, min(r.ttl, c.ttlOf(key, v)))
-	it.extra.size = c.size(key, v)
+	if c.opts.Size != nil {
+		it.extra = &extra{elsewhere: true, size: c.size(key, v)}
+	}
 	return true
 }
 
