@@ -155,7 +155,7 @@ func TestTimed(t *testing.T) {
 				}
 				time.Sleep(time.Second - 1)
 				wantErr(t, ctx, nil)
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				<-ctx.Done()
 				wantErr(t, ctx, context.DeadlineExceeded)
 			})
