@@ -114,8 +114,8 @@ func send(ctx context.Context, pipes map[*redis.Client]redis.Pipeliner) {
 // follow sends the commands again that another node is to have, one by one.
 func (t *Tier) follow(ctx context.Context, parts []part) {
 	for _, p := range parts {
-		if p.command == nil {
-			continue
+		if p.command == nil || p.command.Err() == nil {
+			continue // most: a look at the error's prefix would allocate
 		}
 		if err := p.command.Err(); redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ") {
 			p.command.SetErr(nil)
