@@ -23,7 +23,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 		Alone:   alone,
 		Load: func(ctx context.Context, s *seat[V]) (item[V], error) {
 			if !alone {
-				if it := c.kept.peek(key); it.fresh(c.clock.Now()) { // landed since the caller's miss
+				if it := c.kept.peek(key); !it.none() && it.fresh(c.clock.Now()) { // landed since the caller's miss
 					return it, nil
 				}
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
+	"github.com/warmcache/warmcache/internal/until"
 )
 
 // shared is what a Cache knows of its Tier.
@@ -65,17 +66,17 @@ func (s *shared) distrusts(r record) bool {
 
 // within is the context for one call of the Tier by a flight, whose callers have
 // until latest: a Tier that stalls must not use up the time that they have.
-func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
-	budget := s.budget
+func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) *until.Context {
+	now, budget := time.Now(), s.budget
 	if t, ok := latest(); ok {
-		budget = min(budget, time.Until(t)/4)
+		budget = min(budget, t.Sub(now)/4)
 	}
-	return context.WithTimeout(ctx, budget)
+	return until.With(ctx, now.Add(budget))
 }
 
 // loadShared asks the Tier for key, and if it has nothing, Load.
 func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, alone bool) (item[V], error) {
-	q := c.shared.question(c.encode(key))
+	q := c.shared.question(s.Key())
 	if alone && c.refreshShared(ctx, s, q.name) != nil {
 		// The Tier may have what the caller knows to be out of date. What it has
 		// after a Delete was loaded since.
@@ -122,22 +123,30 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 }
 
 // ask asks the Tier for the item of a key, or for a lease.
-func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (it item[V], ok bool) {
-	tierCtx, cancel := c.shared.within(ctx, s.Latest)
-	defer cancel()
+func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (item[V], bool) {
+	tierCtx := c.shared.within(ctx, s.Latest)
+	defer tierCtx.Cancel()
+	var got item[V]
+	identity := q.identity // so that q need not be allocated for what a Tier might do with use
 	lease, err := c.shared.tier.Get(tierCtx, q.name, func(b []byte) bool {
-		it, ok = c.take(s, key, q.identity, b)
+		it, ok := c.take(s, key, identity, b)
+		if ok {
+			got = it
+		}
 		return ok
 	})
 	c.failed(ctx, err)
-	if ok {
+	if !got.none() {
 		c.stats.tierHits.Add(1)
-		return it, true
+		return got, true
 	}
 	c.stats.tierMisses.Add(1)
 	q.lease = lease
-	return item[V]{}, false
+	return got, false
 }
+
+// fromTier is the extra of most items that a Tier brought. It is never written.
+var fromTier = extra{elsewhere: true}
 
 // take makes the record b the item of key, if it may be handed out.
 func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it item[V], ok bool) {
@@ -154,7 +163,7 @@ func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it ite
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
 		flight: uint32(s.Number()),
-		extra:  &extra{elsewhere: true},
+		extra:  &fromTier,
 	}
 	if !c.fill(&it, key, r) {
 		c.stats.tierRejected.Add(1)
@@ -184,7 +193,7 @@ func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
 // this Cache's.
 func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
 	if r.missing {
-		it.ttl, it.extra.missing = min(r.ttl, c.opts.MissingTTL), ErrNotFound
+		it.ttl, it.extra = min(r.ttl, c.opts.MissingTTL), &extra{elsewhere: true, missing: ErrNotFound}
 		return true
 	}
 	v, err := c.opts.Codec.Decode(r.payload)
@@ -192,7 +201,9 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
 		return false
 	}
 	it.value, it.ttl = v, max(0, min(r.ttl, c.ttlOf(key, v)))
-	it.extra.size = c.size(key, v)
+	if c.opts.Size != nil {
+		it.extra = &extra{elsewhere: true, size: c.size(key, v)}
+	}
 	return true
 }
 
@@ -239,8 +250,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 	if len(records) == 0 || ctx.Err() != nil {
 		return // a lease that is not given back runs out
 	}
-	tierCtx, cancel := c.shared.within(ctx, s.Latest)
-	defer cancel()
+	tierCtx := c.shared.within(ctx, s.Latest)
+	defer tierCtx.Cancel()
 	if len(records) == 1 {
 		c.failed(ctx, c.shared.tier.Set(tierCtx, records[0]))
 		return
@@ -250,8 +261,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 
 // refreshShared is deleteShared for a flight.
 func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
-	tierCtx, cancel := c.shared.within(ctx, s.Latest)
-	defer cancel()
+	tierCtx := c.shared.within(ctx, s.Latest)
+	defer tierCtx.Cancel()
 	return c.deleteShared(tierCtx, name)
 }
 

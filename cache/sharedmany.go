@@ -40,12 +40,12 @@ func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[
 // askShared asks the Tier for keys, and sets the seats of those that it has.
 func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V]) []question {
 	questions, names := make([]question, len(keys)), make([]string, len(keys))
-	for i, key := range keys {
-		questions[i] = c.shared.question(c.encode(key))
+	for i := range keys {
+		questions[i] = c.shared.question(at[i].Key())
 		names[i] = questions[i].name
 	}
-	tierCtx, cancel := c.shared.within(ctx, at[0].Latest)
-	defer cancel()
+	tierCtx := c.shared.within(ctx, at[0].Latest)
+	defer tierCtx.Cancel()
 	hits := int64(0)
 	leases, err := c.shared.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
 		it, ok := c.take(at[i], keys[i], questions[i].identity, b)

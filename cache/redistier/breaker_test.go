@@ -107,10 +107,15 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 func TestNoGoroutinesAreLeft(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:" + freePort(t)}}))
-	tier := newTier(t, patient(client))
+	tier, clocks := newTier(t, patient(client)), clocktest.New()
+	tier.clock = clocks.Clock()
 	for range 100 {
 		if tier.Delete(background, "n") == nil {
 			t.Fatal("no error")
+		}
+		clocks.Move(mostPause, 0)
+		if _, err := tier.GetMany(background, []string{"n", "m"}, nil); err == nil || err == ErrOpen {
+			t.Fatal(err)
 		}
 	}
 	goleak.VerifyNone(t, before)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/warmcache/warmcache/internal/until"
 )
 
 // call makes a call of the server about n names with that breaker, unless it is open.
@@ -22,23 +24,23 @@ func (t *Tier) call(ctx context.Context, b *breaker, n int, do func(context.Cont
 // try makes a call of the server, if there is time for it: that there is none tells
 // nothing about the server.
 func (t *Tier) try(ctx context.Context, b *breaker, seen uint64, n int, do func(context.Context) error) error {
+	ctx, cancel := t.timed(ctx, n)
+	defer cancel()
 	if err := t.clock.Err(ctx); err != nil {
 		return withoutSecrets(err)
 	}
-	err := t.timed(ctx, n, do)
+	err := do(ctx)
 	t.note(ctx, b, seen, err)
 	return t.fault(err)
 }
 
-// timed calls do within the time for n names.
-func (t *Tier) timed(ctx context.Context, n int, do func(context.Context) error) error {
+// timed is the context for a call about n names.
+func (t *Tier) timed(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	timeout := t.opts.Timeout
 	if !t.connected.Load() {
 		timeout = t.opts.ConnectTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout*time.Duration(1+(n-1)/50))
-	defer cancel()
-	return do(ctx)
+	return until.Timed(ctx, time.Now().Add(timeout*time.Duration(1+(n-1)/50)))
 }
 
 // note tells the breaker how a call went.
@@ -58,10 +60,10 @@ func (t *Tier) fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	err = withoutSecrets(err)
+	safe := withoutSecrets(err) // a variable of its own: a call that succeeds must not allocate it
 	t.stats.failures.Add(1)
-	t.stats.last.Store(&err)
-	return err
+	t.stats.last.Store(&safe)
+	return safe
 }
 
 // Stats counts what a Tier did since New.

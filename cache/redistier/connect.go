@@ -32,6 +32,7 @@ func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 	// failed as the pool has places. So many are not needed for anything else: a
 	// process has as many connections as it makes calls at once.
 	c.PoolSize = orInt(c.PoolSize, 1000)
+	c.PipelinePoolSize = orInt(c.PipelinePoolSize, -1) // no second one, of 10 places, with connections of its own
 	c.DisableIdentity = true
 	if c.MaintNotificationsConfig == nil {
 		c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}

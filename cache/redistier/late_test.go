@@ -4,8 +4,12 @@ package redistier
 
 import (
 	"context"
+	"io"
+	"net"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/warmcache/warmcache/cache"
 )
@@ -73,5 +77,36 @@ func TestNoTimeLeft(t *testing.T) {
 	}
 	if lease, err := tier.Get(background, "n", nil); lease == "" || err != nil {
 		t.Errorf("Get: %q, %v", lease, err)
+	}
+}
+
+// Nor does one that gives up.
+func TestCallerThatGivesUp(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	go func() {
+		conn, err := silent.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.Read(make([]byte, 1))
+		cancel() // in the middle of the call
+		io.Copy(io.Discard, conn)
+	}()
+	tier := newTier(t, Options{Client: closed(t, Connect(&redis.UniversalOptions{Addrs: []string{silent.Addr().String()}}))})
+	if _, err := tier.Get(ctx, "n", nil); err == nil {
+		t.Error("no error")
+	}
+	if ctx.Err() == nil {
+		t.Fatal("the server was not asked")
+	}
+	if b := tier.breaker("n"); b.failures != 0 {
+		t.Error("the breaker is open")
 	}
 }

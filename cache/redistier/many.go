@@ -25,21 +25,20 @@ type part struct {
 // It has a pipeline for each node: the one of a ClusterClient gives the error of one
 // node to the commands of all.
 func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
+	ctx, cancel := t.timed(ctx, len(names))
+	defer cancel()
 	if err := t.clock.Err(ctx); err != nil {
 		return withoutSecrets(err)
 	}
 	parts := t.allowed(names)
-	t.timed(ctx, len(names), func(ctx context.Context) error {
-		pipes := map[*redis.Client]redis.Pipeliner{}
-		for i := range parts {
-			if parts[i].ok {
-				parts[i].command, parts[i].err = t.queue(ctx, pipes, names[i], i, add)
-			}
+	pipes := map[*redis.Client]redis.Pipeliner{}
+	for i := range parts {
+		if parts[i].ok {
+			parts[i].command, parts[i].err = t.queue(ctx, pipes, names[i], i, add)
 		}
-		send(ctx, pipes)
-		t.follow(ctx, parts)
-		return nil
-	})
+	}
+	send(ctx, pipes)
+	t.follow(ctx, parts)
 	for i, p := range parts {
 		if !p.ok {
 			if err == nil {
@@ -115,8 +114,8 @@ func send(ctx context.Context, pipes map[*redis.Client]redis.Pipeliner) {
 // follow sends the commands again that another node is to have, one by one.
 func (t *Tier) follow(ctx context.Context, parts []part) {
 	for _, p := range parts {
-		if p.command == nil {
-			continue
+		if p.command == nil || p.command.Err() == nil {
+			continue // most: a look at the error's prefix would allocate
 		}
 		if err := p.command.Err(); redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ") {
 			p.command.SetErr(nil)

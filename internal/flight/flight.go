@@ -69,6 +69,9 @@ type Seat[V any] struct {
 	err   error
 }
 
+// Key is what the flight is known by.
+func (s *Seat[V]) Key() string { return s.key }
+
 // Started is the moment before the load began.
 func (s *Seat[V]) Started() clock.Instant { return s.flight.started }
 
@@ -196,11 +199,15 @@ func (g *Group[V]) newFlight(w waiter, timeout time.Duration, now clock.Instant)
 	case w.ctx.Done() != nil:
 		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(w.ctx))
 	default:
-		f.Context, f.cancel = w.ctx, func() {} // its first caller never leaves
+		f.Context, f.cancel = w.ctx, nothing // its first caller never leaves
 	}
 	f.waiters = append(f.first[:0], w.deadline)
 	return f
 }
+
+// nothing is not written where it is used, as it would be allocated in what has a type
+// parameter.
+func nothing() {}
 
 // join adds a waiter to f and returns where singleflight will wake it. The caller
 // holds the Group's mu.
@@ -220,9 +227,20 @@ func (f *Flight[V]) doChan(fn func() (any, error)) <-chan singleflight.Result {
 func (g *Group[V]) fly(f *Flight[V]) <-chan singleflight.Result {
 	return f.doChan(func() (any, error) {
 		defer f.cancel()
+		growStack()
 		g.run(f)
 		return nil, nil
 	})
+}
+
+// growStack makes room for what a load calls. A new goroutine begins with a stack of
+// 2 KiB, which is copied each time that it turns out to be too small: drivers call
+// deep, and to copy an empty one is cheapest.
+//
+//go:noinline
+func growStack() {
+	var room [8 << 10]byte
+	runtime.KeepAlive(&room)
 }
 
 // flyHere runs f's load in the caller's own goroutine. A caller that can never leave
