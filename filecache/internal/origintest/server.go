@@ -30,6 +30,8 @@ const Path = "/models/k"
 type Server struct {
 	URL string // without Path
 
+	answering sync.RWMutex // held while what spoil does is under way
+
 	mu    sync.Mutex
 	body  []byte
 	asked int // since spoil was set
@@ -65,8 +67,10 @@ func (s *Server) present() []byte {
 }
 
 // misbehave has each answer changed from now on, the first of which is number 1.
-// Nil ends it.
+// Nil ends it: also of the requests that nobody waits for any more.
 func (s *Server) misbehave(spoil func(n int, r *http.Request, a *answer)) {
+	s.answering.Lock()
+	defer s.answering.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked, s.spoil = 0, spoil
@@ -93,14 +97,7 @@ const (
 )
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.asked++
-	n, spoil, body := s.asked, s.spoil, s.body
-	s.mu.Unlock()
-	a := right(r, body)
-	if spoil != nil {
-		spoil(n, r, a)
-	}
+	a := s.answer(r)
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return // the client has gone
@@ -113,6 +110,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case stalled:
 		io.Copy(io.Discard, conn)
 	}
+}
+
+func (s *Server) answer(r *http.Request) *answer {
+	s.answering.RLock()
+	defer s.answering.RUnlock()
+	s.mu.Lock()
+	s.asked++
+	n, spoil, body := s.asked, s.spoil, s.body
+	s.mu.Unlock()
+	a := right(r, body)
+	if spoil != nil {
+		spoil(n, r, a)
+	}
+	return a
 }
 
 // right is the answer of an origin as it should be.
