@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -164,4 +165,22 @@ func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.file.ReadAt(p, off)
 	f.n.Add(int64(n))
 	return n, err
+}
+
+// A read that comes too late for the File is no damage: the copy stays.
+func TestReadOfAClosedFile(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.bytes.Close() // as Close does while a ReadAt is under way
+	for off := range int64(2) {
+		if _, err := f.ReadAt(make([]byte, 10), off*minBlockSize); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("ReadAt = %v", err)
+		}
+	}
+	if s := c.Stats(); s.Faults != 0 || s.Repairs != 0 || len(c.entryFiles()) != 1 || o.requests() != 1 {
+		t.Errorf("%d entries, Stats = %+v", len(c.entryFiles()), s)
+	}
 }
