@@ -26,7 +26,11 @@ func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *
 		return src, err
 	}
 	v.asked = c.clock.Now()
-	if resp, err = c.fetch(ctx, obj, Request{}); err != nil {
+	resp, err = c.fetch(ctx, obj, Request{})
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s != nil:
+		return c.gone(s, id, v, err)
+	case err != nil:
 		return source{}, err
 	}
 	return c.receive(ctx, s, obj, id, resp, v, (*transfer).inOrder)

@@ -163,10 +163,7 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	resp, err := c.fetch(ctx, obj, req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if c.gone(s, id) != nil {
-			return source{}, errDropped
-		}
-		return source{validity: v}, err
+		return c.gone(s, id, v, err)
 	case err != nil:
 		return source{}, err
 	case resp.NotModified:
