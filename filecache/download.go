@@ -36,12 +36,14 @@ func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *
 	return c.receive(ctx, s, obj, id, resp, v, (*transfer).inOrder)
 }
 
-// openUncached opens the object without the disk, which has failed too often.
-func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, error) {
+// openUncached opens the object without the disk, which has failed too often, at
+// last by why.
+func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
 	resp, err := c.fetch(ctx, obj, Request{})
 	if err != nil {
 		return nil, err
 	}
+	c.miss(id, nil, why)
 	src, err := c.download(ctx, nil, obj, id, resp, validity{})
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type seat = flight.Seat[source]
 type source struct {
 	local *local
 	bytes *inMemory
+	hit   bool // nobody was asked, and it is yet to be counted
 	object
 	validity
 }
@@ -103,6 +104,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
 		},
 	}
+	var why error
 	for failed := 0; failed < attempts; failed++ {
 		src, err := c.ask(ctx, call, id, began)
 		switch {
@@ -115,11 +117,15 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		f, err := c.openLocal(ctx, obj, src.local)
 		if err == nil {
+			if src.hit {
+				c.stats.hits.Add(1)
+			}
 			return f, nil
 		}
 		c.discard(src.local, err)
+		why = err
 	}
-	return c.openUncached(ctx, obj, id)
+	return c.openUncached(ctx, obj, id, why)
 }
 
 // ask makes the call, or joins another caller's whose answer is one for a caller
@@ -132,6 +138,7 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 			return src, err
 		}
 		c.stats.joins.Add(1)
+		src.hit = false
 		switch {
 		case err == nil && c.answers(id, src.validity, began),
 			errors.Is(err, fs.ErrNotExist) && src.flight > began,
@@ -154,8 +161,9 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	var req Request
 	if l != nil {
 		if c.answers(id, l.validity, began) {
-			c.stats.hits.Add(1)
-			return l.source(), nil
+			src := l.source()
+			src.hit = true
+			return src, nil
 		}
 		req.IfNoneMatch = l.etag
 	}
