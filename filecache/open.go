@@ -293,8 +293,7 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := f.readAll()
-		f.Close()
+		b, err := f.readAllAndClose()
 		if err == nil || !first {
 			return b, err
 		}

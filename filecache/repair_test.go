@@ -184,3 +184,19 @@ func TestReadOfAClosedFile(t *testing.T) {
 		t.Errorf("%d entries, Stats = %+v", len(c.entryFiles()), s)
 	}
 }
+
+// A panic of the Object, which is asked for a damaged block, leaves nothing open.
+func TestPanicInARepair(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
+	c.want(o)
+	flip(t, c.only(c.dataFiles()), 10)
+	c = c.restart(nil)
+	s := &script{id: mustID(o), fetch: func(int, Request) (*Response, error) { panic("of the origin") }}
+	func() {
+		defer func() { recover() }()
+		c.ReadFile(background, s)
+	}()
+	if s.n != 1 || len(c.open) != 0 {
+		t.Errorf("%d requests, %d files are open", s.n, len(c.open))
+	}
+}
