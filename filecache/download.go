@@ -151,15 +151,13 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 	if s.Dropped() {
 		return nil, errDropped
 	}
-	for {
+	err := fs.ErrExist
+	for i := 0; i < attempts && errors.Is(err, fs.ErrExist); i++ {
 		e.data = dataName(e.whole, e.size, rand.Uint64())
-		err := from.file.Publish(c.store.dataPath(e.data))
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
+		err = from.file.Publish(c.store.dataPath(e.data))
+	}
+	if err != nil {
+		return nil, err
 	}
 	old, err := c.store.add(e)
 	if err != nil {

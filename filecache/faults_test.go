@@ -340,3 +340,13 @@ func TestDiskThatLosesADownload(t *testing.T) {
 		})
 	}
 }
+
+// A file system that says of every new name that it exists is a fault like others.
+func TestEveryNameExists(t *testing.T) {
+	d := &faultyDisk{fails: func(op string) bool { return op == "link" }, err: syscall.EEXIST}
+	c, o := newTest(t, Options{}, d), newOrigin(someSize)
+	c.want(o)
+	if s := c.Stats(); s.Uncached != 1 || s.FaultsBy["EEXIST"] != 1 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
