@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/flight"
@@ -26,7 +27,7 @@ type seat = flight.Seat[source]
 type source struct {
 	local *local
 	bytes *inMemory
-	hit   bool // nobody was asked, and it is yet to be counted
+	saved *atomic.Int64 // counts that nothing was downloaded, once the copy is open
 	object
 	validity
 }
@@ -117,8 +118,8 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		f, err := c.openLocal(ctx, obj, src.local)
 		if err == nil {
-			if src.hit {
-				c.stats.hits.Add(1)
+			if src.saved != nil {
+				src.saved.Add(1)
 			}
 			return f, nil
 		}
@@ -138,7 +139,7 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 			return src, err
 		}
 		c.stats.joins.Add(1)
-		src.hit = false
+		src.saved = nil
 		switch {
 		case err == nil && c.answers(id, src.validity, began),
 			errors.Is(err, fs.ErrNotExist) && src.flight > began,
@@ -162,7 +163,7 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	if l != nil {
 		if c.answers(id, l.validity, began) {
 			src := l.source()
-			src.hit = true
+			src.saved = &c.stats.hits
 			return src, nil
 		}
 		req.IfNoneMatch = l.etag
@@ -183,8 +184,9 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	switch err := ctx.Err(); {
 	case fetched != nil:
 		resp.Body.Close()
-		c.stats.shared.Add(1)
-		return c.confirm(s, fetched, v)
+		src, err := c.confirm(s, fetched, v)
+		src.saved = &c.stats.shared
+		return src, err
 	case err != nil: // nobody waits any more
 		resp.Body.Close()
 		return source{}, err
