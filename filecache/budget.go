@@ -176,6 +176,7 @@ const unknownShare = 256 << 20
 func (b *budget) fits(size int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.learn()
 	return onDisk(size) <= b.limit()
 }
 

@@ -188,6 +188,16 @@ func TestDefaultBudget(t *testing.T) {
 	}
 }
 
+// Also before anything was reserved, what eviction would give counts as room.
+func TestWhatFitsAfterEviction(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(20<<20)
+	c.want(o)
+	full := c.restart(spaceDisk{sp: space{total: 100 << 20, free: 4 << 20}})
+	if !full.budget.fits(10<<20) || full.budget.fits(20<<20) {
+		t.Error("wanted: 10 MiB do fit, 20 do not")
+	}
+}
+
 type spaceDisk struct {
 	osDisk
 	sp space

@@ -131,6 +131,9 @@ func short(err error) error {
 // version at the origin. The copy is dropped: the next Open fetches it anew. Data
 // files are never rewritten.
 func (d *diskFile) repair(i int, p []byte, off int64, why error) (int, error) {
+	if errors.Is(why, fs.ErrClosed) { // meanwhile, by the caller: the copy is as good as before
+		return 0, fs.ErrClosed
+	}
 	start, end := d.bounds(i)
 	p = p[:min(int64(len(p)), end-off)]
 	b := d.lastRepaired(i)

@@ -19,25 +19,43 @@ func getBuffer() *[]byte  { return buffers.Get().(*[]byte) }
 func putBuffer(b *[]byte) { buffers.Put(b) }
 
 // download receives the object and keeps it, once more from the start if the
-// bytes turn out wrong or the object is replaced meanwhile: then in one piece.
+// bytes turn out wrong or the object is replaced meanwhile, and once more past the
+// disk if that lost them.
 func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity) (source, error) {
 	src, err := c.receive(ctx, s, obj, id, resp, v, (*transfer).inParts)
-	if !errors.Is(err, ErrChecksum) && !errors.Is(err, ErrChanged) {
-		return src, err
+	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) {
+		src, err = c.downloadAgain(ctx, s, true, obj, id, v)
 	}
+	if errors.Is(err, errLost) {
+		src, err = c.downloadAgain(ctx, s, false, obj, id, v)
+	}
+	return src, err
+}
+
+// downloadAgain asks for the object once more and receives it in one piece.
+func (c *Cache) downloadAgain(ctx context.Context, s *seat, keep bool, obj Object, id ID, v validity) (source, error) {
 	v.asked = c.clock.Now()
-	if resp, err = c.fetch(ctx, obj, Request{}); err != nil {
+	resp, err := c.fetch(ctx, obj, Request{})
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s != nil:
+		return c.gone(s, id, v, err)
+	case err != nil:
 		return source{}, err
+	}
+	if !keep {
+		s = nil
 	}
 	return c.receive(ctx, s, obj, id, resp, v, (*transfer).inOrder)
 }
 
-// openUncached opens the object without the disk, which has failed too often.
-func (c *Cache) openUncached(ctx context.Context, obj Object, id ID) (*File, error) {
+// openUncached opens the object without the disk, which has failed too often, at
+// last by why.
+func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
 	resp, err := c.fetch(ctx, obj, Request{})
 	if err != nil {
 		return nil, err
 	}
+	c.miss(id, nil, why)
 	src, err := c.download(ctx, nil, obj, id, resp, validity{})
 	if err != nil {
 		return nil, err
@@ -62,7 +80,7 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 
 	err := how(t)
 	if errors.Is(err, errNoRoom) {
-		return c.byRanges(src)
+		return c.byRanges(src, to.lost)
 	}
 	if err == nil {
 		err = sum.verify()
@@ -84,17 +102,28 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 		c.fault(err)
 		to.toMemory()
 	}
-	if to.memory == nil || crc64nvme.Checksum(to.memory) != sum.whole() {
-		return c.byRanges(src)
+	if to.memory == nil {
+		return c.byRanges(src, to.lost)
+	}
+	if crc64nvme.Checksum(to.memory) != sum.whole() {
+		return c.byRanges(src, true)
 	}
 	c.stats.uncached.Add(1)
 	src.bytes = &inMemory{bytes: to.memory}
 	return src, nil
 }
 
-// byRanges leaves an object that found no room at the origin.
-func (c *Cache) byRanges(src source) (source, error) {
-	if !src.pinned() {
+// errLost is the error of a disk that does not give back what it took of an object
+// that cannot be read by ranges.
+var errLost = errors.New("the disk lost what was downloaded")
+
+// byRanges leaves an object at the origin that found no room, or that the disk
+// lost.
+func (c *Cache) byRanges(src source, lost bool) (source, error) {
+	switch {
+	case lost && (!src.pinned() || src.id.sha256() != nil):
+		return source{}, errLost
+	case !src.pinned():
 		return source{}, errUnpinned
 	}
 	c.stats.uncached.Add(1)
@@ -122,15 +151,13 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 	if s.Dropped() {
 		return nil, errDropped
 	}
-	for {
+	err := fs.ErrExist
+	for i := 0; i < attempts && errors.Is(err, fs.ErrExist); i++ {
 		e.data = dataName(e.whole, e.size, rand.Uint64())
-		err := from.file.Publish(c.store.dataPath(e.data))
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
+		err = from.file.Publish(c.store.dataPath(e.data))
+	}
+	if err != nil {
+		return nil, err
 	}
 	old, err := c.store.add(e)
 	if err != nil {
@@ -156,6 +183,7 @@ type sink struct {
 	file     newFile
 	memory   []byte
 	reserved bool
+	lost     bool // the file did not give back what it had
 
 	count   sync.Mutex
 	done    int64 // nothing is written from here on
@@ -252,6 +280,7 @@ func (s *sink) toMemory() {
 	if f != nil {
 		if n, _ := f.ReadAt(b[:s.done], 0); int64(n) < s.done {
 			s.cache.memory.give(s.size)
+			s.lost = true
 			return
 		}
 	}

@@ -306,3 +306,47 @@ func TestDiskFullInTheMiddle(t *testing.T) {
 		})
 	}
 }
+
+// A disk that dies in the middle of a download loses what it has of it. Who cannot
+// do with ranges gets the object all the same.
+func TestDiskThatLosesADownload(t *testing.T) {
+	for _, dies := range []struct {
+		op  string
+		nth int
+	}{{"write", 2}, {"link", 1}} {
+		t.Run(dies.op, func(t *testing.T) {
+			n := 0
+			fails := func(op string) bool {
+				if op == dies.op {
+					n++
+				}
+				return n >= dies.nth
+			}
+			weak, pinned := newOrigin(someSize), newOrigin(someSize)
+			weak.etag = `W/"1"`
+			for _, obj := range []Object{weak, WithSHA256(pinned, sumOf(pinned.body))} {
+				n = 0
+				c := newTest(t, Options{}, &faultyDisk{fails: fails, err: syscall.EIO})
+				if b, err := c.ReadFile(background, obj); err != nil || !bytes.Equal(b, pinned.body) {
+					t.Errorf("wrong bytes, or %v", err)
+				}
+				if s := c.Stats(); s.Misses != 1 || s.Uncached != 1 || s.Requests != 2 || n < dies.nth {
+					t.Errorf("Stats = %+v", s)
+				}
+				if c.memory.held != 0 || c.budget.reserved != 0 {
+					t.Errorf("%d bytes of memory are held, %d of the disk are reserved", c.memory.held, c.budget.reserved)
+				}
+			}
+		})
+	}
+}
+
+// A file system that says of every new name that it exists is a fault like others.
+func TestEveryNameExists(t *testing.T) {
+	d := &faultyDisk{fails: func(op string) bool { return op == "link" }, err: syscall.EEXIST}
+	c, o := newTest(t, Options{}, d), newOrigin(someSize)
+	c.want(o)
+	if s := c.Stats(); s.Uncached != 1 || s.FaultsBy["EEXIST"] != 1 {
+		t.Errorf("Stats = %+v", s)
+	}
+}

@@ -131,6 +131,12 @@ func (f *File) buffer() (buf []byte, done func()) {
 	return *b, func() { putBuffer(b) }
 }
 
+// readAllAndClose returns all bytes. The Object, which it may ask, may panic.
+func (f *File) readAllAndClose() ([]byte, error) {
+	defer f.Close()
+	return f.readAll()
+}
+
 // readAll returns all bytes. The size that an origin announced is believed only
 // as far as bytes come.
 func (f *File) readAll() ([]byte, error) {

@@ -68,12 +68,13 @@ func (c *Cache) removeAll() error {
 }
 
 // gone removes the copy of an object that the origin no longer has, as the
-// flight of s learned; it leaves alone what came after that flight was dropped.
-func (c *Cache) gone(s *seat, id ID) error {
+// flight of s learned by err; it leaves alone what came after that flight was
+// dropped. It returns what the flight brings home.
+func (c *Cache) gone(s *seat, id ID, v validity, err error) (source, error) {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	if s.Dropped() {
-		return errDropped
+		return source{}, errDropped
 	}
 	removed := c.removeCopy(id)
 	c.mu.Lock()
@@ -82,7 +83,7 @@ func (c *Cache) gone(s *seat, id ID) error {
 	if !removed { // it must not come back when the origin fails
 		c.forgotten.add(id, c.clock.Now())
 	}
-	return nil
+	return source{validity: v}, err
 }
 
 // removeCopy removes the entry of id, and the data if the entry tells it. An

@@ -28,7 +28,7 @@ func (c *Cache) missReason(id ID, found *local, why error) missReason {
 	switch {
 	case found != nil:
 		return missChanged
-	case errors.Is(why, errEntry):
+	case errors.Is(why, errEntry), errors.Is(why, errDamaged):
 		return missDamaged
 	case ignoreNotExist(why) != nil:
 		return missNoDisk

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/flight"
@@ -26,6 +27,7 @@ type seat = flight.Seat[source]
 type source struct {
 	local *local
 	bytes *inMemory
+	saved *atomic.Int64 // counts that nothing was downloaded, once the copy is open
 	object
 	validity
 }
@@ -103,6 +105,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
 		},
 	}
+	var why error
 	for failed := 0; failed < attempts; failed++ {
 		src, err := c.ask(ctx, call, id, began)
 		switch {
@@ -115,11 +118,15 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		f, err := c.openLocal(ctx, obj, src.local)
 		if err == nil {
+			if src.saved != nil {
+				src.saved.Add(1)
+			}
 			return f, nil
 		}
 		c.discard(src.local, err)
+		why = err
 	}
-	return c.openUncached(ctx, obj, id)
+	return c.openUncached(ctx, obj, id, why)
 }
 
 // ask makes the call, or joins another caller's whose answer is one for a caller
@@ -132,6 +139,7 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 			return src, err
 		}
 		c.stats.joins.Add(1)
+		src.saved = nil
 		switch {
 		case err == nil && c.answers(id, src.validity, began),
 			errors.Is(err, fs.ErrNotExist) && src.flight > began,
@@ -154,8 +162,9 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	var req Request
 	if l != nil {
 		if c.answers(id, l.validity, began) {
-			c.stats.hits.Add(1)
-			return l.source(), nil
+			src := l.source()
+			src.saved = &c.stats.hits
+			return src, nil
 		}
 		req.IfNoneMatch = l.etag
 	}
@@ -163,10 +172,7 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	resp, err := c.fetch(ctx, obj, req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if c.gone(s, id) != nil {
-			return source{}, errDropped
-		}
-		return source{validity: v}, err
+		return c.gone(s, id, v, err)
 	case err != nil:
 		return source{}, err
 	case resp.NotModified:
@@ -178,8 +184,9 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	switch err := ctx.Err(); {
 	case fetched != nil:
 		resp.Body.Close()
-		c.stats.shared.Add(1)
-		return c.confirm(s, fetched, v)
+		src, err := c.confirm(s, fetched, v)
+		src.saved = &c.stats.shared
+		return src, err
 	case err != nil: // nobody waits any more
 		resp.Body.Close()
 		return source{}, err
@@ -288,8 +295,7 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := f.readAll()
-		f.Close()
+		b, err := f.readAllAndClose()
 		if err == nil || !first {
 			return b, err
 		}

@@ -67,13 +67,11 @@ func (t *transfer) split() *parallel {
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
 
 func (p *parallel) receive() error {
-	ctx, leave := context.WithCancel(p.ctx)
-	defer leave()
-	if err := p.meet(ctx, leave); err != nil {
+	if err := p.meet(); err != nil {
 		return err
 	}
 	p.progress.report()
-	if err := p.takeLeft(ctx); err != nil {
+	if err := p.takeLeft(); err != nil {
 		return err
 	}
 	for _, s := range p.sums {
@@ -83,8 +81,10 @@ func (p *parallel) receive() error {
 }
 
 // meet receives parts from both ends until none is left that nobody has, and
-// waits for those that ranges have, which ctx is for.
-func (p *parallel) meet(ctx context.Context, leave func()) error {
+// waits for those that ranges have.
+func (p *parallel) meet() error {
+	ctx, leave := context.WithCancel(p.ctx)
+	defer leave()
 	var ranges sync.WaitGroup
 	for range min(p.cache.concurrency, len(p.sums)) - 1 {
 		ranges.Go(func() { p.guard(func() error { return p.takeBack(ctx) }) })
@@ -192,8 +192,8 @@ func (p *parallel) takeRange(ctx context.Context, i int) error {
 
 // takeLeft receives the parts that no range has brought: by a range once more, or
 // else from the first answer.
-func (p *parallel) takeLeft(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.patience())
+func (p *parallel) takeLeft() error {
+	ctx, cancel := context.WithTimeout(p.ctx, p.patience())
 	defer cancel()
 	for i, s := range p.sums {
 		if s != nil {

@@ -602,6 +602,9 @@ type hangingRanges struct {
 }
 
 func (h *hangingRanges) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	hangs := isRange(req) && h.hangs(req)
 	if isRange(req) {
 		h.asked.Add(1)
@@ -649,6 +652,28 @@ func TestRangesThatHang(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A part whose range hung is asked for again, too, before all that lies before it is.
+func TestHangingRangeIsAskedForAgain(t *testing.T) {
+	const parts = 30
+	synctest.Test(t, func(t *testing.T) {
+		var hung atomic.Bool
+		h := &hangingRanges{rangesOrigin: newRangesOrigin(parts * minBlockSize), hangs: func(req Request) bool {
+			return req.Offset == (parts-1)*minBlockSize && hung.CompareAndSwap(false, true)
+		}}
+		opts := parallelOptions(3)
+		opts.Dir = t.TempDir()
+		c := Must(New(opts))
+		h.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*minBlockSize }
+		b, err := c.ReadFile(background, h)
+		if err != nil || !bytes.Equal(b, h.origin.body) {
+			t.Errorf("%d bytes, %v", len(b), err)
+		}
+		if s := c.Stats(); s.OriginBytes != parts*minBlockSize+1000 {
+			t.Errorf("%d bytes for %d", s.OriginBytes, parts*minBlockSize+1000)
+		}
+	})
 }
 
 func TestPanicInProgress(t *testing.T) {

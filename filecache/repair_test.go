@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -164,4 +165,38 @@ func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.file.ReadAt(p, off)
 	f.n.Add(int64(n))
 	return n, err
+}
+
+// A read that comes too late for the File is no damage: the copy stays.
+func TestReadOfAClosedFile(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.bytes.Close() // as Close does while a ReadAt is under way
+	for off := range int64(2) {
+		if _, err := f.ReadAt(make([]byte, 10), off*minBlockSize); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("ReadAt = %v", err)
+		}
+	}
+	if s := c.Stats(); s.Faults != 0 || s.Repairs != 0 || len(c.entryFiles()) != 1 || o.requests() != 1 {
+		t.Errorf("%d entries, Stats = %+v", len(c.entryFiles()), s)
+	}
+}
+
+// A panic of the Object, which is asked for a damaged block, leaves nothing open.
+func TestPanicInARepair(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
+	c.want(o)
+	flip(t, c.only(c.dataFiles()), 10)
+	c = c.restart(nil)
+	s := &script{id: mustID(o), fetch: func(int, Request) (*Response, error) { panic("of the origin") }}
+	func() {
+		defer func() { recover() }()
+		c.ReadFile(background, s)
+	}()
+	if s.n != 1 || len(c.open) != 0 {
+		t.Errorf("%d requests, %d files are open", s.n, len(c.open))
+	}
 }

@@ -123,7 +123,7 @@ func (d *diskFile) proveBlock(h io.Writer, i int, buf []byte) error {
 // fetchProven fills p, which begins at start, from a new copy that has been
 // verified as a whole: a CRC would not prove bytes from the origin.
 func (d *diskFile) fetchProven(p []byte, start int64) error {
-	f, err := d.cache.Open(d.ctx, d.obj)
+	f, err := d.cache.openObject(d.ctx, d.obj, d.local.id) // Open, but also after Close of the Cache
 	if err != nil {
 		return err
 	}

@@ -223,3 +223,23 @@ func TestSHA256InTheID(t *testing.T) {
 		}
 	}
 }
+
+// A File stays good after Close of its Cache, also if a block of it is damaged.
+func TestRepairAfterCloseOfTheCache(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
+	for _, obj := range []Object{o, WithSHA256(o, sumOf(o.body))} {
+		c := c.restart(nil)
+		f, err := c.Open(background, obj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(c.store.dataPath(f.bytes.(*diskFile).local.data), 10); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if b, err := f.readAll(); err != nil || !bytes.Equal(b, o.body) {
+			t.Errorf("wrong bytes, or %v", err)
+		}
+		f.Close()
+	}
+}

@@ -88,6 +88,23 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 			c.want(o)
 		}
 	})
+	t.Run("the object is gone when asked for again", func(t *testing.T) {
+		c, o := fresh(time.Hour)
+		s := &script{id: mustID(o), fetch: func(n int, req Request) (*Response, error) {
+			switch n {
+			case 1:
+				return &Response{Size: 100, ETag: `"new"`, Body: io.NopCloser(bytes.NewReader(o.body)), Checksums: sumsOf(nil)}, nil
+			case 2:
+				return nil, fmt.Errorf("404: %w", fs.ErrNotExist)
+			}
+			return nil, errOrigin
+		}}
+		for _, want := range []error{fs.ErrNotExist, errOrigin} {
+			if _, err := c.Open(background, s); !errors.Is(err, want) {
+				t.Errorf("Open = %v, want %v", err, want)
+			}
+		}
+	})
 	t.Run("forgotten", func(t *testing.T) {
 		for _, d := range []disk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
 			c, o := newTest(t, Options{StaleIfError: time.Hour}, d), newOrigin(100)

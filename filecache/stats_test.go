@@ -3,7 +3,10 @@ package filecache
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -133,4 +136,38 @@ func TestStatsAreLogged(t *testing.T) {
 	if f.Misses != breakAfter || f.MissesBy.NoDisk != breakAfter || f.FaultsBy["EIO"] != breakAfter || f.Breaker != "open" {
 		t.Errorf("logged: %s", buf.Bytes())
 	}
+}
+
+// What was a hit until the data was to be opened is a miss, and nothing else.
+func TestStatsOfCopiesThatCannotBeOpened(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(1000)
+	c.want(o)
+	failing := c.restart(&closedData{})
+	failing.want(o)
+	if s := failing.Stats(); s.Hits != 0 || s.Misses != 1 || s.Uncached != 1 || s.MissesBy.NoDisk != 1 {
+		t.Errorf("data that cannot be opened: %+v", s)
+	}
+	next := c.restart(nil)
+	next.want(o)
+	if s := next.Stats(); s.Hits != 1 || s.Misses != 0 {
+		t.Errorf("none of it is wrong: %+v", s)
+	}
+	if err := os.Remove(c.only(c.dataFiles())); err != nil {
+		t.Fatal(err)
+	}
+	next = c.restart(nil)
+	next.want(o)
+	if s := next.Stats(); s.Hits != 0 || s.Misses != 1 || s.MissesBy.Damaged != 1 {
+		t.Errorf("data that is gone: %+v", s)
+	}
+}
+
+// closedData is a disk without descriptors for data files.
+type closedData struct{ osDisk }
+
+func (d *closedData) Open(p string) (file, error) {
+	if filepath.Base(filepath.Dir(p)) == "d" {
+		return nil, &fs.PathError{Op: "open", Path: p, Err: syscall.EMFILE}
+	}
+	return d.osDisk.Open(p)
 }

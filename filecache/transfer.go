@@ -97,7 +97,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // resume asks for the rest after cause.
 func (b *body) resume(cause error) error {
-	if b.resumes == 0 || strong(b.etag) == "" || b.ctx.Err() != nil {
+	if b.resumes == 0 || !b.pinned() || b.ctx.Err() != nil {
 		return cause
 	}
 	b.resumes--

@@ -194,3 +194,20 @@ func TestNoRangesWithAWeakETag(t *testing.T) {
 	o.version = "7"
 	c.want(o)
 }
+
+// A version's bytes never change, so the rest of one needs no ETag.
+func TestVersionIsResumedWithoutAnETag(t *testing.T) {
+	o := newOrigin(someSize)
+	o.etag, o.version = "", "7"
+	o.spoil = func(n int, b []byte) io.Reader {
+		if n > 1 {
+			return nil
+		}
+		return bytes.NewReader(b[:400])
+	}
+	c := newTest(t, Options{}, nil)
+	c.want(o)
+	if n := o.requests(); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}

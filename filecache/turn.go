@@ -38,7 +38,7 @@ const turnFrom = 1 << 20
 func patience(size int64, left time.Duration) time.Duration {
 	const rate, longest = 32 << 20, 30 * time.Second
 	download := time.Duration(float64(size) / rate * float64(time.Second))
-	return min(download, longest, left/4)
+	return max(0, min(download, longest, left/4)) // no time is left, or less: see Instant.Within
 }
 
 // timeLeft is how much time ctx has.

@@ -286,7 +286,7 @@ func TestPatience(t *testing.T) {
 	}{
 		{32 << 20, Immutable, time.Second},
 		{32 << 20, time.Second, time.Second / 4},
-		{32 << 20, -time.Second, -time.Second / 4},
+		{32 << 20, -time.Second, 0},
 		{maxSize, Immutable, 30 * time.Second},
 	} {
 		if got := patience(tt.size, tt.left); got != tt.want {
@@ -403,3 +403,22 @@ type brokenTurn struct{ err error }
 
 func (b brokenTurn) Take(int64) error { return b.err }
 func (b brokenTurn) Close() error     { return nil }
+
+// A copy that came meanwhile, and is gone before it is open, saved no download.
+func TestCopyThatArrivedAndIsGone(t *testing.T) {
+	o := newOrigin(turnSize)
+	c := newTest(t, Options{MaxAge: time.Hour}, nil)
+	other := c.restart(nil)
+	other.patience = func(int64, time.Duration) time.Duration { return 0 }
+	came := sync.OnceFunc(func() {
+		other.want(o)
+		if err := os.Remove(c.only(c.dataFiles())); err != nil {
+			t.Error(err)
+		}
+	})
+	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { came() }}
+	c.want(o)
+	if s := c.Stats(); s.Misses != 1 || s.MissesBy.Damaged != 1 || s.Shared != 0 || s.Hits != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
