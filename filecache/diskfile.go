@@ -21,6 +21,7 @@ type diskFile struct {
 	obj   Object
 	local *local
 	file  file
+	again bool // it stands in for one that could not be read
 
 	mu       sync.Mutex
 	repaired []byte // the last block that came from the origin

@@ -123,11 +123,26 @@ func (d *diskFile) proveBlock(h io.Writer, i int, buf []byte) error {
 // fetchProven fills p, which begins at start, from a new copy that has been
 // verified as a whole: a CRC would not prove bytes from the origin.
 func (d *diskFile) fetchProven(p []byte, start int64) error {
-	f, err := d.cache.openObject(d.ctx, d.obj, d.local.id) // Open, but also after Close of the Cache
+	f, err := d.openAgain()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	_, err = f.ReadAt(p, start)
 	return err
+}
+
+// openAgain is Open, also after Close of the Cache, and past a disk that has lost a
+// new copy as well.
+func (d *diskFile) openAgain() (*File, error) {
+	if d.again {
+		return d.cache.openUncached(d.ctx, d.obj, d.local.id, errDamaged)
+	}
+	f, err := d.cache.openObject(d.ctx, d.obj, d.local.id)
+	if err == nil {
+		if n, ok := f.bytes.(*diskFile); ok {
+			n.again = true
+		}
+	}
+	return f, err
 }

@@ -243,3 +243,26 @@ func TestRepairAfterCloseOfTheCache(t *testing.T) {
 		f.Close()
 	}
 }
+
+// A disk that loses each copy as soon as it is verified does not keep anybody from
+// the bytes, nor have them fetched for ever.
+func TestSHA256OnADiskThatLosesAll(t *testing.T) {
+	const blocks = 4 // of someSize, each read once to prove it
+	reads := 0       // of the file that was opened last
+	d := &faultyDisk{fails: func(op string) bool {
+		switch op {
+		case "open":
+			reads = 0
+		case "read":
+			reads++
+		}
+		return op == "read" && reads > blocks
+	}}
+	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(someSize)
+	if b, err := c.ReadFile(background, WithSHA256(o, sumOf(o.body))); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if n := o.requests(); n > 1+2*blocks {
+		t.Errorf("%d requests", n)
+	}
+}
