@@ -3,6 +3,7 @@ package filecache
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -133,4 +134,35 @@ func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 	if !isOfDirectory(short(syscall.EIO)) || isOfDirectory(short(nil)) {
 		t.Error("a block that cannot be read for an error of the device is not just damaged")
 	}
+}
+
+// A file that its own mode makes unreadable is replaced: it would stay so, and is not
+// held against the directory.
+func TestUnreadableFileIsReplaced(t *testing.T) {
+	for _, sub := range []string{"d", "e"} {
+		c, o := newTest(t, Options{MaxAge: Immutable}, heedsModes{}), newOrigin(1000)
+		c.want(o)
+		if err := os.Chmod(c.only(c.glob(sub)), 0); err != nil {
+			t.Fatal(err)
+		}
+		o.requests()
+		c = c.restart(heedsModes{})
+		for range 2 * breakAfter {
+			c.want(o)
+		}
+		if n := o.requests(); n != 1 {
+			t.Errorf("%s: %d requests", sub, n)
+		}
+		c.wantBreaker(BreakerClosed, 0)
+	}
+}
+
+// heedsModes is a disk as seen by a user who is not root.
+type heedsModes struct{ osDisk }
+
+func (d heedsModes) Open(p string) (file, error) {
+	if fi, err := d.Lstat(p); err == nil && fi.Mode().Perm()&0o400 == 0 {
+		return nil, &fs.PathError{Op: "open", Path: p, Err: syscall.EACCES}
+	}
+	return d.osDisk.Open(p)
 }

@@ -111,7 +111,8 @@ func (s *store) read(name string) (*entry, time.Time, error) {
 }
 
 // open opens a file for reading. If it cannot be opened because it is no file at
-// all, the error is damaged too: nothing that passes by itself.
+// all, or because of its own mode, the error is damaged too: nothing that passes by
+// itself.
 func (s *store) open(path string, damaged error) (file, error) {
 	f, err := s.disk.Open(path)
 	if err == nil {
@@ -120,7 +121,7 @@ func (s *store) open(path string, damaged error) (file, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if fi, e := s.disk.Lstat(path); e == nil && !fi.Mode().IsRegular() {
+	if fi, e := s.disk.Lstat(path); e == nil && (!fi.Mode().IsRegular() || fi.Mode().Perm()&0o400 == 0) {
 		err = fmt.Errorf("%w: %w", damaged, err)
 	}
 	return nil, err
