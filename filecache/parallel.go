@@ -128,7 +128,7 @@ func (p *parallel) await(ranges *sync.WaitGroup, leave func()) {
 // longer than a connection that works.
 func (p *parallel) patience() time.Duration { return max(time.Since(p.began), minPatience) }
 
-const minPatience = 2 * time.Second
+const minPatience = time.Second
 
 // outcome ends the transfer as a range has ended it, if one has.
 func (p *parallel) outcome() error {
