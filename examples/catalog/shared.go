@@ -38,7 +38,7 @@ func newShared(url string) (*cache.Cache[ProductKey, Product], error) {
 		Tier:      tier,
 		Namespace: "catalog/product/1", // another number when Product changes
 		Codec:     cache.JSON[Product](),
-		ClockSkew: ttl / 20,
+		ClockSkew: ttl / 20, // how far the clocks of containers may be apart: a price from Redis lives that much shorter
 	})
 }
 
