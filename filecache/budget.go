@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
@@ -38,8 +39,8 @@ const relearn = 30 * time.Second
 // onDisk is what a data file of that size takes, with its entry, whose texts have
 // some 1.5 KiB at most.
 func onDisk(size int64) int64 {
-	blocks := int64(blockCount(size, blockSizeFor(size)))
-	return pages(size) + pages(8*blocks+1536)
+	n := int64(blocks.Count(size, blocks.SizeFor(size)))
+	return pages(size) + pages(8*n+1536)
 }
 
 func pages(size int64) int64 {
@@ -162,7 +163,7 @@ func sizeInName(name string) int64 {
 		return 0
 	}
 	n, err := strconv.ParseInt(parts[1], 10, 64)
-	if err != nil || n < 0 || n > maxSize {
+	if err != nil || n < 0 || n > blocks.MaxObject {
 		return 0
 	}
 	return n

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // What was verified is remembered, for the file as it was then.
@@ -21,7 +23,7 @@ func TestVerifiedBlocksAreRememberedForTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 {
-		if !f.bytes.(*diskFile).local.checked.has(i) {
+		if !f.bytes.(*diskFile).local.checked.Has(i) {
 			t.Fatalf("block %d is not remembered as verified", i)
 		}
 	}
@@ -40,7 +42,7 @@ func TestRacyWindow(t *testing.T) {
 		holds bool
 	}{{0, false}, {19 * time.Millisecond, false}, {20 * time.Millisecond, true}} {
 		st := stamp{ctime: 1000}
-		l := &local{entry: &entry{}, stamp: st, checked: newBlockSet(1, 1000+int64(tt.after))}
+		l := &local{entry: &entry{}, stamp: st, checked: blocks.NewSet(1, 1000+int64(tt.after))}
 		if l.holds(st) != tt.holds {
 			t.Errorf("verified %v after the change: holds %v", tt.after, !tt.holds)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
@@ -25,7 +26,7 @@ func skipUnderRace(t *testing.T) {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-const crashSize = minBlockSize + 5000
+const crashSize = blocks.MinSize + 5000
 
 // crashScene is what a process does once while it is killed or its calls fail.
 type crashScene struct {
@@ -45,7 +46,7 @@ var crashScenes = []crashScene{
 	{"revalidate", true, 1, false, crashSize},
 	{"evict", false, 1, true, crashSize},
 	{"put in turn", false, 1, false, turnFrom + 1},
-	{"put in parts", false, 1, false, crashParts*minBlockSize + 5000}, // less than what is put in turn
+	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000}, // less than what is put in turn
 }
 
 func (s crashScene) origin(version uint64) *origin {
@@ -60,8 +61,8 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 		max = 3 * onDisk(int64(s.size)) / 2
 	}
 	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
-	if s.size >= crashParts*minBlockSize && s.size < turnFrom {
-		opts.PartSize, opts.Concurrency = minBlockSize, 2
+	if s.size >= crashParts*blocks.MinSize && s.size < turnFrom {
+		opts.PartSize, opts.Concurrency = blocks.MinSize, 2
 	}
 	return opts
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 func flip(t *testing.T, path string, at int) {
@@ -39,10 +41,10 @@ func TestDamage(t *testing.T) {
 		damage func(t *testing.T, c *testCache, data, entry string)
 	}{
 		{"first byte", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, 0) }},
-		{"second block", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, minBlockSize+5) }},
+		{"second block", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, blocks.MinSize+5) }},
 		{"last byte", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, someSize-1) }},
 		{"every block", func(t *testing.T, _ *testCache, data, _ string) {
-			for at := 0; at < someSize; at += minBlockSize {
+			for at := 0; at < someSize; at += blocks.MinSize {
 				flip(t, data, at)
 			}
 		}},
@@ -124,13 +126,13 @@ func TestDamageWhileOpen(t *testing.T) {
 	f.ReadAt(p, 0) // the first block is verified
 	o.requests()
 	data := c.only(c.dataFiles())
-	flip(t, data, minBlockSize)
-	os.Truncate(data, 3*minBlockSize) // the last block is gone
+	flip(t, data, blocks.MinSize)
+	os.Truncate(data, 3*blocks.MinSize) // the last block is gone
 	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
 		t.Errorf("wrong bytes, or %v", err)
 	}
 	asked := o.asked
-	if n := len(asked); n != 2 || asked[0].Offset != minBlockSize || asked[0].Length != minBlockSize || asked[0].IfMatch != o.etag {
+	if n := len(asked); n != 2 || asked[0].Offset != blocks.MinSize || asked[0].Length != blocks.MinSize || asked[0].IfMatch != o.etag {
 		t.Errorf("asked %+v, want the two blocks", asked)
 	}
 	if s := c.Stats(); s.Repairs != 2 {

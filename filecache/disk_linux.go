@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,7 +50,7 @@ func canLink(f *os.File, err error) bool {
 // download and not in the middle. In memory it would be a needless pass over the
 // pages; the other file systems without it say so. It reports whether it did.
 func allocate(f *os.File, size int64) (bool, error) {
-	if size < minBlockSize || madeOfMemory(f) {
+	if size < blocks.MinSize || madeOfMemory(f) {
 		return false, nil
 	}
 	switch err := unix.Fallocate(int(f.Fd()), 0, 0, size); err {

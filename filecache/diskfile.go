@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // diskFile reads a local copy. Each block is verified before a byte of it is
@@ -64,7 +65,7 @@ func (d *diskFile) readSome(p []byte, off int64) (int, error) {
 	if err := d.verify(i, p, off-start, start, end); err != nil {
 		return d.repair(i, p, off, err)
 	}
-	d.local.checked.add(i)
+	d.local.checked.Add(i)
 	d.cache.stats.diskBytes.Add(int64(len(p)))
 	return len(p), nil
 }
@@ -72,7 +73,7 @@ func (d *diskFile) readSome(p []byte, off int64) (int, error) {
 // verifiedEnd returns where the verified blocks end that begin with block i, as
 // far as limit.
 func (d *diskFile) verifiedEnd(i int, limit int64) (end int64) {
-	for ; i < len(d.local.blocks) && d.local.checked.has(i); i++ {
+	for ; i < len(d.local.blocks) && d.local.checked.Has(i); i++ {
 		if _, end = d.bounds(i); end >= limit {
 			break
 		}
@@ -94,8 +95,8 @@ func (d *diskFile) verify(i int, p []byte, skip, start, end int64) error {
 		}
 		return d.compare(i, crc64nvme.Checksum(p))
 	}
-	buf := getBuffer()
-	defer putBuffer(buf)
+	buf := blocks.GetBuffer()
+	defer blocks.PutBuffer(buf)
 	var crc uint64
 	for at := start; at < end; {
 		b := (*buf)[:min(int64(len(*buf)), end-at)]
@@ -185,17 +186,17 @@ func (d *diskFile) pin() error {
 	if !ours(fi) { // removed just before the lock
 		return fs.ErrNotExist
 	}
-	buf := getBuffer()
-	defer putBuffer(buf)
+	buf := blocks.GetBuffer()
+	defer blocks.PutBuffer(buf)
 	for i := range d.local.blocks {
-		if d.local.checked.has(i) {
+		if d.local.checked.Has(i) {
 			continue
 		}
 		start, end := d.bounds(i)
 		if err := d.verify(i, (*buf)[:0], 0, start, end); err != nil {
 			return err
 		}
-		d.local.checked.add(i)
+		d.local.checked.Add(i)
 	}
 	return nil
 }

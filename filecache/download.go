@@ -10,13 +10,8 @@ import (
 	"sync"
 
 	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
-
-// buffers are of the smallest block size.
-var buffers = sync.Pool{New: func() any { b := make([]byte, minBlockSize); return &b }}
-
-func getBuffer() *[]byte  { return buffers.Get().(*[]byte) }
-func putBuffer(b *[]byte) { buffers.Put(b) }
 
 // download receives the object and keeps it, once more from the start if the
 // bytes turn out wrong or the object is replaced meanwhile, and once more past the
@@ -75,7 +70,8 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 	defer context.AfterFunc(ctx, t.first.Close)() // it was asked for with another context
 	to := c.newSink(resp.Size, s != nil)
 	defer to.close()
-	sum := newSummer(resp.Size, id.expected(resp.Checksums))
+	sums := usable(id.expected(resp.Checksums))
+	sum := blocks.NewDigest(resp.Size, expected(sums))
 	t.to, t.sum, t.progress = to, sum, progress{tell: c.progress, id: id, total: resp.Size}
 
 	err := how(t)
@@ -83,16 +79,16 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 		return c.byRanges(src, to.lost)
 	}
 	if err == nil {
-		err = sum.verify()
+		err = sum.Verify()
 	}
 	if err != nil {
 		return source{}, err
 	}
-	if len(sum.announced) == 0 {
+	if len(sums) == 0 {
 		c.stats.unsummed.Add(1)
 	}
 	if to.file != nil {
-		l, err := c.publish(s, to, src, sum)
+		l, err := c.publish(s, to, src, sum, sums)
 		if err == nil {
 			return l.source(), nil
 		}
@@ -105,7 +101,7 @@ func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *R
 	if to.memory == nil {
 		return c.byRanges(src, to.lost)
 	}
-	if crc64nvme.Checksum(to.memory) != sum.whole() {
+	if crc64nvme.Checksum(to.memory) != sum.Whole() {
 		return c.byRanges(src, true)
 	}
 	c.stats.uncached.Add(1)
@@ -133,16 +129,16 @@ func (c *Cache) byRanges(src source, lost bool) (source, error) {
 // publish makes what was received the local copy: first the data, under a name
 // that nobody knows, then the entry that tells it. Killed in between, the process
 // leaves a file that a later sweep removes.
-func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, error) {
+func (c *Cache) publish(s *seat, from *sink, src source, sum *blocks.Digest, sums []Checksum) (*local, error) {
 	e := &entry{
 		id: src.id, etag: src.etag, modified: unknownTime, size: src.size,
-		whole: sum.whole(), blockSize: sum.blockSize, blocks: sum.blocks,
+		whole: sum.Whole(), blockSize: sum.BlockSize, blocks: sum.Blocks,
 	}
 	if !src.modified.IsZero() {
 		e.modified = src.modified.UnixNano()
 	}
-	if len(sum.announced) > 0 {
-		e.algorithm, e.sum = sum.announced[0].Algorithm, sum.announced[0].Sum
+	if len(sums) > 0 {
+		e.algorithm, e.sum = sums[0].Algorithm, sums[0].Sum
 	}
 	c.boot.stamp(e, src.asked)
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // The on-disk format, version 1. An entry says everything about a local copy of
@@ -134,8 +135,8 @@ func decodeEntry(b []byte) (*entry, error) {
 // plausible reports whether the fields agree with each other.
 func (e *entry) plausible() bool {
 	return e.size >= 0 &&
-		e.blockSize == blockSizeFor(e.size) &&
-		len(e.blocks) == blockCount(e.size, e.blockSize) &&
+		e.blockSize == blocks.SizeFor(e.size) &&
+		len(e.blocks) == blocks.Count(e.size, e.blockSize) &&
 		isDataName(e.data)
 }
 
@@ -182,15 +183,15 @@ func (d *decoder) text() string {
 
 func (d *decoder) blocks() []uint64 {
 	n := d.uint32()
-	if n > maxBlocks || 8*int(n) > len(d.rest) {
+	if n > blocks.MaxCount || 8*int(n) > len(d.rest) {
 		d.short = true
 		return nil
 	}
-	blocks := make([]uint64, n)
-	for i := range blocks {
-		blocks[i] = d.uint64()
+	crcs := make([]uint64, n)
+	for i := range crcs {
+		crcs[i] = d.uint64()
 	}
-	return blocks
+	return crcs
 }
 
 func appendText(b []byte, s string) []byte {

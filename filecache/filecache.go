@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/boot"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
@@ -165,7 +166,7 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		patience: patience,
 
 		concurrency: cmp.Or(opts.Concurrency, defaultConcurrency),
-		partSize:    min(cmp.Or(opts.PartSize, defaultPartSize), maxSize),
+		partSize:    min(cmp.Or(opts.PartSize, defaultPartSize), blocks.MaxObject),
 		progress:    opts.Progress,
 
 		flights: flight.NewGroup[source](clk),

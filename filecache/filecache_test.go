@@ -12,9 +12,11 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-const someSize = minBlockSize*3 + 1000 // four blocks, the last one short
+const someSize = blocks.MinSize*3 + 1000 // four blocks, the last one short
 
 func TestMissHitAndRevalidation(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
@@ -39,7 +41,7 @@ func TestMissHitAndRevalidation(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
-	for _, size := range []int{0, 1, 1000, minBlockSize - 1, minBlockSize, minBlockSize + 1, 2 * minBlockSize} {
+	for _, size := range []int{0, 1, 1000, blocks.MinSize - 1, blocks.MinSize, blocks.MinSize + 1, 2 * blocks.MinSize} {
 		o := newOrigin(size)
 		o.sums = sumsOf(o.body)
 		c := newTest(t, Options{MaxAge: time.Minute}, nil)

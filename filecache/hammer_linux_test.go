@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
@@ -45,7 +46,7 @@ func init() { // before TestMain, which would look for leaks
 }
 
 // hammerSizes are of the objects: of no block, one, some, and enough for a turn.
-var hammerSizes = []int{0, 1000, 70_000, minBlockSize + 1, 3 * minBlockSize, turnFrom + 5}
+var hammerSizes = []int{0, 1000, 70_000, blocks.MinSize + 1, 3 * blocks.MinSize, turnFrom + 5}
 
 const hammerKeys = 18
 

@@ -3,8 +3,9 @@ package filecache
 import (
 	"errors"
 	"io/fs"
-	"sync/atomic"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // local is what this process knows of a copy on disk. It is never changed: who
@@ -12,10 +13,10 @@ import (
 type local struct {
 	*entry
 	validity
-	fetched bool      // by this process
-	touched int64     // when its use was last noted on disk, Unix nanoseconds
-	stamp   stamp     // of the data file when checked was begun
-	checked *blockSet // nil until it is opened
+	fetched bool        // by this process
+	touched int64       // when its use was last noted on disk, Unix nanoseconds
+	stamp   stamp       // of the data file when checked was begun
+	checked *blocks.Set // nil until it is opened
 }
 
 // stamp is what changes when anybody changes a file or puts another in its place.
@@ -23,21 +24,6 @@ type stamp struct {
 	dev, ino           uint64
 	size, mtime, ctime int64
 }
-
-// blockSet remembers which blocks of a data file have been verified in this
-// process. It is safe for concurrent use.
-type blockSet struct {
-	since  int64 // when the first of them may have been read, Unix nanoseconds
-	bits   []atomic.Uint64
-	proven atomic.Bool // all of it, also by its SHA-256
-}
-
-func newBlockSet(blocks int, since int64) *blockSet {
-	return &blockSet{since: since, bits: make([]atomic.Uint64, (blocks+63)/64)}
-}
-
-func (s *blockSet) has(i int) bool { return s.bits[i/64].Load()&(1<<(i%64)) != 0 }
-func (s *blockSet) add(i int)      { s.bits[i/64].Or(1 << (i % 64)) }
 
 // racyWindow is how coarse the time of change of a file may be. A file changed
 // that shortly before it was verified can have been changed again after, and
@@ -48,7 +34,7 @@ const racyWindow = int64(20 * time.Millisecond)
 // holds reports whether the blocks verified then can be relied on now that the
 // file looks like st.
 func (l *local) holds(st stamp) bool {
-	return l.checked != nil && l.stamp == st && st.ctime+racyWindow <= l.checked.since
+	return l.checked != nil && l.stamp == st && st.ctime+racyWindow <= l.checked.Since
 }
 
 // touchEvery is how often at most the use of a copy is noted on disk, where

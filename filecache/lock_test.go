@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // Nobody gets the path of a file in the moment before it is removed.
@@ -57,10 +59,10 @@ func (c *testCache) localOf(t *testing.T, o *origin, data string) *local {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSummer(int64(len(b)), nil)
+	s := blocks.NewDigest(int64(len(b)), nil)
 	s.Write(b)
-	return &local{entry: &entry{id: mustID(o), etag: o.etag, size: int64(len(b)), whole: s.whole(), blockSize: s.blockSize,
-		blocks: s.blocks, data: data[len(c.store.data())+1:], modified: unknownTime}}
+	return &local{entry: &entry{id: mustID(o), etag: o.etag, size: int64(len(b)), whole: s.Whole(), blockSize: s.BlockSize,
+		blocks: s.Blocks, data: data[len(c.store.data())+1:], modified: unknownTime}}
 }
 
 // hookDisk calls hooks in the middle of operations.

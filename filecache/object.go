@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
@@ -17,7 +18,7 @@ var ErrChanged = errors.New("the object has changed at the origin")
 // the origin announced, or are more than it announced, after a second attempt. It
 // is also that of reading a damaged block for which the origin sends other bytes
 // now. (Bytes that are missing are an io.ErrUnexpectedEOF.)
-var ErrChecksum = errors.New("the bytes from the origin do not match its checksum")
+var ErrChecksum = blocks.ErrChecksum
 
 // An Object is something that an origin can be asked for, such as an S3 object.
 // Packages s3source and httpsource make them. It must be safe for concurrent use.

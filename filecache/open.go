@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
@@ -206,7 +207,7 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 		return nil, errors.New("the Object's Fetch returned no answer")
 	case resp.NotModified && req.IfNoneMatch == "":
 		return nil, errors.New("the origin says not modified, but was not asked")
-	case !resp.NotModified && (resp.Size < 0 || resp.Size > maxSize):
+	case !resp.NotModified && (resp.Size < 0 || resp.Size > blocks.MaxObject):
 		resp.Body.Close()
 		return nil, fmt.Errorf("the origin did not say the size, or an impossible one: %d", resp.Size)
 	}
@@ -215,9 +216,6 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 	}
 	return resp, nil
 }
-
-// maxSize is far beyond any object, and within what can be calculated with.
-const maxSize = 1 << 50
 
 // confirm notes that the origin still has what l is a copy of.
 func (c *Cache) confirm(s *seat, l *local, v validity) (source, error) {
@@ -273,7 +271,7 @@ func (c *Cache) checkedAs(l *local, st stamp) *local {
 	}
 	known := *l
 	if !l.holds(st) {
-		known.stamp, known.checked = st, newBlockSet(len(l.blocks), now)
+		known.stamp, known.checked = st, blocks.NewSet(len(l.blocks), now)
 		if l.checked != nil || !l.fetched {
 			c.stats.verified.Add(1)
 		}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
@@ -41,8 +42,8 @@ type parallel struct {
 	failed   atomic.Pointer[failure] // why all of it ends
 
 	mu     sync.Mutex
-	lo, hi int       // nobody has the parts from lo to before hi
-	sums   []*summer // of the parts that are there
+	lo, hi int              // nobody has the parts from lo to before hi
+	sums   []*blocks.Digest // of the parts that are there
 }
 
 // failure is how a range ended the whole transfer.
@@ -56,12 +57,12 @@ type failure struct {
 // small, or nothing tells whether two answers are of the same version, or what it
 // is verified by must be computed in order.
 func (t *transfer) split() *parallel {
-	size := roundUp(t.cache.partSize, t.sum.blockSize)
-	if t.cache.concurrency < 2 || t.size/2 < size || strong(t.etag) == "" || !t.sum.joins() {
+	size := roundUp(t.cache.partSize, t.sum.BlockSize)
+	if t.cache.concurrency < 2 || t.size/2 < size || strong(t.etag) == "" || !t.sum.Joinable() {
 		return nil
 	}
 	n := int(roundUp(t.size, size) / size)
-	return &parallel{transfer: t, began: time.Now(), partSize: size, hi: n, sums: make([]*summer, n)}
+	return &parallel{transfer: t, began: time.Now(), partSize: size, hi: n, sums: make([]*blocks.Digest, n)}
 }
 
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
@@ -75,7 +76,7 @@ func (p *parallel) receive() error {
 		return err
 	}
 	for _, s := range p.sums {
-		p.sum.join(s)
+		p.sum.Append(s)
 	}
 	return nil
 }
@@ -216,9 +217,9 @@ func (p *parallel) takeLeft() error {
 // take receives part i.
 func (p *parallel) take(i int, from *body, saw func(bytes int)) error {
 	off, length := p.at(i)
-	sum := p.transfer.sum.part(length)
+	sum := p.transfer.sum.Part(length)
 	if err := pump(p.to, off, length, from, sum, saw); err != nil {
-		p.progress.came(-int(sum.done))
+		p.progress.came(-int(sum.Done()))
 		return err
 	}
 	p.mu.Lock()

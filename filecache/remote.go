@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // remote reads an object that fits neither the disk nor memory by ranges from
@@ -23,7 +25,7 @@ type remote struct {
 }
 
 // chunkSize is how much is asked for at once: enough that the wait for its first
-// byte does not dominate. Where memory is short it is minBlockSize.
+// byte does not dominate. Where memory is short it is blocks.MinSize.
 const chunkSize = 8 << 20
 
 // errUnpinned is the error of an object that can only be read by ranges, while
@@ -42,7 +44,7 @@ func strong(etag string) string {
 }
 
 func (c *Cache) newRemote(ctx context.Context, obj Object, what object) *remote {
-	r := &remote{cache: c, ctx: ctx, obj: obj, object: what, chunkSize: minBlockSize}
+	r := &remote{cache: c, ctx: ctx, obj: obj, object: what, chunkSize: blocks.MinSize}
 	if c.memory.take(chunkSize) {
 		r.chunkSize = chunkSize
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // A damaged block of a version that the origin no longer has: without the cache,
@@ -96,7 +98,7 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 	c.want(o)
 	data := c.only(c.dataFiles())
 	flip(t, data, 10)
-	flip(t, data, minBlockSize+10)
+	flip(t, data, blocks.MinSize+10)
 	f, err := c.restart(nil).Open(background, o)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +123,7 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); read(0) }()
 	<-asked
-	read(minBlockSize)
+	read(blocks.MinSize)
 	close(answer)
 	<-done
 }
@@ -130,7 +132,7 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 // again and again.
 func TestWriteToReadsEachBlockOnce(t *testing.T) {
 	d := &readCounter{}
-	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(maxBlocks*minBlockSize+1)
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(blocks.MaxCount*blocks.MinSize+1)
 	c.want(o)
 	f, err := c.restart(d).Open(background, o)
 	if err != nil {
@@ -176,7 +178,7 @@ func TestReadOfAClosedFile(t *testing.T) {
 	}
 	f.bytes.Close() // as Close does while a ReadAt is under way
 	for off := range int64(2) {
-		if _, err := f.ReadAt(make([]byte, 10), off*minBlockSize); !errors.Is(err, fs.ErrClosed) {
+		if _, err := f.ReadAt(make([]byte, 10), off*blocks.MinSize); !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("ReadAt = %v", err)
 		}
 	}

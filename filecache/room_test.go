@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // What cannot get room even by eviction evicts nothing.
@@ -282,7 +284,7 @@ func TestMemoryIsBoundedInSum(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, ok := second.bytes.(*remote); !ok || r.chunkSize != minBlockSize {
+	if r, ok := second.bytes.(*remote); !ok || r.chunkSize != blocks.MinSize {
 		t.Errorf("the second is a %T", second.bytes)
 	}
 	for _, f := range []*File{first, second} {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // WithSHA256 returns obj with the promise that its bytes have that SHA-256, in
@@ -81,12 +82,12 @@ var errUnverifiable = errors.New("there is no room for a local copy, and without
 // given and that was not done before.
 func (d *diskFile) prove() error {
 	want := d.local.id.sha256()
-	if want == nil || d.local.checked.proven.Load() {
+	if want == nil || d.local.checked.SHA256OK.Load() {
 		return nil
 	}
 	h := sha256.New()
-	buf := getBuffer()
-	defer putBuffer(buf)
+	buf := blocks.GetBuffer()
+	defer blocks.PutBuffer(buf)
 	for i := range d.local.blocks {
 		if err := d.proveBlock(h, i, *buf); err != nil {
 			return err
@@ -95,7 +96,7 @@ func (d *diskFile) prove() error {
 	if got := h.Sum(nil); string(got) != string(want) {
 		return fmt.Errorf("%w: its SHA-256 is %x, expected %x", errDamaged, got, want)
 	}
-	d.local.checked.proven.Store(true)
+	d.local.checked.SHA256OK.Store(true)
 	return nil
 }
 
@@ -116,7 +117,7 @@ func (d *diskFile) proveBlock(h io.Writer, i int, buf []byte) error {
 	if err := d.compare(i, crc); err != nil {
 		return err
 	}
-	d.local.checked.add(i)
+	d.local.checked.Add(i)
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 func sumOf(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
@@ -77,14 +79,14 @@ func (c *testCache) forge(obj Object, b []byte) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	s := newSummer(int64(len(b)), nil)
+	s := blocks.NewDigest(int64(len(b)), nil)
 	s.Write(b)
 	path := c.store.dataPath(e.data)
 	fi, err := os.Stat(path)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	e.size, e.whole, e.blockSize, e.blocks = int64(len(b)), s.whole(), s.blockSize, s.blocks
+	e.size, e.whole, e.blockSize, e.blocks = int64(len(b)), s.Whole(), s.BlockSize, s.Blocks
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		c.t.Fatal(err)
 	}

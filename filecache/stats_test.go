@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // Each miss has the reason that it has.
@@ -88,11 +90,11 @@ func TestStatsOfReads(t *testing.T) {
 	if s.OriginBytes != 0 || s.DiskBytes != 2*someSize || s.Verified != 1 || s.Hits != 2 {
 		t.Errorf("after two hits: %+v", s)
 	}
-	flip(t, c.only(c.dataFiles()), minBlockSize+5)
+	flip(t, c.only(c.dataFiles()), blocks.MinSize+5)
 	n = c.restart(nil)
 	n.want(o)
 	s = n.Stats()
-	if s.OriginBytes != minBlockSize || s.DiskBytes != someSize-minBlockSize || s.Repairs != 1 || s.FaultsBy["damaged"] != 1 {
+	if s.OriginBytes != blocks.MinSize || s.DiskBytes != someSize-blocks.MinSize || s.Repairs != 1 || s.FaultsBy["damaged"] != 1 {
 		t.Errorf("after a repair: %+v", s)
 	}
 }

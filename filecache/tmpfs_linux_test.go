@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"golang.org/x/sys/unix"
 )
 
@@ -75,7 +76,7 @@ func TestRealDisks(t *testing.T) {
 func TestRealDiskFillsUpInTheMiddle(t *testing.T) {
 	dir := mountTmpfs(t, "size=2m")
 	c, o := newTest(t, Options{Dir: dir, MaxBytes: 2 << 20}, spaceDisk{sp: space{total: 1 << 30, free: 1 << 30}}), newOrigin(someSize)
-	fill(t, filepath.Join(dir, "other"), 2<<20-minBlockSize-64<<10)
+	fill(t, filepath.Join(dir, "other"), 2<<20-blocks.MinSize-64<<10)
 	c.want(o)
 	if s := c.Stats(); s.Faults == 0 || s.Uncached != 1 {
 		t.Errorf("Stats = %+v", s)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // transfer is the receiving of one version of an object.
@@ -18,7 +20,7 @@ type transfer struct {
 	object
 	first    *body // of the answer that told what the object is
 	to       *sink
-	sum      *summer
+	sum      *blocks.Digest
 	progress progress
 }
 
@@ -37,9 +39,9 @@ func (t *transfer) inOrder() error {
 }
 
 // pump moves size bytes from src past sum to dst, where they begin at off.
-func pump(dst *sink, off, size int64, src io.Reader, sum *summer, saw func(bytes int)) error {
-	buf := getBuffer()
-	defer putBuffer(buf)
+func pump(dst *sink, off, size int64, src io.Reader, sum *blocks.Digest, saw func(bytes int)) error {
+	buf := blocks.GetBuffer()
+	defer blocks.PutBuffer(buf)
 	for done := int64(0); done < size; {
 		p := (*buf)[:min(int64(len(*buf)), size-done)]
 		if _, err := io.ReadFull(src, p); err != nil {

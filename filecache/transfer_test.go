@@ -7,6 +7,8 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 func TestNotModifiedInTheSecondAttempt(t *testing.T) {
@@ -89,7 +91,7 @@ func TestReadFileOfAnImpossibleSize(t *testing.T) {
 	}()
 	c := newTest(t, Options{}, nil)
 	s := &script{id: ID{Origin: "x", Name: "y"}, fetch: func(int, Request) (*Response, error) {
-		return &Response{Size: maxSize, ETag: `"x"`, Body: io.NopCloser(bytes.NewReader(nil))}, nil
+		return &Response{Size: blocks.MaxObject, ETag: `"x"`, Body: io.NopCloser(bytes.NewReader(nil))}, nil
 	}}
 	if _, err := c.ReadFile(background, s); err == nil {
 		t.Error("no error")
@@ -153,7 +155,7 @@ func TestResumeWithAnotherVersion(t *testing.T) {
 func TestReadbackOfAFullDisk(t *testing.T) {
 	o := newOrigin(someSize)
 	c := newTest(t, Options{}, nil)
-	s := &sink{cache: c.Cache, size: someSize, done: minBlockSize, file: shortFile{}}
+	s := &sink{cache: c.Cache, size: someSize, done: blocks.MinSize, file: shortFile{}}
 	s.toMemory()
 	if s.memory != nil {
 		t.Error("half of it would be zeros")

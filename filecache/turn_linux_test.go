@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
@@ -287,7 +288,7 @@ func TestPatience(t *testing.T) {
 		{32 << 20, Immutable, time.Second},
 		{32 << 20, time.Second, time.Second / 4},
 		{32 << 20, -time.Second, 0},
-		{maxSize, Immutable, 30 * time.Second},
+		{blocks.MaxObject, Immutable, 30 * time.Second},
 	} {
 		if got := patience(tt.size, tt.left); got != tt.want {
 			t.Errorf("patience(%d, %v) = %v, want %v", tt.size, tt.left, got, tt.want)

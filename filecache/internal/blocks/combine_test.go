@@ -1,4 +1,4 @@
-package filecache
+package blocks
 
 import (
 	"math/rand/v2"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestCombinedIsTheWhole(t *testing.T) {
-	b := randomBytes(100_000, 3)
+	b := randomBytes(100_000)
 	for range 200 {
 		size, block := rand.Int64N(int64(len(b)+1)), 1+rand.Int64N(20_000)
 		var blocks []uint64
@@ -23,11 +23,17 @@ func TestCombinedIsTheWhole(t *testing.T) {
 
 // A hundred megabytes.
 func BenchmarkCombined(b *testing.B) {
-	blocks := make([]uint64, maxBlocks)
+	blocks := make([]uint64, MaxCount)
 	for i := range blocks {
 		blocks[i] = rand.Uint64()
 	}
 	for b.Loop() {
-		combined(blocks, minBlockSize, maxBlocks*minBlockSize)
+		combined(blocks, MinSize, MaxCount*MinSize)
 	}
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{3}).Read(b)
+	return b
 }

@@ -1,4 +1,4 @@
-package filecache
+package blocks
 
 import (
 	"encoding/binary"
@@ -14,6 +14,10 @@ type crc32Hash struct {
 	size       int64
 }
 
+// NewCRC32 returns a CRC-32 by which Digests stay Joinable. The polynomial is
+// bit-reversed, as in hash/crc32.
+func NewCRC32(polynomial uint32) Hash { return newCRC32(polynomial) }
+
 func newCRC32(polynomial uint32) *crc32Hash {
 	return &crc32Hash{polynomial: polynomial, table: crc32.MakeTable(polynomial)}
 }
@@ -26,8 +30,8 @@ func (h *crc32Hash) Write(p []byte) (int, error) {
 
 func (h *crc32Hash) Sum(b []byte) []byte { return binary.BigEndian.AppendUint32(b, h.crc) }
 
-// join makes h the CRC of its bytes with those of next after them.
-func (h *crc32Hash) join(next *crc32Hash) {
+// append makes h the CRC of its bytes with those of next after them.
+func (h *crc32Hash) append(next *crc32Hash) {
 	h.crc = h.multiply(h.crc, h.shiftBy(next.size)) ^ next.crc
 	h.size += next.size
 }

@@ -1,4 +1,4 @@
-package filecache
+package blocks
 
 // The CRC of two pieces one after the other follows from those of the pieces:
 //

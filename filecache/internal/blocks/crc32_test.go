@@ -1,4 +1,4 @@
-package filecache
+package blocks
 
 import (
 	"hash/crc32"
@@ -7,7 +7,7 @@ import (
 )
 
 func TestCRC32OfPartsIsThatOfTheWhole(t *testing.T) {
-	b := randomBytes(100_000, 3)
+	b := randomBytes(100_000)
 	for _, polynomial := range []uint32{crc32.IEEE, crc32.Castagnoli} {
 		for range 200 {
 			size, part := rand.IntN(len(b)+1), 1+rand.IntN(20_000)
@@ -15,7 +15,7 @@ func TestCRC32OfPartsIsThatOfTheWhole(t *testing.T) {
 			for at := 0; at < size; at += part {
 				next := newCRC32(polynomial)
 				next.Write(b[at:min(at+part, size)])
-				all.join(next)
+				all.append(next)
 			}
 			if want := crc32.Checksum(b[:size], crc32.MakeTable(polynomial)); all.crc != want {
 				t.Fatalf("%x: %d bytes in parts of %d: %x, want %x", polynomial, size, part, all.crc, want)
