@@ -13,6 +13,7 @@ import (
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/childtest"
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // skipUnderRace: the process that is traced has one goroutine at work, and starts
@@ -45,7 +46,7 @@ var crashScenes = []crashScene{
 	{"replace", true, 2, false, crashSize},
 	{"revalidate", true, 1, false, crashSize},
 	{"evict", false, 1, true, crashSize},
-	{"put in turn", false, 1, false, turnFrom + 1},
+	{"put in turn", false, 1, false, lockFrom + 1},
 	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000}, // less than what is put in turn
 }
 
@@ -61,7 +62,7 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 		max = 3 * onDisk(int64(s.size)) / 2
 	}
 	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
-	if s.size >= crashParts*blocks.MinSize && s.size < turnFrom {
+	if s.size >= crashParts*blocks.MinSize && s.size < lockFrom {
 		opts.PartSize, opts.Concurrency = blocks.MinSize, 2
 	}
 	return opts
@@ -129,8 +130,8 @@ func (s crashScene) check(t *testing.T, dir string) {
 	c := newTest(t, s.options(dir, time.Hour), nil)
 	referred, temps := map[string]bool{}, 0
 	for _, p := range c.entryFiles() {
-		if e, _, err := c.store.read(filepath.Base(p)); err == nil {
-			referred[c.store.dataPath(e.data)] = true
+		if e, err := c.store.TestRead(filepath.Base(p)); err == nil {
+			referred[c.dataPath(e.Data)] = true
 		} else {
 			temps++
 		}
@@ -153,16 +154,14 @@ func (s crashScene) check(t *testing.T, dir string) {
 	next := s.origin(7)
 	next.name = "next"
 	now.want(next)
-	if n, max := now.diskBytes(), now.budget.max; n > max {
+	if n, max := now.diskBytes(), now.maxBytes; n > max {
 		t.Errorf("%d bytes on disk, budget %d", n, max)
 	}
 	late := now.restart(nil)
-	late.clocks.Move(sweepAge+time.Minute, sweepAge+time.Minute)
-	late.publishing.Lock()
-	copies := late.sweep()
-	late.publishing.Unlock()
-	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != len(copies) || e != len(copies) {
-		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", len(copies), d, e)
+	late.clocks.Move(clock.LongestInvocation+time.Minute, clock.LongestInvocation+time.Minute)
+	copies := late.store.TestSweep()
+	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != copies || e != copies {
+		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", copies, d, e)
 	}
 	late.want(s.origin(s.after))
 }

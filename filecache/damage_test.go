@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 func flip(t *testing.T, path string, at int) {
@@ -62,10 +63,10 @@ func TestDamage(t *testing.T) {
 		{"entry empty", func(t *testing.T, _ *testCache, _, entry string) { os.Truncate(entry, 0) }},
 		{"data is a directory", func(t *testing.T, _ *testCache, data, _ string) { os.Remove(data); os.Mkdir(data, 0o700) }},
 		{"entry is a directory", func(t *testing.T, _ *testCache, _, entry string) { os.Remove(entry); os.Mkdir(entry, 0o700) }},
-		{"everything gone", func(t *testing.T, c *testCache, _, _ string) { os.RemoveAll(c.store.root) }},
+		{"everything gone", func(t *testing.T, c *testCache, _, _ string) { os.RemoveAll(c.root) }},
 		{"a file in the place of the directory", func(t *testing.T, c *testCache, _, _ string) {
-			os.RemoveAll(c.store.root)
-			os.WriteFile(c.store.root, nil, 0o600)
+			os.RemoveAll(c.root)
+			os.WriteFile(c.root, nil, 0o600)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { damaged(t, tt.damage) })
@@ -178,11 +179,11 @@ func TestEveryByteOfTheEntry(t *testing.T) {
 			bad := bytes.Clone(good)
 			bad[i] ^= 1
 			os.WriteFile(entry, bad, 0o600)
-			if _, _, err := n.store.read(entryName(mustID(o))); err == nil {
+			if _, err := n.store.TestRead(entryName(mustID(o))); err == nil {
 				t.Fatalf("byte %d: the entry is still taken", i)
 			}
 			os.WriteFile(entry, good[:i], 0o600)
-			if _, _, err := n.store.read(entryName(mustID(o))); err == nil {
+			if _, err := n.store.TestRead(entryName(mustID(o))); err == nil {
 				t.Fatalf("cut at %d: the entry is still taken", i)
 			}
 		}
@@ -191,15 +192,15 @@ func TestEveryByteOfTheEntry(t *testing.T) {
 
 // Files that are right in themselves, but of another object or another version.
 func TestSwappedFiles(t *testing.T) {
-	setup := func(t *testing.T) (c *testCache, a, b *origin, ea, eb *entry) {
+	setup := func(t *testing.T) (c *testCache, a, b *origin, ea, eb store.TestEntry) {
 		c = newTest(t, Options{MaxAge: time.Hour}, nil)
 		a, b = newOrigin(someSize), newOrigin(someSize)
 		b.name = "other.bin"
 		b.put(randomBytes(someSize, 2))
 		c.want(a)
 		c.want(b)
-		ea, _, _ = c.store.read(entryName(mustID(a)))
-		eb, _, _ = c.store.read(entryName(mustID(b)))
+		ea, _ = c.store.TestRead(entryName(mustID(a)))
+		eb, _ = c.store.TestRead(entryName(mustID(b)))
 		return
 	}
 	swap := func(t *testing.T, x, y string) {
@@ -212,14 +213,14 @@ func TestSwappedFiles(t *testing.T) {
 	}
 	t.Run("entries", func(t *testing.T) {
 		c, a, b, ea, eb := setup(t)
-		swap(t, c.store.entryPath(entryName(ea.id)), c.store.entryPath(entryName(eb.id)))
+		swap(t, c.entryPath(store.TestEntryName(ea.Key)), c.entryPath(store.TestEntryName(eb.Key)))
 		c = c.restart(nil)
 		c.want(a)
 		c.want(b)
 	})
 	t.Run("data", func(t *testing.T) {
 		c, a, b, ea, eb := setup(t)
-		swap(t, c.store.dataPath(ea.data), c.store.dataPath(eb.data))
+		swap(t, c.dataPath(ea.Data), c.dataPath(eb.Data))
 		c.want(a)
 		c = c.restart(nil)
 		c.want(a)

@@ -126,8 +126,8 @@ const maxBuffer = 4 << 20
 
 // buffer returns one for a block.
 func (f *File) buffer() (buf []byte, done func()) {
-	if d, ok := f.bytes.(*diskFile); ok && d.local.blockSize > blocks.MinSize {
-		return make([]byte, min(d.local.blockSize, maxBuffer)), func() {}
+	if l, ok := f.bytes.(*localFile); ok && l.BlockSize() > blocks.MinSize {
+		return make([]byte, min(l.BlockSize(), maxBuffer)), func() {}
 	}
 	b := blocks.GetBuffer()
 	return *b, func() { blocks.PutBuffer(b) }

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
 // ErrChanged is the error of a Fetch with IfMatch when the origin now has
 // another version of the object.
-var ErrChanged = errors.New("the object has changed at the origin")
+var ErrChanged = transfer.ErrChanged
 
 // ErrChecksum is the error of an object whose bytes do not have the checksum that
 // the origin announced, or are more than it announced, after a second attempt. It
@@ -64,7 +66,7 @@ func (id ID) validate() error {
 		return errors.New("the object's ID.Origin is empty")
 	case id.Name == "":
 		return errors.New("the object's ID.Name is empty")
-	case len(id.Origin)+len(id.Name)+len(id.Version) > maxText:
+	case len(id.Origin)+len(id.Name)+len(id.Version) > store.MaxText:
 		return errors.New("the object's ID is longer than 4 KiB")
 	}
 	return nil

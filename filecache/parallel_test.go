@@ -393,7 +393,7 @@ func TestPanicInARange(t *testing.T) {
 		if returned || (recovered == nil) != exit {
 			t.Errorf("exit %v: returned %v, recovered %.50v", exit, returned, recovered)
 		}
-		if c.budget.reserved != 0 || o.now.Load() != 0 {
+		if c.usage().Reserved != 0 || o.now.Load() != 0 {
 			t.Error("room is still taken, or a body open")
 		}
 	}
@@ -408,7 +408,7 @@ func TestDiskFullBetweenParts(t *testing.T) {
 		o := newRangesOrigin(10*blocks.MinSize + 9)
 		c := newTest(t, parallelOptions(4), d)
 		c.wantRanges(t, o)
-		if c.budget.reserved != 0 || c.budget.written != 0 {
+		if c.usage().Reserved != 0 || c.usage().Written != 0 {
 			t.Errorf("full after %d writes: room is still taken", n)
 		}
 	}

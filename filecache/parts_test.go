@@ -26,18 +26,18 @@ func TestPartsAtTheSameTimeOnADiskThatFillsUp(t *testing.T) {
 		}
 		writeParts(t, s, b)
 		got := s.memory
-		if s.file != nil {
+		if s.draft != nil {
 			got = make([]byte, len(b))
-			s.file.ReadAt(got, 0)
+			s.draft.ReadBack(got)
 		}
 		if !bytes.Equal(got, b) || (s.memory != nil) != (n < 16) {
 			t.Errorf("full after %d writes: wrong bytes", n)
 		}
-		if s.file != nil && s.written != s.size {
-			t.Errorf("%d bytes of %d count as written", s.written, s.size)
+		if n := c.usage().Written; s.draft != nil && n != s.size {
+			t.Errorf("%d bytes of %d count as written", n, s.size)
 		}
 		s.close()
-		if c.budget.reserved != 0 || c.budget.written != 0 || c.memory.held != 0 {
+		if c.usage().Reserved != 0 || c.usage().Written != 0 || c.memory.held != 0 {
 			t.Errorf("full after %d writes: room is still taken", n)
 		}
 	}

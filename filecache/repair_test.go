@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // A damaged block of a version that the origin no longer has: without the cache,
@@ -38,7 +39,7 @@ func TestRepairedBlocksAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := 0
-	for _, b := range [][]byte{f.bytes.(*diskFile).repaired} {
+	for _, b := range [][]byte{f.bytes.(*localFile).repaired} {
 		held += len(b)
 	}
 	if held > maxInMemory {
@@ -150,7 +151,7 @@ type readCounter struct {
 	n atomic.Int64
 }
 
-func (d *readCounter) Open(p string) (file, error) {
+func (d *readCounter) Open(p string) (disk.File, error) {
 	f, err := d.osDisk.Open(p)
 	if err != nil {
 		return nil, err
@@ -159,12 +160,12 @@ func (d *readCounter) Open(p string) (file, error) {
 }
 
 type countedFile struct {
-	file
+	disk.File
 	n *atomic.Int64
 }
 
 func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.file.ReadAt(p, off)
+	n, err := f.File.ReadAt(p, off)
 	f.n.Add(int64(n))
 	return n, err
 }
@@ -198,7 +199,7 @@ func TestPanicInARepair(t *testing.T) {
 		defer func() { recover() }()
 		c.ReadFile(background, s)
 	}()
-	if s.n != 1 || len(c.open) != 0 {
-		t.Errorf("%d requests, %d files are open", s.n, len(c.open))
+	if s.n != 1 || c.usage().Files != 0 {
+		t.Errorf("%d requests, %d files are open", s.n, c.usage().Files)
 	}
 }
