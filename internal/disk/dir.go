@@ -242,6 +242,14 @@ func (d *Dir) Mkdir(name string) error {
 	})
 }
 
+// within returns the name of base in a subdirectory, or in the directory itself.
+func within(dir, base string) string {
+	if dir == "" {
+		return base
+	}
+	return dir + "/" + base
+}
+
 // reopen makes a subdirectory of h be opened anew that has just been made: another one
 // had its name before.
 func (d *Dir) reopen(h *handle, name string) {
@@ -294,6 +302,15 @@ func (d *Dir) OpenDir(name string) (f File, err error) {
 	return f, err
 }
 
+// Modify implements FS.
+func (d *Dir) Modify(name string) (f Modifiable, err error) {
+	err = d.at(name, func(h *handle, base string) (err error) {
+		f, err = h.modify(base)
+		return err
+	})
+	return f, err
+}
+
 // Remove implements FS.
 func (d *Dir) Remove(name string) error {
 	return d.at(name, func(h *handle, base string) error { return h.remove(base) })
@@ -310,7 +327,7 @@ func (d *Dir) RemoveAll(name string) error {
 
 // ReadDir implements FS.
 func (d *Dir) ReadDir(name string) (names []string, err error) {
-	err = d.at(name+"/.dir", func(h *handle, _ string) (err error) {
+	err = d.at(within(name, ".dir"), func(h *handle, _ string) (err error) {
 		names, err = h.names()
 		return err
 	})
@@ -352,7 +369,7 @@ var errNotRegular = errors.New("not a regular file")
 
 // Create implements FS.
 func (d *Dir) Create(dir string, size int64) (f NewFile, err error) {
-	err = d.at(dir+"/.new", func(h *handle, _ string) (err error) {
+	err = d.at(within(dir, ".new"), func(h *handle, _ string) (err error) {
 		f, err = d.create(h, size)
 		return err
 	})
