@@ -17,6 +17,8 @@ import (
 //	loaded              8 bytes: wall time, in nanoseconds since the Unix epoch
 //	ttl                 8 bytes: nanoseconds, counted from then
 //	missing             1 byte: 1 if the key does not exist
+//	id                  8 bytes: random, names the load
+//	after               8 bytes: the id of a load that had ended when this one began; or 0
 //	namespace           with its length in front
 //	key                 encoded, with its length in front
 //	payload             as the Codec made it
@@ -28,12 +30,14 @@ type record struct {
 	loaded  int64
 	ttl     time.Duration
 	missing bool
+	id      uint64
+	after   uint64
 	payload []byte
 }
 
 const (
-	recordMagic = "wcr\x01"
-	recordFixed = len(recordMagic) + 8 + 8 + 1
+	recordMagic = "wcr\x02"
+	recordFixed = len(recordMagic) + 8 + 8 + 1 + 8 + 8
 )
 
 func (r *record) encode(identity string) []byte {
@@ -46,6 +50,8 @@ func (r *record) encode(identity string) []byte {
 		missing = 1
 	}
 	b = append(b, missing)
+	b = binary.LittleEndian.AppendUint64(b, r.id)
+	b = binary.LittleEndian.AppendUint64(b, r.after)
 	b = append(b, identity...)
 	b = append(b, r.payload...)
 	return binary.LittleEndian.AppendUint32(b, checksum(b))
@@ -64,6 +70,8 @@ func decodeRecord(b []byte, identity string) (r record, ok bool) {
 	r.loaded = int64(binary.LittleEndian.Uint64(fixed))
 	r.ttl = time.Duration(binary.LittleEndian.Uint64(fixed[8:]))
 	r.missing = fixed[16] == 1
+	r.id = binary.LittleEndian.Uint64(fixed[17:])
+	r.after = binary.LittleEndian.Uint64(fixed[25:])
 	r.payload = b[start:end]
 	return r, r.loaded > 0 && r.ttl > 0
 }

@@ -148,7 +148,7 @@ func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, e
 
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	if s.Dropped() {
+	if s.Revoked() {
 		return nil, errDropped
 	}
 	err := fs.ErrExist

@@ -20,7 +20,7 @@ func (c *Cache) Forget(obj Object) error {
 	if err != nil {
 		return fmt.Errorf("filecache.Forget: %w", err)
 	}
-	c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
+	c.flights.Invalidate(id.key()) // first: see flight.Call.Claim
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	c.mu.Lock()
@@ -34,7 +34,7 @@ func (c *Cache) Forget(obj Object) error {
 
 // Clear removes all local copies, as Forget does.
 func (c *Cache) Clear() {
-	c.flights.ForgetAll()
+	c.flights.InvalidateAll()
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	c.mu.Lock()
@@ -73,7 +73,7 @@ func (c *Cache) removeAll() error {
 func (c *Cache) gone(s *seat, id ID, v validity, err error) (source, error) {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	if s.Dropped() {
+	if s.Revoked() {
 		return source{}, errDropped
 	}
 	removed := c.removeCopy(id)

@@ -20,7 +20,7 @@ const maxFlight = 15 * time.Minute
 const attempts = 3
 
 // seat is what a flight carries for an object.
-type seat = flight.Seat[source]
+type seat = flight.Call[source]
 
 // source is where the bytes of an object can be had: in the local copy, or in
 // memory, or else only at the origin.
@@ -87,7 +87,7 @@ func (c *Cache) identify(obj Object) (ID, error) {
 }
 
 func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error) {
-	began := c.flights.Now()
+	began := c.flights.LastID()
 	if l := c.lookup(id); l != nil && c.answers(id, l.validity, began) {
 		f, err := c.openLocal(ctx, obj, l)
 		if err == nil {
@@ -97,9 +97,9 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		c.discard(l, err)
 	}
 	caller := ctx
-	call := flight.Call[source]{
-		Key:    id.key(),
-		MaxAge: maxFlight,
+	call := flight.Request[source]{
+		Key:   id.key(),
+		Terms: flight.Terms{MaxAge: maxFlight},
 		Load: func(ctx context.Context, s *seat) (source, error) {
 			growStack()
 			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
@@ -132,7 +132,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 // ask makes the call, or joins another caller's whose answer is one for a caller
 // who began then. Others may have asked before that, even whether the object
 // exists.
-func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began uint64) (source, error) {
+func (c *Cache) ask(ctx context.Context, call flight.Request[source], id ID, began uint64) (source, error) {
 	for {
 		src, joined, err := c.flights.Do(ctx, call)
 		if !joined {
@@ -168,7 +168,7 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		}
 		req.IfNoneMatch = l.etag
 	}
-	v := validity{asked: c.clock.Now(), flight: s.Number()}
+	v := validity{asked: c.clock.Now(), flight: s.ID()}
 	resp, err := c.fetch(ctx, obj, req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -223,7 +223,7 @@ const maxSize = 1 << 50
 func (c *Cache) confirm(s *seat, l *local, v validity) (source, error) {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-	if s.Dropped() {
+	if s.Revoked() {
 		return source{}, errDropped
 	}
 	e, confirmed := *l.entry, *l
