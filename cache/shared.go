@@ -10,7 +10,6 @@ import (
 
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
-	"github.com/warmcache/warmcache/internal/until"
 )
 
 // shared is what a Cache knows of its Tier.
@@ -64,14 +63,15 @@ func (s *shared) distrusts(r record) bool {
 	return floor != 0 && r.loaded <= floor+int64(s.skew)
 }
 
-// within is the context for one call of the Tier by a flight, whose callers have
-// until latest: a Tier that stalls must not use up the time that they have.
-func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) *until.Context {
-	now, budget := time.Now(), s.budget
+// within returns the context for one call of the Tier by a flight whose callers have
+// until latest. A Tier that stalls must not use up the callers' time, so the call gets
+// at most a quarter of it.
+func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
+	budget := s.budget
 	if t, ok := latest(); ok {
-		budget = min(budget, t.Sub(now)/4)
+		budget = min(budget, time.Until(t)/4)
 	}
-	return until.With(ctx, now.Add(budget))
+	return context.WithTimeout(ctx, budget)
 }
 
 // loadShared asks the Tier for key, and if it has nothing, Load.
@@ -124,8 +124,8 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 
 // ask asks the Tier for the item of a key, or for a lease.
 func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (item[V], bool) {
-	tierCtx := c.shared.within(ctx, s.Latest)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+	defer cancel()
 	var got item[V]
 	identity := q.identity // so that q need not be allocated for what a Tier might do with use
 	lease, err := c.shared.tier.Get(tierCtx, q.name, func(b []byte) bool {
@@ -250,8 +250,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 	if len(records) == 0 || ctx.Err() != nil {
 		return // a lease that is not given back runs out
 	}
-	tierCtx := c.shared.within(ctx, s.Latest)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+	defer cancel()
 	if len(records) == 1 {
 		c.failed(ctx, c.shared.tier.Set(tierCtx, records[0]))
 		return
@@ -261,8 +261,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 
 // refreshShared is deleteShared for a flight.
 func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
-	tierCtx := c.shared.within(ctx, s.Latest)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+	defer cancel()
 	return c.deleteShared(tierCtx, name)
 }
 
