@@ -16,6 +16,7 @@ import (
 type shared struct {
 	tier   BatchTier
 	space  string
+	shape  string // of the keys: see identityOf
 	skew   time.Duration
 	budget time.Duration
 
@@ -32,6 +33,7 @@ func newShared[K comparable, V any](o *Options[K, V]) *shared {
 	return &shared{
 		tier:   tier,
 		space:  o.Namespace,
+		shape:  shapeOf[K](),
 		skew:   cmp.Or(o.ClockSkew, DefaultClockSkew),
 		budget: cmp.Or(o.TierTimeout, DefaultTierTimeout),
 	}
@@ -44,7 +46,7 @@ type question struct {
 }
 
 func (s *shared) question(key string) question {
-	return question{name: nameOf(s.space, key), identity: identityOf(s.space, key)}
+	return question{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
 }
 
 // distrust makes the Cache not believe what was loaded before now.
@@ -189,9 +191,15 @@ func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
 	return age < plus(r.ttl, c.opts.StaleIfError)
 }
 
-// fill sets what the payload tells. The TTL is the record's or, if that is shorter,
-// this Cache's.
-func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
+// fill sets the fields of it that depend on the payload. The TTL is the record's or, if
+// that is shorter, this Cache's. A panic of the caller's functions rejects the record:
+// it would otherwise repeat in every container until the record expires.
+func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
 	if r.missing {
 		it.ttl, it.extra = min(r.ttl, c.opts.MissingTTL), &extra{elsewhere: true, missing: ErrNotFound}
 		return true
@@ -232,8 +240,8 @@ func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
 	if r.missing {
 		stale = 0
 	} else {
-		var err error
-		if r.payload, err = c.opts.Codec.Encode(it.value); err != nil {
+		var ok bool
+		if r.payload, ok = c.encodeValue(it.value); !ok {
 			return none
 		}
 	}
@@ -242,6 +250,21 @@ func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
 		ttl = plus(it.ttl-age, stale)
 	}
 	return TierRecord{Name: q.name, Lease: q.lease, Record: r.encode(q.identity), TTL: ttl}
+}
+
+// encodeValue calls Codec.Encode. A panic there only keeps v out of the Tier: v itself is
+// loaded, and its callers get it.
+func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
+	defer func() {
+		if recover() != nil {
+			payload, ok = nil, false
+		}
+		if !ok {
+			c.stats.codecErrors.Add(1)
+		}
+	}()
+	payload, err := c.opts.Codec.Encode(v)
+	return payload, err == nil
 }
 
 // answer gives the Tier what was loaded, or the leases back.
