@@ -297,7 +297,7 @@ func (f *fleet) used(name string, b []byte, least int) {
 	f.seen++
 	for key := range modelKeys {
 		encoded := string([]byte{byte(2 * key)})
-		r, ok := decodeRecord(b, identityOf("model", encoded))
+		r, ok := decodeRecord(b, identityOf("model", shapeOf[int](), encoded))
 		if !ok || nameOf("model", encoded) != name || r.missing {
 			continue
 		}

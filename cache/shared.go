@@ -10,13 +10,13 @@ import (
 
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
-	"github.com/warmcache/warmcache/internal/until"
 )
 
 // shared is what a Cache knows of its Tier.
 type shared struct {
 	tier   BatchTier
 	space  string
+	shape  string // of the keys: see identityOf
 	skew   time.Duration
 	budget time.Duration
 
@@ -33,6 +33,7 @@ func newShared[K comparable, V any](o *Options[K, V]) *shared {
 	return &shared{
 		tier:   tier,
 		space:  o.Namespace,
+		shape:  shapeOf[K](),
 		skew:   cmp.Or(o.ClockSkew, DefaultClockSkew),
 		budget: cmp.Or(o.TierTimeout, DefaultTierTimeout),
 	}
@@ -45,7 +46,7 @@ type question struct {
 }
 
 func (s *shared) question(key string) question {
-	return question{name: nameOf(s.space, key), identity: identityOf(s.space, key)}
+	return question{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
 }
 
 // distrust makes the Cache not believe what was loaded before now.
@@ -64,14 +65,15 @@ func (s *shared) distrusts(r record) bool {
 	return floor != 0 && r.loaded <= floor+int64(s.skew)
 }
 
-// within is the context for one call of the Tier by a flight, whose callers have
-// until latest: a Tier that stalls must not use up the time that they have.
-func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) *until.Context {
-	now, budget := time.Now(), s.budget
+// within returns the context for one call of the Tier by a flight whose callers have
+// until latest. A Tier that stalls must not use up the callers' time, so the call gets
+// at most a quarter of it.
+func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
+	budget := s.budget
 	if t, ok := latest(); ok {
-		budget = min(budget, t.Sub(now)/4)
+		budget = min(budget, time.Until(t)/4)
 	}
-	return until.With(ctx, now.Add(budget))
+	return context.WithTimeout(ctx, budget)
 }
 
 // loadShared asks the Tier for key, and if it has nothing, Load.
@@ -128,8 +130,8 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 // ask asks the Tier for the item of a key, or for a lease.
 func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question, w want) (item[V], bool) {
 	asked := c.clock.Now()
-	tierCtx := c.shared.within(ctx, s.LatestDeadline)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	defer cancel()
 	var got item[V]
 	identity := q.identity // so that q need not be allocated for what a Tier might do with use
 	lease, err := c.shared.tier.Get(tierCtx, q.name, func(b []byte) bool {
@@ -204,9 +206,15 @@ func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
 	return age < plus(r.ttl, c.opts.StaleIfError)
 }
 
-// fill sets what the payload tells. The TTL is the record's or, if that is shorter,
-// this Cache's.
-func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
+// fill sets the fields of it that depend on the payload. The TTL is the record's or, if
+// that is shorter, this Cache's. A panic of the caller's functions rejects the record:
+// it would otherwise repeat in every container until the record expires.
+func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
 	if r.missing {
 		it.ttl, it.extra.missing = min(r.ttl, c.opts.MissingTTL), ErrNotFound
 		return true
@@ -248,8 +256,8 @@ func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
 	if r.missing {
 		stale = 0
 	} else {
-		var err error
-		if r.payload, err = c.opts.Codec.Encode(it.value); err != nil {
+		var ok bool
+		if r.payload, ok = c.encodeValue(it.value); !ok {
 			return none
 		}
 	}
@@ -260,14 +268,29 @@ func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
 	return TierRecord{Name: q.name, Lease: q.lease, Record: r.encode(q.identity), TTL: ttl}
 }
 
+// encodeValue calls Codec.Encode. A panic there only keeps v out of the Tier: v itself is
+// loaded, and its callers get it.
+func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
+	defer func() {
+		if recover() != nil {
+			payload, ok = nil, false
+		}
+		if !ok {
+			c.stats.codecErrors.Add(1)
+		}
+	}()
+	payload, err := c.opts.Codec.Encode(v)
+	return payload, err == nil
+}
+
 // answer gives the Tier what was loaded, or the leases back.
 func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRecord) {
 	records = slices.DeleteFunc(records, func(r TierRecord) bool { return r.Lease == "" })
 	if len(records) == 0 || ctx.Err() != nil {
 		return // a lease that is not given back runs out
 	}
-	tierCtx := c.shared.within(ctx, s.LatestDeadline)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	defer cancel()
 	if len(records) == 1 {
 		c.failed(ctx, c.shared.tier.Set(tierCtx, records[0]))
 		return
@@ -277,8 +300,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 
 // refreshShared is deleteShared for a flight.
 func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
-	tierCtx := c.shared.within(ctx, s.LatestDeadline)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	defer cancel()
 	return c.deleteShared(tierCtx, name)
 }
 

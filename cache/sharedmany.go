@@ -48,8 +48,8 @@ func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V], w 
 		questions[i] = c.shared.question(at[i].Key())
 		names[i] = questions[i].name
 	}
-	tierCtx := c.shared.within(ctx, at[0].LatestDeadline)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, at[0].LatestDeadline)
+	defer cancel()
 	hits := int64(0)
 	leases, err := c.shared.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
 		it, ok := c.take(at[i], keys[i], questions[i].identity, b, w, asked)
