@@ -440,7 +440,7 @@ func (w *world) client(u user, s subject, entries map[int]Entry[modelValue]) {
 		}
 		a := u.ask("Newer", key)
 		w.mu.Lock()
-		a.min[key] = max(a.min[key], w.loadOf(key, than.Value), than.Value.load+1)
+		a.min[key] = max(a.min[key], than.Value.load+1)
 		w.mu.Unlock()
 		e, err := s.Newer(ctx, key, than)
 		w.answered(a, key, e.Value, err)
