@@ -123,7 +123,24 @@ func (o *object) response(resp *http.Response, req filecache.Request) (*filecach
 	if resp.StatusCode == http.StatusOK {
 		r.Checksums = checksums(resp.Header)
 	}
+	if size < 0 {
+		r.Body = &limited{resp.Body, o.source.maxSize()}
+	}
 	return r, nil
+}
+
+// limited is a body of unknown length that may have so many bytes.
+type limited struct {
+	io.ReadCloser
+	left int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errors.New("httpsource: the object has more bytes than Source.MaxSize allows")
+	}
+	return n, err
 }
 
 // wholeSize returns the size of a whole object, or -1 if the answer does not have

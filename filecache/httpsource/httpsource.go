@@ -52,9 +52,9 @@ type Source struct {
 	// than the URL: give Source.Named a name that tells them apart.
 	Client *http.Client
 
-	// MaxSize is the size in bytes of the largest object that is fetched, if the
-	// server tells the size. Zero means 10 GiB, the largest /tmp of AWS Lambda. If it
-	// is negative, the call that uses the Object returns an error.
+	// MaxSize is the size in bytes of the largest object that is fetched. Zero means
+	// 10 GiB, the largest /tmp of AWS Lambda. If it is negative, the call that uses
+	// the Object returns an error.
 	MaxSize int64
 }
 

@@ -251,6 +251,20 @@ func TestAnswersWithoutALengthSayHowTheyEnd(t *testing.T) {
 	}
 }
 
+func TestMaxSizeOfABodyWithoutALength(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		fmt.Fprint(w, "hello")
+	})
+	for limit, ok := range map[int64]bool{4: false, 5: true} {
+		s.MaxSize = limit
+		_, body, err := fetch(t, s.Object(s.url+"/a"), filecache.Request{})
+		if (err == nil) != ok || ok && body != "hello" || !ok && !strings.Contains(err.Error(), "MaxSize") {
+			t.Errorf("MaxSize %d: %q, %v", limit, body, err)
+		}
+	}
+}
+
 // A range of an object whose size the server does not know can be told from
 // another range, too.
 func TestRangesOfAnUnknownTotal(t *testing.T) {
