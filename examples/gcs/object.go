@@ -4,7 +4,7 @@
 //
 //	hc, _, err := htransport.NewClient(ctx, option.WithScopes(storage.ScopeReadOnly))
 //	hc.Transport = gcs.Transport{RoundTripper: hc.Transport}
-//	client, err := storage.NewClient(ctx, option.WithHTTPClient(hc))
+//	client, err := storage.NewClient(ctx, option.WithHTTPClient(hc), storage.WithJSONReads())
 //	models := gcs.Bucket{Handle: client.Bucket("models")}
 //	f, err := files.Open(ctx, models.Object("prices-eu.bin"))
 //
@@ -13,6 +13,9 @@
 // serves a stale copy when the service is down. Two switches are needed. RetryNever,
 // which Object sets, ends the retries of a request. A Reader still fetches the rest
 // of a body that breaks off, again and again; [Transport] refuses that.
+//
+// WithJSONReads is needed as well: by default the client reads over the XML API and
+// drops the condition that saves the transfer of a current copy.
 package gcs
 
 import (
@@ -35,7 +38,7 @@ import (
 
 // Bucket is a bucket to fetch objects from.
 type Bucket struct {
-	Handle *storage.BucketHandle // of a client with a Transport
+	Handle *storage.BucketHandle // of a client with a Transport and WithJSONReads
 }
 
 // Object returns the current generation of the object with that name.
