@@ -39,8 +39,8 @@ import (
 //
 // Its options hold, but for two: the SDK's own verification of the body is off, for
 // filecache verifies more, and a ResponseChecksumValidation that is not set counts
-// as WhenSupported. With WhenRequired, S3 is not asked for its checksum, and bytes
-// are verified by length.
+// as WhenSupported. With WhenRequired, no request is sent for S3's checksum, and
+// bytes are verified by length.
 type Client interface {
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
