@@ -17,10 +17,11 @@
 //     client, works: the copy on disk has the changed (decrypted) bytes. It is
 //     fetched in one piece, and needs a Bucket.Endpoint and a Bucket.Scope of its
 //     own.
-//   - After a request without an answer, a new connection is used. That needs an
-//     HTTPClient of the SDK's or an *http.Client with an *http.Transport; with
-//     others, as with HTTP/2 behind them, set a timeout for dead connections
-//     (http.Transport.HTTP2.SendPingTimeout).
+//   - After a request without an answer, filecache asks for a new connection. That
+//     works if the client's HTTPClient is the SDK's own, or an *http.Client with an
+//     *http.Transport. In another one, set the time limits of its transport:
+//     ResponseHeaderTimeout, and HTTP2.SendPingTimeout for connections that died in
+//     a freeze.
 package s3source
 
 import (
