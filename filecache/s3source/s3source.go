@@ -112,7 +112,7 @@ const nullVersion = "null"
 func (b Bucket) origin() (string, error) {
 	service := b.Endpoint
 	if service == "" {
-		known := false
+		var known bool
 		if service, known = serviceOf(b.Client); !known {
 			return "", fmt.Errorf("s3source: the endpoint of bucket %q is unknown: %T does not tell it; set Bucket.Endpoint", b.Name, b.Client)
 		}
