@@ -150,7 +150,7 @@ func newCache(opts Options, clk *clock.Clock, d disk.FS) (*Cache, error) {
 		maxAge:   opts.MaxAge,
 		stale:    opts.StaleIfError,
 		clock:    clk,
-		store:    store.New(d, opts.MaxBytes, clk),
+		store:    store.New(d, store.Limits{MaxBytes: opts.MaxBytes}, clk),
 		lockWait: lockWait,
 
 		concurrency: cmp.Or(opts.Concurrency, defaultConcurrency),
