@@ -272,7 +272,7 @@ func TestEvictionLooksAtLittle(t *testing.T) {
 		}
 		return d.count / 20
 	}
-	few, many := calls(100), calls(1600)
+	few, many := calls(100), calls(1600) // more than are remembered
 	t.Logf("%d operations on the disk each with 100 copies, %d with 1600", few, many)
 	if many > few*5/4 {
 		t.Errorf("%d operations on the disk each with 100 copies, but %d with 1600", few, many)

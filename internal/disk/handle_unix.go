@@ -180,8 +180,8 @@ func (h *handle) names() ([]string, error) {
 	return d.f.Readdirnames(-1)
 }
 
-// listBuffer is how much of a directory is read at once: some 40 names.
-const listBuffer = 4 << 10
+// listBuffer is how much of a directory is read at once: some 10 names.
+const listBuffer = 1 << 10
 
 // listing does without os.File, which would keep names in a buffer for later calls.
 type listing struct {

@@ -154,16 +154,18 @@ func (b *budget) wrote(n int64) {
 // whether there is any.
 func (s *Store) reserve(size int64) bool {
 	need := roomFor(size)
-	s.fault(s.budget.look(need.bytes))
+	walked, err := s.budget.look(need.bytes)
+	s.fault(err)
 	s.removeLitter(litterAtOnce)
 	for {
 		missing, possible := s.budget.reserve(need)
 		if missing.fits(room{}) {
 			return true
 		}
-		if !possible || !s.evict(missing, need) {
+		if !possible || !s.evict(missing, need, !walked) {
 			return false
 		}
+		walked = false
 	}
 }
 
@@ -217,7 +219,8 @@ const unknownShare = 256 << 20
 // Fits reports whether an object of that size could be kept, after eviction.
 func (s *Store) Fits(size int64) bool {
 	b := &s.budget
-	s.fault(b.look(size))
+	_, err := b.look(size)
+	s.fault(err)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, limit := b.missing(room{})

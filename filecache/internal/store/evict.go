@@ -22,20 +22,27 @@ const victimsAtOnce = 64
 
 // evict removes copies, least recently used first, to make room for what is missing of
 // need. It reports whether it removed any; the room may not be enough yet. If there
-// cannot be room, it removes none.
-func (s *Store) evict(missing, need room) bool {
-	s.fault(s.budget.walkOn())
+// cannot be room, it removes none. First it may walk on, to know old copies.
+func (s *Store) evict(missing, need room, walkOn bool) bool {
+	if walkOn {
+		s.fault(s.budget.walkOn())
+	}
 	if s.removeLitter(maxLitter) {
 		return true
 	}
 	if !need.fits(s.evictable()) {
 		return false
 	}
-	removed := false
-	for _, v := range s.victims(missing) {
-		removed = s.evictOne(v) || removed
+	for tried := map[string]bool{}; ; {
+		victims := s.victims(missing, tried)
+		removed := false
+		for _, v := range victims {
+			removed = s.evictOne(v) || removed
+		}
+		if removed || len(victims) == 0 {
+			return removed
+		}
 	}
-	return removed
 }
 
 // evictable is how much could be had if all copies were evicted but those that this
@@ -57,11 +64,11 @@ func (b *budget) walkOn() error {
 	return b.step(lookStep)
 }
 
-// victims chooses copies to evict.
-func (s *Store) victims(missing room) []victim {
+// victims chooses copies to evict, of those that were not tried. If there are too few,
+// it chooses none.
+func (s *Store) victims(missing room, tried map[string]bool) []victim {
 	var chosen []victim
 	var sum room
-	tried := map[string]bool{}
 	for len(chosen) < victimsAtOnce && !missing.fits(sum) {
 		if len(chosen) > 0 {
 			s.fault(s.budget.walkOn())
@@ -76,11 +83,12 @@ func (s *Store) victims(missing room) []victim {
 		case err == errUsedSince: // it goes back to its place among the candidates
 			s.budget.offer([]victim{v})
 			continue
-		case err == nil:
+		case err != nil:
+			s.faultUnlessNotExist(err)
+		case len(chosen) > 0 && v.data != "" && s.pinned(v.data): // of one alone, its removal will tell
+		default:
 			sum = sum.plus(v.room)
 			chosen = append(chosen, v)
-		default:
-			s.faultUnlessNotExist(err)
 		}
 		tried[c.name] = true
 	}
@@ -100,7 +108,7 @@ func (s *Store) victim(c candidate) (victim, error) {
 		return victim{}, err
 	case used.UnixNano() > c.used:
 		return victim{candidate: candidate{c.name, used.UnixNano()}}, errUsedSince
-	case s.index.isOpen(e.data) || s.pinned(e.data):
+	case s.index.isOpen(e.data):
 		return victim{}, fs.ErrNotExist
 	}
 	return victim{c, e.data, roomFor(e.size)}, nil

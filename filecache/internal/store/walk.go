@@ -64,9 +64,12 @@ func (w *walk) stop() {
 const (
 	// firstLook is how many names a process looks at before it evicts anything. With
 	// fewer files, the oldest of all is evicted.
-	firstLook = 512
+	firstLook = 256
 	// lookStep is how many names each reservation looks at while a round is under way.
-	lookStep = 32
+	lookStep = 8
+	// unknownStep is the same as long as it is not known how much is used: each copy that
+	// comes may then evict another one needlessly.
+	unknownStep = 64
 	// maxLook is how many names one eviction looks at to find a copy that nobody uses.
 	maxLook = 8 << 10
 	// poolSize is how many candidates for eviction are remembered.
@@ -79,20 +82,22 @@ const (
 // rescanAfter is how long the sum of what is used is relied on.
 const rescanAfter = 30 * time.Second
 
-// look goes on with the walk if the sum is not known or not recent: some names, and
-// more for larger objects, which take longer to receive. An error means that the
-// directory cannot be read now.
-func (b *budget) look(need int64) error {
+// look goes on with the walk if the sum is not known or not recent, and reports whether
+// it did: by some names, and more for larger objects, which take longer to receive. An
+// error means that the directory cannot be read now.
+func (b *budget) look(need int64) (walked bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := lookStep
 	switch {
 	case b.known == nil && b.round == nil:
 		n = firstLook
+	case b.known == nil:
+		n = unknownStep
 	case b.round == nil && b.began.Within(rescanAfter, b.clock.Now()):
-		return nil
+		return false, nil
 	}
-	return b.step(max(n, int(min(need/page, 1<<20))))
+	return true, b.step(max(n, int(min(need/page, 1<<20))))
 }
 
 // step goes on by n names or some more, but ends with a round. The caller holds mu.
@@ -136,7 +141,11 @@ func (b *budget) see(dir, name string) {
 		}
 	case dir == dataDir && isDataName(name):
 		b.round.add(dataID(name), pages(sizeInName(name)))
-		if b.seemsOrphan(name) {
+		info, err := b.disk.Lstat(entryPath(entryOf(name)))
+		if err == nil { // so that the pool does not run dry while the walk is here
+			b.pool.offer(candidate{entryOf(name), info.ModTime.UnixNano()})
+		}
+		if b.another(name) || errors.Is(err, fs.ErrNotExist) {
 			b.dispose(path)
 		}
 	case disk.OwnTemp(name): // it is reserved
@@ -160,17 +169,13 @@ func (b *budget) dispose(path string) {
 	}
 }
 
-// seemsOrphan reports whether the entry that a data file is named after may not refer
-// to it: there is none, or it has another file.
-func (b *budget) seemsOrphan(data string) bool {
+// another reports whether the entry that a data file is named after may refer to
+// another one. The round before has met both, or this one has now.
+func (b *budget) another(data string) bool {
 	id := entryID(data)
-	_, another := b.owners[id]
-	b.owners[id] = another
-	if another || b.duplicates[id] {
-		return true
-	}
-	_, err := b.disk.Lstat(entryPath(entryOf(data)))
-	return errors.Is(err, fs.ErrNotExist)
+	_, met := b.owners[id]
+	b.owners[id] = met || b.owners[id]
+	return met || b.duplicates[id]
 }
 
 // entryID, dataID and otherID return the number that a sum knows a file by.
