@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
 func write(t *testing.T, root string, files map[string]string) {
@@ -106,5 +108,35 @@ func TestMemoryLeft(t *testing.T) {
 				t.Errorf("got %d, %v, want %d", got, ok, tt.want)
 			}
 		})
+	}
+}
+
+// What the cache takes after a reading is not counted as left again.
+func TestMemoryThere(t *testing.T) {
+	clocks := clocktest.New()
+	left, limited, reads := int64(100), true, 0
+	m := Memory{Left: func() (int64, bool) { reads++; return left, limited }}
+	want := func(held, want int64) {
+		t.Helper()
+		if got := m.There(held, clocks.Now()); got != want {
+			t.Errorf("There(%d) = %d, want %d", held, got, want)
+		}
+	}
+	want(10, 110)
+	left = 40
+	clocks.Move(readEvery-1, readEvery-1)
+	want(70, 110)
+	if reads != 1 {
+		t.Errorf("%d readings", reads)
+	}
+	clocks.Move(1, 1)
+	want(70, 110)
+	left = 0
+	clocks.Move(readEvery, 0)
+	want(70, 70)
+	limited = false
+	clocks.Move(readEvery, 0)
+	if got := m.There(70, clocks.Now()); got < 1<<60 {
+		t.Errorf("without a limit: %d", got)
 	}
 }

@@ -3,9 +3,11 @@ package store
 import (
 	"cmp"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/cgroup"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 )
@@ -19,7 +21,7 @@ type budget struct {
 	keep   int64 // of the file system, for others
 	disk   disk.FS
 	clock  *clock.Clock
-	memory memory
+	memory *cgroup.Memory
 
 	mu     sync.Mutex
 	walk   walk
@@ -235,7 +237,7 @@ func (b *budget) limit(used room, sp disk.Space) room {
 	limit := room{there - max(sp.Total/20, b.keep) - b.promised(there), unlimited}
 	share := there / 4 * 3
 	if sp.Memory {
-		share = min(there, b.memory.share(used.bytes+b.open.bytes+b.written, b.clock)) / 4
+		share = min(there, b.memory.There(used.bytes+b.open.bytes+b.written, b.clock.Now())) / 4
 	}
 	if b.max > 0 {
 		limit.bytes = min(limit.bytes, b.max)
@@ -255,16 +257,38 @@ func (b *budget) limit(used room, sp disk.Space) room {
 // minFreeInodes is how many files the function can make at least.
 const minFreeInodes = 16
 
-// A promise is room on the file system that others were promised.
+// A promise is room on the file system that the function was promised.
 type promise struct {
 	bytes int64
-	there int64 // what was free or used by the Store then: others write since if it shrinks
+	there int64 // what was free or used by the Store then; zero: it is not known yet
 }
 
-// promised returns what is left of the promises. The caller holds mu.
+// promised returns what is left of the promises: what is there shrinks by what the
+// function writes. The caller holds mu.
 func (b *budget) promised(there int64) (n int64) {
 	for _, p := range b.promises {
-		n += max(0, p.bytes-max(0, p.there-there))
+		if p.there == 0 && b.known != nil {
+			p.there = there
+		}
+		if p.there == 0 {
+			n += p.bytes
+		} else {
+			n += max(0, min(p.bytes, p.bytes-p.there+there))
+		}
 	}
 	return n
+}
+
+// promise keeps room from the Store until it is withdrawn.
+func (b *budget) promise(bytes int64) (withdraw func()) {
+	p := &promise{bytes: bytes}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.promises = append(b.promises, p)
+	b.missing(room{}) // notes what is there
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.promises = slices.DeleteFunc(b.promises, func(o *promise) bool { return o == p })
+	}
 }

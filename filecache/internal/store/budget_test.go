@@ -3,6 +3,7 @@ package store
 import (
 	"testing"
 
+	"github.com/warmcache/warmcache/internal/cgroup"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 )
@@ -23,7 +24,7 @@ func TestDefaultBudget(t *testing.T) {
 		{"an explicit MaxBytes leaves room to the function too", disk.Space{Total: 500 << 20, Free: 30 << 20}, 1 << 40, 5 << 20, 0, 0},
 	} {
 		b := budget{max: tt.max, keep: tt.keep, clock: clock.New()}
-		b.memory.left = func() (int64, bool) { return tt.left, tt.left > 0 }
+		b.memory = &cgroup.Memory{Left: func() (int64, bool) { return tt.left, tt.left > 0 }}
 		if got := b.limit(room{}, tt.space); got.bytes != tt.want || got.files < 1<<40 {
 			t.Errorf("%s: %d MiB, want %d MiB", tt.name, got.bytes>>20, tt.want>>20)
 		}

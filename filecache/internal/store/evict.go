@@ -22,7 +22,7 @@ const victimsAtOnce = 64
 
 // evict removes copies, least recently used first, to make room for what is missing of
 // need. It reports whether it removed any; the room may not be enough yet. If there
-// cannot be room, it removes none. First it may walk on, to know old copies.
+// cannot be room for need, it removes none. First it may walk on, to know old copies.
 func (s *Store) evict(missing, need room, walkOn bool) bool {
 	if walkOn {
 		s.fault(s.budget.walkOn())
@@ -30,7 +30,7 @@ func (s *Store) evict(missing, need room, walkOn bool) bool {
 	if s.removeLitter(maxLitter) {
 		return true
 	}
-	if !need.fits(s.evictable()) {
+	if need != (room{}) && !need.fits(s.evictable()) {
 		return false
 	}
 	for tried := map[string]bool{}; ; {
@@ -43,6 +43,33 @@ func (s *Store) evict(missing, need room, walkOn bool) bool {
 			return removed
 		}
 	}
+}
+
+// MakeRoom evicts copies until so many bytes are free on the file system, and returns how
+// many are. If there cannot be as many, it evicts none.
+func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
+	_, err = s.budget.look(bytes)
+	s.fault(err)
+	for {
+		sp, err := s.disk.Space()
+		if err != nil {
+			s.fault(err)
+			return 0, err
+		}
+		missing := bytes - sp.Free
+		if missing <= 0 || !s.mayFree(missing) || !s.evict(room{bytes: missing}, room{}, true) {
+			return sp.Free, nil
+		}
+	}
+}
+
+// mayFree reports whether there may be so much of copies that this process has not open.
+func (s *Store) mayFree(bytes int64) bool {
+	inUse := s.index.named()
+	b := &s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known == nil || bytes <= b.known.bytes-inUse.bytes
 }
 
 // evictable is how much could be had if all copies were evicted but those that this

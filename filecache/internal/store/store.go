@@ -58,8 +58,7 @@ func New(d disk.FS, l Limits, c *clock.Clock) *Store {
 		boot:   boots{clock: c, read: boot.Read},
 		index:  newIndex(),
 	}
-	s.budget = budget{max: l.MaxBytes, keep: l.KeepFree, disk: s.disk, clock: c, walk: walk{disk: s.disk}}
-	s.budget.memory.left = cgroup.MemoryLeft
+	s.budget = budget{max: l.MaxBytes, keep: l.KeepFree, disk: s.disk, clock: c, walk: walk{disk: s.disk}, memory: cgroup.NewMemory()}
 	return s
 }
 

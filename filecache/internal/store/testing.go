@@ -162,6 +162,13 @@ func (s *Store) TestKnown() int {
 // TestRemember makes a copy of k known.
 func (s *Store) TestRemember(k Key) { s.index.remember(&Copy{entry: &entry{key: k}}) }
 
+// TestKnow makes c the known copy of its object.
+func (s *Store) TestKnow(c *Copy) {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	s.index.known[c.key] = c
+}
+
 // TestSwap remembers a copy in the place of old, if that is the known one.
 func (s *Store) TestSwap(old, c *Copy) { s.index.swap(old, c) }
 
