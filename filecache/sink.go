@@ -84,6 +84,13 @@ func (s *sink) toMemory() {
 	s.memory = b
 }
 
+// handOver returns what is in memory, with the room that it takes.
+func (s *sink) handOver() *inMemory {
+	b := newInMemory(&s.cache.memory, s.memory)
+	s.memory = nil
+	return b
+}
+
 func (s *sink) close() {
 	if s.draft != nil {
 		s.draft.Close()

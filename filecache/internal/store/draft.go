@@ -30,6 +30,9 @@ func (s *Store) Create(size int64) *Draft {
 	}
 	d := &Draft{store: s, size: size, reserved: true}
 	f, err := s.create(dataDir, size)
+	if s.madeRoom(err, size) {
+		f, err = s.create(dataDir, size)
+	}
 	if err != nil {
 		d.release()
 		s.fault(err)
@@ -45,6 +48,11 @@ func (s *Store) Create(size int64) *Draft {
 // WriteAt writes the bytes from off on.
 func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	n, err := d.file.WriteAt(p, off)
+	if n < len(p) && d.store.madeRoom(err, d.size) {
+		var m int
+		m, err = d.file.WriteAt(p[n:], off+int64(n))
+		n += m
+	}
 	if err != nil || n < len(p) {
 		err = cmp.Or(err, io.ErrShortWrite)
 		d.store.fault(err)
