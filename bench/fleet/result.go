@@ -33,7 +33,6 @@ type Result struct {
 	AgeP99  time.Duration `json:"age_p99_ns"`
 	AgeMax  time.Duration `json:"age_max_ns"`
 	OverTTL int64         `json:"over_ttl"`
-	AgeCDF  []float64     `json:"age_cdf"` // part of the answers younger than each hundredth of TTL, from 0 to 1
 
 	// How long a Get took.
 	GetMean time.Duration `json:"get_mean_ns"`
@@ -44,24 +43,7 @@ type Result struct {
 	PeakAlive int   `json:"peak_alive"`
 	PeakBusy  int   `json:"peak_busy"`
 
-	Cost Cost `json:"cost"`
-
 	Timeline []int32 `json:"timeline,omitempty"` // loads begun in each second
-}
-
-// Cost is what the loads cost, and what they would without a cache, for the whole run.
-// Functions are paid while they wait.
-type Cost struct {
-	Database        float64 `json:"database_usd"`
-	DatabaseWithout float64 `json:"database_without_usd"`
-	Waiting         float64 `json:"waiting_usd"`
-	WaitingWithout  float64 `json:"waiting_without_usd"`
-	Tier            float64 `json:"tier_usd"`
-}
-
-// Saved is what the cache saves.
-func (c Cost) Saved() float64 {
-	return c.DatabaseWithout + c.WaitingWithout - c.Database - c.Waiting - c.Tier
 }
 
 func (s *simulation) result(v Variant) (*Result, error) {
@@ -83,19 +65,17 @@ func (s *simulation) result(v Variant) (*Result, error) {
 
 		LoadsPerSecond: float64(s.loads) / s.For.Seconds(),
 
-		AgeP50:  s.ages.percentile(0.50),
-		AgeP99:  s.ages.percentile(0.99),
-		AgeMax:  time.Duration(s.ages.max),
-		OverTTL: s.ages.over,
-		AgeCDF:  s.ages.cumulative(),
+		AgeP50:  s.ages.percentile(50),
+		AgeP99:  s.ages.percentile(99),
+		AgeMax:  time.Duration(s.ageMax),
+		OverTTL: s.overTTL,
 
-		GetMean: time.Duration(s.waited / max(s.requests, 1)),
-		GetP50:  s.times.percentile(0.50),
-		GetP99:  s.times.percentile(0.99),
+		GetMean: s.times.mean(),
+		GetP50:  s.times.percentile(50),
+		GetP99:  s.times.percentile(99),
 
 		Started:  s.started,
 		PeakBusy: s.peakBusy,
-		Cost:     s.cost(v),
 		Timeline: s.begun,
 	}
 	loads, at := s.begun.peak()
@@ -118,19 +98,4 @@ func (s *simulation) check() error {
 		return fmt.Errorf("fleet: the caches count %d faults of a tier that has none", s.tierFaults)
 	}
 	return nil
-}
-
-func (s *simulation) cost(v Variant) Cost {
-	call := s.Prices.DatabaseCalls / 1e6
-	second := s.Prices.GBSecond * float64(s.Prices.MemoryMB) / 1024
-	c := Cost{
-		Database:        call * float64(s.loads),
-		DatabaseWithout: call * float64(s.requests),
-		Waiting:         second * time.Duration(s.waited).Seconds(),
-		WaitingWithout:  second * s.Database.mean().Seconds() * float64(s.requests),
-	}
-	if v.Tier {
-		c.Tier = s.Prices.TierHour * s.For.Hours()
-	}
-	return c
 }

@@ -29,10 +29,10 @@ type simulation struct {
 	hits, misses, loads, tierHits, evicted, tierFaults int64
 	// What was seen from outside.
 	requests, throttled, started, hitsSeen, loadsSeen int64
-	waited                                            int64 // in Gets, in nanoseconds
 	busy, peakBusy                                    int
-	ages                                              ages
-	times                                             times
+	ages                                              histogram // of answers
+	ageMax, overTTL                                   int64     // of the answers that were not just loaded
+	times                                             histogram // of Gets
 	begun, alive                                      timeline
 	inFlight                                          timeline // slices of loads
 }
@@ -45,7 +45,8 @@ func newSimulation(c *Config, v Variant) *simulation {
 		handler:  c.Handler.sampler(),
 		init:     c.Init.sampler(),
 		database: c.Database.sampler(),
-		ages:     ages{ttl: int64(c.TTL)},
+		ages:     newHistogram(),
+		times:    newHistogram(),
 	}
 	s.options = cache.Options[int, stamp]{Load: s.load, TTL: c.TTL, MaxEntries: c.Entries}
 	if v.Jitter {
@@ -162,12 +163,19 @@ func (s *simulation) tierCalls() int64 {
 // note counts a Get that began then and has just got a value, of memory if it asked
 // nobody.
 func (s *simulation) note(began, loaded int64, quiet bool) {
-	s.waited += s.now - began
 	s.times.add(s.now - began)
 	if quiet && s.asked == 0 {
 		s.hitsSeen++
 	}
-	s.ages.add(s.now-loaded, s.asked > 0)
+	age := s.now - loaded
+	s.ages.add(age)
+	if s.asked > 0 {
+		return // the caller's own Load brought it: no value is younger, however long that took
+	}
+	s.ageMax = max(s.ageMax, age)
+	if age >= int64(s.TTL) {
+		s.overTTL++
+	}
 }
 
 // load is the Load of all caches.

@@ -6,18 +6,13 @@ import (
 	"syscall"
 )
 
-// mount puts a file system of that size where the directory is to be. It needs
-// root.
-func (w *world) mount(size int) (unmount func() error, err error) {
-	if err := os.MkdirAll(w.dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := syscall.Mount("tmpfs", w.dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", size)); err != nil {
-		return nil, err
-	}
-	return func() error { return syscall.Unmount(w.dir, syscall.MNT_DETACH) }, nil
+// mount puts a file system of that size at the library's directory. It needs root.
+func (w *world) mount(size int) (unmount func()) {
+	need(os.MkdirAll(w.dir, 0o700))
+	need(syscall.Mount("tmpfs", w.dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", size)))
+	return func() { syscall.Unmount(w.dir, syscall.MNT_DETACH) }
 }
 
-func (w *world) remount(size int) error {
-	return syscall.Mount("tmpfs", w.dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size))
+func (w *world) remount(size int) {
+	need(syscall.Mount("tmpfs", w.dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size)))
 }

@@ -34,15 +34,12 @@ type read func(key string) ([]byte, error)
 
 func peers() []peer {
 	return []peer{
-		{"warmcache", "MaxAge 0: the origin is asked on every Open whether the copy is current", openWarm},
-		{"by hand", "os.Stat; if it is not there, os.Create and io.Copy", openByHand},
-		{"by hand, rename", "os.Stat; if it is not there, to a temporary file and os.Rename", openByHandRename},
-		{"diskv", "as its README; Read, else WriteStream", openDiskv("")},
-		{"diskv, TempDir", "the same with Options.TempDir, which makes writes atomic", openDiskv("tmp")},
-		{"httpcache", "gregjones/httpcache on its diskcache; no-cache, so that the ETag is asked about on every Get", openHTTP},
+		{"warmcache", "MaxAge 0: every Open revalidates the copy at the origin", openWarm},
+		{"by hand", "os.Stat; if it is missing, to a temporary file and os.Rename. With os.Create and io.Copy, full disks and kills make wrong bytes as well", openByHand},
+		{"diskv", "Read, else WriteStream, with Options.TempDir: without that, kills make wrong bytes as well", openDiskv},
+		{"httpcache", "gregjones/httpcache on its diskcache; no-cache, so that every Get revalidates by ETag", openHTTP},
 		{"fscache", "djherbis/fscache, as its README, for an hour", openFscache},
-		{"go cache, GetFile", "rogpeppe/go-internal/cache, which is that of the go command; keys are hashed", openGo(true)},
-		{"go cache, GetBytes", "the same by the method that verifies by SHA-256", openGo(false)},
+		{"go cache", "rogpeppe/go-internal/cache, which is that of the go command, by GetBytes; GetFile verifies nothing but the size", openGo},
 	}
 }
 
@@ -84,23 +81,6 @@ func openByHand(dir string, from *source) (read, error) {
 	return func(key string) ([]byte, error) {
 		name := filepath.Join(dir, key)
 		if _, err := os.Stat(name); err != nil {
-			f, err := os.Create(name)
-			if err != nil {
-				return nil, err
-			}
-			defer f.Close()
-			if _, err := io.Copy(f, from.fetch(key)); err != nil {
-				return nil, err
-			}
-		}
-		return os.ReadFile(name)
-	}, os.MkdirAll(dir, 0o700)
-}
-
-func openByHandRename(dir string, from *source) (read, error) {
-	return func(key string) ([]byte, error) {
-		name := filepath.Join(dir, key)
-		if _, err := os.Stat(name); err != nil {
 			f, err := os.CreateTemp(dir, "tmp")
 			if err != nil {
 				return nil, err
@@ -118,23 +98,20 @@ func openByHandRename(dir string, from *source) (read, error) {
 	}, os.MkdirAll(dir, 0o700)
 }
 
-func openDiskv(temp string) func(string, *source) (read, error) {
-	return func(dir string, from *source) (read, error) {
-		o := diskv.Options{BasePath: filepath.Join(dir, "data"), Transform: func(string) []string { return []string{} }, CacheSizeMax: 1 << 20}
-		if temp != "" {
-			o.TempDir = filepath.Join(dir, temp)
+func openDiskv(dir string, from *source) (read, error) {
+	d := diskv.New(diskv.Options{
+		BasePath: filepath.Join(dir, "data"), TempDir: filepath.Join(dir, "tmp"),
+		Transform: func(string) []string { return []string{} }, CacheSizeMax: 1 << 20,
+	})
+	return func(key string) ([]byte, error) {
+		if b, err := d.Read(key); err == nil {
+			return b, nil
 		}
-		d := diskv.New(o)
-		return func(key string) ([]byte, error) {
-			if b, err := d.Read(key); err == nil {
-				return b, nil
-			}
-			if err := d.WriteStream(key, from.fetch(key), false); err != nil {
-				return nil, err
-			}
-			return d.Read(key)
-		}, nil
-	}
+		if err := d.WriteStream(key, from.fetch(key), false); err != nil {
+			return nil, err
+		}
+		return d.Read(key)
+	}, nil
 }
 
 func openHTTP(dir string, from *source) (read, error) {
@@ -201,30 +178,20 @@ func openFscache(dir string, from *source) (read, error) {
 	}, nil
 }
 
-func openGo(file bool) func(string, *source) (read, error) {
-	return func(dir string, from *source) (read, error) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-		c, err := gocache.Open(dir)
-		if err != nil {
-			return nil, err
-		}
-		return func(key string) ([]byte, error) {
-			id := gocache.ActionID(sha256.Sum256([]byte(key)))
-			if file {
-				if name, _, err := c.GetFile(id); err == nil {
-					return os.ReadFile(name)
-				}
-			} else if b, _, err := c.GetBytes(id); err == nil {
-				return b, nil
-			}
-			b, err := io.ReadAll(from.fetch(key))
-			if err != nil {
-				return nil, err
-			}
-			c.Put(id, bytes.NewReader(b)) // what cannot be kept is still the answer
-			return b, nil
-		}, nil
+func openGo(dir string, from *source) (read, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
+	c, err := gocache.Open(dir)
+	return func(key string) ([]byte, error) {
+		id := gocache.ActionID(sha256.Sum256([]byte(key)))
+		if b, _, err := c.GetBytes(id); err == nil {
+			return b, nil
+		}
+		b, err := io.ReadAll(from.fetch(key))
+		if err == nil {
+			c.Put(id, bytes.NewReader(b)) // an answer, whether it can be kept or not
+		}
+		return b, err
+	}, err
 }
