@@ -31,6 +31,7 @@ func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) 
 //   - ctx ended (errors.Is): if it was this invocation's turn, the process is
 //     then killed, so that the environment is free again, and the next start is
 //     Restarted; not so with Concurrency;
+//   - with Concurrency, the function took no event in time ([ErrBusy]);
 //   - the environment was closed (os.ErrClosed).
 func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 	if len(r.Event) > maxEvent {
@@ -76,6 +77,10 @@ func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 	return Result{RequestID: inv.ID, Start: kind, InitFailed: true, Died: true, FunctionError: &FunctionError{Type: f.Type, Message: err.Error()}}, nil
 }
 
+// ErrBusy is the error of an invocation of a shared process that no loop of the
+// function took within Timeout: the others are still at earlier ones.
+var ErrBusy = errors.New("the function is busy: it took no event within Timeout")
+
 var errNotTaken = errors.New("the process ended before it took the invocation")
 
 func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind, inv *invocation) (Result, error) {
@@ -95,6 +100,9 @@ func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind,
 	err = i.serve(ctx, inv)
 	if err == errDied && i.shared && !inv.taken && !e.isClosed() {
 		return res, errNotTaken
+	}
+	if err == errTooLate && i.shared && !inv.taken {
+		err = ErrBusy
 	}
 	return e.finish(res, i, inv, err)
 }

@@ -125,7 +125,7 @@ func (r *run) call(ctx context.Context, s host.Sandbox, caller int) error {
 		bounded, cancel := context.WithTimeout(ctx, r.timeout+r.initTimeout)
 		_, err := r.invoke(bounded, s, r.events[(caller+i)%len(r.events)], result.Concurrent)
 		cancel()
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		if ctx.Err() == nil && (errors.Is(err, host.ErrBusy) || errors.Is(err, context.DeadlineExceeded)) {
 			r.record(result.Concurrent, result.Sample{Busy: true})
 			return nil
 		}

@@ -1,10 +1,12 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,6 +24,9 @@ type origins struct {
 	variables []string
 }
 
+// ports are those of URLs without one.
+var ports = map[string]string{"postgres": "5432", "postgresql": "5432", "mysql": "3306", "redis": "6379", "mongodb": "27017"}
+
 func startOrigins(ctx context.Context, s settings) (_ *origins, err error) {
 	o := &origins{}
 	defer func() {
@@ -36,10 +41,14 @@ func startOrigins(ctx context.Context, s settings) (_ *origins, err error) {
 	}
 	for _, db := range s.databases {
 		u, err := url.Parse(db[1])
-		if err != nil || u.Port() == "" {
-			return nil, fmt.Errorf("-db %s: its value must be a URL with a host and a port", db[0])
+		if err != nil || u.Hostname() == "" {
+			return nil, fmt.Errorf("-db %s: its value must be a URL with a host", db[0])
 		}
-		r, err := origin.StartRelay(u.Host, origin.RelayOptions{Latency: orNone(s.database)})
+		port := cmp.Or(u.Port(), ports[u.Scheme])
+		if port == "" {
+			return nil, fmt.Errorf("-db %s: the URL must have a port", db[0])
+		}
+		r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), origin.RelayOptions{Latency: orNone(s.database)})
 		if err != nil {
 			return nil, err
 		}
@@ -86,6 +95,8 @@ func (o *origins) fill(ctx context.Context, bucket, dir string) error {
 		return o.s3.Put(ctx, bucket, filepath.ToSlash(key), body)
 	})
 }
+
+func (o *origins) env() []string { return o.variables }
 
 func (o *origins) counted() bool { return o.gate != nil || len(o.relays) > 0 }
 
