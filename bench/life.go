@@ -9,6 +9,7 @@ import (
 
 	"github.com/warmcache/warmcache/bench/host"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
 // where is a host to run the examples on.
@@ -51,7 +52,7 @@ type measurement struct {
 // life of a container on each: cold, warm, frozen and thawed, crashed and
 // restarted, ended; and beside it one invocation of a warm container without the
 // library. So all states are measured interleaved, under the same noise.
-func measure(ctx context.Context, e example, o *origins, rounds int, p *progress) (rows []result.Row, err error) {
+func measure(ctx context.Context, e example, o *origins, rounds int) (rows result.Rows, err error) {
 	var all []*measurement
 	for _, w := range hosts() {
 		m := &measurement{example: e, where: w, origins: o, samples: map[result.State][]result.Sample{}}
@@ -67,7 +68,9 @@ func measure(ctx context.Context, e example, o *origins, rounds int, p *progress
 				return nil, fmt.Errorf("%s: round %d: %w", m.where.name, round+1, err)
 			}
 		}
-		p.step()
+		if round%10 == 0 {
+			compare.Say("bench: %s, round %d of %d", e.name, round+1, e.lives(rounds))
+		}
 	}
 	for _, m := range all {
 		rows = append(rows, m.rows()...)
@@ -89,7 +92,7 @@ func (m *measurement) startPlain(ctx context.Context) (err error) {
 	return err
 }
 
-func (m *measurement) rows() (rows []result.Row) {
+func (m *measurement) rows() (rows result.Rows) {
 	for _, state := range result.States {
 		if samples := m.samples[state]; len(samples) > 0 {
 			rows = append(rows, result.NewRow(m.example.name, m.where.name, state, samples))
@@ -107,10 +110,10 @@ type step struct {
 }
 
 // steps are the life of a container.
-func (m *measurement) steps(s host.Sandbox) []step {
+func (m *measurement) steps(s, plain host.Sandbox) []step {
 	var steps []step
-	if !m.same {
-		steps = append(steps, step{result.NoCache, m.plain, host.Warm, nothing})
+	if plain != nil {
+		steps = append(steps, step{result.NoCacheCold, plain, host.Cold, nothing}, step{result.NoCache, m.plain, host.Warm, nothing})
 	}
 	steps = append(steps, step{result.Cold, s, host.Cold, nothing})
 	for range m.warm() {
@@ -131,8 +134,15 @@ func (m *measurement) life(ctx context.Context, event string) error {
 		return err
 	}
 	defer s.Close()
+	var plain host.Sandbox
+	if !m.same {
+		if plain, err = m.sandbox(m.example, m.origins, "WARMCACHE=off"); err != nil {
+			return err
+		}
+		defer plain.Close()
+	}
 	var want []byte // the answer without the library
-	for _, step := range m.steps(s) {
+	for _, step := range m.steps(s, plain) {
 		err := step.before()
 		if errors.Is(err, errors.ErrUnsupported) {
 			continue // freezing needs Linux
@@ -144,7 +154,7 @@ func (m *measurement) life(ctx context.Context, event string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", step.state, err)
 		}
-		if step.state == result.NoCache {
+		if step.state == result.NoCacheCold {
 			want = got
 		}
 		if !m.varies && !bytes.Equal(got, want) {
@@ -168,6 +178,6 @@ func (m *measurement) invoke(ctx context.Context, s step, event string) ([]byte,
 		return nil, fmt.Errorf("the start was %v instead of %v", res.Start, s.kind)
 	}
 	m.samples[s.state] = append(m.samples[s.state],
-		result.Sample{Took: res.Init + res.Duration, Calls: m.origins.calls().Sub(before)})
+		result.Sample{Took: res.Init + res.Duration, Calls: new(m.origins.calls().Sub(before))})
 	return res.Payload, nil
 }

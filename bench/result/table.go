@@ -7,51 +7,47 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable writes the rows for people, and what their states mean. Where no row
-// knows of an origin, there are no columns for it.
-func WriteTable(w io.Writer, rows []Row) error {
-	origins := slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls > 0 })
+// WriteTable writes the rows for people, with the meanings of their states. Without
+// any known origin there are no columns for it.
+func WriteTable(w io.Writer, rows Rows) error {
+	origins := slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls != nil })
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "example\thost\tstate\tn\terrors\tp50 ms\tp90 ms\tp99 ms\t")
 	if origins {
 		fmt.Fprint(t, "origin calls\torigin bytes\t")
 	}
-	fmt.Fprintln(t)
-	for i, r := range rows {
-		if i > 0 && (r.Example != rows[i-1].Example || r.Host != rows[i-1].Host) {
-			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t", r.Example, r.Host, r.State, r.N, r.Errors, r.times())
-		if origins {
-			fmt.Fprintf(t, "%.2f\t%.0f\t", r.OriginCalls, r.OriginBytes)
-		}
+	for _, group := range rows.Groups() {
 		fmt.Fprintln(t)
+		for _, r := range group {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t", r.Example, r.Host, r.State, r.N, r.Errors, text(r.P50, 2), text(r.P90, 2), text(r.P99, 2))
+			if origins {
+				fmt.Fprintf(t, "%s\t%s\t", text(r.OriginCalls, 2), text(r.OriginBytes, 0))
+			}
+			fmt.Fprintln(t)
+		}
+		if p50, p90 := group.Share(); p50 != nil {
+			fmt.Fprintf(t, "%s\t%s\tlibrary's share of cold\t\t\t%s\t%s\t\t", group[0].Example, group[0].Host, text(p50, 2), text(p90, 2))
+			if origins {
+				fmt.Fprint(t, "\t\t")
+			}
+			fmt.Fprintln(t)
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return writeMeanings(w, rows)
+	fmt.Fprintln(w)
+	for _, s := range rows.States() {
+		fmt.Fprintf(w, "%-13s  %s\n", s, s.Meaning())
+	}
+	_, err := fmt.Fprintln(w, "p90 needs 10 samples, p99 needs 100: of fewer they are not shown.")
+	return err
 }
 
-// times are the cells of the percentiles; where every invocation failed there are none.
-func (r Row) times() string {
-	if r.N == 0 {
-		return "-\t-\t-"
+// text is a figure with so many decimals, or "-" if it is unknown.
+func text(v *float64, decimals int) string {
+	if v == nil {
+		return "-"
 	}
-	return fmt.Sprintf("%.2f\t%.2f\t%.2f", r.P50, r.P90, r.P99)
-}
-
-func writeMeanings(w io.Writer, rows []Row) error {
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	for _, s := range States {
-		if !slices.ContainsFunc(rows, func(r Row) bool { return r.State == s }) {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%-10s  %s\n", s, s.Meaning()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return fmt.Sprintf("%.*f", decimals, *v)
 }

@@ -143,7 +143,7 @@ func (s *settings) name() string {
 
 // report prints and writes what was measured.
 func (d *driver) report(out io.Writer, args []string) error {
-	file := result.File{Conditions: conditions.Here("go run ./bench run", args, d.String()), Rows: d.rows()}
+	file := result.NewFile(conditions.Here("go run ./bench run", args, d.String()), d.rows())
 	c := file.Conditions
 	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
 	if err := result.WriteTable(out, file.Rows); err != nil {

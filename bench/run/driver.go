@@ -188,7 +188,7 @@ func stateOf(k host.StartKind) result.State {
 	return result.Warm
 }
 
-func (d *driver) rows() (rows []result.Row) {
+func (d *driver) rows() (rows result.Rows) {
 	for _, state := range result.States {
 		if samples := d.samples[state]; len(samples) > 0 {
 			rows = append(rows, result.NewRow(d.name(), d.host, state, samples))
