@@ -6,6 +6,7 @@ replace (
 	github.com/warmcache/warmcache => ../
 	github.com/warmcache/warmcache/cache/redistier => ../cache/redistier
 	github.com/warmcache/warmcache/examples => ../examples
+	github.com/warmcache/warmcache/examples/action => ../examples/action
 )
 
 require (

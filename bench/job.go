@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
+	"github.com/warmcache/warmcache/bench/host"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/bench/run"
 	"github.com/warmcache/warmcache/internal/compare"
 )
 
@@ -58,6 +61,52 @@ func measureEach(ctx context.Context, chosen []example, o *origins, rounds int) 
 			return nil, fmt.Errorf("%s: %w", e.name, err)
 		}
 		rows = append(rows, measured...)
+	}
+	return rows, nil
+}
+
+// hosts are those that run here: actions of OpenWhisk need Unix.
+func hosts() []string {
+	if runtime.GOOS == "windows" {
+		return []string{"lambda"}
+	}
+	return []string{"lambda", "openwhisk"}
+}
+
+// sandbox makes a container of the example.
+func (e example) sandbox(on string, o *origins, env ...string) (host.Sandbox, error) {
+	if on == "openwhisk" {
+		return e.openWhisk(o, env...).Container()
+	}
+	return e.lambda(o, env...).Environment()
+}
+
+// measure runs an example through a number of lives on each host. A round has one life
+// of a container on each host, with one without the library beside it. So all states
+// are measured interleaved, under the same noise.
+func measure(ctx context.Context, e example, o *origins, rounds int) (rows result.Rows, err error) {
+	var drivers []*run.Driver
+	for _, on := range hosts() {
+		d := &run.Driver{Example: e.name, Host: on, Warm: e.warm(), Calls: o.calls, Varies: e.varies, Strict: true,
+			Sandbox: func() (host.Sandbox, error) { return e.sandbox(on, o) }}
+		if !e.same {
+			d.Plain = func() (host.Sandbox, error) { return e.sandbox(on, o, "WARMCACHE=off") }
+		}
+		drivers = append(drivers, d)
+	}
+	lives := e.lives(rounds)
+	for round := range lives {
+		if round%max(lives/4, 1) == 0 {
+			compare.Say("bench: %s, round %d of %d", e.name, round+1, lives)
+		}
+		for _, d := range drivers {
+			if err := d.Life(ctx, []byte(e.event(round))); err != nil {
+				return nil, fmt.Errorf("%s: round %d: %w", d.Host, round+1, err)
+			}
+		}
+	}
+	for _, d := range drivers {
+		rows = append(rows, d.Rows()...)
 	}
 	return rows, nil
 }

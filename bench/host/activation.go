@@ -84,7 +84,6 @@ func (a Activation) line(w OpenWhisk, deadline time.Time) []byte {
 func (w OpenWhisk) variables(a Activation, deadline time.Time, tmp string) []string {
 	v := []string{
 		"__OW_PROXY_VERSION=1.17.1",
-		"__OW_EXECUTION_ENV=openwhisk/action-golang-v1.22",
 		"__OW_WAIT_FOR_ACK=1",
 		"__OW_API_HOST=https://openwhisk.invalid",
 		"__OW_NAMESPACE=" + w.Namespace,
@@ -97,10 +96,7 @@ func (w OpenWhisk) variables(a Activation, deadline time.Time, tmp string) []str
 	if a.APIKey != "" {
 		v = append(v, "__OW_API_KEY="+a.APIKey)
 	}
-	if !w.PrivateTmp {
-		v = append(v, "TMPDIR="+tmp)
-	}
-	return append(v, w.Env...)
+	return append(append(v, "TMPDIR="+tmp), w.Env...)
 }
 
 func epochMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

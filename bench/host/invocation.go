@@ -36,6 +36,7 @@ type Request struct {
 const (
 	maxEvent    = 6 << 20
 	maxResponse = 6<<20 + 100
+	maxStream   = 200 << 20 // of a streamed response
 )
 
 func (r Request) withDefaults() Request {
@@ -58,19 +59,23 @@ type invocation struct {
 	deadline time.Time
 	begun    time.Time
 	taken    bool          // by a request for the next event
-	over     chan struct{} // closed when the runtime has answered and asks for the next event; in a shared process, when it has answered
+	over     chan struct{} // closed when the runtime has answered and it and the extensions wait for the next event; in a shared process, when it has answered
+	failed   *answer       // of an init that failed
 	leave    func()        // gives up the invocation's turn, when it is called first
 
 	// guarded by runtimeAPI.mu
 	answer    *answer // nil until the response or the error has arrived
+	released  bool    // the runtime has answered and asked for the next event
 	abandoned bool    // its caller has left; the function has not
 }
 
 // answer is what the function posted.
 type answer struct {
-	payload []byte
-	err     *FunctionError
-	arrived time.Time
+	payload   []byte
+	err       *FunctionError
+	streamed  bool
+	firstByte time.Time // zero for an empty one
+	arrived   time.Time
 }
 
 // handOut writes the invocation as the answer to a request for the next event.

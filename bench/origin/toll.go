@@ -53,7 +53,7 @@ func StartToll(o TollOptions) (*Toll, error) {
 	}
 	t := &Toll{latency: orDefault(o.Latency, DefaultToll), listener: listener}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	t.active.Go(t.accept)
+	t.active.Go(func() { acceptAll(t.ctx, listener, func(c net.Conn) { t.active.Go(func() { t.serve(c) }) }) })
 	return t, nil
 }
 
@@ -74,19 +74,20 @@ func (t *Toll) Close() error {
 	return nil
 }
 
-func (t *Toll) accept() {
+// acceptAll serves connections until the listener is closed.
+func acceptAll(ctx context.Context, l net.Listener, serve func(net.Conn)) {
 	for {
-		conn, err := t.listener.Accept()
+		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // out of file descriptors, say: not for ever
-			if sleepUntil(t.ctx, time.Now().Add(10*time.Millisecond)) != nil {
+			if sleepUntil(ctx, time.Now().Add(10*time.Millisecond)) != nil {
 				return
 			}
 			continue
 		}
-		t.active.Go(func() { t.serve(conn) })
+		serve(conn)
 	}
 }
 

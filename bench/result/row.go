@@ -35,6 +35,13 @@ type Row struct {
 	State   State  `json:"state"`
 	N       int    `json:"n"`
 	Errors  int    `json:"errors,omitempty"` // failed invocations, which are not in N
+	Busy    int    `json:"busy,omitempty"`   // invocations that found no place, which are in neither
+
+	// Statuses counts the answers with an HTTP status of 400 and more. Those of 500
+	// and more are errors too.
+	Statuses map[int]int `json:"statuses,omitempty"`
+
+	FirstByte *float64 `json:"first_byte_p50_ms,omitempty"` // of streamed responses
 
 	P50 *float64 `json:"p50_ms"`
 	P90 *float64 `json:"p90_ms"` // of 10 samples at least
@@ -54,9 +61,12 @@ type Rows []Row
 
 // Sample is one invocation.
 type Sample struct {
-	Took   time.Duration
-	Failed bool
-	Calls  *Calls // nil: nobody counted them
+	Took      time.Duration
+	FirstByte time.Duration // of a streamed response, else 0
+	Failed    bool
+	Busy      bool   // there was no invocation
+	Status    int    // of an answer in the form of an HTTP response, else 0
+	Calls     *Calls // nil: nobody counted them
 }
 
 // Calls are requests and statements to the origins of a function.
@@ -72,7 +82,18 @@ func NewRow(example, host string, state State, samples []Sample) Row {
 	r := Row{Example: example, Host: host, State: state, Samples: []float64{}}
 	var sum Calls
 	counted := 0
+	var firstBytes []float64
 	for _, s := range samples {
+		if s.Busy {
+			r.Busy++
+			continue
+		}
+		if s.Status >= 400 {
+			if r.Statuses == nil {
+				r.Statuses = map[int]int{}
+			}
+			r.Statuses[s.Status]++
+		}
 		if s.Calls != nil {
 			sum = sum.Sub(Calls{}.Sub(*s.Calls))
 			counted++
@@ -81,8 +102,13 @@ func NewRow(example, host string, state State, samples []Sample) Row {
 			r.Errors++
 			continue
 		}
-		// Three digits: nanoseconds are noise, and fill files.
-		r.Samples = append(r.Samples, float64(s.Took.Round(time.Microsecond))/float64(time.Millisecond))
+		r.Samples = append(r.Samples, milliseconds(s.Took))
+		if s.FirstByte > 0 {
+			firstBytes = append(firstBytes, milliseconds(s.FirstByte))
+		}
+	}
+	if len(firstBytes) > 0 {
+		r.FirstByte = new(compare.Median(firstBytes))
 	}
 	slices.Sort(r.Samples)
 	r.N = len(r.Samples)
@@ -96,6 +122,11 @@ func NewRow(example, host string, state State, samples []Sample) Row {
 	r.S3Gets, r.S3Puts, r.DatabaseCalls, r.OriginBytes = mean(sum.S3Gets), mean(sum.S3Puts), mean(sum.Database), mean(sum.Bytes)
 	r.OriginCalls = mean(sum.S3Gets + sum.S3Puts + sum.Database)
 	return r
+}
+
+// milliseconds keeps three digits: nanoseconds are noise, and fill files.
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
 // percentile returns nil where the samples are too few for one: the p90 of nine

@@ -11,10 +11,18 @@ import (
 // any known origin there are no columns for it.
 func WriteTable(w io.Writer, rows Rows) error {
 	origins := slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls != nil })
+	streams := slices.ContainsFunc(rows, func(r Row) bool { return r.FirstByte != nil })
+	busy := slices.ContainsFunc(rows, func(r Row) bool { return r.Busy > 0 })
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "example\thost\tstate\tn\terrors\tp50 ms\tp90 ms\tp99 ms\t")
 	if origins {
 		fmt.Fprint(t, "origin calls\torigin bytes\t")
+	}
+	if streams {
+		fmt.Fprint(t, "first byte p50 ms\t")
+	}
+	if busy {
+		fmt.Fprint(t, "busy\t")
 	}
 	for _, group := range rows.Groups() {
 		fmt.Fprintln(t)
@@ -22,6 +30,12 @@ func WriteTable(w io.Writer, rows Rows) error {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t", r.Example, r.Host, r.State, r.N, r.Errors, text(r.P50, 2), text(r.P90, 2), text(r.P99, 2))
 			if origins {
 				fmt.Fprintf(t, "%s\t%s\t", text(r.OriginCalls, 2), text(r.OriginBytes, 0))
+			}
+			if streams {
+				fmt.Fprintf(t, "%s\t", text(r.FirstByte, 2))
+			}
+			if busy {
+				fmt.Fprintf(t, "%d\t", r.Busy)
 			}
 			fmt.Fprintln(t)
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warmcache/warmcache/bench/origin"
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 func TestMain(m *testing.M) {
@@ -75,7 +77,7 @@ func startMinIO(t *testing.T) *server {
 	addr, console := freeAddr(t), freeAddr(t)
 	cmd := exec.Command(program, "server", t.TempDir(), "--address", addr, "--console-address", console, "--quiet")
 	cmd.Env = []string{"MINIO_ROOT_USER=testaccess", "MINIO_ROOT_PASSWORD=testsecret1", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}
-	cmd.SysProcAttr = dieWithParent()
+	childtest.DieWithParent(cmd, syscall.SIGKILL)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,15 @@ import (
 type event struct {
 	Name string `json:"name"`
 	Fail bool   `json:"fail"`
+	Hang bool   `json:"hang"`
 }
 
 var count int
 
 func handle(_ context.Context, e event) (string, error) {
+	if e.Hang {
+		select {}
+	}
 	if e.Fail {
 		return "", errors.New("there is no such customer")
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -12,10 +13,20 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test binary is also the command, for tests of its exit status and of signals,
+// and the S3 server of the origins.
+func TestMain(m *testing.M) {
+	origin.ServeIfChild()
+	if os.Getenv("RUN_TEST_COMMAND") != "" {
+		compare.Exit("bench", Command(context.Background(), os.Args[1:], os.Stdout))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // build builds a foreign program.
 func build(t *testing.T, name string, env ...string) (binary string) {
@@ -32,14 +43,23 @@ func build(t *testing.T, name string, env ...string) (binary string) {
 // command runs it as from a command line, and returns its rows by state.
 func command(t *testing.T, args ...string) (rows map[result.State]result.Row, out string) {
 	t.Helper()
+	rows, out, err := tryCommand(t, args...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return rows, out
+}
+
+// tryCommand returns an error about the function as well.
+func tryCommand(t *testing.T, args ...string) (rows map[result.State]result.Row, out string, err error) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "rows.json")
 	var b bytes.Buffer
-	if err := Command(t.Context(), append([]string{"-json", file}, args...), &b); err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	err = Command(t.Context(), append([]string{"-json", file}, args...), &b)
+	noProcess(t)
+	content, rerr := os.ReadFile(file)
+	if rerr != nil {
+		t.Fatal(rerr, err)
 	}
 	var f result.File
 	if err := json.Unmarshal(content, &f); err != nil {
@@ -52,20 +72,13 @@ func command(t *testing.T, args ...string) (rows map[result.State]result.Row, ou
 			t.Errorf("the table lacks %s:\n%s", r.State, b.String())
 		}
 	}
-	return rows, b.String()
-}
-
-func needsLinux(t *testing.T) {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("freezing a process needs Linux")
-	}
+	return rows, b.String(), err
 }
 
 func expect(t *testing.T, rows map[result.State]result.Row, want map[result.State]int) {
 	t.Helper()
 	for state, n := range want {
-		if r := rows[state]; r.N != n || len(r.Samples) != n || n > 0 && r.P50 <= 0 {
+		if r := rows[state]; r.N != n || len(r.Samples) != n || n > 0 && (r.P50 == nil || *r.P50 <= 0) || r.OriginCalls != nil {
 			t.Errorf("%s: %+v, want %d samples", state, r, n)
 		}
 	}
@@ -75,7 +88,6 @@ func expect(t *testing.T, rows map[result.State]result.Row, want map[result.Stat
 }
 
 func TestLambda(t *testing.T) {
-	needsLinux(t)
 	rows, out := command(t, "-rounds", "4", "-warm", "2", "-timeout", "300ms", "-concurrency", "3", "-env", "GREETING=hi", "--", build(t, "hello"))
 	expect(t, rows, map[result.State]int{
 		result.Cold:       4 + timedOutRounds + 1,
@@ -85,16 +97,15 @@ func TestLambda(t *testing.T) {
 		result.TimedOut:   timedOutRounds,
 		result.Concurrent: 3 * 4,
 	})
-	if strings.Contains(out, "were not the first") || strings.Contains(out, "Errors of the function") {
+	if strings.Contains(out, "differed from the first") || strings.Contains(out, "Errors of the function") {
 		t.Error(out)
 	}
 }
 
 func TestOpenWhisk(t *testing.T) {
-	needsLinux(t)
 	rows, _ := command(t, "-host", "openwhisk", "-rounds", "2", "-timeout", "300ms", "--", build(t, "actionloop"))
 	expect(t, rows, map[result.State]int{
-		result.Cold:     2*2 + 2, // there is a new container after a crash
+		result.Cold:     2 + 2,
 		result.Warm:     2 * 5,
 		result.Thawed:   2,
 		result.TimedOut: 2,
@@ -103,16 +114,18 @@ func TestOpenWhisk(t *testing.T) {
 
 // What the function does wrong is counted and told, and ends nothing.
 func TestFindings(t *testing.T) {
-	needsLinux(t)
 	events := filepath.Join(t.TempDir(), "events.jsonl")
 	if err := os.WriteFile(events, []byte("\ufeff{\"name\":\"ann\"}\n\n{\"fail\":true}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rows, out := command(t, "-rounds", "2", "-warm", "3", "-timeout", "300ms", "-events", events, "-env", "COUNT=1", "--", build(t, "hello"))
+	rows, out, err := tryCommand(t, "-rounds", "2", "-warm", "3", "-timeout", "300ms", "-events", events, "-env", "COUNT=1", "--", build(t, "hello"))
 	if r := rows[result.Warm]; r.N != 3 || r.Errors != 3 {
 		t.Errorf("%+v", r)
 	}
-	for _, want := range []string{"there is no such customer", "answers were not the first one"} {
+	if err == nil || !strings.Contains(err.Error(), "answers differed from the first") {
+		t.Error(err)
+	}
+	for _, want := range []string{"warm: errorString: there is no such customer", `{"name":"ann"}` + "\n    -> \"1\""} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}
@@ -142,8 +155,8 @@ func TestErrors(t *testing.T) {
 		"directory":      {[]string{dir}, []string{dir, "is a directory"}},
 		"not executable": {[]string{file("plain", "x", 0o644)}, []string{"is not executable", "chmod +x"}},
 		"zip":            {[]string{file("f.zip", "PK\x03\x04...", 0o644)}, []string{"is a zip"}},
-		"no program":     {[]string{file("text", "hello", 0o755)}, []string{"no program that this machine can run"}},
-		"no interpreter": {[]string{file("script", "#!"+filepath.Join(dir, "none")+"\n", 0o755)}, []string{"interpreter", "not there"}},
+		"no program":     {[]string{file("text", "hello", 0o755)}, []string{"not an executable for this machine"}},
+		"no interpreter": {[]string{file("script", "#!"+filepath.Join(dir, "none")+"\n", 0o755)}, []string{"interpreter", "is missing"}},
 		"architecture":   {[]string{build(t, "actionloop", "GOARCH="+other)}, []string{"built for", other, "GOARCH=" + runtime.GOARCH}},
 		"silent":         {[]string{"-init-timeout", "300ms", "-env", "INIT=hang", hello}, []string{"silent", "lambda.Start", "-host openwhisk"}},
 		"dies":           {[]string{"-env", "INIT=die", hello}, []string{"ended before its first event", "DATABASE_URL is not set", "-env"}},
@@ -154,9 +167,13 @@ func TestErrors(t *testing.T) {
 		"concurrency":    {[]string{"-host", "openwhisk", "-concurrency", "2", action}, []string{"one activation at a time"}},
 		"rounds":         {[]string{"-rounds", "0", hello}, []string{"-rounds is 0"}},
 		"warm":           {[]string{"-warm", "-1", hello}, []string{"-warm is -1"}},
-		"timeout":        {[]string{"-timeout", "0s", hello}, []string{"-timeout is 0s"}},
+		"timeout":        {[]string{"-timeout", "-1s", hello}, []string{"-timeout is -1s"}},
 		"memory":         {[]string{"-memory", "0", hello}, []string{"-memory is 0"}},
-		"env":            {[]string{"-env", "X", hello}, []string{"KEY=VALUE"}},
+		"env":            {[]string{"-env", "RUN_TEST_NO_SUCH", hello}, []string{"RUN_TEST_NO_SUCH", "KEY=VALUE"}},
+		"late flag":      {[]string{hello, "-rounds", "1"}, []string{"-rounds", "before the program"}},
+		"late flag =":    {[]string{hello, "--rounds=1"}, []string{"-rounds", "before the program"}},
+		"bucket":         {[]string{"-s3", "b=" + filepath.Join(dir, "none"), hello}, []string{"-s3", "directory"}},
+		"database":       {[]string{"-db", "X=secret", hello}, []string{"-db X", "URL"}},
 		"no events":      {[]string{"-events", file("empty", "\n", 0o644), hello}, []string{"holds no event"}},
 		"bad events":     {[]string{"-events", file("bad", "{}\n{oops\n", 0o644), hello}, []string{"bad:2 is not JSON", "{oops"}},
 		"events missing": {[]string{"-events", filepath.Join(dir, "none"), hello}, []string{"-events", "none"}},
