@@ -54,7 +54,7 @@ func measureBinary(ctx context.Context, f *compare.Flags, r *compare.Report) err
 		if err != nil {
 			return err
 		}
-		both := program{p.name + " and cache", p.imports + ";" + withCache.imports, p.body + ";" + withCache.body}
+		both := program{p.name + " and cache", p.imports + "\n" + withCache.imports, p.body + "\n" + withCache.body}
 		with, err := both.build(ctx, dir)
 		if err != nil {
 			return err
