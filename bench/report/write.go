@@ -156,7 +156,7 @@ func (g group) SavedMS() string {
 	find := func(s result.State) *float64 { return g.Find(g.Rows[0].Example, g.Rows[0].Host, s).P50 }
 	plain, warm := find(result.NoCache), find(result.Warm)
 	if plain == nil || warm == nil {
-		return number(nil)
+		return number(plain)
 	}
 	return number(*plain - *warm)
 }
