@@ -123,6 +123,31 @@ func TestExtensionSeesTheEnd(t *testing.T) {
 	}
 }
 
+// Whoever freezes the environment at that moment does not hold up its end.
+func TestFreezeDoesNotStopTheEnd(t *testing.T) {
+	t.Parallel()
+	l, journal := withExtension(t, "sigterm")
+	l.Timeout = time.Second
+	g := newGate(t)
+	e := open(t, l)
+	done := e.start(command{Do: "hold", Arg: g.addr()})
+	g.arrival()
+	for {
+		e.freeze()
+		select {
+		case got := <-done:
+			if got.err != nil || !got.Died {
+				t.Errorf("%+v", got)
+			}
+			if got := journal(); !strings.Contains(got, "SIGTERM") || !strings.HasSuffix(got, "SHUTDOWN <nil>timeout") {
+				t.Error(got)
+			}
+			return
+		default:
+		}
+	}
+}
+
 // An invocation lasts until the extensions are done with it.
 func TestInvocationWaitsForExtensions(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ type instance struct {
 
 	mu     sync.Mutex
 	reason string // why it is shut down
+	ending bool   // it is being shut down, and no longer frozen
 }
 
 // startInstance starts the extensions and, when they have registered, the function.
@@ -77,6 +78,7 @@ func (i *instance) startExtensions(ctx context.Context, l Lambda, tmp string) er
 // atExit runs when the function's process has ended, and before anybody is told.
 func (i *instance) atExit() {
 	i.mu.Lock()
+	i.ending = true
 	reason := i.reason
 	i.mu.Unlock()
 	deadline := time.Now().Add(externalShutdown - runtimeShare)
@@ -103,7 +105,7 @@ func (i *instance) atExit() {
 func (i *instance) stop(reason string) {
 	own, notice := i.api.shutdown()
 	i.mu.Lock()
-	i.reason = reason
+	i.reason, i.ending = reason, true
 	i.mu.Unlock()
 	if notice && reason != "failure" {
 		i.terminate(time.Now().Add(own))
@@ -112,6 +114,11 @@ func (i *instance) stop(reason string) {
 }
 
 func (i *instance) freeze() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ending {
+		return nil
+	}
 	err := i.process.freeze()
 	for _, e := range i.extensions {
 		if err == nil {

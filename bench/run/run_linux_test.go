@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,18 +26,34 @@ func TestMain(m *testing.M) {
 	if os.Getenv("RUN_TEST_COMMAND") != "" {
 		compare.Exit("bench", Command(context.Background(), os.Args[1:], os.Stdout))
 	}
-	goleak.VerifyTestMain(m)
+	var err error
+	if programs, err = os.MkdirTemp("", "programs"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(programs)
+		os.Exit(code)
+	}))
 }
 
-// build builds a foreign program.
+var programs string // where the tests build
+
+var built = map[string]string{}
+
+// build builds a foreign program, once.
 func build(t *testing.T, name string, env ...string) (binary string) {
 	t.Helper()
-	binary = filepath.Join(t.TempDir(), "bootstrap")
+	key := fmt.Sprint(name, env)
+	if built[key] != "" {
+		return built[key]
+	}
+	binary = filepath.Join(programs, fmt.Sprint(len(built)), "bootstrap")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./testdata/"+name)
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	built[key] = binary
 	return binary
 }
 

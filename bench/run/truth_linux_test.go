@@ -221,6 +221,39 @@ func TestStreamsAndHandler(t *testing.T) {
 	}
 }
 
+// Extensions of the user's own get their events, and the function's SIGTERM handlers
+// run.
+func TestExtension(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("needs python3")
+	}
+	journal := filepath.Join(t.TempDir(), "journal")
+	command(t, "-rounds", "1", "-warm", "1", "-timeout", "2s", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
+		"-extension", "testdata/scripts/recorder", "--", build(t, "hello"))
+	b, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"INVOKE None", "SHUTDOWN spindown", "SHUTDOWN failure", "SHUTDOWN timeout", "SIGTERM"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %s in\n%s", want, b)
+		}
+	}
+}
+
+// An ActionLoop need not acknowledge its start where the variable does not ask for it,
+// and an image's exec.env is checked.
+func TestVariablesOfOpenWhisk(t *testing.T) {
+	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-timeout", "1s", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
+	if rows[result.Warm].N != 1 {
+		t.Error(out)
+	}
+	err := Command(t.Context(), []string{"-host", "openwhisk", "-env", "__OW_EXECUTION_ENV=openwhisk/action-golang-v1.24", "--", build(t, "actionloop")}, new(bytes.Buffer))
+	if err == nil || !strings.Contains(err.Error(), "Cannot start action. Check logs for details.") || !strings.Contains(err.Error(), "exec.env") {
+		t.Error(err)
+	}
+}
+
 // The default time-out is the host's own.
 func TestDefaults(t *testing.T) {
 	for name, want := range map[string]time.Duration{"lambda": 3 * time.Second, "openwhisk": time.Minute} {
