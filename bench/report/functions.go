@@ -92,7 +92,6 @@ func overviewPlot(rows result.Rows, host string) (*chart, error) {
 		"The examples on "+result.HostName(host)+": without the library, in a new container, in a new process after a crash, and in a warm one.")
 	c.NominalY(names...)
 	c.Y.Min, c.Y.Max = -0.5, float64(len(names))-0.5
-	c.Legend.Top = true
 	for _, s := range stateStyles {
 		var points plotter.XYs
 		for y, name := range names {

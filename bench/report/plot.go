@@ -137,10 +137,12 @@ func newFigure(c *chart, err error) (*figure, error) {
 	return &figure{Caption: c.caption, SVG: inline(b.String()), Keys: c.keys}, err
 }
 
-// save writes the picture on white, with a legend.
+// save writes the picture on white, with room for its legend above the first row.
 func (c *chart) save(file string) error {
 	c.BackgroundColor = color.White
-	return c.Save(width, height+0.3*vg.Inch, file)
+	c.Legend.Top, c.Legend.Padding = true, vg.Points(3)
+	c.Y.Max += 2
+	return c.Save(width, height+1.2*vg.Inch, file)
 }
 
 // inline makes an SVG file a part of the page, which gives it its size and its black.
