@@ -67,8 +67,8 @@ type settings struct {
 	report    string
 }
 
-// quickRounds are few enough for half a minute.
-const quickRounds = 5
+// quickRounds are few enough for half a minute, and enough for a p90.
+const quickRounds = 10
 
 func parse(args []string) (settings, error) {
 	s := settings{Flags: compare.NewFlags("bench", 100, quickRounds)}

@@ -23,7 +23,7 @@ func measures(quick bool) []measure {
 		largeObject(large),
 		smallObject(1<<10, n/2), smallObject(64<<10, n/2),
 		reopen([]int{1 << 10, 1 << 20, large, huge}, n),
-		firstRead(large), firstReadInto(large),
+		firstRead(large, false), firstRead(large, true),
 		newCache(many),
 	}
 }
@@ -110,29 +110,20 @@ func closeOpened(f io.Closer, err error) error {
 }
 
 // firstRead is the first read in a new process, which knows of no copy that it is
-// verified.
-func firstRead(size int) measure {
-	title := fmt.Sprintf("First read of a file of %s in a new process, in the page cache", sizeName(size))
-	return measure{
-		compare.Measure{Name: "first-read", Unit: "ms", Title: title},
-		func(s *setup) ([]compare.Contender, error) {
-			z := zeros{"model.bin", int64(size)}
-			_, path, err := s.copied(z)
-			return []compare.Contender{
-				{Name: subject, Sample: reading(size, func() ([]byte, error) { return restarted(s.dir).ReadFile(s.ctx, z) })},
-				{Name: "os.ReadFile", Sample: reading(size, func() ([]byte, error) { return os.ReadFile(path) })},
-			}, err
-		},
+// verified; perhaps into a buffer of the caller.
+func firstRead(size int, buffer bool) measure {
+	m := compare.Measure{Name: "first-read", Unit: "ms", Title: fmt.Sprintf("First read of a file of %s in a new process, in the page cache", sizeName(size))}
+	if buffer {
+		m.Name, m.Title = m.Name+"/buffer", m.Title+", into the caller's buffer"
 	}
-}
-
-// firstReadInto is the same into a buffer of the caller.
-func firstReadInto(size int) measure {
-	m := firstRead(size)
-	m.Name, m.Title = m.Name+"/buffer", m.Title+", into the caller's buffer"
-	m.start = func(s *setup) ([]compare.Contender, error) {
+	return measure{m, func(s *setup) ([]compare.Contender, error) {
 		z := zeros{"model.bin", int64(size)}
 		_, path, err := s.copied(z)
+		readFile := compare.Contender{Name: "os.ReadFile", Sample: reading(size, func() ([]byte, error) { return os.ReadFile(path) })}
+		if !buffer {
+			ours := reading(size, func() ([]byte, error) { return restarted(s.dir).ReadFile(s.ctx, z) })
+			return []compare.Contender{{Name: subject, Sample: ours}, readFile}, err
+		}
 		buf := bytes.Repeat([]byte{1}, size)
 		into := func(f io.ReadCloser, err error) ([]byte, error) {
 			if err != nil {
@@ -144,11 +135,10 @@ func firstReadInto(size int) measure {
 		}
 		return []compare.Contender{
 			{Name: subject, Sample: reading(size, func() ([]byte, error) { return into(restarted(s.dir).Open(s.ctx, z)) })},
-			{Name: "os.ReadFile", Sample: reading(size, func() ([]byte, error) { return os.ReadFile(path) })},
+			readFile,
 			{Name: "os, the same buffer", Sample: reading(size, func() ([]byte, error) { return into(os.Open(path)) })},
 		}, err
-	}
-	return m
+	}}
 }
 
 // reading samples the time in ms of a read, which must return size bytes.

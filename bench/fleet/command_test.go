@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		"-ttl -1s":                         "-ttl is -1s",
 		"-idle-max -1s":                    "-idle-max is -1s",
 		"-db-median -1s":                   "-db-median is -1s",
-		"-db-p99 1ms":                      "-db-p99 is 1ms: it must be from 0.003s",
+		"-db-p99 1ms":                      "-db-p99 is 1ms: it must be from 0.003",
 		"-variants plain,fast":             `no variant "fast"`,
 		"-nonsense":                        "-nonsense",
 	} {

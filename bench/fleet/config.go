@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/warmcache/warmcache/cache"
@@ -60,39 +62,9 @@ const (
 // Default returns a busy function on AWS Lambda, with published figures where there
 // are any.
 func Default() Config {
-	return Config{
-		Seed:     1,
-		For:      2 * time.Hour,
-		Arrivals: Poisson,
-		Rate:     500,
-		Products: 500,
-		Tenants:  4,
-		Skew:     0.99, // as YCSB's
-
-		Containers: 1000,
-		Routing:    MostRecent,
-		// Go on x86_64, and the slowest of its images: maxday/lambda-perf, 2026-08-22.
-		Init: Latency{49 * time.Millisecond, 132 * time.Millisecond},
-		// Half of all functions take less than a second: Serverless in the Wild (ATC'20).
-		Handler:    Latency{200 * time.Millisecond, 2 * time.Second},
-		IdleHalf:   380 * time.Second, // SeBS (Middleware'21)
-		IdleMax:    10 * time.Minute,  // STeLLAR (IISWC'21)
-		LifeMean:   130 * time.Minute, // measured in masslight/ottehr #8542
-		LifeMax:    14 * time.Hour,    // the lease of a worker: AWS security white paper
-		ClockApart: 10 * time.Millisecond,
-		MonoStops:  true, // hashicorp/vault-lambda-extension #113
-
-		TTL:     time.Minute,
-		Entries: cache.DefaultMaxEntries,
-		// Estimates for a pooled SELECT, and a hit of Redis, within a region.
-		Database: Latency{3 * time.Millisecond, 20 * time.Millisecond},
-		Tier:     Latency{700 * time.Microsecond, 3 * time.Millisecond},
-
-		Jitter:    0.2,
-		Lease:     redistier.DefaultLease,
-		LeaseWait: redistier.DefaultWait,
-		ClockSkew: cache.DefaultClockSkew,
-	}
+	c := Config{Arrivals: Poisson, Routing: MostRecent, MonoStops: true} // hashicorp/vault-lambda-extension #113
+	c.register(flag.NewFlagSet("", flag.ContinueOnError))
+	return c
 }
 
 // longestRun keeps the counts by the second in bounds.
@@ -102,45 +74,51 @@ const longestRun = 400 * 24 * time.Hour
 type option struct {
 	name     string
 	field    any
+	standard any     // its default
 	min, max float64 // of a number, or of the seconds of a duration
 	usage    string
 }
 
 func (c *Config) options() []option {
-	const tick, most = 1e-9, math.MaxInt32
+	const tick, most, ms = 1e-9, math.MaxInt32, time.Millisecond
 	longest, forever := longestRun.Seconds(), math.Inf(1)
-	return append(append(append(append([]option{
-		{"for", &c.For, tick, longest, "virtual time to simulate"},
-		{"seed", &c.Seed, 0, forever, "seed of the random numbers"},
-		{"rate", &c.Rate, tick, 1e9, "requests per second, for all containers together"},
-		{"products", &c.Products, 1, most, "products of each tenant: a key is one product of one tenant"},
-		{"tenants", &c.Tenants, 1, most, "tenants"},
-		{"skew", &c.Skew, 0, 10, "exponent of Zipf's law for products and tenants; 0 means that all are as popular"},
-		{"containers", &c.Containers, 1, most, "containers at most; more requests at once are throttled"},
-		{"idle-half", &c.IdleHalf, 0, forever, "after this, and each time again, half of the idle containers are reclaimed"},
-		{"idle-max", &c.IdleMax, 0, forever, "after this all idle containers are reclaimed; 0 means never"},
-		{"life-mean", &c.LifeMean, 0, forever, "mean lifetime of a container; 0 means that it does not end"},
-		{"life-max", &c.LifeMax, 0, forever, "maximum lifetime of a container; 0 means none"},
-		{"deploy-at", &c.DeployAt, 0, forever, "when all containers are replaced; 0 means never"},
-		{"clock-apart", &c.ClockApart, 0, forever, "how far the containers' wall clocks are apart"},
-		{"ttl", &c.TTL, tick, longest, "TTL of the caches"},
-		{"entries", &c.Entries, 1, most, "MaxEntries of each cache"},
-		{"jitter", &c.Jitter, 0, 1 - tick, "Jitter of the caches, where they have one"},
-		{"lease", &c.Lease, 0, forever, "how long a container that loads keeps others from loading"},
-		{"lease-wait", &c.LeaseWait, 0, forever, "how long the others wait at most"},
-		{"clock-skew", &c.ClockSkew, 0, forever, "difference of two wall clocks that the caches allow for; 0 means the default of package cache"},
-	}, c.Init.options("init", "start of a container")...), c.Handler.options("handler", "request, without its database call")...),
-		c.Database.options("db", "database call")...), c.Tier.options("tier", "call of the tier")...)
-}
-
-func (l *Latency) options(name, of string) []option {
-	return []option{
-		{name + "-median", &l.Median, 0, math.Inf(1), "median time of a " + of},
-		{name + "-p99", &l.P99, l.Median.Seconds(), math.Inf(1), "99th percentile of the time of a " + of},
+	latency := func(l *Latency, median, p99 time.Duration, name, of string) []option {
+		return []option{
+			{name + "-median", &l.Median, median, 0, forever, "median time of a " + of},
+			{name + "-p99", &l.P99, p99, l.Median.Seconds(), forever, "99th percentile of the time of a " + of},
+		}
 	}
+	return slices.Concat([]option{
+		{"for", &c.For, 2 * time.Hour, tick, longest, "virtual time to simulate"},
+		{"seed", &c.Seed, uint64(1), 0, forever, "seed of the random numbers"},
+		{"rate", &c.Rate, 500., tick, 1e9, "requests per second, for all containers together"},
+		{"products", &c.Products, 500, 1, most, "products of each tenant: a key is one product of one tenant"},
+		{"tenants", &c.Tenants, 4, 1, most, "tenants"},
+		{"skew", &c.Skew, 0.99, 0, 10, "exponent of Zipf's law for products and tenants; 0 means that all are as popular"}, // YCSB's
+		{"containers", &c.Containers, 1000, 1, most, "containers at most; more requests at once are throttled"},
+		{"idle-half", &c.IdleHalf, 380 * time.Second, 0, forever, "after this, and each time again, half of the idle containers are reclaimed"}, // SeBS (Middleware'21)
+		{"idle-max", &c.IdleMax, 10 * time.Minute, 0, forever, "after this all idle containers are reclaimed; 0 means never"},                   // STeLLAR (IISWC'21)
+		{"life-mean", &c.LifeMean, 130 * time.Minute, 0, forever, "mean lifetime of a container; 0 means that it does not end"},                 // masslight/ottehr #8542
+		{"life-max", &c.LifeMax, 14 * time.Hour, 0, forever, "maximum lifetime of a container; 0 means none"},                                   // the lease of a worker: AWS security white paper
+		{"deploy-at", &c.DeployAt, 0 * ms, 0, forever, "when all containers are replaced; 0 means never"},
+		{"clock-apart", &c.ClockApart, 10 * ms, 0, forever, "how far the containers' wall clocks are apart"},
+		{"ttl", &c.TTL, time.Minute, tick, longest, "TTL of the caches"},
+		{"entries", &c.Entries, cache.DefaultMaxEntries, 1, most, "MaxEntries of each cache"},
+		{"jitter", &c.Jitter, 0.2, 0, 1 - tick, "Jitter of the caches, where they have one"},
+		{"lease", &c.Lease, redistier.DefaultLease, 0, forever, "how long a container that loads keeps others from loading"},
+		{"lease-wait", &c.LeaseWait, redistier.DefaultWait, 0, forever, "how long the others wait at most"},
+		{"clock-skew", &c.ClockSkew, cache.DefaultClockSkew, 0, forever, "difference of two wall clocks that the caches allow for; 0 means the default of package cache"},
+	},
+		// Go on x86_64, and the slowest of its images: maxday/lambda-perf, 2026-08-22.
+		latency(&c.Init, 49*ms, 132*ms, "init", "start of a container"),
+		// Half of all functions take less than a second: Serverless in the Wild (ATC'20).
+		latency(&c.Handler, 200*ms, 2*time.Second, "handler", "request, without its database call"),
+		// Estimates for a pooled SELECT, and a hit of Redis, within a region.
+		latency(&c.Database, 3*ms, 20*ms, "db", "database call"),
+		latency(&c.Tier, 700*time.Microsecond, 3*ms, "tier", "call of the tier"))
 }
 
-// register gives each field a flag.
+// register gives each field its default and a flag.
 func (c *Config) register(f *flag.FlagSet) {
 	f.StringVar(&c.Arrivals, "arrivals", c.Arrivals, "constant or poisson")
 	f.StringVar(&c.Routing, "routing", c.Routing, "recent (the most recently used container, as Lambda) or spread (any of -containers)")
@@ -148,13 +126,13 @@ func (c *Config) register(f *flag.FlagSet) {
 	for _, o := range c.options() {
 		switch field := o.field.(type) {
 		case *time.Duration:
-			f.DurationVar(field, o.name, *field, o.usage)
+			f.DurationVar(field, o.name, o.standard.(time.Duration), o.usage)
 		case *float64:
-			f.Float64Var(field, o.name, *field, o.usage)
+			f.Float64Var(field, o.name, o.standard.(float64), o.usage)
 		case *int:
-			f.IntVar(field, o.name, *field, o.usage)
+			f.IntVar(field, o.name, o.standard.(int), o.usage)
 		case *uint64:
-			f.Uint64Var(field, o.name, *field, o.usage)
+			f.Uint64Var(field, o.name, o.standard.(uint64), o.usage)
 		}
 	}
 }
@@ -178,19 +156,17 @@ func (c *Config) validate() error {
 }
 
 func (o option) check() error {
+	var v float64
 	switch field := o.field.(type) {
 	case *time.Duration:
-		if v := field.Seconds(); v < o.min || v > o.max {
-			return fmt.Errorf("-%s is %v: it must be from %gs to %gs", o.name, *field, o.min, o.max)
-		}
+		v = field.Seconds()
 	case *float64:
-		if !(*field >= o.min && *field <= o.max) { // NaN is neither
-			return fmt.Errorf("-%s is %v: it must be from %g to %g", o.name, *field, o.min, o.max)
-		}
+		v = *field
 	case *int:
-		if v := float64(*field); v < o.min || v > o.max {
-			return fmt.Errorf("-%s is %d: it must be from %g to %g", o.name, *field, o.min, o.max)
-		}
+		v = float64(*field)
+	}
+	if !(v >= o.min && v <= o.max) { // NaN is neither
+		return fmt.Errorf("-%s is %v: it must be from %g to %g", o.name, reflect.ValueOf(o.field).Elem(), o.min, o.max)
 	}
 	return nil
 }

@@ -46,38 +46,16 @@ type Result struct {
 	Timeline []int32 `json:"timeline,omitempty"` // loads begun in each second
 }
 
+// result fills in the figures that follow from the counts.
 func (s *simulation) result(v Variant) (*Result, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	r := &Result{
-		Variant:   v.Name,
-		Requests:  s.requests,
-		Throttled: s.throttled,
-		Hits:      s.hits,
-		Misses:    s.misses,
-		TierHits:  s.tierHits,
-		TierCalls: s.tierCalls(),
-		Loads:     s.loads,
-		Evicted:   s.evicted,
-		HitRatio:  part(s.hits, s.requests),
-		LoadRatio: part(s.loads, s.requests),
-
-		LoadsPerSecond: float64(s.loads) / s.For.Seconds(),
-
-		AgeP50:  s.ages.percentile(50),
-		AgeP99:  s.ages.percentile(99),
-		AgeMax:  time.Duration(s.ageMax),
-		OverTTL: s.overTTL,
-
-		GetMean: s.times.mean(),
-		GetP50:  s.times.percentile(50),
-		GetP99:  s.times.percentile(99),
-
-		Started:  s.started,
-		PeakBusy: s.peakBusy,
-		Timeline: s.begun,
-	}
+	r := &s.Result
+	r.Variant, r.TierCalls, r.Timeline = v.Name, s.tierCalls(), s.begun
+	r.HitRatio, r.LoadRatio, r.LoadsPerSecond = part(r.Hits, r.Requests), part(r.Loads, r.Requests), float64(r.Loads)/s.For.Seconds()
+	r.AgeP50, r.AgeP99, r.AgeMax = s.ages.percentile(50), s.ages.percentile(99), time.Duration(s.ageMax)
+	r.GetMean, r.GetP50, r.GetP99 = s.times.mean(), s.times.percentile(50), s.times.percentile(99)
 	loads, at := s.begun.peak()
 	inFlight, _ := s.inFlight.peak()
 	alive, _ := s.alive.sums().peak()
@@ -88,12 +66,12 @@ func (s *simulation) result(v Variant) (*Result, error) {
 // check compares what the caches counted with what was seen from outside.
 func (s *simulation) check() error {
 	switch {
-	case s.hits+s.misses != s.requests:
-		return fmt.Errorf("fleet: the caches count %d hits and %d misses, of %d requests", s.hits, s.misses, s.requests)
-	case s.hits != s.hitsSeen:
-		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets asked nobody", s.hits, s.hitsSeen)
-	case s.loads != s.loadsSeen || s.loads+s.tierHits != s.misses:
-		return fmt.Errorf("fleet: the caches count %d loads and %d answers of the tier for %d misses; there were %d loads", s.loads, s.tierHits, s.misses, s.loadsSeen)
+	case s.Hits+s.Misses != s.Requests:
+		return fmt.Errorf("fleet: the caches count %d hits and %d misses, of %d requests", s.Hits, s.Misses, s.Requests)
+	case s.Hits != s.hitsSeen:
+		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets asked nobody", s.Hits, s.hitsSeen)
+	case s.Loads != s.loadsSeen || s.Loads+s.TierHits != s.Misses:
+		return fmt.Errorf("fleet: the caches count %d loads and %d answers of the tier for %d misses; there were %d loads", s.Loads, s.TierHits, s.Misses, s.loadsSeen)
 	case s.tierFaults > 0:
 		return fmt.Errorf("fleet: the caches count %d faults of a tier that has none", s.tierFaults)
 	}

@@ -25,16 +25,16 @@ type simulation struct {
 
 	asked int // loads of the Get under way
 
-	// What the caches counted.
-	hits, misses, loads, tierHits, evicted, tierFaults int64
-	// What was seen from outside.
-	requests, throttled, started, hitsSeen, loadsSeen int64
-	busy, peakBusy                                    int
-	ages                                              histogram // of answers
-	ageMax, overTTL                                   int64     // of the answers that were not just loaded
-	times                                             histogram // of Gets
-	begun, alive                                      timeline
-	inFlight                                          timeline // slices of loads
+	Result // counts of the caches and of the containers; the rest is filled in at the end
+
+	tierFaults, hitsSeen, loadsSeen int64 // faults that the caches counted; hits and loads as seen from outside
+
+	busy         int
+	ages         histogram // of answers
+	ageMax       int64     // of the answers that were not just loaded
+	times        histogram // of Gets
+	begun, alive timeline
+	inFlight     timeline // slices of loads
 }
 
 func newSimulation(c *Config, v Variant) *simulation {
@@ -127,11 +127,11 @@ func (s *simulation) runEvents(t int64) {
 func (s *simulation) arrive(at int64, key int) {
 	c, started := s.pool.take(at)
 	if c == nil {
-		s.throttled++
+		s.Throttled++
 		return
 	}
 	s.busy++
-	s.peakBusy = max(s.peakBusy, s.busy)
+	s.PeakBusy = max(s.PeakBusy, s.busy)
 	c.begin(at)
 	if !started {
 		s.handle(c, key, at)
@@ -148,7 +148,7 @@ func (s *simulation) handle(c *container, key int, at int64) {
 	if err != nil {
 		panic(err) // nothing that a Get of a simulation does can fail
 	}
-	s.requests++
+	s.Requests++
 	s.note(at, int64(v), s.tierCalls() == tierHits)
 	s.events.push(event{at: s.now + s.handler.draw(s.rng), kind: finish, c: c})
 }
@@ -174,7 +174,7 @@ func (s *simulation) note(began, loaded int64, quiet bool) {
 	}
 	s.ageMax = max(s.ageMax, age)
 	if age >= int64(s.TTL) {
-		s.overTTL++
+		s.OverTTL++
 	}
 }
 

@@ -48,7 +48,11 @@ func measureBinary(ctx context.Context, f *compare.Flags, r *compare.Report) err
 	}
 	defer os.RemoveAll(dir)
 	r.Measures = append(r.Measures, m)
-	for _, p := range programs {
+	chosen := programs
+	if f.Quick {
+		chosen = programs[:1]
+	}
+	for _, p := range chosen {
 		compare.Say("binary: %s", p.name)
 		bare, err := p.build(ctx, dir)
 		if err != nil {

@@ -233,7 +233,7 @@ func measureAllocs(_ context.Context, f *compare.Flags, r *compare.Report) error
 func measureRatios(_ context.Context, f *compare.Flags, r *compare.Report) error {
 	keys := zipf()
 	if f.Quick {
-		keys = keys[:len(keys)/100]
+		keys = keys[:len(keys)/500]
 	}
 	for _, capacity := range []int{625, 1_200, 2_500, 10_000} {
 		m := compare.Measure{Name: fmt.Sprintf("ratio/%d", capacity), Title: fmt.Sprintf("%d entries", capacity), Format: "%.2f",

@@ -12,14 +12,10 @@ import (
 // ratesPlot has a line for each TTL.
 func ratesPlot(rates []fleet.Point) (*chart, error) {
 	c := newChart("requests a second", "hits, %", "Hits over the arrival rate, one function and its containers.")
-	logarithmic(&c.X)
 	c.Y.Min, c.Y.Max = 0, 100
-	c.X.Min, c.X.Max = 1, 1
 	lines := map[time.Duration]plotter.XYs{}
 	for _, r := range rates {
-		if r.Rate > 0 {
-			lines[r.TTL] = append(lines[r.TTL], plotter.XY{X: r.Rate, Y: 100 * r.HitRatio})
-		}
+		lines[r.TTL] = append(lines[r.TTL], plotter.XY{X: log10(r.Rate, 1e-9), Y: 100 * r.HitRatio})
 	}
 	for i, r := range rates {
 		if i > 0 && r.TTL == rates[i-1].TTL {
@@ -29,7 +25,7 @@ func ratesPlot(rates []fleet.Point) (*chart, error) {
 			return nil, err
 		}
 	}
-	c.X.Min, c.X.Max = decades(c.X.Min, c.X.Max)
+	logarithmic(&c.X)
 	return c, nil
 }
 
@@ -38,18 +34,16 @@ func ratesPlot(rates []fleet.Point) (*chart, error) {
 func stampedePlot(s *fleet.Stampede) (*chart, error) {
 	c := newChart("seconds", "loads in the second",
 		"Loads of the database in each second: the fleet starts with empty caches, and is replaced at once later. None at all is drawn as one.")
-	logarithmic(&c.Y)
-	c.Y.Min, c.Y.Max = 1, 10
 	for i, r := range s.Results {
 		var points plotter.XYs
 		for second, loads := range r.Timeline {
-			points = append(points, plotter.XY{X: float64(second), Y: max(float64(loads), 1)})
+			points = append(points, plotter.XY{X: float64(second), Y: log10(float64(loads), 1)})
 		}
 		if err := c.addLine(r.Variant, points, style(i)); err != nil {
 			return nil, err
 		}
 	}
-	_, c.Y.Max = decades(c.Y.Min, c.Y.Max)
+	logarithmic(&c.Y)
 	return c, nil
 }
 

@@ -55,7 +55,6 @@ func (o outline) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 func latencyPlot(rows result.Rows) (*chart, error) {
 	c := newChart("ms, until the caller has the answer", "invocations, %",
 		fmt.Sprintf("%s on %s: how many of the invocations were answered within a time. Further left is faster.", rows[0].Example, result.HostName(rows[0].Host)))
-	logarithmic(&c.X)
 	c.Y.Min, c.Y.Max = 0, 100
 	for _, s := range stateStyles {
 		s.line.Width = vg.Points(1.8)
@@ -63,24 +62,18 @@ func latencyPlot(rows result.Rows) (*chart, error) {
 			return nil, err
 		}
 	}
-	c.X.Min, c.X.Max = decades(c.X.Min, c.X.Max)
+	logarithmic(&c.X)
 	return c, nil
 }
 
 // cumulative is the distribution of sorted samples, in steps.
 func cumulative(sorted []float64) (points plotter.XYs) {
-	const least = 0.001 // a logarithm needs more than nothing
 	n := float64(len(sorted))
 	for i, v := range sorted {
-		v = math.Max(v, least)
+		v = log10(v, 0.001)
 		points = append(points, plotter.XY{X: v, Y: 100 * float64(i) / n}, plotter.XY{X: v, Y: 100 * float64(i+1) / n})
 	}
 	return points
-}
-
-// decades widens a range to powers of ten, so that its axis has numbers.
-func decades(low, high float64) (float64, float64) {
-	return math.Pow(10, math.Floor(math.Log10(low*1.001))), math.Pow(10, math.Ceil(math.Log10(high*0.999)))
 }
 
 // overviewPlot shows the medians of all examples on one host that can be compared
@@ -97,15 +90,13 @@ func overviewPlot(rows result.Rows, host string) (*chart, error) {
 	}
 	c := newChart("median, ms, until the caller has the answer", " ", // a margin for the names
 		"The examples on "+result.HostName(host)+": without the library, in a new container, in a new process after a crash, and in a warm one.")
-	logarithmic(&c.X)
 	c.NominalY(names...)
 	c.Y.Min, c.Y.Max = -0.5, float64(len(names))-0.5
-	c.Legend.Top = true
 	for _, s := range stateStyles {
 		var points plotter.XYs
 		for y, name := range names {
-			if r := rows.Find(name, host, s.state); r.N > 0 && s.shape != "" && *r.P50 > 0 {
-				points = append(points, plotter.XY{X: *r.P50, Y: float64(y)})
+			if r := rows.Find(name, host, s.state); r.N > 0 && s.shape != "" {
+				points = append(points, plotter.XY{X: log10(*r.P50, 0.001), Y: float64(y)})
 			}
 		}
 		if len(points) == 0 {
@@ -120,6 +111,6 @@ func overviewPlot(rows result.Rows, host string) (*chart, error) {
 		c.Legend.Add(string(s.state), marks)
 		c.keys = append(c.keys, key{Name: string(s.state), Color: hex(s.line.Color), Shape: s.shape})
 	}
-	c.X.Min, c.X.Max = decades(c.X.Min, c.X.Max)
+	logarithmic(&c.X)
 	return c, nil
 }

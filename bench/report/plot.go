@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
-	"slices"
+	"math"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -92,16 +93,26 @@ func hex(c color.Color) string {
 	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
 }
 
-// logarithmic shows an axis by its powers of ten.
+// powersOfTen are the ticks of an axis of logarithms. (plot.LogScale leaves room for
+// the axis' label where it is not.)
+var powersOfTen = plot.TickerFunc(func(low, high float64) (ticks []plot.Tick) {
+	for power := math.Floor(low); power <= high; power++ {
+		ticks = append(ticks, plot.Tick{Value: power, Label: strconv.FormatFloat(math.Pow(10, power), 'f', -1, 64)})
+		for digit := 2.; digit < 10 && power < high; digit++ {
+			ticks = append(ticks, plot.Tick{Value: power + math.Log10(digit)})
+		}
+	}
+	return ticks
+})
+
+// logarithmic makes a an axis of logarithms from one power of ten to another.
 func logarithmic(a *plot.Axis) {
-	a.Scale, a.Tick.Marker = plot.LogScale{}, plot.TickerFunc(func(low, high float64) []plot.Tick {
-		// From a little below: LogTicks takes the logarithm of 0.1 for more than -1. Ticks
-		// outside of the axis would take room beside it.
-		return slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(low*0.99, high), func(t plot.Tick) bool {
-			return t.Value < low*0.999 || t.Value > high*1.001
-		})
-	})
+	a.Tick.Marker = powersOfTen
+	a.Min, a.Max = math.Floor(a.Min+0.001), math.Ceil(a.Max-0.001)
 }
+
+// log10 is the logarithm of v, or of least if v is less: zero has none.
+func log10(v, least float64) float64 { return math.Log10(max(v, least)) }
 
 // figure is a picture within the page.
 type figure struct {
@@ -114,7 +125,10 @@ func newFigure(c *chart, err error) (*figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	legend := c.Legend
+	c.Legend = plot.NewLegend()
 	to, err := c.WriterTo(width, height, "svg")
+	c.Legend = legend
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +137,12 @@ func newFigure(c *chart, err error) (*figure, error) {
 	return &figure{Caption: c.caption, SVG: inline(b.String()), Keys: c.keys}, err
 }
 
-// save writes the picture on white, with a legend.
+// save writes the picture on white, with room for its legend above the first row.
 func (c *chart) save(file string) error {
 	c.BackgroundColor = color.White
-	return c.Save(width, height+0.3*vg.Inch, file)
+	c.Legend.Top, c.Legend.Padding = true, vg.Points(3)
+	c.Y.Max += 2
+	return c.Save(width, height+1.2*vg.Inch, file)
 }
 
 // inline makes an SVG file a part of the page, which gives it its size and its black.

@@ -100,8 +100,8 @@ func (p *page) write(dir, name string) error {
 
 func (p *page) draw() (err error) {
 	for _, rows := range p.Functions.Rows.Groups() {
-		g := group{Rows: rows, Example: rows[0].Example, Host: result.HostName(rows[0].Host)}
-		if g.Figure, err = newFigure(latencyPlot(rows)); err != nil {
+		g, err := newGroup(rows)
+		if err != nil {
 			return err
 		}
 		p.Groups = append(p.Groups, g)
@@ -124,50 +124,30 @@ func (p *page) draw() (err error) {
 	return err
 }
 
-// group is an example on a host.
+// group is an example on a host, with its figures for the table of savings and costs.
 type group struct {
 	result.Rows
 	Example, Host string
 	Figure        *figure
+
+	Plain, Warm, PlainCold, Cold result.Row
+	Factor                       string   // how many times faster the warm median is than without the library, with its range
+	Saved, Share50, Share90      *float64 // ms
 }
 
-// Factor is how many times faster the warm median is than without the library, with
-// its range.
-func (g group) Factor() string {
-	median, least, most := g.Speedup()
-	if median == 0 {
-		return ""
+func newGroup(rows result.Rows) (g group, err error) {
+	r := rows[0]
+	g = group{Rows: rows, Example: r.Example, Host: result.HostName(r.Host)}
+	for state, row := range map[result.State]*result.Row{result.NoCache: &g.Plain, result.Warm: &g.Warm, result.NoCacheCold: &g.PlainCold, result.Cold: &g.Cold} {
+		*row = rows.Find(r.Example, r.Host, state)
 	}
-	return fmt.Sprintf("%s× (%s–%s)", number(median), number(least), number(most))
-}
-
-// Median is the median of a state, "–" if it was not measured.
-func (g group) Median(s result.State) string {
-	return number(g.Find(g.Rows[0].Example, g.Rows[0].Host, s).P50)
-}
-
-// Calls are the calls to the origins per invocation in a state.
-func (g group) Calls(s result.State) string {
-	return number(g.Find(g.Rows[0].Example, g.Rows[0].Host, s).OriginCalls)
-}
-
-// SavedMS is the difference of the medians without the library and warm.
-func (g group) SavedMS() string {
-	find := func(s result.State) *float64 { return g.Find(g.Rows[0].Example, g.Rows[0].Host, s).P50 }
-	plain, warm := find(result.NoCache), find(result.Warm)
-	if plain == nil || warm == nil {
-		return number(nil)
+	if median, least, most := rows.Speedup(); median > 0 {
+		g.Factor = fmt.Sprintf("%s× (%s–%s)", number(median), number(least), number(most))
+		g.Saved = new(*g.Plain.P50 - *g.Warm.P50)
 	}
-	return number(*plain - *warm)
-}
-
-// ShareOf is the library's share of a cold start at a percentile, 50 or 90.
-func (g group) ShareOf(percentile int) string {
-	p50, p90 := g.Share()
-	if percentile == 90 {
-		return number(p90)
-	}
-	return number(p50)
+	g.Share50, g.Share90 = rows.Share()
+	g.Figure, err = newFigure(latencyPlot(rows))
+	return g, err
 }
 
 // number has three significant digits, of which three at most behind the point, and

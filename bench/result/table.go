@@ -4,49 +4,66 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
-// WriteTable writes the rows for people, with the meanings of their states. Without
-// any known origin there are no columns for it.
+// column is a column of the table.
+type column struct {
+	title string
+	text  func(Row) string
+}
+
+// columns leaves out columns that no row has a figure for.
+func (rows Rows) columns() []column {
+	figure := func(decimals int, of func(Row) *float64) func(Row) string {
+		return func(r Row) string { return text(of(r), decimals) }
+	}
+	all := []column{
+		{"example", func(r Row) string { return r.Example }},
+		{"host", func(r Row) string { return r.Host }},
+		{"state", func(r Row) string { return string(r.State) }},
+		{"n", func(r Row) string { return fmt.Sprint(r.N) }},
+		{"errors", func(r Row) string { return fmt.Sprint(r.Errors) }},
+		{"p50 ms", figure(2, func(r Row) *float64 { return r.P50 })},
+		{"p90 ms", figure(2, func(r Row) *float64 { return r.P90 })},
+		{"p99 ms", figure(2, func(r Row) *float64 { return r.P99 })},
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls != nil }) {
+		all = append(all, column{"origin calls", figure(2, func(r Row) *float64 { return r.OriginCalls })},
+			column{"origin bytes", figure(0, func(r Row) *float64 { return r.OriginBytes })})
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.FirstByte != nil }) {
+		all = append(all, column{"first byte p50 ms", figure(2, func(r Row) *float64 { return r.FirstByte })})
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Busy > 0 }) {
+		all = append(all, column{"busy", func(r Row) string { return fmt.Sprint(r.Busy) }})
+	}
+	return all
+}
+
+// WriteTable writes the rows for people, with the meanings of their states.
 func WriteTable(w io.Writer, rows Rows) error {
-	origins := slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls != nil })
-	streams := slices.ContainsFunc(rows, func(r Row) bool { return r.FirstByte != nil })
-	busy := slices.ContainsFunc(rows, func(r Row) bool { return r.Busy > 0 })
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "example\thost\tstate\tn\terrors\tp50 ms\tp90 ms\tp99 ms\t")
-	if origins {
-		fmt.Fprint(t, "origin calls\torigin bytes\t")
-	}
-	if streams {
-		fmt.Fprint(t, "first byte p50 ms\t")
-	}
-	if busy {
-		fmt.Fprint(t, "busy\t")
+	columns := rows.columns()
+	for _, c := range columns {
+		fmt.Fprint(t, c.title, "\t")
 	}
 	for _, group := range rows.Groups() {
-		fmt.Fprintln(t)
-		for _, r := range group {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t", r.Example, r.Host, r.State, r.N, r.Errors, text(r.P50, 2), text(r.P90, 2), text(r.P99, 2))
-			if origins {
-				fmt.Fprintf(t, "%s\t%s\t", text(r.OriginCalls, 2), text(r.OriginBytes, 0))
+		fmt.Fprintln(t, "\n"+strings.Repeat("\t", len(columns))) // without cells, the columns would end here
+		for i, r := range group {
+			if i > 0 {
+				fmt.Fprintln(t)
 			}
-			if streams {
-				fmt.Fprintf(t, "%s\t", text(r.FirstByte, 2))
+			for _, c := range columns {
+				fmt.Fprint(t, c.text(r), "\t")
 			}
-			if busy {
-				fmt.Fprintf(t, "%d\t", r.Busy)
-			}
-			fmt.Fprintln(t)
 		}
 		if p50, p90 := group.Share(); p50 != nil {
-			fmt.Fprintf(t, "%s\t%s\tlibrary's share of cold\t\t\t%s\t%s\t\t", group[0].Example, group[0].Host, text(p50, 2), text(p90, 2))
-			if origins {
-				fmt.Fprint(t, "\t\t")
-			}
-			fmt.Fprintln(t)
+			fmt.Fprintf(t, "\n\t\tlibrary's share of cold\t\t\t%s\t%s%s", text(p50, 2), text(p90, 2), strings.Repeat("\t", len(columns)-6))
 		}
 	}
+	fmt.Fprintln(t)
 	if err := t.Flush(); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@
 package conditions
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -51,7 +50,10 @@ func Here(program string, args []string, set string, parts ...string) Conditions
 func (c Conditions) String() string {
 	text := fmt.Sprintf("%s, %s, %s, %d CPUs", c.Go, c.Platform, c.CPU, c.CPUs)
 	if c.LoadBefore != "" {
-		text += "; load average before " + c.LoadBefore + ", after " + cmp.Or(c.LoadAfter, "unknown")
+		text += "; load average before " + c.LoadBefore
+	}
+	if c.LoadAfter != "" {
+		text += ", after " + c.LoadAfter
 	}
 	if c.Set != "" {
 		text += "; " + c.Set

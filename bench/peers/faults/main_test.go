@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -26,7 +27,8 @@ stale: the bytes of the version before. hangs: no answer within 10 s. WRONG: oth
 // are real.
 func TestMatrix(t *testing.T) {
 	set := fmt.Sprintf("objects of %d bytes", objectSize)
-	r := compare.Report{Kind: "faults", Conditions: conditions.Here("go test ./bench/peers/faults -count=1 -v", nil, set, "diskv", "httpcache", "fscache", "go-internal")}
+	r := compare.Report{Kind: "faults", Conditions: conditions.Here("go test ./bench/peers/faults -count=1 -v", nil, set)}
+	r.Conditions.Libraries = versions(t, "github.com/peterbourgon/diskv/v3", "github.com/gregjones/httpcache", "github.com/djherbis/fscache", "github.com/rogpeppe/go-internal")
 	for _, p := range peers() {
 		r.Notes = append(r.Notes, compare.Note{Name: p.name, Text: p.note})
 	}
@@ -56,6 +58,7 @@ func TestMatrix(t *testing.T) {
 			t.Errorf("%s never returns wrong bytes: the damage is not done", name)
 		}
 	}
+	r.Conditions.LoadAfter = conditions.LoadAverage()
 	var table strings.Builder
 	if err := r.WriteTable(&table); err != nil {
 		t.Fatal(err)
@@ -64,4 +67,19 @@ func TestMatrix(t *testing.T) {
 	if err := compare.WriteJSON(*file, r); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// versions returns those of modules. A test binary does not know them.
+func versions(t *testing.T, modules ...string) map[string]string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}, modules...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		v[path] = version
+	}
+	return v
 }
