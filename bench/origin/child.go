@@ -38,7 +38,7 @@ func ServeIfChild() {
 	}
 	os.Unsetenv(childEnv)
 	report := os.Stdout
-	os.Stdout = os.Stderr // the server prints remarks there, and standard output has one reader for one line
+	os.Stdout = os.Stderr       // the server prints remarks there, and standard output has one reader for one line
 	signal.Ignore(os.Interrupt) // of the terminal, which the parent handles: the server ends after its clients
 	go exitWithParent()
 	if err := serveS3(config, report); err != nil {
