@@ -50,8 +50,8 @@ func (c *Container) Do(ctx context.Context, a Activation) (Result, error) {
 }
 
 func (c *Container) activate(ctx context.Context, a Activation) (Result, error) {
-	if f := c.action.checkImage(); f != nil {
-		return Result{RequestID: a.ID, InitFailed: true, Died: true, FunctionError: f}, nil
+	if refused := c.action.checkImage(); refused != nil {
+		return Result{RequestID: a.ID, InitFailed: true, Died: true, FunctionError: refused}, nil //nolint:nilerr // it is the function's
 	}
 	l, kind, err := c.ready(a)
 	if err != nil {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,12 +37,7 @@ func (a Activation) withDefaults() Activation {
 	if len(a.Value) == 0 {
 		a.Value = []byte("{}")
 	}
-	if a.ID == "" {
-		a.ID = fmt.Sprintf("%x", random(16))
-	}
-	if a.TransactionID == "" {
-		a.TransactionID = fmt.Sprintf("%x", random(16))
-	}
+	a.ID, a.TransactionID = cmp.Or(a.ID, fmt.Sprintf("%x", random(16))), cmp.Or(a.TransactionID, fmt.Sprintf("%x", random(16)))
 	return a
 }
 

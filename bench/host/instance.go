@@ -61,17 +61,18 @@ func (i *instance) startExtensions(ctx context.Context, l Lambda, tmp string) er
 		}
 		i.extensions = append(i.extensions, p)
 	}
-	timer := time.NewTimer(l.InitTimeout)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, l.InitTimeout,
+		&FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("an extension has not registered within %v", l.InitTimeout)})
+	defer cancel()
 	select {
 	case <-i.api.registered:
 		return nil
 	case <-i.api.failed:
-		return fmt.Errorf("%w%s", i.api.failedWith(), i.tail())
-	case <-timer.C:
-		return &FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("an extension has not registered within %v", l.InitTimeout)}
+		f := *i.api.failedWith()
+		f.Message += "; the output ends with: " + i.output.String()
+		return &f
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 
@@ -211,14 +212,4 @@ func (i *instance) exit() string {
 		return "Runtime exited with error: " + s.String()
 	}
 	return "Runtime exited without providing a reason"
-}
-
-// tail is the end of the output, to be appended to an error.
-func (i *instance) tail() string { return tail(i.output) }
-
-func tail(t *childtest.Tail) string {
-	if s := t.String(); s != "" {
-		return "; its output ends with:\n" + s
-	}
-	return ""
 }

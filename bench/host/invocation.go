@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -43,12 +44,7 @@ func (r Request) withDefaults() Request {
 	if len(r.Event) == 0 {
 		r.Event = []byte("{}")
 	}
-	if r.ID == "" {
-		r.ID = newRequestID()
-	}
-	if r.TraceID == "" {
-		r.TraceID = newTraceID()
-	}
+	r.ID, r.TraceID = cmp.Or(r.ID, newRequestID()), cmp.Or(r.TraceID, newTraceID())
 	return r
 }
 
@@ -86,17 +82,13 @@ func (i *invocation) handOut(w http.ResponseWriter) {
 	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
 	h.Set("Lambda-Runtime-Invoked-Function-Arn", i.arn)
 	h.Set("Lambda-Runtime-Trace-Id", i.TraceID)
-	setUnlessEmpty(h, "Lambda-Runtime-Aws-Tenant-Id", i.TenantID)
-	setUnlessEmpty(h, "Lambda-Runtime-Client-Context", i.ClientContext)
-	setUnlessEmpty(h, "Lambda-Runtime-Cognito-Identity", i.CognitoIdentity)
+	for key, value := range map[string]string{"Aws-Tenant-Id": i.TenantID, "Client-Context": i.ClientContext, "Cognito-Identity": i.CognitoIdentity} {
+		if value != "" {
+			h.Set("Lambda-Runtime-"+key, value)
+		}
+	}
 	h.Set("Content-Length", strconv.Itoa(len(i.Event)))
 	_, _ = w.Write(i.Event) // if the function is gone, that is noticed elsewhere
-}
-
-func setUnlessEmpty(h http.Header, key, value string) {
-	if value != "" {
-		h.Set(key, value)
-	}
 }
 
 // failure is an error that Lambda reports for the function.

@@ -74,7 +74,7 @@ func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 	if !errors.As(err, &f) {
 		return Result{}, err
 	}
-	return Result{RequestID: inv.ID, Start: kind, InitFailed: true, Died: true, FunctionError: &FunctionError{Type: f.Type, Message: err.Error()}}, nil
+	return Result{RequestID: inv.ID, Start: kind, InitFailed: true, Died: true, FunctionError: f}, nil
 }
 
 // ErrBusy is the error of an invocation of a shared process that no loop of the

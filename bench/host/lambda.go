@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os/exec"
@@ -89,7 +90,7 @@ func (l Lambda) Environment() (*Environment, error) {
 		return nil, l.errorf("environment", err)
 	}
 	l.Binary = binary
-	l.Handler = nonEmpty(l.Handler, filepath.Base(binary))
+	l.Handler = cmp.Or(l.Handler, filepath.Base(binary))
 	l.Extensions = slices.Clone(l.Extensions)
 	for n, e := range l.Extensions {
 		if l.Extensions[n], err = executable(e); err != nil {
@@ -108,8 +109,8 @@ func (l Lambda) withDefaults() Lambda {
 	l.InitTimeout = positive(l.InitTimeout, 10*time.Second)
 	l.Concurrency = positive(l.Concurrency, 1)
 	l.MemoryMB = positive(l.MemoryMB, 128)
-	l.Name = nonEmpty(l.Name, "function")
-	l.Version = nonEmpty(l.Version, "$LATEST")
+	l.Name = cmp.Or(l.Name, "function")
+	l.Version = cmp.Or(l.Version, "$LATEST")
 	return l
 }
 

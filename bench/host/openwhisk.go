@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -81,17 +82,10 @@ func (w OpenWhisk) Container() (*Container, error) {
 
 func (w OpenWhisk) withDefaults() OpenWhisk {
 	w.Timeout = positive(w.Timeout, time.Minute)
-	w.Name = nonEmpty(w.Name, "action")
-	w.Version = nonEmpty(w.Version, "0.0.1")
-	w.Namespace = nonEmpty(w.Namespace, "guest")
+	w.Name = cmp.Or(w.Name, "action")
+	w.Version = cmp.Or(w.Version, "0.0.1")
+	w.Namespace = cmp.Or(w.Namespace, "guest")
 	return w
-}
-
-func nonEmpty(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }
 
 // fullName is the action's name as the action is told it.

@@ -19,10 +19,11 @@ type process struct {
 
 	// mu is also held while a signal is sent, and reaping takes it first: a
 	// signal can never reach a process that was given the pid of a dead one.
-	mu     sync.Mutex
-	gone   bool
-	frozen bool
-	froze  bool // frozen at some time since the last wake
+	mu      sync.Mutex
+	gone    bool
+	frozen  bool
+	stopped []stat // with it, of other groups
+	froze   bool   // frozen at some time since the last wake
 }
 
 var (
@@ -150,10 +151,11 @@ func (p *process) freeze() error {
 	if p.gone || p.frozen {
 		return nil
 	}
-	if err := stopAll(p.pid(), p.tmp); err != nil {
+	stopped, err := stopAll(p.pid(), p.tmp)
+	if err != nil {
 		return err
 	}
-	p.frozen, p.froze = true, true
+	p.stopped, p.frozen, p.froze = stopped, true, true
 	return nil
 }
 
@@ -164,7 +166,7 @@ func (p *process) thaw() error {
 		return nil
 	}
 	p.frozen = false
-	return continueAll(p.pid(), p.tmp)
+	return continueAll(p.pid(), p.stopped)
 }
 
 // wake thaws the process for an invocation and reports whether it had been

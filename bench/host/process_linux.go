@@ -47,19 +47,20 @@ func killAll(p *os.Process, tmp string) {
 // stopAll stops the process first and its children when it stands. All at
 // once could hang: a child stopped between fork and exec holds up its parent
 // (vfork), which then cannot stop.
-func stopAll(pid int, tmp string) error {
+func stopAll(pid int, tmp string) ([]stat, error) {
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
-		return err
+		return nil, err
 	}
 	if err := awaitState(pid, unix.WSTOPPED|unix.WEXITED); err != nil {
-		return err
+		return nil, err
 	}
-	signalAll(strays(pid, tmp), unix.SIGSTOP)
-	return unix.Kill(-pid, unix.SIGSTOP)
+	stopped := strays(pid, tmp)
+	signalAll(stopped, unix.SIGSTOP)
+	return stopped, unix.Kill(-pid, unix.SIGSTOP)
 }
 
-func continueAll(pid int, tmp string) error {
-	signalAll(strays(pid, tmp), unix.SIGCONT)
+func continueAll(pid int, stopped []stat) error {
+	signalAll(stopped, unix.SIGCONT)
 	return unix.Kill(-pid, unix.SIGCONT)
 }
 
@@ -78,7 +79,7 @@ func awaitState(pid, states int) error {
 type stat struct {
 	pid, parent, group int
 	state              byte
-	start              string
+	start              int // in clock ticks since the boot
 }
 
 func readStat(pid int) (s stat, ok bool) {
@@ -88,13 +89,14 @@ func readStat(pid int) (s stat, ok bool) {
 		return stat{}, false
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(string(f[i])); return n }
-	return stat{pid, number(1), number(2), f[0][0], string(f[19])}, true
+	return stat{pid, number(1), number(2), f[0][0], number(19)}, true
 }
 
 // strays are what belongs to a process and has left its group: descendants, and
 // orphans that have its TMPDIR, with theirs. An orphan that has also dropped the
 // variable is not found.
 func strays(pid int, tmp string) (found []stat) {
+	self, _ := readStat(pid)
 	entries, _ := filepath.Glob("/proc/[0-9]*")
 	children := map[int][]stat{}
 	marker := []byte("TMPDIR=" + tmp + "\x00")
@@ -102,7 +104,7 @@ func strays(pid int, tmp string) (found []stat) {
 	for _, e := range entries {
 		n, _ := strconv.Atoi(filepath.Base(e))
 		s, ok := readStat(n)
-		if !ok || s.state == 'Z' || n == pid || n == os.Getpid() {
+		if !ok || s.state == 'Z' || s.start < self.start || n == pid || n == os.Getpid() {
 			continue
 		}
 		children[s.parent] = append(children[s.parent], s)

@@ -15,8 +15,10 @@ func (p *process) reap() {
 
 // stopAll needs to know when the process really stands still, which only
 // Linux tells a parent without reaping it.
-func stopAll(int, string) error {
-	return fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+func stopAll(int, string) ([]stat, error) {
+	return nil, fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
-func continueAll(int, string) error { return nil }
+func continueAll(int, []stat) error { return nil }
+
+type stat struct{}

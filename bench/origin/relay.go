@@ -2,11 +2,8 @@ package origin
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,42 +20,15 @@ type RelayOptions struct {
 // and bytes. A round trip begins with bytes from the client after bytes from the
 // database: statements that are sent together are one.
 type Relay struct {
-	target   string
-	latency  time.Duration
-	listener net.Listener
-	tally    tally
-	ctx      context.Context // ends with the relay
-	cancel   context.CancelFunc
-	active   sync.WaitGroup
+	service
+	target  string
+	latency time.Duration
 }
 
 // StartRelay starts a relay to the database at target, host:port.
 func StartRelay(target string, o RelayOptions) (*Relay, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("origin: start relay to %s: %w", target, err)
-	}
-	r := &Relay{target: target, latency: orDefault(o.Latency, DefaultToll), listener: listener}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.active.Go(func() { acceptAll(r.ctx, listener, func(c net.Conn) { r.active.Go(func() { r.serve(c) }) }) })
-	return r, nil
-}
-
-// Addr returns the host:port to connect to.
-func (r *Relay) Addr() string { return r.listener.Addr().String() }
-
-// Counts returns the round trips and bytes since the start.
-func (r *Relay) Counts() Counts { return r.tally.total() }
-
-// Close ends all connections and the relay.
-func (r *Relay) Close() error {
-	r.cancel()
-	err := r.listener.Close()
-	r.active.Wait()
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("origin: close relay to %s: %w", r.target, err)
-	}
-	return nil
+	r := &Relay{target: target, latency: orDefault(o.Latency, DefaultToll)}
+	return r, r.start(r.serve)
 }
 
 // serve ends with either side. A client whose database cannot be reached is hung up on.

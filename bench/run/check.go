@@ -70,7 +70,7 @@ func (e startError) Error() string {
 // explain adds to the error of a function that does not run the way out.
 func (s *settings) explain(err error) error {
 	var f startError
-	why, hint := "", ""
+	var why, hint string
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
 		why = s.binary + " is not an executable for this machine"

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,7 +27,7 @@ type settings struct {
 	host        string
 	binary      string
 	args        []string
-	publicArgs  []string // the command line without values of variables
+	public      []string // the command line without values of variables and the program's arguments
 	env         []string
 	events      [][]byte
 	rounds      int
@@ -151,14 +150,24 @@ func parse(args []string) (settings, error) {
 	var logs bool
 	f := flag.NewFlagSet("bench run", flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
+	repeated := func(name, usage string, secret bool, set func(string) error) {
+		f.Func(name, usage+"; may be repeated", func(v string) error {
+			shown := v
+			if secret {
+				shown, _, _ = strings.Cut(v, "=")
+			}
+			s.public = append(s.public, "-"+name, shown)
+			return set(v)
+		})
+	}
 	f.StringVar(&s.host, "host", "lambda", "`lambda` or openwhisk")
 	f.StringVar(&events, "events", "", "read the events from this `file`, one JSON a line; each life of a container has the next one. Default: {}")
-	f.Func("env", "set `KEY=VALUE` in the function's environment, or KEY to the value that it has here; may be repeated", s.setEnv)
-	f.Func("env-file", "set what this `file` says, KEY=VALUE or KEY a line, as docker does", s.readEnv)
-	f.Func("s3", "serve a directory as a bucket, `BUCKET=DIR`, by a real S3 server whose endpoint and credentials the function finds in AWS_...; may be repeated", values(&s.buckets, "BUCKET=DIR"))
+	repeated("env", "set `KEY=VALUE` in the function's environment, or KEY to the value that it has here", true, s.setEnv)
+	repeated("env-file", "set what this `file` says, KEY=VALUE or KEY a line, as docker does", false, s.readEnv)
+	repeated("s3", "serve a directory as a bucket, `BUCKET=DIR`, by a real S3 server whose endpoint and credentials the function finds in AWS_...", false, values(&s.buckets, "BUCKET=DIR"))
 	f.DurationVar(&s.firstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
 	f.IntVar(&s.bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
-	f.Func("db", "set `KEY=URL` in the function's environment, with the address of a relay that makes the database as slow as one in the cloud, and counts; any that speaks TCP; may be repeated", values(&s.databases, "KEY=URL"))
+	repeated("db", "set `KEY=URL` in the function's environment, with the address of a relay that makes the database as slow as one in the cloud, and counts; for any that speaks TCP", true, values(&s.databases, "KEY=URL"))
 	f.DurationVar(&s.database, "db-latency", origin.DefaultToll, "round trip to a database of -db")
 	f.IntVar(&s.rounds, "rounds", 20, "lives of a container to measure")
 	f.IntVar(&s.warm, "warm", 5, "warm invocations in each life")
@@ -166,7 +175,7 @@ func parse(args []string) (settings, error) {
 	f.DurationVar(&s.initTimeout, "init-timeout", 10*time.Second, "how long the function may take until it asks for its first event; on OpenWhisk it is -timeout")
 	f.IntVar(&s.memoryMB, "memory", 128, "`MB` that the function is told it has; on Lambda")
 	f.StringVar(&s.handler, "handler", "", "the function's `handler`, in _HANDLER. Default: the name of PROGRAM's file; on Lambda")
-	f.Func("extension", "start this `file` as an external extension; may be repeated; on Lambda", func(v string) error { s.extensions = append(s.extensions, v); return nil })
+	repeated("extension", "start this `file` as an external extension; on Lambda", false, func(v string) error { s.extensions = append(s.extensions, v); return nil })
 	f.IntVar(&s.concurrency, "concurrency", 1, "with more than 1: also so many invocations at once in one process, as on Lambda Managed Instances")
 	f.BoolVar(&s.varies, "varies", false, "answers to the same event may differ")
 	f.StringVar(&s.json, "json", "", "write the rows, with all samples, to this `file` as well")
@@ -187,7 +196,12 @@ func parse(args []string) (settings, error) {
 		return s, errors.New("run: no program given: go run ./bench run -- path/to/bootstrap (-h says more)")
 	}
 	s.binary, s.args = f.Arg(0), f.Args()[1:]
-	s.publicArgs = publicArgs(args[:len(args)-f.NArg()], s.binary)
+	f.Visit(func(fl *flag.Flag) {
+		if v := fl.Value.String(); v != "" { // those that may be repeated are there already
+			s.public = append(s.public, "-"+fl.Name+"="+v)
+		}
+	})
+	s.public = append(s.public, s.binary)
 	if err := s.checkArgs(f, args); err != nil {
 		return s, err
 	}
@@ -213,28 +227,6 @@ func (s *settings) checkArgs(f *flag.FlagSet, args []string) error {
 		}
 	}
 	return nil
-}
-
-// publicArgs are the command line that is written down: of variables and URLs the
-// names alone, and nothing of the program's own arguments.
-func publicArgs(flags []string, program string) (public []string) {
-	secret := false
-	for _, a := range flags {
-		dashes := a[:len(a)-len(strings.TrimLeft(a, "-"))]
-		name, value, joined := strings.Cut(a[len(dashes):], "=")
-		isSecret := dashes != "" && (name == "env" || name == "db")
-		switch {
-		case secret:
-			name, _, _ = strings.Cut(a, "=")
-			a = name
-		case isSecret && joined:
-			value, _, _ = strings.Cut(value, "=")
-			a = dashes + name + "=" + value
-		}
-		secret = !secret && isSecret && !joined
-		public = append(public, a)
-	}
-	return append(public, program)
 }
 
 func (s *settings) setEnv(v string) error {
@@ -297,7 +289,7 @@ func (s *settings) validate(f *flag.FlagSet) error {
 	if s.host == "openwhisk" && (len(s.extensions) > 0 || s.handler != "") {
 		return errors.New("run: -extension and -handler are for Lambda")
 	}
-	for _, v := range slices.Concat(s.buckets) {
+	for _, v := range s.buckets {
 		if info, err := os.Stat(v[1]); err != nil || !info.IsDir() {
 			return fmt.Errorf("run: -s3 %s=%s: it must name a directory", v[0], v[1])
 		}

@@ -20,7 +20,7 @@ const shown = 5
 // report prints and writes what was measured. Its error says what is wrong with the
 // function.
 func (r *run) report(out io.Writer) error {
-	file := result.NewFile(conditions.Here("go run ./bench run", r.publicArgs, r.settings.String()), r.Rows())
+	file := result.NewFile(conditions.Here("go run ./bench run", r.public, r.settings.String()), r.Rows())
 	c := file.Conditions
 	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
 	if err := result.WriteTable(out, file.Rows); err != nil {

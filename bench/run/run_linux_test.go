@@ -196,9 +196,6 @@ func TestErrors(t *testing.T) {
 		"events missing": {[]string{"-events", filepath.Join(dir, "none"), hello}, []string{"-events", "none"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if runtime.GOOS == "windows" {
-				t.Skip("needs the modes of Unix")
-			}
 			err := Command(t.Context(), tt.args, new(bytes.Buffer))
 			if err == nil {
 				t.Fatal("there is no error")

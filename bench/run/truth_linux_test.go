@@ -89,7 +89,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(string(json), "-env TOKEN -env=OTHER -env-file") || !strings.Contains(out.String(), "cannot log in at $SHOP_URL with $TOKEN") {
+	if !strings.Contains(string(json), "-env TOKEN -env OTHER -env-file") || !strings.Contains(out.String(), "cannot log in at $SHOP_URL with $TOKEN") {
 		t.Errorf("%s\n%s", json, out)
 	}
 }
