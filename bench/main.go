@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/warmcache/warmcache/bench/checkout"
@@ -43,7 +44,7 @@ var commands = []struct {
 
 func main() {
 	origin.ServeIfChild()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := dispatch(ctx, os.Args[1:])
 	stop()
 	compare.Exit("bench", err)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 func benchCache(b *testing.B, size int) (*Cache, *origin, string) {
@@ -18,7 +20,7 @@ func benchCache(b *testing.B, size int) (*Cache, *origin, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := c.store.dataPath(f.bytes.(*diskFile).local.data)
+	p := filepath.Join(store.DefaultPath(dir), "d", copyOf(f).TestData())
 	f.Close()
 	time.Sleep(30 * time.Millisecond)
 	return c, o, p
@@ -60,8 +62,8 @@ func BenchmarkReopen(b *testing.B) {
 
 func BenchmarkFirstRead(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 20, 400 << 20} {
-		c, o, p := benchCache(b, size)
-		dir := filepath.Dir(c.store.root)
+		_, o, p := benchCache(b, size)
+		dir := filepath.Dir(filepath.Dir(filepath.Dir(p)))
 		fresh := func() *Cache { return Must(New(Options{Dir: dir, MaxAge: Immutable})) }
 		b.Run(fmt.Sprintf("os.ReadFile/%d", size), func(b *testing.B) {
 			for b.Loop() {

@@ -7,6 +7,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 func (d *faultyDisk) operations() int {
@@ -33,11 +36,11 @@ func TestBreaker(t *testing.T) {
 	for c.Stats().Breaker == BreakerClosed {
 		c.want(o)
 	}
-	if n := c.Stats().Faults; n != breakAfter {
+	if n := c.Stats().Faults; n != disk.BreakAfter {
 		t.Errorf("open after %d faults", n)
 	}
 	d.operations()
-	rest := firstRest
+	rest := disk.FirstOpenFor
 	for i := range 12 {
 		c.want(o)
 		if _, _, err := c.Path(background, o); !errors.Is(err, ErrNoDisk) {
@@ -79,7 +82,7 @@ func TestBreaker(t *testing.T) {
 	for c.Stats().Breaker == BreakerClosed {
 		c.want(o)
 	}
-	c.clocks.Move(firstRest, 0)
+	c.clocks.Move(disk.FirstOpenFor, 0)
 	c.wantBreaker(BreakerProbing, 14)
 }
 
@@ -89,12 +92,12 @@ func TestBreakerCountsFaultsInARow(t *testing.T) {
 	d := &faultyDisk{err: syscall.EIO, fails: func(op string) bool { return fail && op == "open" }}
 	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
 	c.want(o)
-	for range 3 * breakAfter {
-		f := c.breaker.faults.Load()
+	for range 3 * disk.BreakAfter {
+		f := c.store.TestFailures()
 		fail = true
 		c.lookupFault(o)
 		fail = false
-		if c.breaker.faults.Load() == f {
+		if c.store.TestFailures() == f {
 			t.Fatal("the fault was not counted: the test is void")
 		}
 		c.want(o)
@@ -104,21 +107,19 @@ func TestBreakerCountsFaultsInARow(t *testing.T) {
 
 // lookupFault looks for the copy on a disk that fails.
 func (c *testCache) lookupFault(o *origin) {
-	c.mu.Lock()
-	delete(c.known, mustID(o))
-	c.mu.Unlock()
-	c.find(mustID(o))
+	c.store.TestUnknow(store.Key(mustID(o)))
+	c.store.Find(store.Key(mustID(o)))
 }
 
 // What is wrong with one file, or passes by itself, is not held against the
 // directory.
 func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 	for _, err := range []error{
-		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, fs.ErrNotExist, errDamaged, errEntry,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, fs.ErrNotExist, store.ErrDamaged, store.TestErrEntry,
 	} {
 		d := &faultyDisk{from: 1, err: err}
 		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
-		for range 3 * breakAfter {
+		for range 3 * disk.BreakAfter {
 			c.want(o)
 		}
 		c.wantBreaker(BreakerClosed, 0)
@@ -126,13 +127,10 @@ func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 	for _, err := range []error{syscall.EIO, syscall.EROFS, syscall.EACCES, syscall.ENOTDIR, syscall.ESTALE, syscall.ETIMEDOUT, errors.New("belongs to another user")} {
 		d := &faultyDisk{from: 1, err: err}
 		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(1000)
-		for range 3 * breakAfter {
+		for range 3 * disk.BreakAfter {
 			c.want(o)
 		}
 		c.wantBreaker(BreakerOpen, 1)
-	}
-	if !isOfDirectory(short(syscall.EIO)) || isOfDirectory(short(nil)) {
-		t.Error("a block that cannot be read for an error of the device is not just damaged")
 	}
 }
 
@@ -140,14 +138,14 @@ func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 // held against the directory.
 func TestUnreadableFileIsReplaced(t *testing.T) {
 	for _, sub := range []string{"d", "e"} {
-		c, o := newTest(t, Options{MaxAge: Immutable}, heedsModes{}), newOrigin(1000)
+		c, o := newTest(t, Options{MaxAge: Immutable}, &heedsModes{}), newOrigin(1000)
 		c.want(o)
 		if err := os.Chmod(c.only(c.glob(sub)), 0); err != nil {
 			t.Fatal(err)
 		}
 		o.requests()
-		c = c.restart(heedsModes{})
-		for range 2 * breakAfter {
+		c = c.restart(&heedsModes{})
+		for range 2 * disk.BreakAfter {
 			c.want(o)
 		}
 		if n := o.requests(); n != 1 {
@@ -160,8 +158,8 @@ func TestUnreadableFileIsReplaced(t *testing.T) {
 // heedsModes is a disk as seen by a user who is not root.
 type heedsModes struct{ osDisk }
 
-func (d heedsModes) Open(p string) (file, error) {
-	if fi, err := d.Lstat(p); err == nil && fi.Mode().Perm()&0o400 == 0 {
+func (d *heedsModes) Open(p string) (disk.File, error) {
+	if fi, err := d.Lstat(p); err == nil && fi.Mode.Perm()&0o400 == 0 {
 		return nil, &fs.PathError{Op: "open", Path: p, Err: syscall.EACCES}
 	}
 	return d.osDisk.Open(p)

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 func objects(n, size int) []*origin {
@@ -40,8 +44,8 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 	c.want(objs[0]) // used again: now objs[1] is the oldest
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(objs[3])
-	if n := c.diskBytes(); n > c.budget.max {
-		t.Errorf("%d bytes on disk, the budget is %d", n, c.budget.max)
+	if n := c.diskBytes(); n > c.maxBytes {
+		t.Errorf("%d bytes on disk, the budget is %d", n, c.maxBytes)
 	}
 	for i, want := range []int{0, 1, 0, 0} {
 		objs[i].requests()
@@ -64,8 +68,8 @@ func TestBudgetHoldsOverManyObjects(t *testing.T) {
 	for i, o := range objects(40, size) {
 		c.want(o)
 		c.clocks.Move(time.Second, time.Second)
-		if n := c.diskBytes(); n > c.budget.max {
-			t.Fatalf("after %d objects: %d bytes on disk, the budget is %d", i+1, n, c.budget.max)
+		if n := c.diskBytes(); n > c.maxBytes {
+			t.Fatalf("after %d objects: %d bytes on disk, the budget is %d", i+1, n, c.maxBytes)
 		}
 		if i%10 == 9 {
 			c = c.restart(nil)
@@ -145,45 +149,41 @@ func TestSweep(t *testing.T) {
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
 	objs := objects(3, size)
 	c.want(objs[0])
-	orphan := c.store.dataPath(dataName(1, 2*size, 3))
-	temp := c.store.dataPath(tempPrefix + "1")
-	foreign := c.store.entryPath("foreign")
-	for _, p := range []string{orphan, temp, foreign} {
+	orphan := c.dataPath(store.TestDataName(1, 2*size, 3))
+	temp := c.dataPath(disk.TempPrefix + "1")
+	junk := c.entryPath(strings.Repeat("ab", 32))
+	foreign := []string{c.entryPath("foreign"), c.dataPath("12-34"), c.dataPath("notes.txt")} // not of a name that a Store gives
+	for _, p := range []string{orphan, temp, junk} {
 		if err := os.WriteFile(p, make([]byte, 10), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c = c.restart(nil)
 	c.want(objs[1]) // there is no room beside the orphan: one goes
-	for _, p := range []string{orphan, temp, foreign} {
+	for _, p := range []string{orphan, temp, junk} {
 		if _, err := os.Stat(p); err != nil {
 			t.Errorf("%s was swept while it may be in use", p)
 		}
 		old := time.Now().Add(-time.Hour)
 		os.Chtimes(p, old, old)
 	}
+	for _, p := range foreign {
+		if err := os.WriteFile(p, make([]byte, 10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-time.Hour)
+		os.Chtimes(p, old, old)
+	}
 	c.want(objs[2])
-	for _, p := range []string{orphan, temp, foreign} {
+	for _, p := range []string{orphan, temp, junk} {
 		if _, err := os.Stat(p); err == nil {
 			t.Errorf("%s is still there", p)
 		}
 	}
-}
-
-func TestDefaultBudget(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		sp   space
-		want int64
-	}{
-		{"Lambda, 512 MB", space{total: 525 << 20, free: 513 << 20}, 513 << 20 / 4 * 3},
-		{"nearly full", space{total: 500 << 20, free: 30 << 20}, 5 << 20},
-		{"memory", space{total: 1 << 30, free: 1 << 30, memory: true}, 256 << 20},
-		{"large disk", space{total: 1 << 40, free: 1 << 39}, 8 << 30},
-	} {
-		b := budget{store: &store{disk: spaceDisk{sp: tt.sp}}}
-		if got := b.limit(); got != tt.want {
-			t.Errorf("%s: %d MiB, want %d MiB", tt.name, got>>20, tt.want>>20)
+	c.Clear()
+	for _, p := range foreign {
+		if _, err := os.Stat(p); err != nil {
+			t.Errorf("%s was removed, which no Store has made", p)
 		}
 	}
 }
@@ -192,15 +192,15 @@ func TestDefaultBudget(t *testing.T) {
 func TestWhatFitsAfterEviction(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(20<<20)
 	c.want(o)
-	full := c.restart(spaceDisk{sp: space{total: 100 << 20, free: 4 << 20}})
-	if !full.budget.fits(10<<20) || full.budget.fits(20<<20) {
+	full := c.restart(&spaceDisk{sp: disk.Space{Total: 100 << 20, Free: 4 << 20}})
+	if !full.store.Fits(10<<20) || full.store.Fits(20<<20) {
 		t.Error("wanted: 10 MiB do fit, 20 do not")
 	}
 }
 
 type spaceDisk struct {
 	osDisk
-	sp space
+	sp disk.Space
 }
 
-func (d spaceDisk) Space(string) (space, error) { return d.sp, nil }
+func (d *spaceDisk) Space() (disk.Space, error) { return d.sp, nil }

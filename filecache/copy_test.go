@@ -2,13 +2,13 @@ package filecache
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"os"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // What was verified is remembered, for the file as it was then.
@@ -21,7 +21,7 @@ func TestVerifiedBlocksAreRememberedForTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 {
-		if !f.bytes.(*diskFile).local.checked.has(i) {
+		if !copyOf(f).TestVerified(i) {
 			t.Fatalf("block %d is not remembered as verified", i)
 		}
 	}
@@ -31,32 +31,16 @@ func TestVerifiedBlocksAreRememberedForTheFile(t *testing.T) {
 	c.want(o)
 }
 
-// Not before the racy window is over.
-func TestRacyWindow(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
-	c.want(o)
-	for _, tt := range []struct {
-		after time.Duration
-		holds bool
-	}{{0, false}, {19 * time.Millisecond, false}, {20 * time.Millisecond, true}} {
-		st := stamp{ctime: 1000}
-		l := &local{entry: &entry{}, stamp: st, checked: newBlockSet(1, 1000+int64(tt.after))}
-		if l.holds(st) != tt.holds {
-			t.Errorf("verified %v after the change: holds %v", tt.after, !tt.holds)
-		}
-	}
-}
-
 // discard, late: it removes nothing newer than what it was called for.
 func TestDiscardLeavesTheNewerCopy(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
 	c.want(o)
-	old := c.lookup(mustID(o))
+	old := c.store.Lookup(store.Key(mustID(o)))
 	o.put(randomBytes(100, 2))
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(o)
-	c.discard(old, errDamaged)
-	c.replace(old, old)
+	c.store.DropCorrupt(old, store.ErrDamaged)
+	c.store.TestSwap(old, old)
 	o.requests()
 	c.want(o)
 	c.restart(nil).want(o)
@@ -80,36 +64,10 @@ func TestTransientFaultKeepsTheCopy(t *testing.T) {
 	}
 }
 
-// Where unnamed files are not supported: no temporary file is left.
-func TestTempFile(t *testing.T) {
-	dir := t.TempDir()
-	for _, end := range []func(*buildFile){
-		func(f *buildFile) {},
-		func(f *buildFile) { f.Publish(dir + "/x") },
-		func(f *buildFile) { f.Replace(dir + "/x") },
-	} {
-		f, err := createTemp(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		end(f)
-		f.Close()
-	}
-	if l, _ := os.ReadDir(dir); len(l) != 1 {
-		t.Errorf("left: %v", l)
-	}
-	f, _ := createTemp(dir)
-	defer f.Close()
-	if err := f.Publish(dir + "/x"); !errors.Is(err, os.ErrExist) {
-		t.Errorf("Publish over a file = %v", err)
-	}
-}
-
 // Where a file without a name cannot be given one, as without /proc, the next ones
 // have one from the start.
 func TestNamedFilesWhereOthersCannotBeLinked(t *testing.T) {
-	d := newDisk()
-	d.named.Store(true)
+	d := &namedFiles{}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(someSize)
 	names := []string{}
 	o.spoil = func(_ int, b []byte) io.Reader {
@@ -138,30 +96,15 @@ func TestRelativeDir(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeLinkedOnThisSystem(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if canLink(f, syscall.EPERM) {
-		t.Error("it is forbidden, and tried again and again")
-	}
-	if runtime.GOOS == "linux" && !canLink(f, syscall.ENOSPC) {
-		t.Error("a full disk ends unnamed files for ever")
-	}
-}
-
 // What this process has under construction is reserved, and not counted again.
 func TestOwnFilesUnderConstructionAreCountedOnce(t *testing.T) {
-	d := newDisk()
-	d.named.Store(true)
+	d := &namedFiles{}
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(someSize)}, d)
 	o, other := newOrigin(someSize), newOrigin(someSize)
 	other.name = "other.bin"
 	o.spoil = func(_ int, b []byte) io.Reader {
 		return io.MultiReader(bytes.NewReader(b[:len(b)-1]), readerFunc(func([]byte) (int, error) {
-			c.clocks.Move(relearn, relearn)
+			c.clocks.Move(store.TestRescanAfter, store.TestRescanAfter)
 			c.want(other)
 			return 0, io.EOF
 		}), bytes.NewReader(b[len(b)-1:]))
@@ -170,4 +113,12 @@ func TestOwnFilesUnderConstructionAreCountedOnce(t *testing.T) {
 	if s := c.Stats(); s.Uncached != 0 || s.Evictions != 0 {
 		t.Errorf("Stats = %+v", s)
 	}
+}
+
+// namedFiles is a disk on which files without a name cannot be linked.
+type namedFiles struct{ osDisk }
+
+func (d *namedFiles) use(real disk.FS) {
+	real.(*disk.Dir).TestNoTmpfile()
+	d.FS = real
 }

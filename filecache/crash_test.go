@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
@@ -61,7 +62,7 @@ func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
 // host does at a time-out: the next one gets the right bytes.
 func TestKilledInTheMiddleOfADownload(t *testing.T) {
 	body := randomBytes(someSize, 1)
-	for _, after := range []int{0, 1, 400, minBlockSize, someSize - 1} {
+	for _, after := range []int{0, 1, 400, blocks.MinSize, someSize - 1} {
 		t.Run(strconv.Itoa(after), func(t *testing.T) {
 			reached := make(chan struct{})
 			stall := true

@@ -6,12 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/childtest"
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // skipUnderRace: the process that is traced has one goroutine at work, and starts
@@ -25,7 +29,7 @@ func skipUnderRace(t *testing.T) {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-const crashSize = minBlockSize + 5000
+const crashSize = blocks.MinSize + 5000
 
 // crashScene is what a process does once while it is killed or its calls fail.
 type crashScene struct {
@@ -44,8 +48,8 @@ var crashScenes = []crashScene{
 	{"replace", true, 2, false, crashSize},
 	{"revalidate", true, 1, false, crashSize},
 	{"evict", false, 1, true, crashSize},
-	{"put in turn", false, 1, false, turnFrom + 1},
-	{"put in parts", false, 1, false, crashParts*minBlockSize + 5000}, // less than what is put in turn
+	{"put in turn", false, 1, false, lockFrom + 1},
+	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000}, // less than what is put in turn
 }
 
 func (s crashScene) origin(version uint64) *origin {
@@ -60,8 +64,8 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 		max = 3 * onDisk(int64(s.size)) / 2
 	}
 	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
-	if s.size >= crashParts*minBlockSize && s.size < turnFrom {
-		opts.PartSize, opts.Concurrency = minBlockSize, 2
+	if s.size >= crashParts*blocks.MinSize && s.size < lockFrom {
+		opts.PartSize, opts.Concurrency = blocks.MinSize, 2
 	}
 	return opts
 }
@@ -77,7 +81,7 @@ func init() { // before TestMain, which would look for leaks
 	if dir == "" {
 		return
 	}
-	for _, s := range crashScenes {
+	for _, s := range append(crashScenes, everythingScene) {
 		if s.name == os.Getenv(crashSceneName) {
 			s.play(dir)
 		}
@@ -86,6 +90,10 @@ func init() { // before TestMain, which would look for leaks
 }
 
 func (s crashScene) play(dir string) {
+	if s.name == "everything" {
+		playEverything(dir)
+		os.Exit(0)
+	}
 	o := s.origin(s.after)
 	b, err := Must(New(s.options(dir, 1))).ReadFile(background, o)
 	if err != nil || !bytes.Equal(b, o.body) {
@@ -128,8 +136,8 @@ func (s crashScene) check(t *testing.T, dir string) {
 	c := newTest(t, s.options(dir, time.Hour), nil)
 	referred, temps := map[string]bool{}, 0
 	for _, p := range c.entryFiles() {
-		if e, _, err := c.store.read(filepath.Base(p)); err == nil {
-			referred[c.store.dataPath(e.data)] = true
+		if e, err := c.store.TestRead(filepath.Base(p)); err == nil {
+			referred[c.dataPath(e.Data)] = true
 		} else {
 			temps++
 		}
@@ -152,16 +160,14 @@ func (s crashScene) check(t *testing.T, dir string) {
 	next := s.origin(7)
 	next.name = "next"
 	now.want(next)
-	if n, max := now.diskBytes(), now.budget.max; n > max {
+	if n, max := now.diskBytes(), now.maxBytes; n > max {
 		t.Errorf("%d bytes on disk, budget %d", n, max)
 	}
 	late := now.restart(nil)
-	late.clocks.Move(sweepAge+time.Minute, sweepAge+time.Minute)
-	late.publishing.Lock()
-	copies := late.sweep()
-	late.publishing.Unlock()
-	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != len(copies) || e != len(copies) {
-		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", len(copies), d, e)
+	late.clocks.Move(clock.LongestInvocation+time.Minute, clock.LongestInvocation+time.Minute)
+	copies := late.store.TestSweep()
+	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != copies || e != copies {
+		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", copies, d, e)
 	}
 	late.want(s.origin(s.after))
 }
@@ -236,5 +242,58 @@ func TestEverySystemCallFails(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+var everythingScene = crashScene{"everything", true, 2, true, crashSize}
+
+// playEverything does all that a Cache does in its directory.
+func playEverything(dir string) {
+	c := Must(New(everythingScene.options(dir, 1)))
+	o := everythingScene.origin(2)
+	for range 2 { // replaces, evicts, revalidates
+		if _, err := c.ReadFile(background, o); err != nil {
+			os.Exit(1)
+		}
+	}
+	_, release, err := c.Path(background, o)
+	if err != nil {
+		os.Exit(2)
+	}
+	release()
+	work, remove, err := c.Scratch()
+	if err != nil || os.MkdirAll(filepath.Join(work, "a", "b"), 0o700) != nil || os.Chmod(filepath.Join(work, "a"), 0o500) != nil || remove() != nil {
+		os.Exit(3)
+	}
+	if c.Forget(o) != nil {
+		os.Exit(4)
+	}
+	c.ReadFile(background, o)
+	c.Clear()
+}
+
+// No system call names anything below the private directory by its path, which others
+// could redirect in between.
+func TestNoPathBelowTheDirectory(t *testing.T) {
+	skipUnderRace(t)
+	tr, ws, dir, said := everythingScene.run(t, func(int, string) int { return letBe })
+	if !ws.Exited() || ws.ExitStatus() != 0 {
+		t.Fatalf("the process ended with %v: %s", ws, said)
+	}
+	root := store.DefaultPath(dir) + "/"
+	work := filepath.Join(root, "s") // what the test itself does there
+	below := 0
+	for _, call := range tr.absolute {
+		if strings.Contains(call, root) && !strings.Contains(call, work) {
+			t.Errorf("by its path: %s", call)
+		}
+	}
+	for _, call := range tr.calls {
+		if call == "unlinkat" || call == "linkat" || call == "utimensat" {
+			below++
+		}
+	}
+	if below == 0 || len(tr.absolute) == 0 {
+		t.Errorf("the trace is void: %v, %v", tr.calls, tr.absolute)
 	}
 }

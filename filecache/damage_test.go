@@ -6,6 +6,9 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 func flip(t *testing.T, path string, at int) {
@@ -39,10 +42,10 @@ func TestDamage(t *testing.T) {
 		damage func(t *testing.T, c *testCache, data, entry string)
 	}{
 		{"first byte", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, 0) }},
-		{"second block", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, minBlockSize+5) }},
+		{"second block", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, blocks.MinSize+5) }},
 		{"last byte", func(t *testing.T, _ *testCache, data, _ string) { flip(t, data, someSize-1) }},
 		{"every block", func(t *testing.T, _ *testCache, data, _ string) {
-			for at := 0; at < someSize; at += minBlockSize {
+			for at := 0; at < someSize; at += blocks.MinSize {
 				flip(t, data, at)
 			}
 		}},
@@ -60,10 +63,10 @@ func TestDamage(t *testing.T) {
 		{"entry empty", func(t *testing.T, _ *testCache, _, entry string) { os.Truncate(entry, 0) }},
 		{"data is a directory", func(t *testing.T, _ *testCache, data, _ string) { os.Remove(data); os.Mkdir(data, 0o700) }},
 		{"entry is a directory", func(t *testing.T, _ *testCache, _, entry string) { os.Remove(entry); os.Mkdir(entry, 0o700) }},
-		{"everything gone", func(t *testing.T, c *testCache, _, _ string) { os.RemoveAll(c.store.root) }},
+		{"everything gone", func(t *testing.T, c *testCache, _, _ string) { os.RemoveAll(c.root) }},
 		{"a file in the place of the directory", func(t *testing.T, c *testCache, _, _ string) {
-			os.RemoveAll(c.store.root)
-			os.WriteFile(c.store.root, nil, 0o600)
+			os.RemoveAll(c.root)
+			os.WriteFile(c.root, nil, 0o600)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { damaged(t, tt.damage) })
@@ -124,13 +127,13 @@ func TestDamageWhileOpen(t *testing.T) {
 	f.ReadAt(p, 0) // the first block is verified
 	o.requests()
 	data := c.only(c.dataFiles())
-	flip(t, data, minBlockSize)
-	os.Truncate(data, 3*minBlockSize) // the last block is gone
+	flip(t, data, blocks.MinSize)
+	os.Truncate(data, 3*blocks.MinSize) // the last block is gone
 	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
 		t.Errorf("wrong bytes, or %v", err)
 	}
 	asked := o.asked
-	if n := len(asked); n != 2 || asked[0].Offset != minBlockSize || asked[0].Length != minBlockSize || asked[0].IfMatch != o.etag {
+	if n := len(asked); n != 2 || asked[0].Offset != blocks.MinSize || asked[0].Length != blocks.MinSize || asked[0].IfMatch != o.etag {
 		t.Errorf("asked %+v, want the two blocks", asked)
 	}
 	if s := c.Stats(); s.Repairs != 2 {
@@ -176,11 +179,11 @@ func TestEveryByteOfTheEntry(t *testing.T) {
 			bad := bytes.Clone(good)
 			bad[i] ^= 1
 			os.WriteFile(entry, bad, 0o600)
-			if _, _, err := n.store.read(entryName(mustID(o))); err == nil {
+			if _, err := n.store.TestRead(entryName(mustID(o))); err == nil {
 				t.Fatalf("byte %d: the entry is still taken", i)
 			}
 			os.WriteFile(entry, good[:i], 0o600)
-			if _, _, err := n.store.read(entryName(mustID(o))); err == nil {
+			if _, err := n.store.TestRead(entryName(mustID(o))); err == nil {
 				t.Fatalf("cut at %d: the entry is still taken", i)
 			}
 		}
@@ -189,15 +192,15 @@ func TestEveryByteOfTheEntry(t *testing.T) {
 
 // Files that are right in themselves, but of another object or another version.
 func TestSwappedFiles(t *testing.T) {
-	setup := func(t *testing.T) (c *testCache, a, b *origin, ea, eb *entry) {
+	setup := func(t *testing.T) (c *testCache, a, b *origin, ea, eb store.TestEntry) {
 		c = newTest(t, Options{MaxAge: time.Hour}, nil)
 		a, b = newOrigin(someSize), newOrigin(someSize)
 		b.name = "other.bin"
 		b.put(randomBytes(someSize, 2))
 		c.want(a)
 		c.want(b)
-		ea, _, _ = c.store.read(entryName(mustID(a)))
-		eb, _, _ = c.store.read(entryName(mustID(b)))
+		ea, _ = c.store.TestRead(entryName(mustID(a)))
+		eb, _ = c.store.TestRead(entryName(mustID(b)))
 		return
 	}
 	swap := func(t *testing.T, x, y string) {
@@ -210,14 +213,14 @@ func TestSwappedFiles(t *testing.T) {
 	}
 	t.Run("entries", func(t *testing.T) {
 		c, a, b, ea, eb := setup(t)
-		swap(t, c.store.entryPath(entryName(ea.id)), c.store.entryPath(entryName(eb.id)))
+		swap(t, c.entryPath(store.TestEntryName(ea.Key)), c.entryPath(store.TestEntryName(eb.Key)))
 		c = c.restart(nil)
 		c.want(a)
 		c.want(b)
 	})
 	t.Run("data", func(t *testing.T) {
 		c, a, b, ea, eb := setup(t)
-		swap(t, c.store.dataPath(ea.data), c.store.dataPath(eb.data))
+		swap(t, c.dataPath(ea.Data), c.dataPath(eb.Data))
 		c.want(a)
 		c = c.restart(nil)
 		c.want(a)

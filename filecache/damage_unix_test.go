@@ -4,6 +4,7 @@ package filecache
 
 import (
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -30,11 +31,11 @@ func TestForeignFiles(t *testing.T) {
 		{"data has a second name", false, func(t *testing.T, _ *testCache, data, _ string) { os.Link(data, data+".x") }},
 		{"entry has a second name", false, func(t *testing.T, _ *testCache, _, entry string) { os.Link(entry, entry+".x") }},
 		{"directory is a symbolic link", false, func(t *testing.T, c *testCache, _, _ string) {
-			os.Rename(c.store.root, c.store.root+".x")
-			os.Symlink(c.store.root+".x", c.store.root)
+			os.Rename(c.root, c.root+".x")
+			os.Symlink(c.root+".x", c.root)
 		}},
-		{"directory is open to all", false, func(t *testing.T, c *testCache, _, _ string) { os.Chmod(c.store.root, 0o777) }},
-		{"directory belongs to another", !root, func(t *testing.T, c *testCache, _, _ string) { os.Chown(c.store.root, 12345, 12345) }},
+		{"directory is open to all", false, func(t *testing.T, c *testCache, _, _ string) { os.Chmod(c.root, 0o777) }},
+		{"directory belongs to another", !root, func(t *testing.T, c *testCache, _, _ string) { os.Chown(c.root, 12345, 12345) }},
 		{"data belongs to another", !root, func(t *testing.T, _ *testCache, data, _ string) { os.Chown(data, 12345, 12345) }},
 		{"entry belongs to another", !root, func(t *testing.T, _ *testCache, _, entry string) { os.Chown(entry, 12345, 12345) }},
 	} {
@@ -55,9 +56,9 @@ func TestHostileDirectoryIsNotUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
-			hostile(c.store.root)
+			hostile(c.root)
 			c.want(o)
-			if _, err := os.Stat(c.store.data()); err == nil {
+			if _, err := os.Stat(c.dataPath("")); err == nil {
 				t.Error("it was used")
 			}
 			if s := c.Stats(); s.Faults == 0 || s.Uncached != 1 {
@@ -75,7 +76,6 @@ func TestOpenLooksAtTheFile(t *testing.T) {
 			f.Write([]byte{0})
 			f.Close()
 		},
-		"second name":   func(p string) { os.Link(p, p+".x") },
 		"symbolic link": func(p string) { os.Rename(p, p+".x"); os.Symlink(p+".x", p) },
 	} {
 		c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
@@ -93,6 +93,27 @@ func TestOpenLooksAtTheFile(t *testing.T) {
 	}
 }
 
+// A second name that the user gave to a copy does not damage it.
+func TestHardLinkOfACopy(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
+	c.want(o)
+	path, release, err := c.Path(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(path, filepath.Join(t.TempDir(), "mine")); err != nil {
+		t.Skip("no hard links between these directories:", err)
+	}
+	release()
+	for range 3 {
+		c = c.restart(nil)
+		c.want(o)
+	}
+	if n := o.requests(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 // A directory of somebody else is neither written to nor emptied.
 func TestDirectoryOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -100,7 +121,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 	}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
 	c.want(o)
-	os.Chown(c.store.root, 12345, 12345)
+	os.Chown(c.root, 12345, 12345)
 	n := c.restart(nil)
 	n.want(o)
 	n.Clear()

@@ -1,51 +1,154 @@
 package filecache
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"math/rand/v2"
-	"sync"
 
 	"github.com/minio/crc64nvme"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// buffers are of the smallest block size.
-var buffers = sync.Pool{New: func() any { b := make([]byte, minBlockSize); return &b }}
+// download is the fetching of an object for a flight, or for one caller past the disk.
+type download struct {
+	cache *Cache
+	ctx   context.Context
+	seat  *seat // nil: the object is not kept
+	obj   Object
+	id    ID
+	store.Validation
+}
 
-func getBuffer() *[]byte  { return buffers.Get().(*[]byte) }
-func putBuffer(b *[]byte) { buffers.Put(b) }
-
-// download receives the object and keeps it, once more from the start if the
-// bytes turn out wrong or the object is replaced meanwhile, and once more past the
+// run receives the object from resp and keeps it. It asks once more from the start if
+// the bytes turn out wrong or the object is replaced meanwhile, and once more past the
 // disk if that lost them.
-func (c *Cache) download(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity) (source, error) {
-	src, err := c.receive(ctx, s, obj, id, resp, v, (*transfer).inParts)
+func (d *download) run(resp *Response) (source, error) {
+	src, err := d.receive(resp, d.cache.concurrency)
 	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) {
-		src, err = c.downloadAgain(ctx, s, true, obj, id, v)
+		src, err = d.again()
 	}
 	if errors.Is(err, errLost) {
-		src, err = c.downloadAgain(ctx, s, false, obj, id, v)
+		d.seat = nil
+		src, err = d.again()
 	}
 	return src, err
 }
 
-// downloadAgain asks for the object once more and receives it in one piece.
-func (c *Cache) downloadAgain(ctx context.Context, s *seat, keep bool, obj Object, id ID, v validity) (source, error) {
-	v.asked = c.clock.Now()
-	resp, err := c.fetch(ctx, obj, Request{})
+// again asks for the object once more and receives it in one piece.
+func (d *download) again() (source, error) {
+	d.At = d.cache.clock.Now()
+	resp, err := d.cache.fetch(d.ctx, d.obj, Request{})
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && s != nil:
-		return c.gone(s, id, v, err)
+	case errors.Is(err, fs.ErrNotExist) && d.seat != nil:
+		return d.cache.gone(d.seat, d.id, d.Validation, err)
 	case err != nil:
 		return source{}, err
 	}
-	if !keep {
-		s = nil
+	return d.receive(resp, 1)
+}
+
+// receive takes the object from resp and at most that many connections.
+func (d *download) receive(resp *Response, connections int) (source, error) {
+	src := source{Validation: d.Validation, object: object{id: d.id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
+	to := d.cache.newSink(resp.Size, d.seat != nil)
+	defer to.close()
+	if to.full() {
+		resp.Body.Close()
+		return d.byRanges(src, to.lost)
 	}
-	return c.receive(ctx, s, obj, id, resp, v, (*transfer).inOrder)
+	sums := usable(d.id.expected(resp.Checksums))
+	sum := blocks.NewDigest(resp.Size, expected(sums))
+	err := transfer.Receive(d.ctx, d.version(src.object), resp.Body, to, sum, d.options(src.object, connections))
+	if errors.Is(err, errNoRoom) {
+		return d.byRanges(src, to.lost)
+	}
+	if err == nil {
+		err = sum.Verify()
+	}
+	if err != nil {
+		return source{}, err
+	}
+	if len(sums) == 0 {
+		d.cache.stats.unsummed.Add(1)
+	}
+	if to.draft != nil {
+		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.seat.Dropped)
+		if err == nil {
+			return sourceOf(c), nil
+		}
+		if errors.Is(err, store.ErrRevoked) {
+			return source{}, err
+		}
+		to.toMemory()
+	}
+	if to.memory == nil {
+		return d.byRanges(src, to.lost)
+	}
+	if crc64nvme.Checksum(to.memory) != sum.Whole() {
+		return d.byRanges(src, true)
+	}
+	d.cache.stats.uncached.Add(1)
+	src.bytes = &inMemory{bytes: to.memory}
+	return src, nil
+}
+
+// version returns what, which is resumed and asked for in parts only if something tells
+// that all parts are of it.
+func (d *download) version(what object) transfer.Version {
+	v := d.cache.version(d.obj, what)
+	if !what.rangeable() {
+		v.Part = nil
+	}
+	return v
+}
+
+// options say how to receive what. It comes over several connections only if its ETag
+// is strong: a Version alone does not tell that an origin keeps to it.
+func (d *download) options(what object, connections int) transfer.Options {
+	opts := transfer.Options{Connections: connections, PartSize: d.cache.partSize}
+	if strong(what.etag) == "" {
+		opts.Connections = 1
+	}
+	if tell := d.cache.progress; tell != nil {
+		opts.Progress = func(done int64) { tell(what.id, done, what.size) }
+	}
+	return opts
+}
+
+// meta returns what a copy is kept with.
+func meta(src source, sums []Checksum) store.Meta {
+	m := store.Meta{Key: store.Key(src.id), ETag: src.etag, Size: src.size, Modified: store.Unknown}
+	if !src.modified.IsZero() {
+		m.Modified = src.modified.UnixNano()
+	}
+	if len(sums) > 0 {
+		m.Algorithm, m.Sum = byte(sums[0].Algorithm), sums[0].Sum
+	}
+	return m
+}
+
+// errLost is the error of a disk that does not give back what it took of an object
+// that cannot be read by ranges.
+var errLost = errors.New("the disk lost what was downloaded")
+
+// errUnrangeable is the error of an object that can only be read by ranges, while
+// nothing tells whether two of them are of the same version.
+var errUnrangeable = errors.New("there is no room for a local copy, and the object cannot be read in parts, for it has neither a strong ETag nor a version")
+
+// byRanges leaves an object at the origin that found no room, or that the disk
+// lost.
+func (d *download) byRanges(src source, lost bool) (source, error) {
+	switch {
+	case lost && (!src.rangeable() || src.id.sha256() != nil):
+		return source{}, errLost
+	case !src.rangeable():
+		return source{}, errUnrangeable
+	}
+	d.cache.stats.uncached.Add(1)
+	return src, nil
 }
 
 // openUncached opens the object without the disk, which has failed too often, at
@@ -56,257 +159,10 @@ func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) 
 		return nil, err
 	}
 	c.miss(id, nil, why)
-	src, err := c.download(ctx, nil, obj, id, resp, validity{})
+	d := download{cache: c, ctx: ctx, obj: obj, id: id}
+	src, err := d.run(resp)
 	if err != nil {
 		return nil, err
 	}
 	return c.newFile(ctx, obj, src)
-}
-
-// receive takes the object from resp, in the way that is given. A nil seat means
-// that it is not to be kept.
-func (c *Cache) receive(ctx context.Context, s *seat, obj Object, id ID, resp *Response, v validity, how func(*transfer) error) (source, error) {
-	src := source{validity: v, object: object{id: id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
-	ctx, abort := context.WithCancel(ctx)
-	defer abort()
-	t := &transfer{cache: c, ctx: ctx, abort: abort, obj: obj, object: src.object}
-	t.first = t.body(ctx, resp, 0, resp.Size)
-	defer t.first.Close()
-	defer context.AfterFunc(ctx, t.first.Close)() // it was asked for with another context
-	to := c.newSink(resp.Size, s != nil)
-	defer to.close()
-	sum := newSummer(resp.Size, id.expected(resp.Checksums))
-	t.to, t.sum, t.progress = to, sum, progress{tell: c.progress, id: id, total: resp.Size}
-
-	err := how(t)
-	if errors.Is(err, errNoRoom) {
-		return c.byRanges(src, to.lost)
-	}
-	if err == nil {
-		err = sum.verify()
-	}
-	if err != nil {
-		return source{}, err
-	}
-	if len(sum.announced) == 0 {
-		c.stats.unsummed.Add(1)
-	}
-	if to.file != nil {
-		l, err := c.publish(s, to, src, sum)
-		if err == nil {
-			return l.source(), nil
-		}
-		if errors.Is(err, errDropped) {
-			return source{}, err
-		}
-		c.fault(err)
-		to.toMemory()
-	}
-	if to.memory == nil {
-		return c.byRanges(src, to.lost)
-	}
-	if crc64nvme.Checksum(to.memory) != sum.whole() {
-		return c.byRanges(src, true)
-	}
-	c.stats.uncached.Add(1)
-	src.bytes = &inMemory{bytes: to.memory}
-	return src, nil
-}
-
-// errLost is the error of a disk that does not give back what it took of an object
-// that cannot be read by ranges.
-var errLost = errors.New("the disk lost what was downloaded")
-
-// byRanges leaves an object at the origin that found no room, or that the disk
-// lost.
-func (c *Cache) byRanges(src source, lost bool) (source, error) {
-	switch {
-	case lost && (!src.pinned() || src.id.sha256() != nil):
-		return source{}, errLost
-	case !src.pinned():
-		return source{}, errUnpinned
-	}
-	c.stats.uncached.Add(1)
-	return src, nil
-}
-
-// publish makes what was received the local copy: first the data, under a name
-// that nobody knows, then the entry that tells it. Killed in between, the process
-// leaves a file that a later sweep removes.
-func (c *Cache) publish(s *seat, from *sink, src source, sum *summer) (*local, error) {
-	e := &entry{
-		id: src.id, etag: src.etag, modified: unknownTime, size: src.size,
-		whole: sum.whole(), blockSize: sum.blockSize, blocks: sum.blocks,
-	}
-	if !src.modified.IsZero() {
-		e.modified = src.modified.UnixNano()
-	}
-	if len(sum.announced) > 0 {
-		e.algorithm, e.sum = sum.announced[0].Algorithm, sum.announced[0].Sum
-	}
-	c.boot.stamp(e, src.asked)
-
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	if s.Dropped() {
-		return nil, errDropped
-	}
-	err := fs.ErrExist
-	for i := 0; i < attempts && errors.Is(err, fs.ErrExist); i++ {
-		e.data = dataName(e.whole, e.size, rand.Uint64())
-		err = from.file.Publish(c.store.dataPath(e.data))
-	}
-	if err != nil {
-		return nil, err
-	}
-	old, err := c.store.add(e)
-	if err != nil {
-		c.store.unlink(e.data)
-		return nil, err
-	}
-	from.commit(e.data)
-	if old != nil && old.data != e.data {
-		c.unlink(old.data)
-	}
-	l := &local{entry: e, validity: src.validity, fetched: true, touched: c.clock.Now().Wall}
-	c.remember(l)
-	return l, nil
-}
-
-// sink is where a download goes: a new file, or memory when the disk fails. Its
-// parts may be written at the same time.
-type sink struct {
-	cache *Cache
-	size  int64
-
-	mu       sync.RWMutex // shared by who writes, but not while toMemory moves
-	file     newFile
-	memory   []byte
-	reserved bool
-	lost     bool // the file did not give back what it had
-
-	count   sync.Mutex
-	done    int64 // nothing is written from here on
-	written int64 // what the file system has given of what is reserved
-}
-
-// errNoRoom is the error of a sink that can take the bytes nowhere.
-var errNoRoom = errors.New("neither disk nor memory has room")
-
-func (c *Cache) newSink(size int64, keep bool) *sink {
-	s := &sink{cache: c, size: size}
-	if keep && c.reserve(size) {
-		s.reserved = true
-		f, err := c.store.create(c.store.data(), size)
-		if err == nil {
-			s.file = f
-			if f.Allocated() {
-				s.wrote(size)
-			}
-			return s
-		}
-		c.fault(err)
-	}
-	s.toMemory()
-	return s
-}
-
-// full reports whether there is room nowhere.
-func (s *sink) full() bool { return s.file == nil && s.memory == nil }
-
-// WriteAt takes the bytes from off on.
-func (s *sink) WriteAt(p []byte, off int64) (int, error) {
-	s.mu.RLock()
-	f, err := s.file, s.store(p, off)
-	s.mu.RUnlock()
-	if err == nil || f == nil {
-		return len(p), err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cache.fault(err)
-	if s.file != nil { // else it was moved meanwhile
-		s.toMemory()
-	}
-	return len(p), s.store(p, off)
-}
-
-// store writes to where the download goes now. The caller holds mu.
-func (s *sink) store(p []byte, off int64) error {
-	end := off + int64(len(p))
-	switch {
-	case s.file != nil:
-		if n, err := s.file.WriteAt(p, off); err != nil || n < len(p) {
-			return cmp.Or(err, io.ErrShortWrite)
-		}
-		s.filled(int64(len(p)), end)
-	case s.memory != nil:
-		copy(s.memory[off:], p)
-	default:
-		return errNoRoom
-	}
-	return nil
-}
-
-// filled notes that n bytes up to end are in the file.
-func (s *sink) filled(n, end int64) {
-	s.count.Lock()
-	defer s.count.Unlock()
-	s.done = max(s.done, end)
-	if !s.file.Allocated() {
-		s.wrote(n)
-	}
-}
-
-// wrote notes that the file system has given n bytes more.
-func (s *sink) wrote(n int64) {
-	s.written += n
-	s.cache.budget.wrote(n)
-}
-
-// toMemory goes on in memory, with what the file has so far, if that can be. What
-// lies between parts of it is no matter.
-func (s *sink) toMemory() {
-	f := s.file
-	s.file = nil
-	s.giveBack()
-	if f != nil {
-		defer f.Close()
-	}
-	if s.size > maxInMemory || !s.cache.memory.take(s.size) {
-		return
-	}
-	b := make([]byte, s.size)
-	if f != nil {
-		if n, _ := f.ReadAt(b[:s.done], 0); int64(n) < s.done {
-			s.cache.memory.give(s.size)
-			s.lost = true
-			return
-		}
-	}
-	s.memory = b
-}
-
-// commit turns the reservation into used space.
-func (s *sink) commit(data string) {
-	s.cache.budget.use(data, s.size)
-	s.giveBack()
-}
-
-func (s *sink) giveBack() {
-	if s.reserved {
-		s.reserved = false
-		s.cache.budget.wrote(-s.written)
-		s.cache.budget.unreserve(s.size)
-	}
-}
-
-func (s *sink) close() {
-	s.giveBack()
-	if s.file != nil {
-		s.file.Close()
-	}
-	if s.memory != nil {
-		s.cache.memory.give(s.size)
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // faultyDisk is the real disk with failures. It counts the operations and fails
@@ -40,6 +42,41 @@ func (d *faultyDisk) op(name string) error {
 	return &fs.PathError{Op: name, Path: "injected", Err: err}
 }
 
+func (d *faultyDisk) Check() error {
+	if err := d.op("check"); err != nil {
+		return err
+	}
+	return d.osDisk.Check()
+}
+
+func (d *faultyDisk) Make() error {
+	if err := d.op("make"); err != nil {
+		return err
+	}
+	return d.osDisk.Make()
+}
+
+func (d *faultyDisk) OpenDir(p string) (disk.File, error) {
+	if err := d.op("opendir"); err != nil {
+		return nil, err
+	}
+	return d.osDisk.OpenDir(p)
+}
+
+func (d *faultyDisk) RemoveAll(p string) error {
+	if err := d.op("removeall"); err != nil {
+		return err
+	}
+	return d.osDisk.RemoveAll(p)
+}
+
+func (d *faultyDisk) Path(p string) (string, error) {
+	if err := d.op("path"); err != nil {
+		return "", err
+	}
+	return d.osDisk.Path(p)
+}
+
 func (d *faultyDisk) Mkdir(p string) error {
 	if err := d.op("mkdir"); err != nil {
 		return err
@@ -47,14 +84,14 @@ func (d *faultyDisk) Mkdir(p string) error {
 	return d.osDisk.Mkdir(p)
 }
 
-func (d *faultyDisk) Lstat(p string) (fs.FileInfo, error) {
+func (d *faultyDisk) Lstat(p string) (disk.Info, error) {
 	if err := d.op("lstat"); err != nil {
-		return nil, err
+		return disk.Info{}, err
 	}
 	return d.osDisk.Lstat(p)
 }
 
-func (d *faultyDisk) Open(p string) (file, error) {
+func (d *faultyDisk) Open(p string) (disk.File, error) {
 	if err := d.op("open"); err != nil {
 		return nil, err
 	}
@@ -65,7 +102,7 @@ func (d *faultyDisk) Open(p string) (file, error) {
 	return faultyFile{f, d}, nil
 }
 
-func (d *faultyDisk) Create(dir string, size int64) (newFile, error) {
+func (d *faultyDisk) Create(dir string, size int64) (disk.NewFile, error) {
 	if err := d.op("create"); err != nil {
 		return nil, err
 	}
@@ -97,93 +134,93 @@ func (d *faultyDisk) Touch(p string, t time.Time) error {
 	return d.osDisk.Touch(p, t)
 }
 
-func (d *faultyDisk) Space(p string) (space, error) {
+func (d *faultyDisk) Space() (disk.Space, error) {
 	if err := d.op("statfs"); err != nil {
-		return space{}, err
+		return disk.Space{}, err
 	}
-	return d.osDisk.Space(p)
+	return d.osDisk.Space()
 }
 
-func (d *faultyDisk) Turns(p string) (turns, error) {
-	if err := d.op("turns"); err != nil {
+func (d *faultyDisk) Locks(p string) (disk.Locks, error) {
+	if err := d.op("locks"); err != nil {
 		return nil, err
 	}
-	return d.osDisk.Turns(p)
+	return d.osDisk.Locks(p)
 }
 
 type faultyFile struct {
-	file
+	disk.File
 	d *faultyDisk
 }
 
-func (f faultyFile) Stat() (fs.FileInfo, error) {
+func (f faultyFile) Stat() (disk.Info, error) {
 	if err := f.d.op("fstat"); err != nil {
-		return nil, err
+		return disk.Info{}, err
 	}
-	return f.file.Stat()
+	return f.File.Stat()
 }
 
 func (f faultyFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.d.op("read"); err != nil {
-		n, _ := f.file.ReadAt(p[:len(p)/2], off)
+		n, _ := f.File.ReadAt(p[:len(p)/2], off)
 		return n, err
 	}
-	return f.file.ReadAt(p, off)
+	return f.File.ReadAt(p, off)
 }
 
 func (f faultyFile) Lock(exclusive bool) error {
 	if err := f.d.op("flock"); err != nil {
 		return err
 	}
-	return f.file.Lock(exclusive)
+	return f.File.Lock(exclusive)
 }
 
 type faultyNewFile struct {
-	newFile
+	disk.NewFile
 	d *faultyDisk
 }
 
 func (f faultyNewFile) Write(p []byte) (int, error) {
 	if err := f.d.op("write"); err != nil {
-		n, _ := f.newFile.Write(p[:len(p)/2]) // as a full disk does
+		n, _ := f.NewFile.Write(p[:len(p)/2]) // as a full disk does
 		return n, err
 	}
-	return f.newFile.Write(p)
+	return f.NewFile.Write(p)
 }
 
 func (f faultyNewFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.d.op("write"); err != nil {
-		n, _ := f.newFile.WriteAt(p[:len(p)/2], off)
+		n, _ := f.NewFile.WriteAt(p[:len(p)/2], off)
 		return n, err
 	}
-	return f.newFile.WriteAt(p, off)
+	return f.NewFile.WriteAt(p, off)
 }
 
 func (f faultyNewFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.d.op("readback"); err != nil {
 		return 0, err
 	}
-	return f.newFile.ReadAt(p, off)
+	return f.NewFile.ReadAt(p, off)
 }
 
 func (f faultyNewFile) Publish(p string) error {
 	if err := f.d.op("link"); err != nil {
 		return err
 	}
-	return f.newFile.Publish(p)
+	return f.NewFile.Publish(p)
 }
 
 func (f faultyNewFile) Replace(p string) error {
 	if err := f.d.op("rename"); err != nil {
 		return err
 	}
-	return f.newFile.Replace(p)
+	return f.NewFile.Replace(p)
 }
 
 // life is what a cache does in its life: miss, hit, revalidation, replacement,
 // eviction, and all again in a restarted process. Each step must give the
 // origin's bytes.
-func life(t *testing.T, dir string, d disk) {
+func life(t *testing.T, dir string, d fakeDisk) {
 	const size = 5000
 	o, other := newOrigin(size), newOrigin(size)
 	other.name = "other.bin"
@@ -300,8 +337,8 @@ func TestDiskFullInTheMiddle(t *testing.T) {
 					t.Errorf("%d requests: the download did not go on", n)
 				}
 			}
-			if c.budget.reserved != 0 {
-				t.Errorf("%d bytes are still reserved", c.budget.reserved)
+			if c.usage().Reserved != 0 {
+				t.Errorf("%d bytes are still reserved", c.usage().Reserved)
 			}
 		})
 	}
@@ -333,8 +370,8 @@ func TestDiskThatLosesADownload(t *testing.T) {
 				if s := c.Stats(); s.Misses != 1 || s.Uncached != 1 || s.Requests != 2 || n < dies.nth {
 					t.Errorf("Stats = %+v", s)
 				}
-				if c.memory.held != 0 || c.budget.reserved != 0 {
-					t.Errorf("%d bytes of memory are held, %d of the disk are reserved", c.memory.held, c.budget.reserved)
+				if c.memory.held != 0 || c.usage().Reserved != 0 {
+					t.Errorf("%d bytes of memory are held, %d of the disk are reserved", c.memory.held, c.usage().Reserved)
 				}
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // A File is an object open for reading. ReadAt and Stat are safe for concurrent
@@ -124,11 +126,11 @@ const maxBuffer = 4 << 20
 
 // buffer returns one for a block.
 func (f *File) buffer() (buf []byte, done func()) {
-	if d, ok := f.bytes.(*diskFile); ok && d.local.blockSize > minBlockSize {
-		return make([]byte, min(d.local.blockSize, maxBuffer)), func() {}
+	if l, ok := f.bytes.(*localFile); ok && l.BlockSize() > blocks.MinSize {
+		return make([]byte, min(l.BlockSize(), maxBuffer)), func() {}
 	}
-	b := getBuffer()
-	return *b, func() { putBuffer(b) }
+	b := blocks.GetBuffer()
+	return *b, func() { blocks.PutBuffer(b) }
 }
 
 // readAllAndClose returns all bytes. The Object, which it may ask, may panic.

@@ -30,12 +30,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"sync"
+	"io/fs"
 	"sync/atomic"
 	"time"
 
-	"github.com/warmcache/warmcache/internal/boot"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
@@ -53,6 +55,13 @@ type Options struct {
 	// Dir is the directory to keep files in, in a private subdirectory. Empty
 	// means one under os.TempDir, per user and per function and version where
 	// the host tells them. It is made when it is first needed.
+	//
+	// The private subdirectory must be a real directory of this user with mode
+	// 0700. If another user made it, or others could use it, it is left alone:
+	// objects are handed out uncached, Stats.Refused says why, and Path and Scratch
+	// return it with ErrNoDisk. A file system that gives all files to one other user,
+	// such as an EFS access point or a FUSE mount with a forced owner, is supported,
+	// but not for root.
 	Dir string
 
 	// MaxAge is how long a copy is used without asking the origin whether it is
@@ -100,48 +109,36 @@ type Options struct {
 // A Cache keeps local copies of objects. It is safe for concurrent use, and
 // several processes may use one directory. The zero Cache is not usable: call New.
 type Cache struct {
-	maxAge  time.Duration
-	stale   time.Duration // past maxAge
-	clock   *clock.Clock
-	boot    boots
-	breaker breaker
-	store   store
-	budget  budget
-	memory  memory
+	maxAge time.Duration
+	stale  time.Duration // past maxAge
+	clock  *clock.Clock
+	store  *store.Store
+	memory memory
 
 	concurrency int
 	partSize    int64
 	progress    func(id ID, done, total int64)
 
 	// How long to wait for another process; tests have more of it.
-	patience func(size int64, left time.Duration) time.Duration
+	lockWait func(size int64, left time.Duration) time.Duration
 
 	flights *flight.Group[source]
 	closed  atomic.Bool
 	stats   counters
-
-	// publishing keeps the order of what happens to entries: whoever makes a
-	// flight a dropped one before taking it can rely on nothing being published
-	// by that flight after.
-	publishing sync.Mutex
-
-	mu        sync.Mutex
-	known     map[ID]*local     // copies that this process has looked at
-	forgotten forgotten         // copies that it must not trust
-	drops     map[ID]missReason // copies that it has removed; only for Stats
-	open      map[string]*used  // data files that are open
 }
 
-// maxKnown bounds the memory for copies known to this process, at some 3 KiB for
-// a large one. They are only there for speed.
-const maxKnown = 4096
+// The defaults are those of other S3 clients.
+const (
+	defaultConcurrency = 5
+	defaultPartSize    = 8 << 20
+)
 
 // New returns a Cache. It does not look at the directory and asks nothing.
 func New(opts Options) (*Cache, error) {
-	return newCache(opts, clock.New(), newDisk())
+	return newCache(opts, clock.New(), disk.New(store.DefaultPath(opts.Dir)))
 }
 
-func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
+func newCache(opts Options, clk *clock.Clock, d disk.FS) (*Cache, error) {
 	switch {
 	case opts.MaxAge < 0:
 		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero asks the origin every time", opts.MaxAge)
@@ -160,23 +157,15 @@ func newCache(opts Options, clk *clock.Clock, d disk) (*Cache, error) {
 		maxAge:   opts.MaxAge,
 		stale:    opts.StaleIfError,
 		clock:    clk,
-		boot:     boots{clock: clk, read: boot.Read},
-		breaker:  breaker{clock: clk},
-		patience: patience,
+		store:    store.New(d, opts.MaxBytes, clk),
+		lockWait: lockWait,
 
 		concurrency: cmp.Or(opts.Concurrency, defaultConcurrency),
-		partSize:    min(cmp.Or(opts.PartSize, defaultPartSize), maxSize),
+		partSize:    min(cmp.Or(opts.PartSize, defaultPartSize), blocks.MaxObject),
 		progress:    opts.Progress,
 
 		flights: flight.NewGroup[source](clk),
-		known:   map[ID]*local{},
-		drops:   map[ID]missReason{},
-		open:    map[string]*used{},
-
-		forgotten: newForgotten(),
 	}
-	c.store = store{disk: guardedDisk{d, &c.breaker}, root: defaultRoot(opts.Dir)}
-	c.budget = budget{max: opts.MaxBytes, store: &c.store, clock: clk}
 	return c, nil
 }
 
@@ -195,4 +184,22 @@ func Must(c *Cache, err error) *Cache {
 func (c *Cache) Close() error {
 	c.closed.Store(true)
 	return nil
+}
+
+// Scratch makes an empty directory for the work of one invocation, such as files
+// on their way from the origin through a converter and back. Remove removes it with
+// all that is in it, also read-only directories; calling it more than once is safe. If the process is killed, a later
+// Scratch in the same directory, of any process, removes what it left.
+//
+// It needs a disk by nature: its error matches ErrNoDisk. The space is the caller's
+// and does not count as the Cache's.
+func (c *Cache) Scratch() (dir string, remove func() error, err error) {
+	if c.closed.Load() {
+		return "", nil, fmt.Errorf("filecache.Scratch: %w", fs.ErrClosed)
+	}
+	dir, remove, err = c.store.Scratch()
+	if err != nil {
+		return "", nil, fmt.Errorf("filecache.Scratch: %w: %w", ErrNoDisk, err)
+	}
+	return dir, remove, nil
 }

@@ -12,9 +12,12 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-const someSize = minBlockSize*3 + 1000 // four blocks, the last one short
+const someSize = blocks.MinSize*3 + 1000 // four blocks, the last one short
 
 func TestMissHitAndRevalidation(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
@@ -39,7 +42,7 @@ func TestMissHitAndRevalidation(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
-	for _, size := range []int{0, 1, 1000, minBlockSize - 1, minBlockSize, minBlockSize + 1, 2 * minBlockSize} {
+	for _, size := range []int{0, 1, 1000, blocks.MinSize - 1, blocks.MinSize, blocks.MinSize + 1, 2 * blocks.MinSize} {
 		o := newOrigin(size)
 		o.sums = sumsOf(o.body)
 		c := newTest(t, Options{MaxAge: time.Minute}, nil)
@@ -80,7 +83,7 @@ func TestReader(t *testing.T) {
 		if err := f.Close(); !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("second Close: %v", err)
 		}
-		if n := len(where.open); n != 0 {
+		if n := where.usage().Files; n != 0 {
 			t.Errorf("%d files are still counted as open", n)
 		}
 	}
@@ -104,7 +107,7 @@ func TestNeverOlderThanMaxAge(t *testing.T) {
 			for _, restarted := range []bool{false, true} {
 				c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
 				bootMono := func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono + 77 }
-				c.boot.read = bootMono
+				c.setBoot(bootMono)
 				c.want(o)
 				o.requests()
 				c.clocks.Move(tt.wall, tt.mono)
@@ -123,17 +126,17 @@ func TestNeverOlderThanMaxAge(t *testing.T) {
 // After a reboot the monotonic clock of the earlier boot says nothing.
 func TestRebootTrustsTheWallClock(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
-	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, 1 << 50 }
+	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, 1 << 50 })
 	c.want(o)
 	next := c.restart(nil)
-	next.boot.read = func() ([16]byte, int64) { return [16]byte{2}, 5 }
+	next.setBoot(func() ([16]byte, int64) { return [16]byte{2}, 5 })
 	next.want(o)
 	if n := o.requests(); n != 1 {
 		t.Errorf("%d requests, want the copy to be used", n)
 	}
 	c.clocks.Move(time.Minute, 0)
 	next = c.restart(nil)
-	next.boot.read = func() ([16]byte, int64) { return [16]byte{3}, 5 }
+	next.setBoot(func() ([16]byte, int64) { return [16]byte{3}, 5 })
 	next.want(o)
 	if n := o.requests(); n != 1 {
 		t.Errorf("%d requests, want one", n)
@@ -205,7 +208,7 @@ func TestOriginChecksum(t *testing.T) {
 			if n := o.requests(); n != 2 {
 				t.Errorf("%d requests, want a second one", n)
 			}
-			if e, _, err := c.store.read(entryName(mustID(o))); err != nil || e.algorithm != sum.Algorithm || !bytes.Equal(e.sum, sum.Sum) {
+			if e, err := c.store.TestRead(entryName(mustID(o))); err != nil || Algorithm(e.Algorithm) != sum.Algorithm || !bytes.Equal(e.Sum, sum.Sum) {
 				t.Errorf("the entry does not say how the bytes were verified: %+v, %v", e, err)
 			}
 
@@ -573,14 +576,14 @@ func TestDefaultRoot(t *testing.T) {
 	t.Setenv("TMPDIR", "/tmp")
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "quote")
 	t.Setenv("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-	if got := defaultRoot(""); !strings.HasSuffix(got, ".quote._LATEST") {
+	if got := store.DefaultPath(""); !strings.HasSuffix(got, ".quote._LATEST") {
 		t.Errorf("on Lambda: %s", got)
 	}
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "")
 	t.Setenv("AWS_LAMBDA_FUNCTION_VERSION", "")
 	t.Setenv("__OW_ACTION_NAME", "/ns/../pkg/quote")
 	t.Setenv("__OW_ACTION_VERSION", "0.0.7")
-	if got := defaultRoot(""); !strings.HasSuffix(got, "._ns____pkg_quote.0_0_7") {
+	if got := store.DefaultPath(""); !strings.HasSuffix(got, "._ns____pkg_quote.0_0_7") {
 		t.Errorf("on OpenWhisk: %s", got)
 	}
 }

@@ -2,14 +2,11 @@ package filecache
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // A disk that has no descriptors for a moment, or cannot read the entry.
@@ -60,7 +57,7 @@ func TestForgottenCopyDoesNotComeBack(t *testing.T) {
 // Another process publishes after Forget what it fetched before.
 func TestForgetAndAnotherProcess(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
-	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono }
+	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono })
 	c.clocks.Move(time.Second, time.Second)
 	other := c.restart(nil)
 	o.spoil = func(n int, b []byte) io.Reader {
@@ -124,32 +121,7 @@ func TestClearMakesRoom(t *testing.T) {
 	}
 	c.Clear()
 	c.want(newOrigin(size))
-	if c.budget.used != onDisk(size) {
-		t.Errorf("%d bytes are counted as used, want %d", c.budget.used, onDisk(size))
-	}
-}
-
-// However many objects are forgotten, the memory for it is bounded, and no moment
-// gets earlier by that, even if a clock ran back.
-func TestForgottenIsBounded(t *testing.T) {
-	f := newForgotten()
-	id := func(i int) ID { return ID{Origin: "x", Name: fmt.Sprint(i)} }
-	for i := range 3*maxForgotten + 1 {
-		f.add(id(i), clock.Instant{Wall: int64(10_000 - i), Mono: int64(i)})
-	}
-	if n := len(f.ids); n > maxForgotten {
-		t.Errorf("%d moments", n)
-	}
-	for i := range 3*maxForgotten + 1 {
-		if !f.since(id(i), clock.Instant{Wall: int64(10_000 - i), Mono: 1 << 40}) {
-			t.Fatalf("the moment of %d is lost", i)
-		}
-	}
-	f.add(id(0), clock.Instant{Wall: 1, Mono: 1 << 20})
-	if !f.since(id(0), clock.Instant{Wall: 10_000, Mono: 1 << 40}) {
-		t.Error("the earlier moment is lost")
-	}
-	if f.since(id(5000), clock.Instant{Wall: 10_001, Mono: 10_000}) {
-		t.Error("what came after it is distrusted for ever")
+	if c.usage().Used != onDisk(size) {
+		t.Errorf("%d bytes are counted as used, want %d", c.usage().Used, onDisk(size))
 	}
 }

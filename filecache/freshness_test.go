@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warmcache/warmcache/internal/clock/clocktest"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // Where the boot is unknown, or another one, the wall clock tells the age of what
@@ -18,7 +18,7 @@ func TestUnknownBootLeavesTheWallClock(t *testing.T) {
 		dir, o := t.TempDir(), newOrigin(100)
 		start := func() *Cache { // real clocks, as in production
 			c := Must(New(Options{Dir: dir, MaxAge: maxAge}))
-			c.boot.read = func() ([16]byte, int64) { return [16]byte{}, 0 } // darwin, windows, gVisor, another boot
+			c.store.TestBoot(func() ([16]byte, int64) { return [16]byte{}, 0 }) // darwin, windows, gVisor, another boot
 			return c
 		}
 		first := start()
@@ -39,19 +39,19 @@ func TestUnknownBootLeavesTheWallClock(t *testing.T) {
 // of the machine, is not fresh.
 func TestMonotonicClockAhead(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
-	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono + int64(time.Hour) }
+	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono + int64(time.Hour) })
 	c.want(o)
 	o.put(randomBytes(100, 2))
 	c.clocks.Move(time.Hour, time.Second)
 	n := c.restart(nil)
-	n.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono }
+	n.setBoot(func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono })
 	n.want(o)
 }
 
 // A confirmation is on disk too, and counts from the request.
 func TestConfirmationOutlivesTheProcess(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
-	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono }
+	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono })
 	c.want(o)
 	c.clocks.Move(time.Minute, time.Minute)
 	slow := &slowObject{origin: o, c: c, d: 30 * time.Second}
@@ -143,38 +143,11 @@ func TestManyCallersThatAlwaysAskStayCached(t *testing.T) {
 
 func TestKnownCopiesAreBounded(t *testing.T) {
 	c := newTest(t, Options{}, nil)
-	for i := range maxKnown + 10 {
-		c.remember(&local{entry: &entry{id: ID{Origin: "x", Name: string(rune(i + 1))}}})
+	for i := range store.TestMaxKnown + 10 {
+		c.store.TestRemember(store.Key{Origin: "x", Name: string(rune(i + 1))})
 	}
-	if n := len(c.known); n > maxKnown {
+	if n := c.store.TestKnown(); n > store.TestMaxKnown {
 		t.Errorf("%d copies are known", n)
-	}
-}
-
-// What the process was frozen in the middle of reading both clocks is read again.
-func TestClocksReadApart(t *testing.T) {
-	clocks := clocktest.New()
-	bootOf := func(frozen int) (*boots, *int) {
-		n := 0
-		return &boots{clock: clocks.Clock(), read: func() ([16]byte, int64) {
-			mono := clocks.Now().Mono + 1000
-			if n++; n <= frozen {
-				clocks.Move(time.Hour, time.Hour)
-			}
-			return [16]byte{1}, mono
-		}}, &n
-	}
-	var e entry
-	writer, _ := bootOf(0)
-	at := clocks.Now()
-	writer.stamp(&e, at)
-	reader, n := bootOf(1)
-	if got := reader.instant(&e); got != at || *n != 2 {
-		t.Errorf("%v after %d readings, want %v", got, *n, at)
-	}
-	never, _ := bootOf(1000)
-	if never.stamp(&e, at); e.boot != [16]byte{} {
-		t.Error("clocks that cannot be read together are trusted")
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/childtest"
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // The variables that make this test binary a process that hammers a directory:
@@ -45,13 +47,13 @@ func init() { // before TestMain, which would look for leaks
 }
 
 // hammerSizes are of the objects: of no block, one, some, and enough for a turn.
-var hammerSizes = []int{0, 1000, 70_000, minBlockSize + 1, 3 * minBlockSize, turnFrom + 5}
+var hammerSizes = []int{0, 1000, 70_000, blocks.MinSize + 1, 3 * blocks.MinSize, lockFrom + 5}
 
 const hammerKeys = 18
 
 // hammerOptions make nearly every put evict.
 func hammerOptions(dir string) Options {
-	return Options{Dir: dir, MaxAge: 2 * time.Millisecond, StaleIfError: time.Hour, MaxBytes: 2 * onDisk(turnFrom+5)}
+	return Options{Dir: dir, MaxAge: 2 * time.Millisecond, StaleIfError: time.Hour, MaxBytes: 2 * onDisk(lockFrom+5)}
 }
 
 // hammerObject has two versions that take turns, and bytes that follow from its
@@ -285,12 +287,10 @@ func checkHammered(t *testing.T, dir string) {
 			t.Errorf("object %d: wrong bytes, or %v", key, err)
 		}
 	}
-	c.clocks.Move(sweepAge+time.Minute, sweepAge+time.Minute)
-	c.publishing.Lock()
-	copies := c.sweep()
-	c.publishing.Unlock()
-	if d, e := len(c.dataFiles()), len(c.entryFiles()); d != len(copies) || e != len(copies) {
-		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", len(copies), d, e)
+	c.clocks.Move(clock.LongestInvocation+time.Minute, clock.LongestInvocation+time.Minute)
+	copies := c.store.TestSweep()
+	if d, e := len(c.dataFiles()), len(c.entryFiles()); d != copies || e != copies {
+		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", copies, d, e)
 	}
 	for key := range hammerKeys { // puts that evict
 		c.ReadFile(background, hammerObject{key: key})
@@ -298,10 +298,10 @@ func checkHammered(t *testing.T, dir string) {
 	if n := c.diskBytes(); n > opts.MaxBytes {
 		t.Errorf("%d bytes on disk, budget %d", n, opts.MaxBytes)
 	}
-	names, _ := os.ReadDir(c.store.root)
+	names, _ := os.ReadDir(c.root)
 	for _, n := range names {
 		if !strings.Contains(" d e turns ", " "+n.Name()+" ") {
-			t.Errorf("left: %s", filepath.Join(c.store.root, n.Name()))
+			t.Errorf("left: %s", filepath.Join(c.root, n.Name()))
 		}
 	}
 }

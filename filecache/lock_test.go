@@ -4,9 +4,14 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // Nobody gets the path of a file in the moment before it is removed.
@@ -17,12 +22,12 @@ func TestPathVersusEviction(t *testing.T) {
 		c.want(o)
 		holder := c
 		if !own {
-			holder = c.restart(osDisk{})
+			holder = c.restart(nil)
 		}
 		var path string
 		data := c.only(c.dataFiles())
 		d.remove = func(p string) {
-			if p != data || path != "" {
+			if p != "d/"+filepath.Base(data) || path != "" {
 				return
 			}
 			d.remove = nil
@@ -34,8 +39,7 @@ func TestPathVersusEviction(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if err = f.bytes.(*diskFile).pin(); err == nil {
-				path = holder.store.dataPath(l.data)
+			if path, err = f.bytes.(*localFile).Pin(); err == nil {
 				t.Cleanup(func() { f.Close() })
 			} else {
 				f.Close()
@@ -52,15 +56,16 @@ func TestPathVersusEviction(t *testing.T) {
 	}
 }
 
-func (c *testCache) localOf(t *testing.T, o *origin, data string) *local {
+func (c *testCache) localOf(t *testing.T, o *origin, data string) *store.Copy {
 	b, err := os.ReadFile(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSummer(int64(len(b)), nil)
+	s := blocks.NewDigest(int64(len(b)), nil)
 	s.Write(b)
-	return &local{entry: &entry{id: mustID(o), etag: o.etag, size: int64(len(b)), whole: s.whole(), blockSize: s.blockSize,
-		blocks: s.blocks, data: data[len(c.store.data())+1:], modified: unknownTime}}
+	m := store.Meta{Key: store.Key(mustID(o)), ETag: o.etag, Size: int64(len(b)), Modified: store.Unknown}
+	l, _ := c.store.TestForge(m, filepath.Base(data), s, c.clocks.Now(), false)
+	return l
 }
 
 // hookDisk calls hooks in the middle of operations.
@@ -71,7 +76,7 @@ type hookDisk struct {
 	opened func(path string)
 }
 
-func (d *hookDisk) Open(p string) (file, error) {
+func (d *hookDisk) Open(p string) (disk.File, error) {
 	if h := d.open; h != nil {
 		h(p)
 	}
@@ -119,7 +124,7 @@ func TestPathWaitsForALook(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
 	c.want(o)
 	o.requests()
-	look, err := c.store.disk.Open(c.only(c.dataFiles()))
+	look, err := disk.New(c.root).Open("d/" + filepath.Base(c.only(c.dataFiles())))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,12 @@
 package filecache
 
-import "sync"
+import (
+	"context"
+	"sync"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
+)
 
 // maxInMemory is the largest object that is held in memory when the disk cannot
 // take it. Larger ones are read from the origin by ranges. maxMemory bounds what
@@ -64,5 +70,31 @@ func (m memoryFile) Close() error {
 	if m.files--; m.files == 0 {
 		mem.held -= int64(len(m.bytes))
 	}
+	return nil
+}
+
+// remote reads an object that fits neither the disk nor memory by ranges.
+type remote struct {
+	*transfer.Ranges
+	cache *Cache
+	held  int64 // of the memory for such objects
+}
+
+// chunkSize is how much is asked for at once: enough that the wait for its first
+// byte does not dominate. Where memory is short it is blocks.MinSize.
+const chunkSize = 8 << 20
+
+func (c *Cache) newRemote(ctx context.Context, obj Object, what object) *remote {
+	r := &remote{cache: c}
+	size := int64(blocks.MinSize)
+	if c.memory.take(chunkSize) {
+		r.held, size = chunkSize, chunkSize
+	}
+	r.Ranges = transfer.NewRanges(ctx, c.version(obj, what), size)
+	return r
+}
+
+func (r *remote) Close() error {
+	r.cache.memory.give(r.held)
 	return nil
 }

@@ -6,18 +6,21 @@ import (
 	"io"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
 // ErrChanged is the error of a Fetch with IfMatch when the origin now has
 // another version of the object.
-var ErrChanged = errors.New("the object has changed at the origin")
+var ErrChanged = transfer.ErrChanged
 
 // ErrChecksum is the error of an object whose bytes do not have the checksum that
 // the origin announced, or are more than it announced, after a second attempt. It
 // is also that of reading a damaged block for which the origin sends other bytes
 // now. (Bytes that are missing are an io.ErrUnexpectedEOF.)
-var ErrChecksum = errors.New("the bytes from the origin do not match its checksum")
+var ErrChecksum = blocks.ErrChecksum
 
 // An Object is something that an origin can be asked for, such as an S3 object.
 // Packages s3source and httpsource make them. It must be safe for concurrent use.
@@ -63,7 +66,7 @@ func (id ID) validate() error {
 		return errors.New("the object's ID.Origin is empty")
 	case id.Name == "":
 		return errors.New("the object's ID.Name is empty")
-	case len(id.Origin)+len(id.Name)+len(id.Version) > maxText:
+	case len(id.Origin)+len(id.Name)+len(id.Version) > store.MaxText:
 		return errors.New("the object's ID is longer than 4 KiB")
 	}
 	return nil

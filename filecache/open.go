@@ -5,44 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
 )
-
-// maxFlight is the age beyond which a download is not joined any more: longer
-// than a host lets an invocation run, it has been frozen.
-const maxFlight = 15 * time.Minute
 
 // attempts is how often a copy may vanish or be forgotten between its publication
 // and its opening before the disk is left alone.
 const attempts = 3
-
-// seat is what a flight carries for an object.
-type seat = flight.Seat[source]
-
-// source is where the bytes of an object can be had: in the local copy, or in
-// memory, or else only at the origin.
-type source struct {
-	local *local
-	bytes *inMemory
-	saved *atomic.Int64 // counts that nothing was downloaded, once the copy is open
-	object
-	validity
-}
-
-// object is what an origin said about an object.
-type object struct {
-	id       ID
-	etag     string
-	size     int64
-	modified time.Time
-}
-
-// errDropped is the result of a download that was under way when its object was
-// forgotten.
-var errDropped = errors.New("forgotten during the download")
 
 // Open returns the object for reading: from the local copy if it is fresh, after
 // a conditional request if it is not, and else from the origin.
@@ -88,18 +60,18 @@ func (c *Cache) identify(obj Object) (ID, error) {
 
 func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error) {
 	began := c.flights.Now()
-	if l := c.lookup(id); l != nil && c.answers(id, l.validity, began) {
+	if l := c.store.Lookup(store.Key(id)); l != nil && c.satisfies(id, l.Validation, began) {
 		f, err := c.openLocal(ctx, obj, l)
 		if err == nil {
 			c.stats.hits.Add(1)
 			return f, nil
 		}
-		c.discard(l, err)
+		c.store.DropCorrupt(l, err)
 	}
 	caller := ctx
 	call := flight.Call[source]{
 		Key:    id.key(),
-		MaxAge: maxFlight,
+		MaxAge: clock.LongestInvocation,
 		Load: func(ctx context.Context, s *seat) (source, error) {
 			growStack()
 			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
@@ -109,10 +81,10 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 	for failed := 0; failed < attempts; failed++ {
 		src, err := c.ask(ctx, call, id, began)
 		switch {
-		case errors.Is(err, errDropped):
+		case errors.Is(err, store.ErrRevoked):
 			continue
 		case err != nil:
-			return c.insteadOf(ctx, obj, id, err)
+			return c.serveStale(ctx, obj, id, err)
 		case src.local == nil:
 			return c.newFile(ctx, obj, src)
 		}
@@ -123,7 +95,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 			}
 			return f, nil
 		}
-		c.discard(src.local, err)
+		c.store.DropCorrupt(src.local, err)
 		why = err
 	}
 	return c.openUncached(ctx, obj, id, why)
@@ -141,8 +113,8 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 		c.stats.joins.Add(1)
 		src.saved = nil
 		switch {
-		case err == nil && c.answers(id, src.validity, began),
-			errors.Is(err, fs.ErrNotExist) && src.flight > began,
+		case err == nil && c.satisfies(id, src.Validation, began),
+			errors.Is(err, fs.ErrNotExist) && src.Flight > began,
 			err != nil && !errors.Is(err, fs.ErrNotExist):
 			return src, err
 		}
@@ -152,23 +124,24 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 // resolve finds out where the object's current bytes are, and fetches them if
 // the local copy has not got them. The first caller has that much time left.
 func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64, left time.Duration) (source, error) {
-	l, missing := c.lookup(id), error(nil)
+	key := store.Key(id)
+	l, missing := c.store.Lookup(key), error(nil)
 	switch {
 	case l == nil:
-		l, missing = c.find(id)
-	case !c.answers(id, l.validity, began):
-		l = c.findAgain(l)
+		l, missing = c.store.Find(key)
+	case !c.satisfies(id, l.Validation, began):
+		l = c.store.Reread(l)
 	}
 	var req Request
 	if l != nil {
-		if c.answers(id, l.validity, began) {
-			src := l.source()
+		if c.satisfies(id, l.Validation, began) {
+			src := sourceOf(l)
 			src.saved = &c.stats.hits
 			return src, nil
 		}
-		req.IfNoneMatch = l.etag
+		req.IfNoneMatch = l.ETag()
 	}
-	v := validity{asked: c.clock.Now(), flight: s.Number()}
+	v := store.Validation{At: c.clock.Now(), Flight: s.Number()}
 	resp, err := c.fetch(ctx, obj, req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -177,14 +150,14 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		return source{}, err
 	case resp.NotModified:
 		c.stats.revalidated.Add(1)
-		return c.confirm(s, l, v)
+		return c.revalidated(s, l, v)
 	}
-	fetched, done := c.fetchedMeanwhile(ctx, id, resp, l, left)
+	fetched, done := c.awaitPeer(ctx, id, resp, l, left)
 	defer done()
 	switch err := ctx.Err(); {
 	case fetched != nil:
 		resp.Body.Close()
-		src, err := c.confirm(s, fetched, v)
+		src, err := c.revalidated(s, fetched, v)
 		src.saved = &c.stats.shared
 		return src, err
 	case err != nil: // nobody waits any more
@@ -192,98 +165,27 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		return source{}, err
 	}
 	c.miss(id, l, missing)
-	return c.download(ctx, s, obj, id, resp, v)
+	d := download{cache: c, ctx: ctx, seat: s, obj: obj, id: id, Validation: v}
+	return d.run(resp)
 }
 
-// fetch is obj.Fetch, counted and with the answer checked for what must be there.
-func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, error) {
-	c.stats.requests.Add(1)
-	resp, err := obj.Fetch(ctx, req)
-	switch {
-	case err != nil:
-		return nil, err
-	case resp == nil || !resp.NotModified && resp.Body == nil:
-		return nil, errors.New("the Object's Fetch returned no answer")
-	case resp.NotModified && req.IfNoneMatch == "":
-		return nil, errors.New("the origin says not modified, but was not asked")
-	case !resp.NotModified && (resp.Size < 0 || resp.Size > maxSize):
-		resp.Body.Close()
-		return nil, fmt.Errorf("the origin did not say the size, or an impossible one: %d", resp.Size)
-	}
-	if len(resp.ETag) > maxText {
-		resp.ETag = ""
-	}
-	return resp, nil
-}
-
-// maxSize is far beyond any object, and within what can be calculated with.
-const maxSize = 1 << 50
-
-// confirm notes that the origin still has what l is a copy of.
-func (c *Cache) confirm(s *seat, l *local, v validity) (source, error) {
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	if s.Dropped() {
-		return source{}, errDropped
-	}
-	e, confirmed := *l.entry, *l
-	confirmed.entry, confirmed.validity = &e, v
-	if c.maxAge > 0 || c.stale > 0 { // else no later process would look at it
-		c.boot.stamp(&e, v.asked)
-		if err := c.store.write(&e); err != nil {
-			c.fault(err)
-		}
-	}
-	c.remember(&confirmed)
-	return confirmed.source(), nil
-}
-
-func (l *local) source() source {
-	s := source{local: l, validity: l.validity, object: object{id: l.id, etag: l.etag, size: l.size}}
-	if l.modified != unknownTime {
-		s.modified = time.Unix(0, l.modified)
-	}
-	return s
-}
-
-// openLocal opens the data file of l.
-func (c *Cache) openLocal(ctx context.Context, obj Object, l *local) (*File, error) {
-	c.hold(l.data)
-	f, st, err := c.store.openData(l.data, l.size)
+// revalidated notes that the origin still has what l is a copy of.
+func (c *Cache) revalidated(s *seat, l *store.Copy, v store.Validation) (source, error) {
+	persist := c.maxAge > 0 || c.stale > 0 // else no later process would look at it
+	confirmed, err := c.store.Revalidated(l, v, persist, s.Dropped)
 	if err != nil {
-		c.release(l.data)
-		return nil, err
+		return source{}, err
 	}
-	c.breaker.worked()
-	src := c.checkedAs(l, st).source()
-	d := &diskFile{cache: c, ctx: ctx, obj: obj, local: src.local, file: f}
-	if err := d.prove(); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return &File{object: src.object, bytes: d}, nil
+	return sourceOf(confirmed), nil
 }
 
-// checkedAs returns l with the set of its verified blocks: the one it has, if the
-// file is the same as then, or a new one. It notes on disk that l was used.
-func (c *Cache) checkedAs(l *local, st stamp) *local {
-	now := c.clock.Now().Wall
-	if l.holds(st) && now-l.touched < touchEvery {
-		return l
+// gone removes the copy of an object that the origin no longer has, as the flight of s
+// learned by err.
+func (c *Cache) gone(s *seat, id ID, v store.Validation, err error) (source, error) {
+	if revoked := c.store.Remove(store.Key(id), s.Dropped); revoked != nil {
+		return source{}, revoked
 	}
-	known := *l
-	if !l.holds(st) {
-		known.stamp, known.checked = st, newBlockSet(len(l.blocks), now)
-		if l.checked != nil || !l.fetched {
-			c.stats.verified.Add(1)
-		}
-	}
-	if now-l.touched >= touchEvery {
-		known.touched = now
-		c.absent(c.store.disk.Touch(c.store.entryPath(entryName(l.id)), time.Unix(0, now)))
-	}
-	c.replace(l, &known)
-	return &known
+	return source{Validation: v}, err
 }
 
 // ReadFile returns the object's bytes. Its errors are those of Open and of
@@ -302,10 +204,18 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 	}
 }
 
-// Path returns the name of a file with the object's bytes, for programs that
-// open it by themselves. All of it is verified before. Until release is called,
-// the file is neither evicted nor removed, as far as the file system has locks; it
-// must not be written to. To call release twice does no harm.
+// Path returns the path of a file with the object's bytes, for programs that open it
+// by themselves. All of it is verified first. Until release is called, the file is
+// neither evicted nor removed, as far as the file system has locks. Calling release more
+// than once is safe. Two versions of an object have different paths.
+//
+// The file is read-only and must not be changed. Nor may a program leave files beside
+// it: open an SQLite database with "file:" + path + "?immutable=1", else SQLite may write
+// a journal there. Path replaces a copy that has such a file (-wal, -journal or -shm).
+//
+// A path is only as safe as the directories above it: who may rename things in
+// Options.Dir can redirect the path before the program opens it. Path checks it once more
+// before it returns. In a directory such as /tmp, whose sticky bit is set, others cannot.
 //
 // Its errors are those of Open, and ErrNoDisk if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {
@@ -314,16 +224,16 @@ func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func
 		if f, err = c.Open(ctx, obj); err != nil {
 			return "", nil, err
 		}
-		d, ok := f.bytes.(*diskFile)
+		local, ok := f.bytes.(*localFile)
 		if !ok {
 			f.Close()
 			return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: ErrNoDisk}
 		}
-		if err = d.pin(); err == nil {
-			return c.store.dataPath(d.local.data), func() { f.Close() }, nil
+		if path, err = local.Pin(); err == nil {
+			return path, func() { f.Close() }, nil
 		}
 		f.Close()
-		c.discard(d.local, err)
+		c.store.DropCorrupt(local.Copy(), err)
 	}
 	// What the disk says must not be matched: it may be that a file does not exist.
 	return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: fmt.Errorf("%w: %v", ErrNoDisk, err)}

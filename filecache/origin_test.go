@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -20,7 +21,9 @@ import (
 	"github.com/minio/crc64nvme"
 	"go.uber.org/goleak"
 
+	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 var background = context.Background()
@@ -130,7 +133,7 @@ func sumsOf(b []byte) []Checksum {
 	}
 	s1, s256 := sha1.Sum(b), sha256.Sum256(b)
 	return []Checksum{
-		{CRC64NVME, appendUint64(nil, crc64nvme.Checksum(b))},
+		{CRC64NVME, binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(b))},
 		{CRC32, crc32be(crc32.IEEETable)},
 		{CRC32C, crc32be(crc32.MakeTable(crc32.Castagnoli))},
 		{SHA1, s1[:]},
@@ -140,46 +143,57 @@ func sumsOf(b []byte) []Checksum {
 
 type testCache struct {
 	*Cache
-	t      *testing.T
-	clocks *clocktest.Clocks
-	dir    string
+	t        *testing.T
+	clocks   *clocktest.Clocks
+	dir      string
+	root     string // the private directory in dir
+	maxBytes int64
+	boot     func() ([16]byte, int64)
 }
+
+func (c *testCache) setBoot(read func() ([16]byte, int64)) {
+	c.boot = read
+	c.store.TestBoot(read)
+}
+
+func (c *testCache) usage() store.TestUsage { return c.store.TestUsage() }
 
 // newTest returns a cache with clocks that stand still, and may share a directory
 // with another one, as a restarted process would. The wall clock is ahead of the
 // file system's: else every file would look as if it had changed just now, and
 // nothing verified would be remembered.
-func newTest(t *testing.T, opts Options, d disk) *testCache {
+func newTest(t *testing.T, opts Options, d fakeDisk) *testCache {
 	t.Helper()
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()
 	}
-	if d == nil {
-		d = osDisk{}
-	}
 	clocks := clocktest.New()
 	clocks.Move(time.Minute, 0)
-	c, err := newCache(opts, clocks.Clock(), d)
+	return openTest(t, opts, clocks, d, func() ([16]byte, int64) { return [16]byte{1}, clocks.Now().Mono + 77 })
+}
+
+func openTest(t *testing.T, opts Options, clocks *clocktest.Clocks, d fakeDisk, boot func() ([16]byte, int64)) *testCache {
+	t.Helper()
+	root := store.DefaultPath(opts.Dir)
+	var fs disk.FS = disk.New(root)
+	if d != nil {
+		d.use(fs)
+		fs = d
+	}
+	c, err := newCache(opts, clocks.Clock(), fs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.boot.read = func() ([16]byte, int64) { return [16]byte{1}, clocks.Now().Mono + 77 }
-	return &testCache{c, t, clocks, opts.Dir}
+	tc := &testCache{Cache: c, t: t, clocks: clocks, dir: opts.Dir, root: root, maxBytes: opts.MaxBytes}
+	tc.setBoot(boot)
+	return tc
 }
 
 // restart returns the cache of a new process in the same directory and on the
 // same boot.
-func (c *testCache) restart(d disk) *testCache {
+func (c *testCache) restart(d fakeDisk) *testCache {
 	c.t.Helper()
-	if d == nil {
-		d = osDisk{}
-	}
-	n, err := newCache(Options{Dir: c.dir, MaxAge: c.maxAge, StaleIfError: c.stale, MaxBytes: c.budget.max}, c.clocks.Clock(), d)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	n.boot.read = c.boot.read
-	return &testCache{n, c.t, c.clocks, c.dir}
+	return openTest(c.t, Options{Dir: c.dir, MaxAge: c.maxAge, StaleIfError: c.stale, MaxBytes: c.maxBytes}, c.clocks, d, c.boot)
 }
 
 // want reads the object in every way and compares it with the origin's bytes.
@@ -203,7 +217,7 @@ func (c *testCache) entryFiles() []string { return c.glob("e") }
 
 func (c *testCache) glob(sub string) []string {
 	c.t.Helper()
-	paths, err := filepath.Glob(filepath.Join(c.store.root, sub, "*"))
+	paths, err := filepath.Glob(filepath.Join(c.root, sub, "*"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -215,6 +229,7 @@ func (c *testCache) only(paths []string) string {
 	if len(paths) != 1 {
 		c.t.Fatalf("there are %d files, want one: %v", len(paths), paths)
 	}
+	os.Chmod(paths[0], 0o600) // so that the test can damage it
 	return paths[0]
 }
 

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // rangesOrigin is an origin whose answers to range requests, which come in any
@@ -95,15 +97,15 @@ func (b *countedBody) Close() error {
 func isRange(req Request) bool { return req.Offset > 0 || req.Length > 0 }
 
 func parallelOptions(concurrency int) Options {
-	return Options{MaxAge: Immutable, Concurrency: concurrency, PartSize: minBlockSize}
+	return Options{MaxAge: Immutable, Concurrency: concurrency, PartSize: blocks.MinSize}
 }
 
 // Whatever the sizes, the result is the object.
 func TestPartsMakeTheObject(t *testing.T) {
 	for i := range 40 {
-		size := minBlockSize*rand.IntN(12) + []int{0, 1, -1, rand.IntN(minBlockSize)}[i%4]
+		size := blocks.MinSize*rand.IntN(12) + []int{0, 1, -1, rand.IntN(blocks.MinSize)}[i%4]
 		o := newRangesOrigin(max(0, size))
-		opts := Options{Concurrency: 1 + rand.IntN(8), PartSize: int64(1 + rand.IntN(3*minBlockSize))}
+		opts := Options{Concurrency: 1 + rand.IntN(8), PartSize: int64(1 + rand.IntN(3*blocks.MinSize))}
 		t.Run(fmt.Sprintf("%d by %d in %d", size, opts.PartSize, opts.Concurrency), func(t *testing.T) {
 			c := newTest(t, opts, nil)
 			if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) {
@@ -126,14 +128,14 @@ func TestPartsMakeTheObject(t *testing.T) {
 // With a first answer that stops after its first bytes, the ranges bring all parts
 // but the first: each once, and of the version of the first answer.
 func TestRangesBringTheRest(t *testing.T) {
-	o := newRangesOrigin(9*minBlockSize + 5)
+	o := newRangesOrigin(9*blocks.MinSize + 5)
 	c := newTest(t, parallelOptions(3), nil)
-	o.slowUntil = func() bool { return c.Stats().OriginBytes >= 8*minBlockSize+5+100 }
+	o.slowUntil = func() bool { return c.Stats().OriginBytes >= 8*blocks.MinSize+5+100 }
 	c.wantRanges(t, o)
 	var offsets []int64
 	for _, req := range o.asked[1:] {
-		offsets = append(offsets, req.Offset/minBlockSize)
-		if req.IfMatch != o.etag || req.Length != minBlockSize && req.Offset+req.Length != int64(len(o.origin.body)) {
+		offsets = append(offsets, req.Offset/blocks.MinSize)
+		if req.IfMatch != o.etag || req.Length != blocks.MinSize && req.Offset+req.Length != int64(len(o.origin.body)) {
 			t.Errorf("a range was asked for as %+v", req)
 		}
 	}
@@ -156,7 +158,7 @@ func (c *testCache) wantRanges(t *testing.T, o *rangesOrigin) {
 // What need not or cannot come in parts costs one request.
 func TestOnePieceIsOneRequest(t *testing.T) {
 	for name, change := range map[string]func(o *rangesOrigin, opts *Options){
-		"small":           func(o *rangesOrigin, opts *Options) { opts.PartSize = 5*minBlockSize + 1 },
+		"small":           func(o *rangesOrigin, opts *Options) { opts.PartSize = 5*blocks.MinSize + 1 },
 		"one connection":  func(o *rangesOrigin, opts *Options) { opts.Concurrency = 1 },
 		"weak ETag":       func(o *rangesOrigin, opts *Options) { o.etag = "W/" + o.etag },
 		"no ETag":         func(o *rangesOrigin, opts *Options) { o.etag = "" },
@@ -164,7 +166,7 @@ func TestOnePieceIsOneRequest(t *testing.T) {
 		"default parts":   func(o *rangesOrigin, opts *Options) { opts.PartSize = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newRangesOrigin(10 * minBlockSize)
+			o := newRangesOrigin(10 * blocks.MinSize)
 			opts := parallelOptions(4)
 			change(o, &opts)
 			c := newTest(t, opts, nil)
@@ -186,14 +188,14 @@ func TestRefusedRangesAreReadFromTheFirstAnswer(t *testing.T) {
 			return nil
 		},
 		"some": func(req Request) error {
-			if req.Offset/minBlockSize%3 == 1 {
+			if req.Offset/blocks.MinSize%3 == 1 {
 				return errOrigin
 			}
 			return nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newRangesOrigin(10*minBlockSize + 7)
+			o := newRangesOrigin(10*blocks.MinSize + 7)
 			o.before = refuse
 			o.waitForRange()
 			c := newTest(t, parallelOptions(4), nil)
@@ -214,24 +216,24 @@ func TestBrokenPartsAreResumed(t *testing.T) {
 		}
 	}()
 	for range 20 {
-		o := newRangesOrigin(8*minBlockSize + 100)
+		o := newRangesOrigin(8*blocks.MinSize + 100)
 		var mu sync.Mutex
 		broken := map[int64]bool{}
 		o.body = func(req Request, b io.Reader) io.Reader {
 			mu.Lock()
 			defer mu.Unlock()
-			part := req.Offset / minBlockSize
-			if broken[part] || req.Offset%minBlockSize != 0 {
+			part := req.Offset / blocks.MinSize
+			if broken[part] || req.Offset%blocks.MinSize != 0 {
 				return b
 			}
 			broken[part] = true
-			return io.MultiReader(io.LimitReader(b, rand.Int64N(minBlockSize)), iotest.ErrReader(errors.New("reset")))
+			return io.MultiReader(io.LimitReader(b, rand.Int64N(blocks.MinSize)), iotest.ErrReader(errors.New("reset")))
 		}
 		o.waitForRange()
 		c := newTest(t, parallelOptions(3), nil)
 		c.wantRanges(t, o)
 		for _, req := range o.asked {
-			if req.Length > minBlockSize-req.Offset%minBlockSize {
+			if req.Length > blocks.MinSize-req.Offset%blocks.MinSize {
 				t.Errorf("%+v goes beyond its part", req)
 			}
 			if req.Length == 0 && req.Offset > 0 {
@@ -250,8 +252,8 @@ func TestBrokenPartsAreResumed(t *testing.T) {
 // The object is replaced while parts of it are under way: it is had once more in
 // one piece, and is one version.
 func TestReplacedBetweenParts(t *testing.T) {
-	o := newRangesOrigin(9 * minBlockSize)
-	young := randomBytes(7*minBlockSize, 9)
+	o := newRangesOrigin(9 * blocks.MinSize)
+	young := randomBytes(7*blocks.MinSize, 9)
 	var once sync.Once
 	o.before = func(req Request) error {
 		if isRange(req) {
@@ -276,7 +278,7 @@ func TestReplacedBetweenParts(t *testing.T) {
 
 // A range that is of another version by its ETag alone.
 func TestPartOfAnotherVersion(t *testing.T) {
-	o := newRangesOrigin(9 * minBlockSize)
+	o := newRangesOrigin(9 * blocks.MinSize)
 	o.waitForRange()
 	s := &otherETags{rangesOrigin: o}
 	c := newTest(t, parallelOptions(3), nil)
@@ -304,7 +306,7 @@ func (o *otherETags) Fetch(ctx context.Context, req Request) (*Response, error) 
 func TestDamagedPart(t *testing.T) {
 	for i := range 3 {
 		for _, also := range []bool{false, true} {
-			o := newRangesOrigin(9 * minBlockSize)
+			o := newRangesOrigin(9 * blocks.MinSize)
 			o.sums = o.sums[i : i+1]
 			name := fmt.Sprintf("%v, whole too: %v", o.sums[0].Algorithm, also)
 			o.body = func(req Request, b io.Reader) io.Reader {
@@ -341,7 +343,7 @@ func skip(r io.Reader, n int64) io.Reader {
 
 // A caller that leaves ends all connections.
 func TestAbandonedParts(t *testing.T) {
-	o := newRangesOrigin(9 * minBlockSize)
+	o := newRangesOrigin(9 * blocks.MinSize)
 	ctx, cancel := context.WithCancel(background)
 	o.body = func(req Request, b io.Reader) io.Reader {
 		return io.MultiReader(io.LimitReader(b, 100), readerFunc(func([]byte) (int, error) {
@@ -365,7 +367,7 @@ func TestAbandonedParts(t *testing.T) {
 // A panic or a Goexit in a range is the caller's, as one of the first request is.
 func TestPanicInARange(t *testing.T) {
 	for _, exit := range []bool{false, true} {
-		o := newRangesOrigin(9 * minBlockSize)
+		o := newRangesOrigin(9 * blocks.MinSize)
 		o.before = func(req Request) error {
 			switch {
 			case !isRange(req):
@@ -391,7 +393,7 @@ func TestPanicInARange(t *testing.T) {
 		if returned || (recovered == nil) != exit {
 			t.Errorf("exit %v: returned %v, recovered %.50v", exit, returned, recovered)
 		}
-		if c.budget.reserved != 0 || o.now.Load() != 0 {
+		if c.usage().Reserved != 0 || o.now.Load() != 0 {
 			t.Error("room is still taken, or a body open")
 		}
 	}
@@ -403,10 +405,10 @@ func TestDiskFullBetweenParts(t *testing.T) {
 		var writes atomic.Int64
 		d := &faultyDisk{err: syscall.ENOSPC}
 		d.fails = func(op string) bool { return op == "write" && writes.Add(1) > int64(n) }
-		o := newRangesOrigin(10*minBlockSize + 9)
+		o := newRangesOrigin(10*blocks.MinSize + 9)
 		c := newTest(t, parallelOptions(4), d)
 		c.wantRanges(t, o)
-		if c.budget.reserved != 0 || c.budget.written != 0 {
+		if c.usage().Reserved != 0 || c.usage().Written != 0 {
 			t.Errorf("full after %d writes: room is still taken", n)
 		}
 	}
@@ -414,7 +416,7 @@ func TestDiskFullBetweenParts(t *testing.T) {
 
 // With room nowhere nothing is downloaded to be thrown away.
 func TestNoRoomNoRanges(t *testing.T) {
-	o := newRangesOrigin(9 * minBlockSize)
+	o := newRangesOrigin(9 * blocks.MinSize)
 	opts := parallelOptions(4)
 	opts.MaxBytes = 1
 	c := newTest(t, opts, nil)
@@ -432,7 +434,7 @@ func TestNoRoomNoRanges(t *testing.T) {
 // Progress grows, is not told too often, and ends with the whole.
 func TestProgress(t *testing.T) {
 	for _, concurrency := range []int{1, 4} {
-		o := newRangesOrigin(20*minBlockSize + 3)
+		o := newRangesOrigin(20*blocks.MinSize + 3)
 		total := int64(len(o.origin.body))
 		opts := parallelOptions(concurrency)
 		var told []int64
@@ -453,12 +455,12 @@ func TestProgress(t *testing.T) {
 
 // What a broken range has brought does not count twice.
 func TestProgressOfBrokenRanges(t *testing.T) {
-	o := newRangesOrigin(20 * minBlockSize)
+	o := newRangesOrigin(20 * blocks.MinSize)
 	o.body = func(req Request, b io.Reader) io.Reader {
 		if !isRange(req) {
 			return b
 		}
-		return io.MultiReader(io.LimitReader(b, minBlockSize/2), iotest.ErrReader(errors.New("reset")))
+		return io.MultiReader(io.LimitReader(b, blocks.MinSize/2), iotest.ErrReader(errors.New("reset")))
 	}
 	o.waitForRange()
 	opts := parallelOptions(4)
@@ -467,14 +469,14 @@ func TestProgressOfBrokenRanges(t *testing.T) {
 	opts.Progress = func(_ ID, done, total int64) { told = append(told, done) }
 	c := newTest(t, opts, nil)
 	c.wantRanges(t, o)
-	if n := len(told); n == 0 || told[n-1] != 20*minBlockSize || slices.Max(told) > 20*minBlockSize {
+	if n := len(told); n == 0 || told[n-1] != 20*blocks.MinSize || slices.Max(told) > 20*blocks.MinSize {
 		t.Errorf("told %v", told)
 	}
 }
 
 // A range that finds the object replaced ends the others, which may hang.
 func TestReplacedWhileARangeHangs(t *testing.T) {
-	o := newRangesOrigin(9 * minBlockSize)
+	o := newRangesOrigin(9 * blocks.MinSize)
 	hangs := make(chan struct{})
 	var ranges atomic.Int64
 	h := &hanging{rangesOrigin: o, fetch: func(ctx context.Context) error {
@@ -541,14 +543,14 @@ func (b *stalledBody) Close() error {
 
 // What a range has found out does not wait for a first answer that stalls.
 func TestRangesEndAStalledFirstAnswer(t *testing.T) {
-	o := newRangesOrigin(9 * minBlockSize)
+	o := newRangesOrigin(9 * blocks.MinSize)
 	s := &stalledFirst{rangesOrigin: o, answer: func() error { return ErrChanged }}
 	c := newTest(t, parallelOptions(3), nil)
 	if b, err := c.ReadFile(background, s); err != nil || !bytes.Equal(b, o.origin.body) {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
 
-	p := &stalledFirst{rangesOrigin: newRangesOrigin(9 * minBlockSize), answer: func() error { panic("in a range") }}
+	p := &stalledFirst{rangesOrigin: newRangesOrigin(9 * blocks.MinSize), answer: func() error { panic("in a range") }}
 	defer func() {
 		if r := recover(); r == nil {
 			t.Error("no panic")
@@ -561,7 +563,7 @@ func TestRangesEndAStalledFirstAnswer(t *testing.T) {
 func TestAbandonedBodyIsClosed(t *testing.T) {
 	for _, concurrency := range []int{1, 3} {
 		ctx, cancel := context.WithCancel(background)
-		o := newRangesOrigin(9 * minBlockSize)
+		o := newRangesOrigin(9 * blocks.MinSize)
 		s := &stalledFirst{rangesOrigin: o, answer: func() error { return errOrigin }}
 		c := newTest(t, parallelOptions(concurrency), nil)
 		o.before = func(Request) error { cancel(); return nil }
@@ -577,19 +579,19 @@ func TestAbandonedBodyIsClosed(t *testing.T) {
 // One part that no range has brought at first does not cost what lies before it.
 func TestLeftPartIsAskedForAgain(t *testing.T) {
 	const parts = 30
-	o := newRangesOrigin(parts * minBlockSize)
+	o := newRangesOrigin(parts * blocks.MinSize)
 	var refused atomic.Bool
 	o.before = func(req Request) error {
-		if req.Offset == (parts-1)*minBlockSize && refused.CompareAndSwap(false, true) {
+		if req.Offset == (parts-1)*blocks.MinSize && refused.CompareAndSwap(false, true) {
 			return errOrigin
 		}
 		return nil
 	}
 	c := newTest(t, parallelOptions(3), nil)
-	o.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*minBlockSize }
+	o.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*blocks.MinSize }
 	c.wantRanges(t, o)
-	if s := c.Stats(); s.OriginBytes != parts*minBlockSize {
-		t.Errorf("%d bytes for %d", s.OriginBytes, parts*minBlockSize)
+	if s := c.Stats(); s.OriginBytes != parts*blocks.MinSize {
+		t.Errorf("%d bytes for %d", s.OriginBytes, parts*blocks.MinSize)
 	}
 }
 
@@ -630,12 +632,12 @@ func TestRangesThatHang(t *testing.T) {
 	const parts = 9
 	for name, hangs := range map[string]func(Request) bool{
 		"all":  isRange,
-		"last": func(req Request) bool { return req.Offset/minBlockSize == parts-1 },
+		"last": func(req Request) bool { return req.Offset/blocks.MinSize == parts-1 },
 	} {
 		for _, silent := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, silent %v", name, silent), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					o := newRangesOrigin(parts * minBlockSize)
+					o := newRangesOrigin(parts * blocks.MinSize)
 					h := &hangingRanges{rangesOrigin: o, hangs: hangs, silent: silent}
 					o.slowUntil = func() bool { return h.asked.Load() >= 2 } // both have begun
 					opts := parallelOptions(3)
@@ -659,25 +661,25 @@ func TestHangingRangeIsAskedForAgain(t *testing.T) {
 	const parts = 30
 	synctest.Test(t, func(t *testing.T) {
 		var hung atomic.Bool
-		h := &hangingRanges{rangesOrigin: newRangesOrigin(parts * minBlockSize), hangs: func(req Request) bool {
-			return req.Offset == (parts-1)*minBlockSize && hung.CompareAndSwap(false, true)
+		h := &hangingRanges{rangesOrigin: newRangesOrigin(parts * blocks.MinSize), hangs: func(req Request) bool {
+			return req.Offset == (parts-1)*blocks.MinSize && hung.CompareAndSwap(false, true)
 		}}
 		opts := parallelOptions(3)
 		opts.Dir = t.TempDir()
 		c := Must(New(opts))
-		h.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*minBlockSize }
+		h.slowUntil = func() bool { return c.Stats().OriginBytes >= (parts-2)*blocks.MinSize }
 		b, err := c.ReadFile(background, h)
 		if err != nil || !bytes.Equal(b, h.origin.body) {
 			t.Errorf("%d bytes, %v", len(b), err)
 		}
-		if s := c.Stats(); s.OriginBytes != parts*minBlockSize+1000 {
-			t.Errorf("%d bytes for %d", s.OriginBytes, parts*minBlockSize+1000)
+		if s := c.Stats(); s.OriginBytes != parts*blocks.MinSize+1000 {
+			t.Errorf("%d bytes for %d", s.OriginBytes, parts*blocks.MinSize+1000)
 		}
 	})
 }
 
 func TestPanicInProgress(t *testing.T) {
-	o := newRangesOrigin(20 * minBlockSize)
+	o := newRangesOrigin(20 * blocks.MinSize)
 	opts := parallelOptions(4)
 	opts.Progress = func(ID, int64, int64) { panic("in Progress") }
 	c := newTest(t, opts, nil)
@@ -707,7 +709,7 @@ func TestBadParallelOptions(t *testing.T) {
 		}
 	}
 	c := newTest(t, Options{PartSize: 1<<63 - 1, Concurrency: 1 << 30}, nil)
-	o := newRangesOrigin(3 * minBlockSize)
+	o := newRangesOrigin(3 * blocks.MinSize)
 	c.wantRanges(t, o)
 	if n := o.requests(); n != 1 {
 		t.Errorf("%d requests", n)

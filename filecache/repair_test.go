@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // A damaged block of a version that the origin no longer has: without the cache,
@@ -36,7 +39,7 @@ func TestRepairedBlocksAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := 0
-	for _, b := range [][]byte{f.bytes.(*diskFile).repaired} {
+	for _, b := range [][]byte{f.bytes.(*localFile).repaired} {
 		held += len(b)
 	}
 	if held > maxInMemory {
@@ -96,7 +99,7 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 	c.want(o)
 	data := c.only(c.dataFiles())
 	flip(t, data, 10)
-	flip(t, data, minBlockSize+10)
+	flip(t, data, blocks.MinSize+10)
 	f, err := c.restart(nil).Open(background, o)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +124,7 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); read(0) }()
 	<-asked
-	read(minBlockSize)
+	read(blocks.MinSize)
 	close(answer)
 	<-done
 }
@@ -130,7 +133,7 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 // again and again.
 func TestWriteToReadsEachBlockOnce(t *testing.T) {
 	d := &readCounter{}
-	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(maxBlocks*minBlockSize+1)
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(blocks.MaxCount*blocks.MinSize+1)
 	c.want(o)
 	f, err := c.restart(d).Open(background, o)
 	if err != nil {
@@ -148,7 +151,7 @@ type readCounter struct {
 	n atomic.Int64
 }
 
-func (d *readCounter) Open(p string) (file, error) {
+func (d *readCounter) Open(p string) (disk.File, error) {
 	f, err := d.osDisk.Open(p)
 	if err != nil {
 		return nil, err
@@ -157,12 +160,12 @@ func (d *readCounter) Open(p string) (file, error) {
 }
 
 type countedFile struct {
-	file
+	disk.File
 	n *atomic.Int64
 }
 
 func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.file.ReadAt(p, off)
+	n, err := f.File.ReadAt(p, off)
 	f.n.Add(int64(n))
 	return n, err
 }
@@ -176,7 +179,7 @@ func TestReadOfAClosedFile(t *testing.T) {
 	}
 	f.bytes.Close() // as Close does while a ReadAt is under way
 	for off := range int64(2) {
-		if _, err := f.ReadAt(make([]byte, 10), off*minBlockSize); !errors.Is(err, fs.ErrClosed) {
+		if _, err := f.ReadAt(make([]byte, 10), off*blocks.MinSize); !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("ReadAt = %v", err)
 		}
 	}
@@ -196,7 +199,7 @@ func TestPanicInARepair(t *testing.T) {
 		defer func() { recover() }()
 		c.ReadFile(background, s)
 	}()
-	if s.n != 1 || len(c.open) != 0 {
-		t.Errorf("%d requests, %d files are open", s.n, len(c.open))
+	if s.n != 1 || c.usage().Files != 0 {
+		t.Errorf("%d requests, %d files are open", s.n, c.usage().Files)
 	}
 }

@@ -8,6 +8,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // What cannot get room even by eviction evicts nothing.
@@ -70,11 +74,11 @@ type allocatingDisk struct {
 	free  *int64
 }
 
-func (d *allocatingDisk) Space(string) (space, error) {
-	return space{total: d.total, free: *d.free}, nil
+func (d *allocatingDisk) Space() (disk.Space, error) {
+	return disk.Space{Total: d.total, Free: *d.free}, nil
 }
 
-func (d *allocatingDisk) Create(dir string, size int64) (newFile, error) {
+func (d *allocatingDisk) Create(dir string, size int64) (disk.NewFile, error) {
 	*d.free -= size
 	return d.osDisk.Create(dir, size)
 }
@@ -87,13 +91,13 @@ func TestBudgetAfterDataVanished(t *testing.T) {
 	for _, o := range objs[:4] {
 		c.want(o)
 	}
-	os.RemoveAll(c.store.data()) // a cleaner of /tmp
+	os.RemoveAll(c.dataPath("")) // a cleaner of /tmp
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(objs[4]) // looks at the directory again
 	for _, o := range objs {
 		c.want(o)
-		if n := c.diskBytes(); n > c.budget.max {
-			t.Fatalf("%d bytes on disk, the budget is %d, counted are %d", n, c.budget.max, c.budget.used)
+		if n := c.diskBytes(); n > c.maxBytes {
+			t.Fatalf("%d bytes on disk, the budget is %d, counted are %d", n, c.maxBytes, c.usage().Used)
 		}
 	}
 }
@@ -114,8 +118,8 @@ func TestBudgetBesideAnotherProcess(t *testing.T) {
 	for _, o := range objects(10, size) {
 		c.want(o)
 	}
-	if n := c.diskBytes(); n > c.budget.max {
-		t.Errorf("%d bytes on disk, the budget is %d, counted are %d", n, c.budget.max, c.budget.used)
+	if n := c.diskBytes(); n > c.maxBytes {
+		t.Errorf("%d bytes on disk, the budget is %d, counted are %d", n, c.maxBytes, c.usage().Used)
 	}
 }
 
@@ -132,12 +136,12 @@ func TestReplacedFilesThatAreOpenAreNotFree(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if _, ok := f.bytes.(*diskFile); ok {
+		if _, ok := f.bytes.(*localFile); ok {
 			n++
 		}
 	}
-	if int64(n)*onDisk(size) > c.budget.max {
-		t.Errorf("%d versions are open on disk: %d bytes, the budget is %d", n, int64(n)*onDisk(size), c.budget.max)
+	if int64(n)*onDisk(size) > c.maxBytes {
+		t.Errorf("%d versions are open on disk: %d bytes, the budget is %d", n, int64(n)*onDisk(size), c.maxBytes)
 	}
 }
 
@@ -147,15 +151,15 @@ func TestFilesUnderConstructionCount(t *testing.T) {
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
 	c.want(objects(1, 10)[0])
 	for i := range 5 {
-		p := c.store.dataPath(fmt.Sprintf("%s%d", tempPrefix, i))
+		p := c.dataPath(fmt.Sprintf("%s%d", disk.TempPrefix, i))
 		os.WriteFile(p, make([]byte, size), 0o600)
 		old := time.Now().Add(-time.Hour)
 		os.Chtimes(p, old, old)
 	}
 	c = c.restart(nil)
 	c.want(newOrigin(size))
-	if n := c.diskBytes(); n > c.budget.max {
-		t.Errorf("%d bytes on disk, the budget is %d", n, c.budget.max)
+	if n := c.diskBytes(); n > c.maxBytes {
+		t.Errorf("%d bytes on disk, the budget is %d", n, c.maxBytes)
 	}
 }
 
@@ -164,22 +168,20 @@ func TestSweepLeavesReferredData(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
 	c.want(o)
 	c.clocks.Move(time.Hour, time.Hour)
-	c.publishing.Lock()
-	n := len(c.sweep())
-	c.publishing.Unlock()
+	n := c.store.TestSweep()
 	if n != 1 || len(c.dataFiles()) != 1 {
 		t.Errorf("%d copies, %v", n, c.dataFiles())
 	}
-	young := c.store.dataPath(dataName(1, 2, 3))
+	young := c.dataPath(store.TestDataName(1, 2, 3))
 	os.WriteFile(young, nil, 0o600)
 	fi, _ := os.Stat(young)
-	c.clocks.Move(time.Duration(fi.ModTime().UnixNano()-c.clocks.Now().Wall)+sweepAge-1, 0)
-	c.sweep()
+	c.clocks.Move(time.Duration(fi.ModTime().UnixNano()-c.clocks.Now().Wall)+clock.LongestInvocation-1, 0)
+	c.store.TestSweep()
 	if _, err := os.Stat(young); err != nil {
 		t.Error("swept while it may be in use")
 	}
 	c.clocks.Move(1, 0)
-	c.sweep()
+	c.store.TestSweep()
 	if _, err := os.Stat(young); err == nil {
 		t.Error("not swept")
 	}
@@ -194,18 +196,10 @@ func TestSumIsLearnedAgain(t *testing.T) {
 	other := c.restart(nil)
 	other.want(objs[1])
 	other.want(objs[2])
-	c.clocks.Move(relearn, relearn)
+	c.clocks.Move(store.TestRescanAfter, store.TestRescanAfter)
 	c.want(objs[3])
-	if n := c.diskBytes(); n > c.budget.max {
-		t.Errorf("%d bytes on disk, the budget is %d", n, c.budget.max)
-	}
-}
-
-// An explicit MaxBytes leaves room to the function too.
-func TestFloorUnderMaxBytes(t *testing.T) {
-	b := budget{max: 1 << 40, store: &store{disk: spaceDisk{sp: space{total: 500 << 20, free: 30 << 20}}}}
-	if got := b.limit(); got != 5<<20 {
-		t.Errorf("%d MiB", got>>20)
+	if n := c.diskBytes(); n > c.maxBytes {
+		t.Errorf("%d bytes on disk, the budget is %d", n, c.maxBytes)
 	}
 }
 
@@ -213,11 +207,11 @@ func TestFloorUnderMaxBytes(t *testing.T) {
 func TestReservationsCount(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size) / 2}, nil)
-	if !c.reserve(size) || c.reserve(size) {
+	if !c.store.TestReserve(size) || c.store.TestReserve(size) {
 		t.Error("the room was given away twice")
 	}
-	c.budget.unreserve(size)
-	if !c.reserve(size) {
+	c.store.TestUnreserve(size)
+	if !c.store.TestReserve(size) {
 		t.Error("the room was not given back")
 	}
 }
@@ -252,7 +246,7 @@ func TestSweepWithoutDescriptors(t *testing.T) {
 	d := &faultyDisk{err: syscall.EMFILE}
 	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(100)
 	c.want(o)
-	c.clocks.Move(2*sweepAge, 0)
+	c.clocks.Move(2*clock.LongestInvocation, 0)
 	opens := 0
 	d.fails = func(op string) bool { // of the entry
 		if op == "open" {
@@ -260,9 +254,7 @@ func TestSweepWithoutDescriptors(t *testing.T) {
 		}
 		return op == "open" && opens == 1
 	}
-	c.publishing.Lock()
-	c.sweep()
-	c.publishing.Unlock()
+	c.store.TestSweep()
 	d.fails = nil
 	if len(c.entryFiles()) != 1 || len(c.dataFiles()) != 1 {
 		t.Errorf("left: %v, %v", c.entryFiles(), c.dataFiles())
@@ -282,7 +274,7 @@ func TestMemoryIsBoundedInSum(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, ok := second.bytes.(*remote); !ok || r.chunkSize != minBlockSize {
+	if r, ok := second.bytes.(*remote); !ok || r.held != 0 {
 		t.Errorf("the second is a %T", second.bytes)
 	}
 	for _, f := range []*File{first, second} {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 func TestScratch(t *testing.T) {
@@ -46,7 +48,7 @@ func TestScratch(t *testing.T) {
 // What a killed process left goes with the next Scratch, and what a live one works
 // in stays.
 func TestScratchSweepsLeftovers(t *testing.T) {
-	if !canLock {
+	if !disk.CanLock {
 		t.Skip("no locks here: leftovers go by their age")
 	}
 	c := newTest(t, Options{}, nil)

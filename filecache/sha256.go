@@ -5,10 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-
-	"github.com/minio/crc64nvme"
 )
 
 // WithSHA256 returns obj with the promise that its bytes have that SHA-256, in
@@ -76,73 +73,3 @@ func (id ID) expected(announced []Checksum) []Checksum {
 // errUnverifiable is the error of an object whose SHA-256 is given, and which can
 // only be read by ranges.
 var errUnverifiable = errors.New("there is no room for a local copy, and without one its bytes cannot be verified by the SHA-256 that they must have")
-
-// prove verifies all of the file by the SHA-256 that it must have, if one is
-// given and that was not done before.
-func (d *diskFile) prove() error {
-	want := d.local.id.sha256()
-	if want == nil || d.local.checked.proven.Load() {
-		return nil
-	}
-	h := sha256.New()
-	buf := getBuffer()
-	defer putBuffer(buf)
-	for i := range d.local.blocks {
-		if err := d.proveBlock(h, i, *buf); err != nil {
-			return err
-		}
-	}
-	if got := h.Sum(nil); string(got) != string(want) {
-		return fmt.Errorf("%w: its SHA-256 is %x, expected %x", errDamaged, got, want)
-	}
-	d.local.checked.proven.Store(true)
-	return nil
-}
-
-// proveBlock adds block i to h. The CRC of the block must be right too: what is
-// read later relies on it.
-func (d *diskFile) proveBlock(h io.Writer, i int, buf []byte) error {
-	start, end := d.bounds(i)
-	var crc uint64
-	for at := start; at < end; {
-		b := buf[:min(int64(len(buf)), end-at)]
-		if n, err := d.file.ReadAt(b, at); n < len(b) {
-			return short(err)
-		}
-		crc = crc64nvme.Update(crc, b)
-		h.Write(b)
-		at += int64(len(b))
-	}
-	if err := d.compare(i, crc); err != nil {
-		return err
-	}
-	d.local.checked.add(i)
-	return nil
-}
-
-// fetchProven fills p, which begins at start, from a new copy that has been
-// verified as a whole: a CRC would not prove bytes from the origin.
-func (d *diskFile) fetchProven(p []byte, start int64) error {
-	f, err := d.openAgain()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.ReadAt(p, start)
-	return err
-}
-
-// openAgain is Open, also after Close of the Cache, and past a disk that has lost a
-// new copy as well.
-func (d *diskFile) openAgain() (*File, error) {
-	if d.again {
-		return d.cache.openUncached(d.ctx, d.obj, d.local.id, errDamaged)
-	}
-	f, err := d.cache.openObject(d.ctx, d.obj, d.local.id)
-	if err == nil {
-		if n, ok := f.bytes.(*diskFile); ok {
-			n.again = true
-		}
-	}
-	return f, err
-}

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 func sumOf(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
@@ -42,7 +45,7 @@ func TestWithSHA256(t *testing.T) {
 
 // Bytes from the origin that have another sum are never handed out, and kept.
 func TestOtherSHA256AtTheOrigin(t *testing.T) {
-	for _, d := range []disk{nil, &faultyDisk{from: 1}} {
+	for _, d := range []fakeDisk{nil, &faultyDisk{from: 1}} {
 		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(someSize)
 		c.want(o) // a copy of its own, without a sum
 		o.requests()
@@ -73,23 +76,24 @@ func (c *testCache) forge(obj Object, b []byte) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	e, _, err := c.readEntry(id)
+	e, err := c.store.TestRead(entryName(id))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	s := newSummer(int64(len(b)), nil)
+	s := blocks.NewDigest(int64(len(b)), nil)
 	s.Write(b)
-	path := c.store.dataPath(e.data)
+	path := c.dataPath(e.Data)
 	fi, err := os.Stat(path)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	e.size, e.whole, e.blockSize, e.blocks = int64(len(b)), s.whole(), s.blockSize, s.blocks
+	os.Chmod(path, 0o600)
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		c.t.Fatal(err)
 	}
 	os.Chtimes(path, fi.ModTime(), fi.ModTime())
-	if err := c.store.write(e); err != nil {
+	m := store.Meta{Key: e.Key, ETag: e.ETag, Size: int64(len(b)), Modified: store.Unknown}
+	if _, err := c.store.TestForge(m, e.Data, s, c.clocks.Now(), true); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -233,7 +237,7 @@ func TestRepairAfterCloseOfTheCache(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Truncate(c.store.dataPath(f.bytes.(*diskFile).local.data), 10); err != nil {
+		if err := os.Truncate(c.only(c.dataFiles()), 10); err != nil {
 			t.Fatal(err)
 		}
 		c.Close()

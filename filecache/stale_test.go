@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // A copy stands in for an origin that fails for less than MaxAge + StaleIfError
@@ -71,7 +73,7 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 	}
 	t.Run("the object is gone", func(t *testing.T) {
 		// Also if the disk refuses to remove the copy.
-		for _, d := range []disk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
+		for _, d := range []fakeDisk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
 			c, o := newTest(t, Options{StaleIfError: time.Hour}, d), newOrigin(100)
 			c.want(o)
 			o.err = fmt.Errorf("404: %w", fs.ErrNotExist)
@@ -106,7 +108,7 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 		}
 	})
 	t.Run("forgotten", func(t *testing.T) {
-		for _, d := range []disk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
+		for _, d := range []fakeDisk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
 			c, o := newTest(t, Options{StaleIfError: time.Hour}, d), newOrigin(100)
 			c.want(o)
 			c.Forget(o)
@@ -188,9 +190,10 @@ func TestStaleIfErrorOptions(t *testing.T) {
 	}
 	c, o := newTest(t, Options{MaxAge: Immutable - 1, StaleIfError: Immutable}, nil), newOrigin(10)
 	c.want(o)
-	c.known[mustID(o)].asked.Wall = 0 // older than can be counted with
-	c.known[mustID(o)].asked.Mono -= 1 << 62
-	if !c.standsIn(c.known[mustID(o)].validity) {
+	v := c.store.Lookup(store.Key(mustID(o))).Validation
+	v.At.Wall = 0 // older than can be counted with
+	v.At.Mono -= 1 << 62
+	if !c.mayServeStale(v) {
 		t.Error("the sum of two long durations is short")
 	}
 }

@@ -1,13 +1,13 @@
 package filecache
 
 import (
-	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
-	"syscall"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // Stats counts what a Cache did since New. It costs a hit one atomic addition,
@@ -31,8 +31,13 @@ type Stats struct {
 	Faults      int64 // failures of the local disk, none of which a caller saw
 
 	// FaultsBy counts them by errno, such as "ENOSPC". "damaged" are files that
-	// are not what was written. Nil if there were none.
+	// are not what was written, and "not private" is a directory that is not used
+	// because others could read or change it. Nil if there were none.
 	FaultsBy map[string]int64
+
+	// Refused says why the directory is not private, and what to do. It is empty
+	// if that was never so.
+	Refused string
 
 	// Breaker says whether the directory is used at all, and BreakerOpened how
 	// often it was left alone for a while because it kept failing.
@@ -70,6 +75,7 @@ func (s Stats) LogValue() slog.Value {
 		slog.Int64("repairs", s.Repairs),
 		slog.Int64("faults", s.Faults),
 		slog.Attr{Key: "faults_by", Value: groupOf(s.FaultsBy)},
+		slog.String("refused", s.Refused),
 		slog.String("breaker", s.Breaker.String()),
 		slog.Int64("breaker_opened", s.BreakerOpened),
 	)
@@ -97,12 +103,10 @@ func groupOf(counts map[string]int64) slog.Value {
 
 type counters struct {
 	hits, revalidated, stale, verified, joins, shared, unsummed, uncached atomic.Int64
-	requests, originBytes, diskBytes, evictions, repairs, faults          atomic.Int64
+	requests, originBytes, repairs                                        atomic.Int64
 
-	misses [missReasons]atomic.Int64
-
-	mu       sync.Mutex
-	faultsBy map[string]int64
+	changed  atomic.Int64                   // misses because of a change at the origin
+	noCopyBy [store.NoDisk + 1]atomic.Int64 // misses by why there was no copy
 }
 
 // Stats returns the counts so far. Under load they are of slightly different
@@ -110,12 +114,12 @@ type counters struct {
 func (c *Cache) Stats() Stats {
 	s := &c.stats
 	by := s.missesBy()
-	state, opened := c.breaker.state()
+	of := c.store.Stats()
 	return Stats{
 		Hits:          s.hits.Load(),
 		Revalidated:   s.revalidated.Load(),
 		StaleServed:   s.stale.Load(),
-		Verified:      s.verified.Load(),
+		Verified:      of.Verified,
 		Misses:        by.Absent + by.Changed + by.Evicted + by.Forgotten + by.Damaged + by.NoDisk,
 		MissesBy:      by,
 		Joins:         s.joins.Load(),
@@ -124,51 +128,56 @@ func (c *Cache) Stats() Stats {
 		Uncached:      s.uncached.Load(),
 		Requests:      s.requests.Load(),
 		OriginBytes:   s.originBytes.Load(),
-		DiskBytes:     s.diskBytes.Load(),
-		Evictions:     s.evictions.Load(),
+		DiskBytes:     of.DiskBytes,
+		Evictions:     of.Evictions,
 		Repairs:       s.repairs.Load(),
-		Faults:        s.faults.Load(),
-		FaultsBy:      s.faultsByErrno(),
-		Breaker:       state,
-		BreakerOpened: opened,
+		Faults:        of.Faults,
+		FaultsBy:      of.FaultsBy,
+		Refused:       of.Refused,
+		Breaker:       BreakerState(of.Breaker),
+		BreakerOpened: of.Opened,
 	}
 }
 
 func (s *counters) missesBy() MissReasons {
 	return MissReasons{
-		Absent:    s.misses[missAbsent].Load(),
-		Changed:   s.misses[missChanged].Load(),
-		Evicted:   s.misses[missEvicted].Load(),
-		Forgotten: s.misses[missForgotten].Load(),
-		Damaged:   s.misses[missDamaged].Load(),
-		NoDisk:    s.misses[missNoDisk].Load(),
+		Absent:    s.noCopyBy[store.Absent].Load(),
+		Changed:   s.changed.Load(),
+		Evicted:   s.noCopyBy[store.Evicted].Load(),
+		Forgotten: s.noCopyBy[store.Invalidated].Load(),
+		Damaged:   s.noCopyBy[store.Damaged].Load(),
+		NoDisk:    s.noCopyBy[store.NoDisk].Load(),
 	}
 }
 
-func (s *counters) faultsByErrno() map[string]int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.faultsBy)
+// miss counts a miss of id. Found is the copy that the origin did not confirm,
+// or why is the error of looking for one.
+func (c *Cache) miss(id ID, found *store.Copy, why error) {
+	if found != nil {
+		c.stats.changed.Add(1)
+		return
+	}
+	c.stats.noCopyBy[c.store.Reason(store.Key(id), why)].Add(1)
 }
 
-func (s *counters) fault(err error) {
-	s.faults.Add(1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.faultsBy == nil {
-		s.faultsBy = map[string]int64{}
-	}
-	s.faultsBy[faultName(err)]++
-}
+// BreakerState says whether a Cache uses its directory.
+type BreakerState uint8
 
-// faultName returns the name to count err under: there are only so many.
-func faultName(err error) string {
-	var errno syscall.Errno
-	switch {
-	case errors.As(err, &errno):
-		return errnoName(errno)
-	case errors.Is(err, errDamaged), errors.Is(err, errEntry):
-		return "damaged"
+const (
+	BreakerClosed  BreakerState = iota // the directory is used
+	BreakerOpen                        // it kept failing, and is not used for a while
+	BreakerProbing                     // it is tried again; the next failure opens the breaker
+)
+
+// String returns "closed", "open" or "probing".
+func (s BreakerState) String() string {
+	switch s {
+	case BreakerClosed:
+		return "closed"
+	case BreakerOpen:
+		return "open"
+	case BreakerProbing:
+		return "probing"
 	}
-	return "other"
+	return fmt.Sprintf("BreakerState(%d)", uint8(s))
 }

@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // Each miss has the reason that it has.
@@ -62,10 +65,10 @@ func TestMissReasons(t *testing.T) {
 		t.Errorf("damaged entry: misses by %+v", by)
 	}
 	failing := c.restart(&faultyDisk{from: 1, err: syscall.EIO})
-	for range 2 * breakAfter {
+	for range 2 * disk.BreakAfter {
 		failing.want(o)
 	}
-	if by := failing.Stats().MissesBy; by != (MissReasons{NoDisk: 2 * breakAfter}) {
+	if by := failing.Stats().MissesBy; by != (MissReasons{NoDisk: 2 * disk.BreakAfter}) {
 		t.Errorf("failing disk: misses by %+v", by)
 	}
 	if s := c.Stats(); s.Misses != want.Absent+want.Changed+want.Evicted+want.Forgotten+want.Damaged {
@@ -88,11 +91,11 @@ func TestStatsOfReads(t *testing.T) {
 	if s.OriginBytes != 0 || s.DiskBytes != 2*someSize || s.Verified != 1 || s.Hits != 2 {
 		t.Errorf("after two hits: %+v", s)
 	}
-	flip(t, c.only(c.dataFiles()), minBlockSize+5)
+	flip(t, c.only(c.dataFiles()), blocks.MinSize+5)
 	n = c.restart(nil)
 	n.want(o)
 	s = n.Stats()
-	if s.OriginBytes != minBlockSize || s.DiskBytes != someSize-minBlockSize || s.Repairs != 1 || s.FaultsBy["damaged"] != 1 {
+	if s.OriginBytes != blocks.MinSize || s.DiskBytes != someSize-blocks.MinSize || s.Repairs != 1 || s.FaultsBy["damaged"] != 1 {
 		t.Errorf("after a repair: %+v", s)
 	}
 }
@@ -114,7 +117,7 @@ func TestFaultsByErrno(t *testing.T) {
 
 func TestStatsAreLogged(t *testing.T) {
 	c, o := newTest(t, Options{}, &faultyDisk{from: 1, err: syscall.EIO}), newOrigin(100)
-	for range breakAfter {
+	for range disk.BreakAfter {
 		c.want(o)
 	}
 	var buf bytes.Buffer
@@ -133,7 +136,7 @@ func TestStatsAreLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := line.Files
-	if f.Misses != breakAfter || f.MissesBy.NoDisk != breakAfter || f.FaultsBy["EIO"] != breakAfter || f.Breaker != "open" {
+	if f.Misses != disk.BreakAfter || f.MissesBy.NoDisk != disk.BreakAfter || f.FaultsBy["EIO"] != disk.BreakAfter || f.Breaker != "open" {
 		t.Errorf("logged: %s", buf.Bytes())
 	}
 }
@@ -165,7 +168,7 @@ func TestStatsOfCopiesThatCannotBeOpened(t *testing.T) {
 // closedData is a disk without descriptors for data files.
 type closedData struct{ osDisk }
 
-func (d *closedData) Open(p string) (file, error) {
+func (d *closedData) Open(p string) (disk.File, error) {
 	if filepath.Base(filepath.Dir(p)) == "d" {
 		return nil, &fs.PathError{Op: "open", Path: p, Err: syscall.EMFILE}
 	}

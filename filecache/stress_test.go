@@ -57,13 +57,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	for _, c := range cs {
-		c.mu.Lock()
-		c.budget.mu.Lock()
-		if b := &c.budget; len(c.open) != 0 || b.open != 0 || b.reserved != 0 || b.written != 0 || c.memory.held != 0 {
-			t.Errorf("left: %d files, %d bytes open, %d reserved, %d written, %d in memory",
-				len(c.open), b.open, b.reserved, b.written, c.memory.held)
+		if u := c.store.TestUsage(); u.Files != 0 || u.Open != 0 || u.Reserved != 0 || u.Written != 0 || c.memory.held != 0 {
+			t.Errorf("left: %+v, %d in memory", u, c.memory.held)
 		}
-		c.budget.mu.Unlock()
-		c.mu.Unlock()
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/disk"
 	"golang.org/x/sys/unix"
 )
 
@@ -74,8 +76,8 @@ func TestRealDisks(t *testing.T) {
 // A disk that fills up only when the bytes come: the room was taken by another.
 func TestRealDiskFillsUpInTheMiddle(t *testing.T) {
 	dir := mountTmpfs(t, "size=2m")
-	c, o := newTest(t, Options{Dir: dir, MaxBytes: 2 << 20}, spaceDisk{sp: space{total: 1 << 30, free: 1 << 30}}), newOrigin(someSize)
-	fill(t, filepath.Join(dir, "other"), 2<<20-minBlockSize-64<<10)
+	c, o := newTest(t, Options{Dir: dir, MaxBytes: 2 << 20}, &spaceDisk{sp: disk.Space{Total: 1 << 30, Free: 1 << 30}}), newOrigin(someSize)
+	fill(t, filepath.Join(dir, "other"), 2<<20-blocks.MinSize-64<<10)
 	c.want(o)
 	if s := c.Stats(); s.Faults == 0 || s.Uncached != 1 {
 		t.Errorf("Stats = %+v", s)

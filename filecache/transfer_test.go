@@ -7,6 +7,10 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 func TestNotModifiedInTheSecondAttempt(t *testing.T) {
@@ -89,7 +93,7 @@ func TestReadFileOfAnImpossibleSize(t *testing.T) {
 	}()
 	c := newTest(t, Options{}, nil)
 	s := &script{id: ID{Origin: "x", Name: "y"}, fetch: func(int, Request) (*Response, error) {
-		return &Response{Size: maxSize, ETag: `"x"`, Body: io.NopCloser(bytes.NewReader(nil))}, nil
+		return &Response{Size: blocks.MaxObject, ETag: `"x"`, Body: io.NopCloser(bytes.NewReader(nil))}, nil
 	}}
 	if _, err := c.ReadFile(background, s); err == nil {
 		t.Error("no error")
@@ -99,7 +103,7 @@ func TestReadFileOfAnImpossibleSize(t *testing.T) {
 // Nothing is kept that cannot be read back.
 func TestEndlessETag(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
-	o.etag = string(bytes.Repeat([]byte("x"), maxText+1))
+	o.etag = string(bytes.Repeat([]byte("x"), store.MaxText+1))
 	c.want(o)
 	c.restart(nil).want(o)
 	if n := o.requests(); n != 1 {
@@ -151,21 +155,29 @@ func TestResumeWithAnotherVersion(t *testing.T) {
 
 // A file that cannot be read back in full is not what is handed out.
 func TestReadbackOfAFullDisk(t *testing.T) {
-	o := newOrigin(someSize)
-	c := newTest(t, Options{}, nil)
-	s := &sink{cache: c.Cache, size: someSize, done: minBlockSize, file: shortFile{}}
+	c := newTest(t, Options{}, &shortDisk{})
+	s := c.newSink(someSize, true)
+	defer s.close()
+	if _, err := s.WriteAt(make([]byte, blocks.MinSize), 0); err != nil {
+		t.Fatal(err)
+	}
 	s.toMemory()
 	if s.memory != nil {
 		t.Error("half of it would be zeros")
 	}
-	_ = o
 }
 
-type shortFile struct{ newFile }
+// shortDisk loses half of what it takes.
+type shortDisk struct{ osDisk }
+
+func (d *shortDisk) Create(dir string, size int64) (disk.NewFile, error) {
+	f, err := d.osDisk.Create(dir, size)
+	return shortFile{f}, err
+}
+
+type shortFile struct{ disk.NewFile }
 
 func (shortFile) ReadAt(p []byte, _ int64) (int, error) { return len(p) / 2, io.EOF }
-
-func (shortFile) Close() error { return nil }
 
 // Without an ETag nobody knows whether the rest is of the same version.
 func TestNoResumeWithoutAnETag(t *testing.T) {
@@ -188,7 +200,7 @@ func TestNoRangesWithAWeakETag(t *testing.T) {
 	o := newOrigin(maxInMemory + 1)
 	o.etag = `W/"1"`
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
-	if _, err := c.Open(background, o); !errors.Is(err, errUnpinned) {
+	if _, err := c.Open(background, o); !errors.Is(err, errUnrangeable) {
 		t.Errorf("Open = %v", err)
 	}
 	o.version = "7"

@@ -16,10 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/childtest"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
-const turnSize = 3 * turnFrom
+const turnSize = 3 * lockFrom
 
 // The variables that make this test binary a process that reads an object once
 // and writes its Stats.
@@ -32,7 +35,7 @@ const (
 func init() { // before TestMain, which would look for leaks
 	if dir := os.Getenv(readerDir); dir != "" {
 		c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
-		c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
+		c.lockWait = func(int64, time.Duration) time.Duration { return time.Hour }
 		b, err := c.ReadFile(background, webObject(os.Getenv(readerURL)))
 		if err != nil || sumOf(b) != os.Getenv(readerCRC) {
 			os.Stderr.WriteString("wrong bytes, or an error\n")
@@ -150,11 +153,11 @@ func TestFrozenOwnerOfATurn(t *testing.T) {
 
 	c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
 	waited := 0
-	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(err error) {
-		if errors.Is(err, errLocked) {
+	c.watchLocks(&watchedTurns{took: func(err error) {
+		if errors.Is(err, disk.ErrLocked) {
 			waited++
 		}
-	}}
+	}})
 	b, err := c.ReadFile(background, webObject(url))
 	if err != nil || !bytes.Equal(b, body) {
 		t.Errorf("wrong bytes, or %v", err)
@@ -180,14 +183,14 @@ func TestKilledOwnerOfATurn(t *testing.T) {
 	cmd, url, _ := hangingReader(t, dir, body)
 
 	c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
-	c.patience = func(int64, time.Duration) time.Duration { return time.Hour }
+	c.lockWait = func(int64, time.Duration) time.Duration { return time.Hour }
 	killed := false
-	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(err error) {
-		if errors.Is(err, errLocked) && !killed {
+	c.watchLocks(&watchedTurns{took: func(err error) {
+		if errors.Is(err, disk.ErrLocked) && !killed {
 			killed = true
 			cmd.Process.Kill()
 		}
-	}}
+	}})
 	b, err := c.ReadFile(background, webObject(url))
 	if err != nil || !bytes.Equal(b, body) {
 		t.Errorf("wrong bytes, or %v", err)
@@ -199,44 +202,48 @@ func TestKilledOwnerOfATurn(t *testing.T) {
 
 // watchedTurns tells of each attempt at a turn.
 type watchedTurns struct {
-	disk
+	disk.FS
 	took func(error)
 	left func()
 }
 
-func (d *watchedTurns) Turns(path string) (turns, error) {
-	t, err := d.disk.Turns(path)
+func (c *Cache) watchLocks(w *watchedTurns) {
+	c.store.TestWrap(func(d disk.FS) disk.FS { w.FS = d; return w })
+}
+
+func (d *watchedTurns) Locks(path string) (disk.Locks, error) {
+	t, err := d.FS.Locks(path)
 	return watchedTurn{t, d}, err
 }
 
 type watchedTurn struct {
-	turns
-	*watchedTurns
+	disk.Locks
+	of *watchedTurns
 }
 
-func (w watchedTurn) Take(n int64) error {
-	err := w.turns.Take(n)
-	w.took(err)
+func (w watchedTurn) Acquire(n int64) error {
+	err := w.Locks.Acquire(n)
+	w.of.took(err)
 	return err
 }
 
 func (w watchedTurn) Close() error {
-	if w.left != nil {
-		w.left()
+	if w.of.left != nil {
+		w.of.left()
 	}
-	return w.turns.Close()
+	return w.Locks.Close()
 }
 
 // withTurnOf returns a cache whose turns for o another one has.
 func withTurnOf(t *testing.T, opts Options, o *origin) (c *testCache, end func()) {
 	t.Helper()
 	c = newTest(t, opts, nil)
-	c.patience = func(int64, time.Duration) time.Duration { return time.Hour } // and the clocks stand
-	held, err := c.store.turns()
+	c.lockWait = func(int64, time.Duration) time.Duration { return time.Hour } // and the clocks stand
+	held, err := c.store.TestLocks()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := held.Take(turnOf(mustID(o))); err != nil {
+	if err := held.Acquire(store.TestLockByte(store.Key(mustID(o)))); err != nil {
 		t.Fatal(err)
 	}
 	return c, sync.OnceFunc(func() { held.Close() })
@@ -249,7 +256,7 @@ func TestWaitForATurnEndsWithTheContext(t *testing.T) {
 	defer end()
 	ctx, cancel := context.WithCancel(background)
 	left := make(chan struct{})
-	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { cancel() }, left: func() { close(left) }}
+	c.watchLocks(&watchedTurns{took: func(error) { cancel() }, left: func() { close(left) }})
 	if _, err := c.ReadFile(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("ReadFile = %v", err)
 	}
@@ -265,11 +272,11 @@ func TestPatienceEndsOnEitherClock(t *testing.T) {
 		o := newOrigin(turnSize)
 		c, end := withTurnOf(t, Options{}, o)
 		tries := 0
-		c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) {
+		c.watchLocks(&watchedTurns{took: func(error) {
 			if tries++; tries == 3 {
 				c.clocks.Move(step[0], step[1])
 			}
-		}}
+		}})
 		c.want(o)
 		if tries != 3 {
 			t.Errorf("%d tries", tries)
@@ -287,9 +294,9 @@ func TestPatience(t *testing.T) {
 		{32 << 20, Immutable, time.Second},
 		{32 << 20, time.Second, time.Second / 4},
 		{32 << 20, -time.Second, 0},
-		{maxSize, Immutable, 30 * time.Second},
+		{blocks.MaxObject, Immutable, 30 * time.Second},
 	} {
-		if got := patience(tt.size, tt.left); got != tt.want {
+		if got := lockWait(tt.size, tt.left); got != tt.want {
 			t.Errorf("patience(%d, %v) = %v, want %v", tt.size, tt.left, got, tt.want)
 		}
 	}
@@ -343,7 +350,7 @@ func TestWhatArrivesMeanwhile(t *testing.T) {
 			if n := o.requests(); n != 0 {
 				t.Errorf("%d requests after it", n)
 			}
-			if held, err := c.store.turns(); err != nil || held.Take(turnOf(mustID(o))) != nil {
+			if held, err := c.store.TestLocks(); err != nil || held.Acquire(store.TestLockByte(store.Key(mustID(o)))) != nil {
 				t.Error("the turn has not ended")
 			} else {
 				held.Close()
@@ -360,16 +367,16 @@ func (o *origin) asks() int {
 
 // Small objects, and what could not be recognized, take no turns.
 func TestNoTurnsForSmallObjects(t *testing.T) {
-	small, nameless := newOrigin(turnFrom-1), newOrigin(turnSize)
+	small, nameless := newOrigin(lockFrom-1), newOrigin(turnSize)
 	nameless.etag = ""
 	for _, o := range []*origin{small, nameless} {
 		c := newTest(t, Options{}, nil)
-		c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { t.Error("took a turn") }}
+		c.watchLocks(&watchedTurns{took: func(error) { t.Error("took a turn") }})
 		c.want(o)
 	}
 	o := newOrigin(turnSize) // has no room in the end
 	c := newTest(t, Options{MaxBytes: turnSize / 2}, nil)
-	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { t.Error("took a turn") }}
+	c.watchLocks(&watchedTurns{took: func(error) { t.Error("took a turn") }})
 	c.want(o)
 }
 
@@ -378,13 +385,14 @@ func TestNoTurnsOnTheFileSystem(t *testing.T) {
 	for _, errno := range []error{syscall.EINVAL, syscall.ENOLCK} {
 		c, o := newTest(t, Options{}, nil), newOrigin(turnSize)
 		tries := 0
-		c.store.disk = &watchedTurns{disk: brokenTurns{c.store.disk, errno}, took: func(error) { tries++ }}
+		c.store.TestWrap(func(d disk.FS) disk.FS { return brokenTurns{d, errno} })
+		c.watchLocks(&watchedTurns{took: func(error) { tries++ }})
 		c.want(o)
 		if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || s.Faults != 0 || tries != 1 {
 			t.Errorf("%v: %d tries, Stats = %+v", errno, tries, s)
 		}
 	}
-	d := &faultyDisk{err: syscall.EACCES, fails: func(op string) bool { return op == "turns" }}
+	d := &faultyDisk{err: syscall.EACCES, fails: func(op string) bool { return op == "locks" }}
 	c, o := newTest(t, Options{}, d), newOrigin(turnSize)
 	c.want(o)
 	if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || s.FaultsBy["EACCES"] != 1 {
@@ -393,30 +401,30 @@ func TestNoTurnsOnTheFileSystem(t *testing.T) {
 }
 
 type brokenTurns struct {
-	disk
+	disk.FS
 	err error
 }
 
-func (d brokenTurns) Turns(string) (turns, error) { return brokenTurn{d.err}, nil }
+func (d brokenTurns) Locks(string) (disk.Locks, error) { return brokenTurn{d.err}, nil }
 
 type brokenTurn struct{ err error }
 
-func (b brokenTurn) Take(int64) error { return b.err }
-func (b brokenTurn) Close() error     { return nil }
+func (b brokenTurn) Acquire(int64) error { return b.err }
+func (b brokenTurn) Close() error        { return nil }
 
 // A copy that came meanwhile, and is gone before it is open, saved no download.
 func TestCopyThatArrivedAndIsGone(t *testing.T) {
 	o := newOrigin(turnSize)
 	c := newTest(t, Options{MaxAge: time.Hour}, nil)
 	other := c.restart(nil)
-	other.patience = func(int64, time.Duration) time.Duration { return 0 }
+	other.lockWait = func(int64, time.Duration) time.Duration { return 0 }
 	came := sync.OnceFunc(func() {
 		other.want(o)
 		if err := os.Remove(c.only(c.dataFiles())); err != nil {
 			t.Error(err)
 		}
 	})
-	c.store.disk = &watchedTurns{disk: c.store.disk, took: func(error) { came() }}
+	c.watchLocks(&watchedTurns{took: func(error) { came() }})
 	c.want(o)
 	if s := c.Stats(); s.Misses != 1 || s.MissesBy.Damaged != 1 || s.Shared != 0 || s.Hits != 0 {
 		t.Errorf("Stats = %+v", s)

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // The directory of another format version, and what else lies beside ours, is
 // nobody's business.
 func TestNeighboursAreLeftAlone(t *testing.T) {
 	dir := t.TempDir()
-	own := filepath.Base(defaultRoot(dir))
+	own := filepath.Base(store.DefaultPath(dir))
 	beside := func() map[string]string {
 		m := map[string]string{}
 		err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -61,7 +62,7 @@ func TestNeighboursAreLeftAlone(t *testing.T) {
 		}
 	}
 	before := beside()
-	life(t, dir, osDisk{})
+	life(t, dir, nil)
 	c := newTest(t, Options{Dir: dir}, nil)
 	c.Clear()
 	if !maps.Equal(before, beside()) {
@@ -82,16 +83,16 @@ func TestEntryOfALaterVersion(t *testing.T) {
 			entry := c.only(c.entryFiles())
 			change(t, entry, func(b []byte) []byte {
 				b = later(b[:len(b)-8])
-				binary.BigEndian.PutUint32(b[8:], entryVersion+1)
+				binary.BigEndian.PutUint32(b[8:], binary.BigEndian.Uint32(b[8:])+1)
 				binary.BigEndian.PutUint32(b[12:], uint32(len(b)+8))
-				return appendUint64(b, crc64nvme.Checksum(b))
+				return binary.BigEndian.AppendUint64(b, crc64nvme.Checksum(b))
 			})
 			n := c.restart(nil)
 			n.want(o)
 			if s := n.Stats(); s.Misses != 1 || s.Hits != 0 || s.Faults == 0 {
 				t.Errorf("Stats = %+v", s)
 			}
-			if _, _, err := n.store.read(filepath.Base(n.only(n.entryFiles()))); err != nil {
+			if _, err := n.store.TestRead(filepath.Base(n.only(n.entryFiles()))); err != nil {
 				t.Error(err)
 			}
 			n = n.restart(nil)

@@ -37,6 +37,7 @@ const (
 // measureTimes measures the operations that take time.
 func measureTimes(_ context.Context, f *compare.Flags, r *compare.Report) error {
 	w := newWorkload(resident, read)
+	hits := w.hits(func(f *filled) func(int) bool { return f.hit })
 	keys := sync.OnceValue(func() []string { return makeKeys(missKeys) })
 	cancellable, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -44,8 +45,8 @@ func measureTimes(_ context.Context, f *compare.Flags, r *compare.Report) error 
 		name, title string
 		start       func(peer) *trial // nil: the library does not do it
 	}{
-		{"hit", "Hit: one goroutine, TTL 1 h, 10,000 resident string keys, 8,192 of them read in a fixed shuffled order", w.hits},
-		{"hit-loader", "Hit through the method that would load", w.loaderHits},
+		{"hit", "Hit: one goroutine, TTL 1 h, 10,000 resident string keys, 8,192 of them read in a fixed shuffled order", hits},
+		{"hit-loader", "Hit through the method that would load", w.hits(func(f *filled) func(int) bool { return f.loader })},
 		{"hit-parallel", "Hit on all cores: time over operations of all", w.parallelHits},
 		{"many", "Bulk get of 100 resident keys, per key", w.bulks},
 		{"miss", "Miss and instant load, coalesced: 1 M keys, capacity 10,000, context.Background", misses(context.Background(), keys)},
@@ -124,20 +125,20 @@ func (w *workload) filled(p peer) *filled {
 	return &f
 }
 
-func (w *workload) hits(p peer) *trial {
-	f := w.filled(p)
-	if f == nil {
-		return nil
+// hits reads through one of the methods of a filled cache.
+func (w *workload) hits(method func(*filled) func(i int) bool) func(peer) *trial {
+	return func(p peer) *trial {
+		f := w.filled(p)
+		if f == nil {
+			return nil
+		}
+		hit := method(f)
+		if hit == nil {
+			f.close()
+			return nil
+		}
+		return &trial{ops: read, close: f.close, pass: func() int { return count(read, hit) }}
 	}
-	return &trial{ops: read, close: f.close, pass: func() int { return count(read, f.hit) }}
-}
-
-func (w *workload) loaderHits(p peer) *trial {
-	f := w.filled(p)
-	if f == nil || f.loader == nil {
-		return nil
-	}
-	return &trial{ops: read, close: f.close, pass: func() int { return count(read, f.loader) }}
 }
 
 // parallelHits divides the operations among GOMAXPROCS goroutines, which read the
@@ -169,7 +170,11 @@ func (w *workload) parallelHits(p peer) *trial {
 
 func (w *workload) bulks(p peer) *trial {
 	f := w.filled(p)
-	if f == nil || f.many == nil {
+	if f == nil {
+		return nil
+	}
+	if f.many == nil {
+		f.close()
 		return nil
 	}
 	return &trial{ops: len(w.batches) * batch, close: f.close, pass: func() (done int) {
@@ -209,13 +214,14 @@ func measureAllocs(_ context.Context, f *compare.Flags, r *compare.Report) error
 		return nil
 	}
 	w := newWorkload(resident, read)
+	hits := w.hits(func(f *filled) func(int) bool { return f.hit })
 	var contenders []compare.Contender
 	for _, p := range peers() {
 		if p.fill == nil {
 			continue
 		}
 		contenders = append(contenders, compare.Contender{Name: p.name, Sample: func() (float64, error) {
-			x := w.hits(p)
+			x := hits(p)
 			defer x.close()
 			x.pass()
 			var before, after runtime.MemStats

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path"
 	"regexp"
+	"syscall"
 
 	"github.com/warmcache/warmcache/internal/conditions"
 )
@@ -84,9 +85,10 @@ type Command struct {
 }
 
 // Main runs the command with the arguments of the process, and ends the process: with
-// status 2 for wrong arguments, 1 if it cannot measure. An interrupt ends it early.
+// status 2 for wrong arguments, 1 if it cannot measure. An interrupt or SIGTERM ends
+// it early.
 func (c Command) Main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := c.Run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	Exit(path.Base(c.Path), err)

@@ -1,0 +1,60 @@
+package filecache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
+)
+
+// fetch is obj.Fetch, counted and with the answer checked for what must be there.
+func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, error) {
+	c.stats.requests.Add(1)
+	resp, err := obj.Fetch(ctx, req)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil || !resp.NotModified && resp.Body == nil:
+		return nil, errors.New("the Object's Fetch returned no answer")
+	case resp.NotModified && req.IfNoneMatch == "":
+		return nil, errors.New("the origin says not modified, but was not asked")
+	case !resp.NotModified && (resp.Size < 0 || resp.Size > blocks.MaxObject):
+		resp.Body.Close()
+		return nil, fmt.Errorf("the origin did not say the size, or an impossible one: %d", resp.Size)
+	}
+	if len(resp.ETag) > store.MaxText {
+		resp.ETag = ""
+	}
+	return resp, nil
+}
+
+// fetchPart asks for length bytes from off on of the version that want is, as far as
+// its ETag can tell, or for all if length is zero.
+func (c *Cache) fetchPart(ctx context.Context, obj Object, want object, off, length int64) (io.ReadCloser, error) {
+	etag := strong(want.etag)
+	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: length})
+	if err != nil {
+		return nil, err
+	}
+	if etag != "" && resp.ETag != etag || resp.Size != want.size {
+		resp.Body.Close()
+		return nil, ErrChanged
+	}
+	return resp.Body, nil
+}
+
+// version returns what, to be read from its origin. Its Part does not ask whether
+// ranges can be told to be of this version.
+func (c *Cache) version(obj Object, what object) transfer.Version {
+	return transfer.Version{
+		Size: what.size,
+		Part: func(ctx context.Context, off, length int64) (io.ReadCloser, error) {
+			return c.fetchPart(ctx, obj, what, off, length)
+		},
+		Came: func(n int) { c.stats.originBytes.Add(int64(n)) },
+	}
+}

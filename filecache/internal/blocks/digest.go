@@ -1,0 +1,134 @@
+package blocks
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/minio/crc64nvme"
+)
+
+// ErrChecksum is the error of bytes that do not have an expected checksum.
+var ErrChecksum = errors.New("the bytes from the origin do not match its checksum")
+
+// A Hash is the part of hash.Hash that a Digest uses.
+type Hash interface {
+	io.Writer
+	Sum([]byte) []byte
+}
+
+// Expected is a checksum that the bytes must have.
+type Expected struct {
+	Name string      // of the algorithm, for messages
+	New  func() Hash // nil for CRC-64/NVME, which a Digest computes anyway
+	Sum  []byte
+}
+
+// A Digest computes the checksums of bytes that are written to it in order: the
+// CRC-64/NVME of each block and of the whole, and those that are expected.
+type Digest struct {
+	BlockSize int64
+	Blocks    []uint64 // the CRC-64/NVME of each block so far
+
+	done     int64 // bytes written
+	expected []expected
+}
+
+type expected struct {
+	Expected
+	hash Hash // nil for CRC-64/NVME
+}
+
+// NewDigest returns a Digest for an object of size bytes.
+func NewDigest(size int64, want []Expected) *Digest {
+	return newDigest(size, SizeFor(size), want)
+}
+
+func newDigest(size, blockSize int64, want []Expected) *Digest {
+	d := &Digest{BlockSize: blockSize, Blocks: make([]uint64, 0, Count(size, blockSize))}
+	for _, w := range want {
+		e := expected{Expected: w}
+		if w.New != nil {
+			e.hash = w.New()
+		}
+		d.expected = append(d.expected, e)
+	}
+	return d
+}
+
+// Part returns a Digest for a part of the same object, of size bytes.
+func (d *Digest) Part(size int64) *Digest {
+	want := make([]Expected, len(d.expected))
+	for i, e := range d.expected {
+		want[i] = e.Expected
+	}
+	return newDigest(size, d.BlockSize, want)
+}
+
+// Write adds the next bytes. It never fails.
+func (d *Digest) Write(p []byte) (int, error) {
+	n := len(p)
+	for _, e := range d.expected {
+		if e.hash != nil {
+			e.hash.Write(p)
+		}
+	}
+	for len(p) > 0 {
+		if d.done%d.BlockSize == 0 {
+			d.Blocks = append(d.Blocks, 0)
+		}
+		m := min(int64(len(p)), d.BlockSize-d.done%d.BlockSize)
+		last := &d.Blocks[len(d.Blocks)-1]
+		*last = crc64nvme.Update(*last, p[:m])
+		d.done += m
+		p = p[m:]
+	}
+	return n, nil
+}
+
+// Done returns how many bytes have been written.
+func (d *Digest) Done() int64 { return d.done }
+
+// Joinable reports whether the Digests of parts can be appended to each other. Only
+// CRCs can: a SHA-1 or SHA-256 needs the bytes in their order.
+func (d *Digest) Joinable() bool {
+	for _, e := range d.expected {
+		if _, ok := e.hash.(*crc32Hash); e.hash != nil && !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// Append adds the bytes of next, which must be a Part of the same object. All bytes
+// so far must be whole blocks.
+func (d *Digest) Append(next *Digest) {
+	d.done += next.done
+	d.Blocks = append(d.Blocks, next.Blocks...)
+	for i, e := range d.expected {
+		if e.hash != nil {
+			e.hash.(*crc32Hash).append(next.expected[i].hash.(*crc32Hash))
+		}
+	}
+}
+
+// Whole returns the CRC-64/NVME of all bytes so far.
+func (d *Digest) Whole() uint64 {
+	return combined(d.Blocks, d.BlockSize, d.done)
+}
+
+// Verify compares the bytes with the expected checksums. Its error matches ErrChecksum.
+func (d *Digest) Verify() error {
+	for _, e := range d.expected {
+		got := binary.BigEndian.AppendUint64(nil, d.Whole())
+		if e.hash != nil {
+			got = e.hash.Sum(nil)
+		}
+		if !bytes.Equal(got, e.Sum) {
+			return fmt.Errorf("%w: %s is %x, expected %x", ErrChecksum, e.Name, got, e.Sum)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"cmp"
+	"io"
+	"sync"
+
+	"github.com/warmcache/warmcache/internal/disk"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+)
+
+// A Draft is a copy under construction. Its parts may be written at the same time.
+type Draft struct {
+	store *Store
+	file  disk.NewFile
+	size  int64
+
+	mu       sync.Mutex
+	done     int64 // nothing is written from here on
+	written  int64 // what the file system has given of what is reserved
+	reserved bool
+}
+
+// Create returns a Draft for an object of size bytes, for which it reserves room, by
+// eviction if it must. It returns nil if there is no room or no usable disk.
+func (s *Store) Create(size int64) *Draft {
+	if !s.reserve(size) {
+		return nil
+	}
+	d := &Draft{store: s, size: size, reserved: true}
+	f, err := s.create(dataDir, size)
+	if err != nil {
+		d.release()
+		s.fault(err)
+		return nil
+	}
+	d.file = f
+	if f.Allocated() {
+		d.wrote(size)
+	}
+	return d
+}
+
+// WriteAt writes the bytes from off on.
+func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
+	n, err := d.file.WriteAt(p, off)
+	if err != nil || n < len(p) {
+		err = cmp.Or(err, io.ErrShortWrite)
+		d.store.fault(err)
+		return n, err
+	}
+	d.filled(int64(n), off+int64(n))
+	return n, nil
+}
+
+// filled notes that n bytes up to end are in the file.
+func (d *Draft) filled(n, end int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.done = max(d.done, end)
+	if !d.file.Allocated() {
+		d.wrote(n)
+	}
+}
+
+// wrote notes that the file system has given n bytes more.
+func (d *Draft) wrote(n int64) {
+	d.written += n
+	d.store.budget.wrote(n)
+}
+
+// ReadBack fills p with what has been written so far, and reports whether the disk
+// gave it back. Between parts, p is undefined. Nobody may write at the same time.
+func (d *Draft) ReadBack(p []byte) bool {
+	n, _ := d.file.ReadAt(p[:d.done], 0)
+	return int64(n) >= d.done
+}
+
+// Publish makes the Draft the copy of its object, and returns it. The error is
+// ErrRevoked if revoked reports true; else it is one of the disk, which is counted.
+func (d *Draft) Publish(m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
+	c, err := d.store.publish(d, m, sum, v, revoked)
+	if err != nil && err != ErrRevoked {
+		d.store.fault(err)
+	}
+	return c, err
+}
+
+// commit turns the reservation into used space.
+func (d *Draft) commit(data string) {
+	d.store.budget.use(data, d.size)
+	d.release()
+}
+
+// release gives back what is reserved.
+func (d *Draft) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reserved {
+		d.reserved = false
+		d.store.budget.wrote(-d.written)
+		d.store.budget.unreserve(d.size)
+	}
+}
+
+// Close ends the Draft. If it was not published, it leaves nothing.
+func (d *Draft) Close() {
+	d.release()
+	d.file.Close()
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+)
+
+// The on-disk format, version 1. An entry says everything about a local copy of
+// an object; the data file beside it is the object's bytes and nothing else.
+//
+//	magic       8 bytes  "WARMCACH"
+//	version     u32      1
+//	length      u32      of the whole entry
+//	origin, name, version, etag     text: u32 length, bytes
+//	modified    i64      the origin's Last-Modified, Unix nanoseconds; minInt64: unknown
+//	size        i64      of the object
+//	checksum    u8       the origin's algorithm that the bytes were verified by; 0: length only
+//	sum         text     its value
+//	whole       u64      CRC-64/NVME of the bytes
+//	block size  u64
+//	blocks      u32      how many
+//	            u64 each CRC-64/NVME of the block
+//	data        text     name of the data file
+//	validated   i64 i64  when the request was sent that got or confirmed this: wall clock
+//	                     (Unix nanoseconds) and monotonic clock (nanoseconds since the boot)
+//	boot        16 bytes the boot that the monotonic clock counts from; zero: unknown
+//	crc         u64      CRC-64/NVME of all before
+//
+// Integers are big-endian. No field is optional, so that nothing can be cut off
+// to weaken a check, and whatever does not decode to the last byte is a miss. A
+// change of this list is a new version, in a directory of its own.
+const (
+	entryMagic   = "WARMCACH"
+	entryVersion = 1
+	MaxText      = 4 << 10 // length of a text
+	maxEntry     = 32 << 10
+	unknownTime  = math.MinInt64
+)
+
+// entry is the decoded form.
+type entry struct {
+	key       Key
+	etag      string
+	modified  int64
+	size      int64
+	algorithm byte
+	sum       []byte
+	whole     uint64
+	blockSize int64
+	crcs      []uint64
+	data      string
+	wall      int64
+	mono      int64
+	boot      [16]byte
+}
+
+func (e *entry) encode() []byte {
+	b := make([]byte, 0, 512+8*len(e.crcs))
+	b = append(b, entryMagic...)
+	b = binary.BigEndian.AppendUint32(b, entryVersion)
+	b = binary.BigEndian.AppendUint32(b, 0) // length, below
+	for _, s := range []string{e.key.Origin, e.key.Name, e.key.Version, e.etag} {
+		b = appendText(b, s)
+	}
+	b = appendUint64(b, uint64(e.modified))
+	b = appendUint64(b, uint64(e.size))
+	b = append(b, e.algorithm)
+	b = appendText(b, string(e.sum))
+	b = appendUint64(b, e.whole)
+	b = appendUint64(b, uint64(e.blockSize))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(e.crcs)))
+	for _, crc := range e.crcs {
+		b = appendUint64(b, crc)
+	}
+	b = appendText(b, e.data)
+	b = appendUint64(b, uint64(e.wall))
+	b = appendUint64(b, uint64(e.mono))
+	b = append(b, e.boot[:]...)
+	binary.BigEndian.PutUint32(b[12:], uint32(len(b)+8))
+	return appendUint64(b, crc64nvme.Checksum(b))
+}
+
+func decodeEntry(b []byte) (*entry, error) {
+	if len(b) < len(entryMagic)+16 || string(b[:len(entryMagic)]) != entryMagic {
+		return nil, fmt.Errorf("%w: not an entry", errEntry)
+	}
+	body, crc := b[:len(b)-8], binary.BigEndian.Uint64(b[len(b)-8:])
+	if crc64nvme.Checksum(body) != crc {
+		return nil, fmt.Errorf("%w: checksum", errEntry)
+	}
+	d := decoder{rest: body[len(entryMagic):]}
+	if v := d.uint32(); v != entryVersion {
+		return nil, fmt.Errorf("%w: version %d", errEntry, v)
+	}
+	if int(d.uint32()) != len(b) {
+		return nil, fmt.Errorf("%w: length", errEntry)
+	}
+	e := &entry{}
+	e.key = Key{Origin: d.text(), Name: d.text(), Version: d.text()}
+	e.etag = d.text()
+	e.modified = int64(d.uint64())
+	e.size = int64(d.uint64())
+	e.algorithm = d.byte()
+	e.sum = []byte(d.text())
+	e.whole = d.uint64()
+	e.blockSize = int64(d.uint64())
+	e.crcs = d.crcs()
+	e.data = d.text()
+	e.wall = int64(d.uint64())
+	e.mono = int64(d.uint64())
+	copy(e.boot[:], d.bytes(len(e.boot)))
+	if d.short || len(d.rest) > 0 || !e.plausible() {
+		return nil, fmt.Errorf("%w: fields", errEntry)
+	}
+	return e, nil
+}
+
+// plausible reports whether the fields agree with each other.
+func (e *entry) plausible() bool {
+	return e.size >= 0 &&
+		e.blockSize == blocks.SizeFor(e.size) &&
+		len(e.crcs) == blocks.Count(e.size, e.blockSize) &&
+		isDataName(e.data)
+}
+
+// dataName returns a name for the data file of bytes with this CRC and size. It
+// is random at the end: a name is used once, so a data file is never rewritten.
+func dataName(crc uint64, size int64, random uint64) string {
+	return fmt.Sprintf("%016x-%d-%016x", crc, size, random)
+}
+
+// isDataName reports whether s is a name that dataName may give.
+func isDataName(s string) bool {
+	parts := strings.Split(s, "-")
+	return len(parts) == 3 && isHex64(parts[0]) && isHex64(parts[2]) &&
+		parts[1] != "" && strings.Trim(parts[1], "0123456789") == ""
+}
+
+// isHex64 reports whether s has the 16 hexadecimal digits of 64 bits.
+func isHex64(s string) bool { return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == "" }
+
+// decoder takes fields off the front. Once something is missing, short stays
+// true and all that follows is zero.
+type decoder struct {
+	rest  []byte
+	short bool
+}
+
+func (d *decoder) bytes(n int) []byte {
+	if n < 0 || n > len(d.rest) {
+		d.short = true
+		return make([]byte, min(max(n, 0), 16))
+	}
+	b := d.rest[:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+func (d *decoder) byte() byte     { return d.bytes(1)[0] }
+func (d *decoder) uint32() uint32 { return binary.BigEndian.Uint32(d.bytes(4)) }
+func (d *decoder) uint64() uint64 { return binary.BigEndian.Uint64(d.bytes(8)) }
+
+func (d *decoder) text() string {
+	n := d.uint32()
+	if n > MaxText {
+		d.short = true
+		return ""
+	}
+	return string(d.bytes(int(n)))
+}
+
+func (d *decoder) crcs() []uint64 {
+	n := d.uint32()
+	if n > blocks.MaxCount || 8*int(n) > len(d.rest) {
+		d.short = true
+		return nil
+	}
+	crcs := make([]uint64, n)
+	for i := range crcs {
+		crcs[i] = d.uint64()
+	}
+	return crcs
+}
+
+func appendText(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+func appendUint64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/minio/crc64nvme"
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+)
+
+func sampleEntry() *entry {
+	return &entry{
+		key:       Key{Origin: "s3://models", Name: "prices-eu.bin", Version: "v1"},
+		etag:      `"abc"`,
+		modified:  1_767_323_045_000_000_000,
+		size:      blocks.MinSize + 1,
+		algorithm: 3,
+		sum:       []byte{1, 2, 3, 4},
+		whole:     0x0123456789abcdef,
+		blockSize: blocks.MinSize,
+		crcs:      []uint64{7, 8},
+		data:      dataName(0x0123456789abcdef, blocks.MinSize+1, 99),
+		wall:      1_800_000_000_000_000_000,
+		mono:      123_456_789,
+		boot:      [16]byte{15: 9},
+	}
+}
+
+// The encoding must not change without a new version in a new directory.
+func TestGoldenEntry(t *testing.T) {
+	const file = "testdata/entry.v1.hex"
+	got := hex.Dump(sampleEntry().encode())
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		os.MkdirAll("testdata", 0o755)
+		os.WriteFile(file, []byte(got), 0o644)
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != strings.ReplaceAll(string(want), "\r\n", "\n") {
+		t.Errorf("format version 1 has changed:\n%s", got)
+	}
+}
+
+func TestEntryRoundTrip(t *testing.T) {
+	want := sampleEntry()
+	got, err := decodeEntry(want.encode())
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A hundred megabytes have an entry of one page.
+func TestEntrySize(t *testing.T) {
+	e := sampleEntry()
+	e.size = 100 << 20
+	e.blockSize = blocks.SizeFor(e.size)
+	e.crcs = make([]uint64, blocks.Count(e.size, e.blockSize))
+	if n := len(e.encode()); n > 4096 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+// Data names cannot lead out of the directory.
+func TestDataNames(t *testing.T) {
+	for _, s := range []string{"", "..", "../x", "a/b", "A", "x"} {
+		e := sampleEntry()
+		e.data = s
+		if _, err := decodeEntry(e.encode()); err == nil {
+			t.Errorf("data name %q is taken", s)
+		}
+	}
+}
+
+func FuzzDecodeEntry(f *testing.F) {
+	f.Add(sampleEntry().encode())
+	f.Add([]byte(entryMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decodeEntry(b)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(e.encode(), b) {
+			t.Error("an entry that is taken encodes differently")
+		}
+	})
+}
+
+// On 32 bits the number is negative.
+func TestHostileBlockCount(t *testing.T) {
+	e := sampleEntry()
+	e.crcs = nil
+	b := e.encode()
+	tail := 4 + len(e.data) + 4 + 16 + 16 + 8
+	binary.BigEndian.PutUint32(b[len(b)-tail:], 0xFFFFFFFF)
+	body := b[:len(b)-8]
+	binary.BigEndian.PutUint64(b[len(b)-8:], crc64nvme.Checksum(body))
+	if _, err := decodeEntry(b); err == nil {
+		t.Error("taken")
+	}
+}

@@ -1,0 +1,275 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/disk"
+)
+
+// layout is where things are in the private directory:
+//
+//	e/<SHA-256 of the Key>            entries, replaced by rename
+//	d/<CRC-64>-<size>-<random>        data, written once
+//	turns                             empty: see downloadlock.go
+//	s/                                work space: see scratch.go
+//
+// The first two are flat. File systems index names; what shards would cost is a mkdir for
+// nearly every put and 256 directories to read for every sum.
+type layout struct {
+	disk disk.FS
+}
+
+const (
+	entryDir   = "e"
+	dataDir    = "d"
+	scratchDir = "s"
+	lockFile   = "turns"
+)
+
+func entryPath(name string) string { return entryDir + "/" + name }
+func dataPath(name string) string  { return dataDir + "/" + name }
+
+// ErrDamaged is the error of a copy whose data are not what was written.
+var ErrDamaged = errors.New("damaged data file")
+
+// errEntry is the error of an entry that does not decode.
+var errEntry = errors.New("damaged entry")
+
+// create makes a new file in one of the directories, and what is missing of them.
+func (l *layout) create(dir string, size int64) (disk.NewFile, error) {
+	err := l.disk.Check()
+	if err == nil {
+		var f disk.NewFile
+		if f, err = l.disk.Create(dir, size); err == nil {
+			return f, nil
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, disk.ErrNotPrivate) {
+		return nil, err
+	}
+	if err := l.makeDir(dir); err != nil {
+		return nil, err
+	}
+	return l.disk.Create(dir, size)
+}
+
+func (l *layout) makeDir(name string) error {
+	if err := l.disk.Make(); err != nil {
+		return err
+	}
+	return l.disk.Mkdir(name)
+}
+
+// read returns the entry of that name, and when it was last used. If there is none,
+// the error matches fs.ErrNotExist.
+func (l *layout) read(name string) (*entry, time.Time, error) {
+	f, err := l.open(entryPath(name), errEntry)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if !info.Private() || info.Size > maxEntry {
+		return nil, time.Time{}, &fs.PathError{Op: "read", Path: entryPath(name), Err: errEntry}
+	}
+	b := make([]byte, info.Size)
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return nil, time.Time{}, err
+	}
+	e, err := decodeEntry(b)
+	if err == nil && e.key.entryName() != name {
+		err = fmt.Errorf("%w: of another object", errEntry)
+	}
+	return e, info.ModTime, err
+}
+
+// readKey is read for the entry of k, after a check of the directory.
+func (l *layout) readKey(k Key) (*entry, time.Time, error) {
+	if err := l.disk.Check(); err != nil {
+		return nil, time.Time{}, err
+	}
+	return l.read(k.entryName())
+}
+
+// open opens a file for reading. If it cannot be opened because it is no file at
+// all, or because of its own mode, the error is damaged too: nothing that passes by
+// itself.
+func (l *layout) open(path string, damaged error) (disk.File, error) {
+	f, err := l.disk.Open(path)
+	if err == nil {
+		return f, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if info, e := l.disk.Lstat(path); e == nil && (!info.Mode.IsRegular() || info.Mode.Perm()&0o400 == 0) {
+		err = fmt.Errorf("%w: %w", damaged, err)
+	}
+	return nil, err
+}
+
+// add writes e, and returns the entry that it replaced, if there was one.
+func (l *layout) add(e *entry) (old *entry, err error) {
+	f, err := l.build(e)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	name := e.key.entryName()
+	err = f.Publish(name)
+	if errors.Is(err, fs.ErrExist) {
+		old, _, _ = l.read(name)
+		err = l.replace(f, name)
+	}
+	return old, err
+}
+
+// write replaces the entry of e's Key by e.
+func (l *layout) write(e *entry) error {
+	f, err := l.build(e)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return l.replace(f, e.key.entryName())
+}
+
+// build makes the file of an entry, without its name.
+func (l *layout) build(e *entry) (disk.NewFile, error) {
+	b := e.encode()
+	if len(b) > maxEntry {
+		return nil, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.key, len(b), maxEntry)
+	}
+	f, err := l.create(entryDir, int64(len(b)))
+	if err != nil {
+		return nil, err
+	}
+	if err := writeAll(f, b); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// replace gives f the name of an entry. A directory cannot be replaced, and would be
+// in the way for ever.
+func (l *layout) replace(f disk.NewFile, name string) error {
+	err := f.Replace(name)
+	if err == nil {
+		return nil
+	}
+	if info, e := l.disk.Lstat(entryPath(name)); e == nil && info.Mode.IsDir() && l.disk.Remove(entryPath(name)) == nil {
+		err = f.Replace(name)
+	}
+	return err
+}
+
+// openData opens a data file of that size. Anything else in its place is ErrDamaged.
+func (l *layout) openData(name string, size int64) (disk.File, disk.Info, error) {
+	path := dataPath(name)
+	f, err := l.open(path, ErrDamaged)
+	if err != nil {
+		return nil, disk.Info{}, err
+	}
+	info, err := f.Stat()
+	if err == nil && (!info.Private() || info.Size != size) {
+		err = &fs.PathError{Op: "check", Path: path, Err: fmt.Errorf("%w: not the file that was written", ErrDamaged)}
+	}
+	if err != nil {
+		f.Close()
+		return nil, disk.Info{}, err
+	}
+	return f, info, nil
+}
+
+// exclusively does what must not happen to a data file while a program has its
+// path, unless one has: then it reports false. While do runs, nobody can get it.
+func (l *layout) exclusively(data string, do func()) bool {
+	if !disk.CanLock {
+		do()
+		return true
+	}
+	f, err := l.open(dataPath(data), ErrDamaged)
+	switch {
+	case err == nil:
+		defer f.Close()
+		if errors.Is(f.Lock(true), disk.ErrLocked) {
+			return false
+		}
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged):
+		return false // it may be a file that another process has locked
+	}
+	do()
+	return true
+}
+
+// unlink removes a data file that no entry refers to any more, unless a program
+// has its path: then a later sweep does. It reports whether the file is removed.
+func (l *layout) unlink(data string) (removed bool) {
+	l.exclusively(data, func() { removed = l.remove(dataPath(data)) == nil })
+	return removed
+}
+
+// pinned reports whether a program has the path of a data file.
+func (l *layout) pinned(data string) bool { return !l.exclusively(data, func() {}) }
+
+// remove removes a file. It is no error if there is none.
+func (l *layout) remove(path string) error {
+	return ignoreNotExist(l.disk.Remove(path))
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func writeAll(w io.Writer, b []byte) error {
+	n, err := w.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+// DefaultPath names the private directory in dir, or in the directory for temporary
+// files if dir is empty. The name tells the user, and the function and version where
+// the host tells them, so a new version starts afresh. The path stays the same when
+// the process changes its working directory.
+func DefaultPath(dir string) string {
+	name := "warmcache.v1." + fmt.Sprint(os.Geteuid())
+	if dir == "" {
+		dir = os.TempDir()
+		for _, v := range []string{"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "__OW_ACTION_NAME", "__OW_ACTION_VERSION"} {
+			if s := os.Getenv(v); s != "" {
+				name += "." + fileName(s)
+			}
+		}
+	}
+	path := filepath.Join(dir, name)
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return path
+}
+
+// fileName makes a short plain file name of s.
+func fileName(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
+			b[i] = '_'
+		}
+	}
+	return string(b[:min(len(b), 64)])
+}

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
+)
+
+// Scratch makes an empty directory for the caller's work, below s/. Remove removes it
+// with all that is in it. The directory is locked until then, and the lock ends with
+// its process: so a later Scratch knows what killed processes left, however young it
+// is, and removes it.
+func (s *Store) Scratch() (dir string, remove func() error, err error) {
+	dir, remove, err = s.scratch()
+	if err != nil {
+		s.fault(err)
+	}
+	return dir, remove, err
+}
+
+func (s *Store) scratch() (dir string, remove func() error, err error) {
+	if err := s.makeDir(scratchDir); err != nil {
+		return "", nil, err
+	}
+	s.sweepScratch()
+	name, held, err := s.newScratch()
+	if err != nil {
+		return "", nil, err
+	}
+	remove = sync.OnceValue(func() error {
+		defer held.Close()
+		return s.raw.RemoveAll(name)
+	})
+	dir, err = s.disk.Path(name)
+	if err != nil {
+		remove()
+		return "", nil, err
+	}
+	return dir, remove, nil
+}
+
+// scratchAttempts is how often a directory is made anew that a sweep of another
+// process removes before it is locked.
+const scratchAttempts = 10
+
+func (s *Store) newScratch() (name string, held disk.File, err error) {
+	for range scratchAttempts {
+		name = scratchDir + "/" + strconv.FormatUint(rand.Uint64(), 16)
+		if err = s.disk.Mkdir(name); err != nil {
+			continue
+		}
+		if held, err = s.hold(name); err == nil {
+			return name, held, nil
+		}
+	}
+	return "", nil, err
+}
+
+// hold opens and locks a directory, and makes sure that it is still there.
+func (s *Store) hold(name string) (disk.File, error) {
+	f, err := s.disk.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.Lock(true); !errors.Is(err, disk.ErrLocked) { // else there are no locks
+		_, err = s.disk.Lstat(name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sweepScratch removes the directories that nobody holds. Where there are no locks, it
+// removes those that are older than any invocation.
+func (s *Store) sweepScratch() {
+	names, err := s.disk.ReadDir(scratchDir)
+	if err != nil {
+		return
+	}
+	for _, n := range names {
+		name := scratchDir + "/" + n
+		f, err := s.disk.OpenDir(name)
+		if err != nil {
+			continue
+		}
+		if abandoned(f) {
+			s.disk.RemoveAll(name)
+		}
+		f.Close()
+	}
+}
+
+func abandoned(f disk.File) bool {
+	err := f.Lock(true)
+	if err == nil && disk.CanLock {
+		return true
+	}
+	if errors.Is(err, disk.ErrLocked) {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && time.Since(info.ModTime) >= clock.LongestInvocation
+}

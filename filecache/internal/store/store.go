@@ -1,0 +1,354 @@
+// Package store keeps copies of objects in a private directory: whole, verified, and
+// within a budget. It knows no origin.
+//
+// A fault of the disk is counted in the Store's Stats and tells its breaker. The
+// caller learns only that there is no copy.
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/warmcache/warmcache/internal/boot"
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+)
+
+// A Store keeps copies in a directory. It is safe for concurrent use, and several
+// processes may use one directory.
+type Store struct {
+	layout
+	faults
+	raw    disk.FS // without the breaker
+	clock  *clock.Clock
+	boot   boots
+	budget budget
+	index  index
+
+	evictions, verified, diskBytes atomic.Int64
+	answered                       atomic.Int64 // when the disk last did: see hang.go
+
+	// changing keeps the order of what happens to entries. Callers that revoke a
+	// flight before they lock it can rely on that flight to publish nothing after.
+	changing sync.Mutex
+}
+
+// New returns a Store in d. It does not look at the directory. MaxBytes zero means a
+// share of the file system.
+func New(d disk.FS, maxBytes int64, c *clock.Clock) *Store {
+	breaker := disk.NewBreaker(c)
+	s := &Store{
+		layout: layout{disk.Guarded(d, breaker)},
+		faults: faults{breaker: breaker},
+		raw:    d,
+		clock:  c,
+		boot:   boots{clock: c, read: boot.Read},
+		index:  newIndex(),
+	}
+	s.budget = budget{max: maxBytes, disk: s.disk, clock: c}
+	return s
+}
+
+// Stats are the counts of a Store.
+type Stats struct {
+	Evictions int64 // copies removed to make room
+	Verified  int64 // copies that this process first opened, or that had changed on disk
+	DiskBytes int64 // read from copies
+	Faults    int64
+	FaultsBy  map[string]int64 // by the name of the errno, "damaged" or "not private"
+	Refused   string           // why the directory is not used
+	Breaker   disk.State
+	Opened    int64 // how often the Breaker was open
+}
+
+// Stats returns the counts so far.
+func (s *Store) Stats() Stats {
+	st := Stats{Evictions: s.evictions.Load(), Verified: s.verified.Load(), DiskBytes: s.diskBytes.Load()}
+	st.Faults, st.FaultsBy, st.Refused = s.faults.stats()
+	st.Breaker, st.Opened = s.breaker.State()
+	return st
+}
+
+// ErrRevoked is the error of publishing or confirming a copy for a flight that was
+// revoked.
+var ErrRevoked = errors.New("invalidated during the download")
+
+// Lookup returns the copy of k that this process knows, or nil.
+func (s *Store) Lookup(k Key) *Copy { return s.index.lookup(k) }
+
+// Find returns the copy of k that this process knows, or else the one that another
+// process left on disk. The error is why there is none.
+func (s *Store) Find(k Key) (*Copy, error) {
+	if c := s.Lookup(k); c != nil {
+		return c, nil
+	}
+	c, err := s.load(k)
+	if err != nil {
+		s.faultUnlessNotExist(err)
+		return nil, err
+	}
+	return s.index.found(c), nil
+}
+
+// load reads the entry of k.
+func (s *Store) load(k Key) (*Copy, error) {
+	e, used, err := s.readKey(k)
+	if err != nil {
+		return nil, err
+	}
+	return &Copy{entry: e, Validation: Validation{At: s.boot.instant(e)}, touched: used.UnixNano()}, nil
+}
+
+// Reread returns the present state of c, which is too old: another process may have
+// revalidated, replaced or removed it.
+func (s *Store) Reread(c *Copy) *Copy {
+	n, err := s.load(c.key)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.index.unknow(c.key, c.data)
+		return nil
+	}
+	if err != nil {
+		return c // the origin is going to be asked
+	}
+	if n.Is(c) {
+		n.fetched, n.touched, n.fileID, n.checked = c.fetched, c.touched, c.fileID, c.checked
+	}
+	return s.index.renewed(c, n)
+}
+
+// Peek returns the copy of k that is on disk now, or nil. Nothing remembers it, and its
+// Validation is empty.
+func (s *Store) Peek(k Key) *Copy {
+	e, used, err := s.readKey(k)
+	if err != nil {
+		return nil
+	}
+	return &Copy{entry: e, touched: used.UnixNano()}
+}
+
+// Revalidated notes that the origin has confirmed c. If persist, other processes
+// learn it, too. It fails only if revoked reports true.
+func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() bool) (*Copy, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if revoked() {
+		return nil, ErrRevoked
+	}
+	e, confirmed := *c.entry, *c
+	confirmed.entry, confirmed.Validation = &e, v
+	if persist {
+		s.boot.record(&e, v.At)
+		s.fault(s.write(&e))
+	}
+	s.index.remember(&confirmed)
+	return &confirmed, nil
+}
+
+// Meta is what the origin said of the bytes of a copy.
+type Meta struct {
+	Key       Key
+	ETag      string
+	Size      int64
+	Modified  int64  // Unix nanoseconds, or Unknown
+	Algorithm byte   // of Sum; zero: there is none
+	Sum       []byte // the origin's checksum that the bytes were verified by
+}
+
+// Unknown is the modification time of an object whose origin does not tell it.
+const Unknown = unknownTime
+
+// attempts is how often a new name for a data file is tried.
+const attempts = 3
+
+// publish makes the draft a copy: first the data, under a name that nobody knows,
+// then the entry that tells it. Killed in between, the process leaves a file that a
+// later sweep removes.
+func (s *Store) publish(d *Draft, m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
+	e := &entry{
+		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
+		algorithm: m.Algorithm, sum: m.Sum,
+		whole: sum.Whole(), blockSize: sum.BlockSize, crcs: sum.Blocks,
+	}
+	s.boot.record(e, v.At)
+
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if revoked() {
+		return nil, ErrRevoked
+	}
+	err := fs.ErrExist
+	for i := 0; i < attempts && errors.Is(err, fs.ErrExist); i++ {
+		e.data = dataName(e.whole, e.size, rand.Uint64())
+		err = d.file.Publish(e.data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.add(e)
+	if err != nil {
+		s.layout.unlink(e.data)
+		return nil, err
+	}
+	d.commit(e.data)
+	if old != nil && old.data != e.data {
+		s.unlink(old.data)
+	}
+	c := &Copy{entry: e, Validation: v, fetched: true, touched: s.clock.Now().Wall}
+	s.index.remember(c)
+	return c, nil
+}
+
+// Invalidate removes the copy of k. No process that fetched before relies on it, even
+// if the disk refuses to remove it.
+func (s *Store) Invalidate(k Key) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.index.invalidate(k, s.clock.Now())
+	s.removeCopy(k)
+}
+
+func (x *index) invalidate(k Key, at clock.Instant) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.invalidated.add(k, at)
+	delete(x.known, k)
+	x.becauseLocked(k, Invalidated)
+}
+
+// InvalidateAll removes all copies, as Invalidate does.
+func (s *Store) InvalidateAll() {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.index.invalidateAll(s.clock.Now())
+	s.fault(s.removeAll())
+	s.budget.forget()
+}
+
+func (x *index) invalidateAll(at clock.Instant) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.invalidated.addAll(at)
+	for k := range x.known {
+		x.becauseLocked(k, Invalidated)
+	}
+	clear(x.known)
+}
+
+// removeAll removes all entries, then all data but those whose paths programs have.
+func (s *Store) removeAll() error {
+	names, err := s.disk.ReadDir(entryDir)
+	if err != nil {
+		return ignoreNotExist(err)
+	}
+	for _, name := range names {
+		if isEntryName(name) {
+			err = errors.Join(err, s.remove(entryPath(name)))
+		}
+	}
+	names, dataErr := s.disk.ReadDir(dataDir)
+	for _, name := range names {
+		if isDataName(name) {
+			s.unlink(name)
+		}
+	}
+	return errors.Join(err, ignoreNotExist(dataErr))
+}
+
+// Remove removes the copy of an object that the origin no longer has. It leaves alone
+// what came after the flight was revoked that learned so; its one error is ErrRevoked.
+func (s *Store) Remove(k Key, revoked func() bool) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if revoked() {
+		return ErrRevoked
+	}
+	removed := s.removeCopy(k)
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	delete(s.index.known, k)
+	if !removed { // it must not come back when the origin fails
+		s.index.invalidated.add(k, s.clock.Now())
+	}
+	return nil
+}
+
+// DropCorrupt drops a copy that cannot be used: from the disk if part of it is missing
+// or damaged. When the disk has a problem of the moment, it drops the copy only from
+// memory. It leaves the copy alone if the caller was out of time.
+func (s *Store) DropCorrupt(c *Copy, why error) {
+	if errors.Is(why, context.Canceled) || errors.Is(why, context.DeadlineExceeded) {
+		return
+	}
+	s.faultUnlessNotExist(why)
+	s.index.unknow(c.key, c.data)
+	if !errors.Is(why, ErrDamaged) && !errors.Is(why, fs.ErrNotExist) {
+		return
+	}
+	s.index.because(c.key, Damaged)
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if e, _, err := s.readKey(c.key); err == nil && e.data == c.data {
+		s.removeEntry(e)
+	}
+}
+
+// removeEntry removes an entry and then its data: an entry without data is a
+// miss, data without an entry would only be litter. It reports whether the entry
+// is removed. The caller holds changing.
+func (s *Store) removeEntry(e *entry) bool {
+	if err := s.remove(entryPath(e.key.entryName())); err != nil {
+		s.fault(err)
+		return false
+	}
+	s.unlink(e.data)
+	return true
+}
+
+// removeCopy removes the entry of k, and the data if the entry tells it. An
+// entry that cannot be read now could be read later: it goes as well. It reports
+// whether there is none now. The caller holds changing.
+func (s *Store) removeCopy(k Key) bool {
+	e, _, err := s.readKey(k)
+	if err == nil {
+		return s.removeEntry(e)
+	}
+	s.faultUnlessNotExist(err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err = s.disk.Check(); err == nil {
+		err = s.remove(entryPath(k.entryName()))
+		s.fault(err)
+	}
+	return err == nil
+}
+
+// unlink removes a data file that no entry refers to any more. The caller holds
+// changing.
+func (s *Store) unlink(data string) {
+	if s.layout.unlink(data) {
+		s.unlinked(data)
+	}
+}
+
+// unlinked takes a data file that is gone from its directory out of the budget, but
+// not what is still open of it.
+func (s *Store) unlinked(data string) {
+	if s.index.unlinked(data) {
+		s.budget.unlinked(data)
+	}
+	s.budget.free(data)
+}
+
+// release ends the use of a data file by one File.
+func (s *Store) release(data string) {
+	if s.index.release(data) {
+		s.budget.closed(data)
+	}
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"time"
+
+	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+)
+
+// What follows is for the tests of the package above, which look at a whole cache.
+
+// TestErrEntry is the error of an entry that does not decode.
+var TestErrEntry = errEntry
+
+// TestRescanAfter is how long the sum of what is used is relied on.
+const TestRescanAfter = rescanAfter
+
+// TestMaxKnown is how many copies a process remembers.
+const TestMaxKnown = maxKnown
+
+// TestRoom returns what a copy of size bytes takes of the disk.
+func TestRoom(size int64) int64 { return onDisk(size) }
+
+// TestDataName returns a name for a data file.
+func TestDataName(crc uint64, size int64, random uint64) string { return dataName(crc, size, random) }
+
+// TestUsage is what a Store believes of its room, and how many data files are open.
+type TestUsage struct {
+	Max, Used, Open, Reserved, Written int64
+	Files                              int
+}
+
+// TestUsage returns the usage now.
+func (s *Store) TestUsage() TestUsage {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	b := &s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return TestUsage{b.max, b.used, b.open, b.reserved, b.written, len(s.index.inUse)}
+}
+
+// TestUnreserve gives back what was reserved for size bytes.
+func (s *Store) TestUnreserve(size int64) { s.budget.unreserve(size) }
+
+// TestReserve reserves room for size bytes.
+func (s *Store) TestReserve(size int64) bool { return s.reserve(size) }
+
+// TestBoot replaces what reads the boot's clock.
+func (s *Store) TestBoot(read func() ([16]byte, int64)) { s.boot.read = read }
+
+// TestWrap puts a disk in front of the one that is used.
+func (s *Store) TestWrap(wrap func(disk.FS) disk.FS) { s.disk = wrap(s.disk); s.budget.disk = s.disk }
+
+// TestLocks opens the file of the download locks.
+func (s *Store) TestLocks() (disk.Locks, error) { return s.openLocks() }
+
+// TestLockByte returns the number of k's lock.
+func TestLockByte(k Key) int64 { return k.lockByte() }
+
+// TestSweep removes what killed processes left, and returns how many copies there are.
+func (s *Store) TestSweep() int {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return len(s.sweep())
+}
+
+// TestFailures returns how many failures in a row the breaker counts.
+func (s *Store) TestFailures() int { return s.breaker.Failures() }
+
+// TestEntry is an entry on disk.
+type TestEntry struct {
+	Key       Key
+	ETag      string
+	Data      string
+	Algorithm byte
+	Sum       []byte
+}
+
+// TestRead returns the entry of that name.
+func (s *Store) TestRead(name string) (TestEntry, error) {
+	e, _, err := s.read(name)
+	if err != nil {
+		return TestEntry{}, err
+	}
+	return TestEntry{e.key, e.etag, e.data, e.algorithm, e.sum}, nil
+}
+
+// TestEntryName returns the name of k's entry.
+func TestEntryName(k Key) string { return k.entryName() }
+
+// TestForge returns a Copy whose data file is said to be of that name. Its entry is
+// also written to disk if write is set.
+func (s *Store) TestForge(m Meta, data string, sum *blocks.Digest, at clock.Instant, write bool) (*Copy, error) {
+	e := &entry{
+		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
+		whole: sum.Whole(), blockSize: sum.BlockSize, crcs: sum.Blocks, data: data,
+	}
+	s.boot.record(e, at)
+	if write {
+		return nil, s.write(e)
+	}
+	return &Copy{entry: e}, nil
+}
+
+// TestUnknow makes this process forget that it knows a copy of k.
+func (s *Store) TestUnknow(k Key) {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	delete(s.index.known, k)
+}
+
+// TestKnown returns how many copies are known.
+func (s *Store) TestKnown() int {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	return len(s.index.known)
+}
+
+// TestRemember makes a copy of k known.
+func (s *Store) TestRemember(k Key) { s.index.remember(&Copy{entry: &entry{key: k}}) }
+
+// TestSwap remembers a copy in the place of old, if that is the known one.
+func (s *Store) TestSwap(old, c *Copy) { s.index.swap(old, c) }
+
+// TestVerified reports whether block i is remembered as verified.
+func (c *Copy) TestVerified(i int) bool { return c.checked.Has(i) }
+
+// TestData returns the name of the data file.
+func (c *Copy) TestData() string { return c.data }
+
+// TestTouched reports when the use of c was noted on disk.
+func (c *Copy) TestTouched() time.Time { return time.Unix(0, c.touched) }

@@ -1,0 +1,31 @@
+package filecache
+
+import (
+	"path/filepath"
+
+	"github.com/warmcache/warmcache/internal/disk"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+)
+
+// A fake disk embeds osDisk, the real one, and fails some of its calls.
+type fakeDisk interface {
+	disk.FS
+	use(disk.FS)
+}
+
+type osDisk struct{ disk.FS }
+
+func (d *osDisk) use(real disk.FS) { d.FS = real }
+
+// onDisk returns what a copy of size bytes takes of the disk.
+func onDisk(size int64) int64 { return store.TestRoom(size) }
+
+// entryName returns the file name of the entry for id.
+func entryName(id ID) string { return store.TestEntryName(store.Key(id)) }
+
+func (c *testCache) dataPath(name string) string  { return filepath.Join(c.root, "d", name) }
+func (c *testCache) entryPath(name string) string { return filepath.Join(c.root, "e", name) }
+
+// copyOf returns the local copy that f reads.
+func copyOf(f *File) *store.Copy { return f.bytes.(*localFile).Copy() }

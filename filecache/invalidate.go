@@ -1,0 +1,29 @@
+package filecache
+
+import (
+	"fmt"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+)
+
+// Forget removes the local copy of obj. Call it after the object was replaced at the
+// origin. No Open of this Cache that starts after it uses bytes that were fetched
+// before it, by whichever process, and even if the disk refuses to remove the copy: a
+// download in flight is not joined any more and not kept. Other processes may go on
+// using a copy that they have open or know of, until it is MaxAge old. Forget fails
+// only if obj is invalid.
+func (c *Cache) Forget(obj Object) error {
+	id, err := c.identify(obj)
+	if err != nil {
+		return fmt.Errorf("filecache.Forget: %w", err)
+	}
+	c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
+	c.store.Invalidate(store.Key(id))
+	return nil
+}
+
+// Clear removes all local copies, as Forget does.
+func (c *Cache) Clear() {
+	c.flights.ForgetAll()
+	c.store.InvalidateAll()
+}

@@ -1,0 +1,124 @@
+package filecache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+)
+
+// localFile reads a local copy. A block that cannot be used comes from the origin
+// instead.
+type localFile struct {
+	store.File
+	cache *Cache
+	ctx   context.Context // of Open, for asking the origin
+	obj   Object
+	again bool // it replaces one that could not be read
+
+	mu       sync.Mutex
+	repaired []byte // the last block that came from the origin
+	at       int64  // where it begins
+}
+
+// openLocal opens a local copy.
+func (c *Cache) openLocal(ctx context.Context, obj Object, l *store.Copy) (*File, error) {
+	f := &localFile{cache: c, ctx: ctx, obj: obj}
+	if err := c.store.Open(ctx, &f.File, l, ID(l.Key()).sha256()); err != nil {
+		return nil, err
+	}
+	return &File{object: objectOf(l), bytes: f}, nil
+}
+
+// ReadAt fills p from off; both are within the file.
+func (f *localFile) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		m, err := f.ReadSome(p[n:], off+int64(n))
+		if err != nil {
+			m, err = f.repair(p[n:], off+int64(n), err)
+		}
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// repair fills p with bytes of the block at off, which cannot be used, from the same
+// version at the origin. The copy is dropped: the next Open fetches it anew. Data
+// files are never rewritten.
+func (f *localFile) repair(p []byte, off int64, why error) (int, error) {
+	if errors.Is(why, fs.ErrClosed) { // meanwhile, by the caller: the copy is as good as before
+		return 0, fs.ErrClosed
+	}
+	start, end := f.Block(off)
+	p = p[:min(int64(len(p)), end-off)]
+	b := f.lastRepaired(start)
+	if b == nil {
+		f.cache.store.DropCorrupt(f.Copy(), why)
+		b = make([]byte, end-start)
+		if err := f.fetch(b, start); err != nil {
+			return 0, err
+		}
+		if !f.Check(b, start) {
+			return 0, fmt.Errorf("%w: the block at %d", ErrChecksum, start)
+		}
+		f.cache.stats.repairs.Add(1)
+		f.mu.Lock()
+		f.repaired, f.at = b, start
+		f.mu.Unlock()
+	}
+	return copy(p, b[off-start:]), nil
+}
+
+func (f *localFile) lastRepaired(start int64) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.at != start {
+		return nil
+	}
+	return f.repaired
+}
+
+// fetch fills p, which begins at start, with bytes from the origin. The block's CRC
+// decides whether they are of the same version.
+func (f *localFile) fetch(p []byte, start int64) error {
+	what := objectOf(f.Copy())
+	if what.id.sha256() != nil {
+		return f.fetchVerified(p, start)
+	}
+	v := f.cache.version(f.obj, what)
+	return v.Read(f.ctx, p, start)
+}
+
+// fetchVerified fills p, which begins at start, from a new copy that has been
+// verified as a whole: a CRC would not do for bytes from the origin.
+func (f *localFile) fetchVerified(p []byte, start int64) error {
+	n, err := f.openAgain()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	_, err = n.ReadAt(p, start)
+	return err
+}
+
+// openAgain is Open, also after Close of the Cache, and past a disk that has lost a
+// new copy as well.
+func (f *localFile) openAgain() (*File, error) {
+	id := ID(f.Copy().Key())
+	if f.again {
+		return f.cache.openUncached(f.ctx, f.obj, id, store.ErrDamaged)
+	}
+	n, err := f.cache.openObject(f.ctx, f.obj, id)
+	if err == nil {
+		if l, ok := n.bytes.(*localFile); ok {
+			l.again = true
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,94 @@
+package filecache
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+)
+
+// sink is where a download goes: a draft on disk, or memory when the disk fails. Its
+// parts may be written at the same time.
+type sink struct {
+	cache *Cache
+	size  int64
+
+	mu     sync.RWMutex // shared by writers, but not while toMemory moves
+	draft  *store.Draft
+	memory []byte
+	lost   bool // the disk did not give back what it had
+}
+
+// errNoRoom is the error of a sink that can take the bytes nowhere.
+var errNoRoom = errors.New("neither disk nor memory has room")
+
+func (c *Cache) newSink(size int64, keep bool) *sink {
+	s := &sink{cache: c, size: size}
+	if keep {
+		s.draft = c.store.Create(size)
+	}
+	if s.draft == nil {
+		s.toMemory()
+	}
+	return s
+}
+
+// full reports whether there is room nowhere.
+func (s *sink) full() bool { return s.draft == nil && s.memory == nil }
+
+// WriteAt takes the bytes from off on. If the disk fails, it goes on in memory.
+func (s *sink) WriteAt(p []byte, off int64) (int, error) {
+	s.mu.RLock()
+	d, err := s.draft, s.write(p, off)
+	s.mu.RUnlock()
+	if err == nil || d == nil {
+		return len(p), err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draft != nil { // else it was moved meanwhile
+		s.toMemory()
+	}
+	return len(p), s.write(p, off)
+}
+
+// write writes to where the download goes now. The caller holds mu.
+func (s *sink) write(p []byte, off int64) error {
+	switch {
+	case s.draft != nil:
+		_, err := s.draft.WriteAt(p, off)
+		return err
+	case s.memory != nil:
+		copy(s.memory[off:], p)
+		return nil
+	}
+	return errNoRoom
+}
+
+// toMemory goes on in memory, with what the draft has so far, if that can be.
+func (s *sink) toMemory() {
+	d := s.draft
+	s.draft = nil
+	if d != nil {
+		defer d.Close()
+	}
+	if s.size > maxInMemory || !s.cache.memory.take(s.size) {
+		return
+	}
+	b := make([]byte, s.size)
+	if d != nil && !d.ReadBack(b) {
+		s.cache.memory.give(s.size)
+		s.lost = true
+		return
+	}
+	s.memory = b
+}
+
+func (s *sink) close() {
+	if s.draft != nil {
+		s.draft.Close()
+	}
+	if s.memory != nil {
+		s.cache.memory.give(s.size)
+	}
+}

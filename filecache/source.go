@@ -1,0 +1,52 @@
+package filecache
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/warmcache/warmcache/internal/flight"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+)
+
+// seat is what a flight carries for an object.
+type seat = flight.Seat[source]
+
+// source is where the bytes of an object can be had: in the local copy, or in
+// memory, or else only at the origin.
+type source struct {
+	local *store.Copy
+	bytes *inMemory
+	saved *atomic.Int64 // counts that nothing was downloaded, once the copy is open
+	object
+	store.Validation
+}
+
+// object is what an origin said about an object.
+type object struct {
+	id       ID
+	etag     string
+	size     int64
+	modified time.Time
+}
+
+// sourceOf returns the source that is a local copy.
+func sourceOf(c *store.Copy) source {
+	return source{local: c, Validation: c.Validation, object: objectOf(c)}
+}
+
+func objectOf(c *store.Copy) object {
+	return object{id: ID(c.Key()), etag: c.ETag(), size: c.Size(), modified: c.Modified()}
+}
+
+// rangeable reports whether ranges can be asked for that are of this version.
+func (o object) rangeable() bool { return o.id.Version != "" || strong(o.etag) != "" }
+
+// strong returns an ETag if equal ones mean equal bytes. Others start with W/.
+func strong(etag string) string {
+	if strings.HasPrefix(etag, "W/") {
+		return ""
+	}
+	return etag
+}
