@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			if _, err := exec.LookPath(interpreter); err != nil {
 				t.Skipf("needs %s", interpreter)
 			}
-			rows, out := command(t, "-rounds", "1", "-warm", "1", "-timeout", "2s", "-env", "PATH", "-events", events, "--", "testdata/scripts/"+program)
+			rows, out := command(t, "-rounds", "1", "-warm", "1", "-timeout", "20s", "-env", "PATH", "-events", events, "--", "testdata/scripts/"+program)
 			if rows[result.Warm].N != 1 || !strings.Contains(out, "-> "+want) {
 				t.Error(out)
 			}
@@ -72,7 +72,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	rowsFile := filepath.Join(t.TempDir(), "rows.json")
-	cmd, out, errOut := process(t, "-json", rowsFile, "-rounds", "1", "-warm", "1", "-timeout", "1s", "-env", "TOKEN", "-env=OTHER=other-secret", "-env-file", file,
+	cmd, out, errOut := process(t, "-json", rowsFile, "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "TOKEN", "-env=OTHER=other-secret", "-env-file", file,
 		"-events", eventFile(t, `{"do":"tell"}`), "--", build(t, "raw"), "-password", "argument-secret")
 	err := cmd.Run()
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
@@ -96,7 +96,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 
 func TestHTTPStatus(t *testing.T) {
 	for code, wrong := range map[int]bool{200: false, 404: false, 503: true} {
-		rows, out, err := tryCommand(t, "-rounds", "1", "-warm", "2", "-timeout", "1s", "-events", eventFile(t, fmt.Sprintf(`{"do":"http","status":%d}`, code)), "--", build(t, "raw"))
+		rows, out, err := tryCommand(t, "-rounds", "1", "-warm", "2", "-timeout", "4s", "-events", eventFile(t, fmt.Sprintf(`{"do":"http","status":%d}`, code)), "--", build(t, "raw"))
 		if (err != nil) != wrong || strings.Contains(out, fmt.Sprintf("warm: HTTP %d", code)) != (code >= 400) {
 			t.Errorf("%d: %v\n%s", code, err, out)
 		}
@@ -108,7 +108,7 @@ func TestHTTPStatus(t *testing.T) {
 }
 
 func TestVerboseShowsAllAnswers(t *testing.T) {
-	_, out := command(t, "-v", "-rounds", "1", "-warm", "2", "-timeout", "1s", "--", build(t, "raw"))
+	_, out := command(t, "-v", "-rounds", "1", "-warm", "2", "-timeout", "4s", "--", build(t, "raw"))
 	if n := strings.Count(out, `-> {"hello":"world"}`); n != 1+2+1+1+2 { // cold, warm, thawed, restarted, and around the time-out
 		t.Errorf("%d answers\n%s", n, out)
 	}
@@ -120,8 +120,8 @@ func TestExitStatus(t *testing.T) {
 		args []string
 		code int
 	}{
-		"good":        {[]string{"-rounds", "1", "-warm", "0", "-timeout", "1s", "--", raw}, 0},
-		"fails":       {[]string{"-rounds", "1", "-warm", "0", "-timeout", "1s", "-events", eventFile(t, `{"do":"tell"}`), "--", raw}, 1},
+		"good":        {[]string{"-rounds", "1", "-warm", "0", "-timeout", "4s", "--", raw}, 0},
+		"fails":       {[]string{"-rounds", "1", "-warm", "0", "-timeout", "4s", "-events", eventFile(t, `{"do":"tell"}`), "--", raw}, 1},
 		"wrong usage": {[]string{"-no-such-flag", raw}, 2},
 		"no program":  {nil, 2},
 		"help":        {[]string{"-h"}, 0},
@@ -197,25 +197,25 @@ func TestSignals(t *testing.T) {
 // A start that fails is a failed sample and not the end.
 func TestStartsThatFail(t *testing.T) {
 	raw := build(t, "raw")
-	rows, out, err := tryCommand(t, "-rounds", "3", "-warm", "1", "-timeout", "500ms", "-env", "START=lock", "--", raw)
+	rows, out, err := tryCommand(t, "-rounds", "3", "-warm", "1", "-timeout", "4s", "-env", "START=lock", "--", raw)
 	if r := rows[result.Restarted]; r.Errors < 3 || r.N != 0 || rows[result.Cold].N != 6 {
 		t.Errorf("%+v", rows)
 	}
 	if err == nil || !strings.Contains(err.Error(), "restarted") || !strings.Contains(out, "restarted: the start failed: Runtime.ExitError") || !strings.Contains(out, "another one runs") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	rows, out, err = tryCommand(t, "-rounds", "6", "-warm", "1", "-timeout", "500ms", "-env", "START=seventh", "-env", "COUNTER="+filepath.Join(t.TempDir(), "n"), "--", raw)
+	rows, out, err = tryCommand(t, "-rounds", "6", "-warm", "1", "-timeout", "4s", "-env", "START=seventh", "-env", "COUNTER="+filepath.Join(t.TempDir(), "n"), "--", raw)
 	if failed := rows[result.Cold].Errors + rows[result.Restarted].Errors + rows[result.TimedOut].Errors; err != nil || failed == 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestStreamsAndHandler(t *testing.T) {
-	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "2s", "-events", eventFile(t, `{"do":"stream"}`), "--", build(t, "raw"))
+	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-events", eventFile(t, `{"do":"stream"}`), "--", build(t, "raw"))
 	if r := rows[result.Warm]; r.FirstByte == nil || *r.FirstByte >= *r.P50 || !strings.Contains(out, "first byte") {
 		t.Errorf("%+v\n%s", r, out)
 	}
-	_, out = command(t, "-rounds", "1", "-warm", "0", "-timeout", "1s", "-handler", "function.handler", "-events", eventFile(t, `{"do":"handler"}`), "--", build(t, "raw"))
+	_, out = command(t, "-rounds", "1", "-warm", "0", "-timeout", "4s", "-handler", "function.handler", "-events", eventFile(t, `{"do":"handler"}`), "--", build(t, "raw"))
 	if !strings.Contains(out, `-> "function.handler"`) {
 		t.Error(out)
 	}
@@ -228,7 +228,7 @@ func TestExtension(t *testing.T) {
 		t.Skip("needs python3")
 	}
 	journal := filepath.Join(t.TempDir(), "journal")
-	command(t, "-rounds", "1", "-warm", "1", "-timeout", "2s", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
+	command(t, "-rounds", "1", "-warm", "1", "-timeout", "20s", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
 		"-extension", "testdata/scripts/recorder", "--", build(t, "hello"))
 	b, err := os.ReadFile(journal)
 	if err != nil {
@@ -244,7 +244,7 @@ func TestExtension(t *testing.T) {
 // An ActionLoop need not acknowledge its start where the variable does not ask for it,
 // and an image's exec.env is checked.
 func TestVariablesOfOpenWhisk(t *testing.T) {
-	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-timeout", "1s", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
+	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
 	if rows[result.Warm].N != 1 {
 		t.Error(out)
 	}
@@ -277,7 +277,7 @@ func TestS3(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a", "b.txt"), []byte("0123456789"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "2s", "-s3", "prices="+dir, "-s3-latency", "5ms", "-env", "BUCKET=prices", "-env", "KEY=a/b.txt", "--", build(t, "s3"))
+	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-s3", "prices="+dir, "-s3-latency", "5ms", "-env", "BUCKET=prices", "-env", "KEY=a/b.txt", "--", build(t, "s3"))
 	r := rows[result.Warm]
 	if r.OriginCalls == nil || *r.OriginCalls != 1 || *r.S3Gets != 1 || *r.OriginBytes != 10 || *r.P50 < 5 {
 		t.Errorf("%+v", r)
@@ -314,7 +314,7 @@ func TestDatabase(t *testing.T) {
 		}
 	}()
 	defer l.Close()
-	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "2s", "-db", "DATABASE_URL=echo://me:secret-word@"+l.Addr().String()+"/x", "-db-latency", "7ms", "--", build(t, "database"))
+	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-db", "DATABASE_URL=echo://me:secret-word@"+l.Addr().String()+"/x", "-db-latency", "7ms", "--", build(t, "database"))
 	r := rows[result.Warm]
 	if r.DatabaseCalls == nil || *r.DatabaseCalls != 2 || *r.P50 < 14 || strings.Contains(out, "secret-word") {
 		t.Errorf("%+v\n%s", r, out)
