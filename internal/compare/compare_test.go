@@ -94,7 +94,7 @@ func TestTargets(t *testing.T) {
 	r.TargetRatio("closer", 0.74, ours, other)
 	r.TargetRatio("not measured", 1, ours, r.Find("n", "other"))
 	r.TargetMedian("size", 0.002, ours, 1e-3)
-	want := []Target{{"close", 0.75, 0.75}, {"closer", 0.74, 0.75}, {"size", 0.002, 0.003}}
+	want := []Target{{"close", 0.75, 0.75, 0.75, 0.75}, {"closer", 0.74, 0.75, 0.75, 0.75}, {"size", 0.002, 0.003, 0.003, 0.003}}
 	if !slices.Equal(r.Targets, want) || want[0].Verdict() != "met" || want[1].Verdict() != "missed" {
 		t.Errorf("%+v", r.Targets)
 	}
@@ -154,7 +154,7 @@ func TestCommand(t *testing.T) {
 	for _, want := range []string{
 		"Set-up ours as documented", "toys; quick, and so a hint",
 		"Speed of it contender ns min-max base/it min-max note ours 1.0 1.0-1.0 1.00 1.00-1.00 other 2.0 2.0-2.0 0.50 0.50-0.50",
-		"Damage ours other cut fetched flipped fetched WRONG", "speed at most 0.4 is 0.5 missed",
+		"Damage ours other cut fetched flipped fetched WRONG", "speed at most 0.4 is 0.5 (0.5–0.5) missed",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, &out)
