@@ -72,9 +72,9 @@ type Target struct {
 	GotMax float64 `json:"got_max,omitempty"`
 }
 
-// Text is the figure with its spread.
+// Text is the figure with its spread, if there is any.
 func (t Target) Text() string {
-	if t.GotMax == 0 {
+	if t.GotMin == t.GotMax {
 		return fmt.Sprintf("%.3g", t.Got)
 	}
 	return fmt.Sprintf("%.3g (%.3g–%.3g)", t.Got, t.GotMin, t.GotMax)
