@@ -87,6 +87,10 @@ func (s settings) usage() {
 	for _, c := range commands {
 		fmt.Fprintf(w, "       bench %-5s [flags] ...  %s\n", c.name, c.about)
 	}
+	fmt.Fprint(w, `
+       go run ./bench/files      measure the file cache beside S3's own downloaders
+       go run ./bench/peers      measure the memory cache beside its peers
+`)
 	fmt.Fprint(w, "\nEach command has a -h of its own. The flags of the main job:\n")
 	s.PrintDefaults()
 }

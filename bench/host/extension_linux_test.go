@@ -123,7 +123,7 @@ func TestExtensionSeesTheEnd(t *testing.T) {
 	}
 }
 
-// Whoever freezes the environment at that moment does not hold up its end.
+// A freeze at that moment does not hold up the end.
 func TestFreezeDoesNotStopTheEnd(t *testing.T) {
 	t.Parallel()
 	l, journal := withExtension(t, "sigterm")

@@ -141,7 +141,7 @@ func (d *Driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state
 	switch {
 	case !d.Strict:
 	case res.FunctionError != nil:
-		err = fmt.Errorf("%w %s", res.FunctionError, res.Output)
+		err = fmt.Errorf("%w; the end of its output: %q", res.FunctionError, res.Output)
 	case unexpected:
 		err = fmt.Errorf("the start was %v instead of %v", res.Start, kind)
 	case !same:
