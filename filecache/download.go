@@ -14,11 +14,11 @@ import (
 
 // download is the fetching of an object for a flight, or for one caller past the disk.
 type download struct {
-	cache *Cache
-	ctx   context.Context
-	seat  *seat // nil: the object is not kept
-	obj   Object
-	id    ID
+	cache  *Cache
+	ctx    context.Context
+	flight *call // nil: the object is not kept
+	obj    Object
+	id     ID
 	store.Validation
 }
 
@@ -31,7 +31,7 @@ func (d *download) run(resp *Response) (source, error) {
 		src, err = d.again()
 	}
 	if errors.Is(err, errLost) {
-		d.seat = nil
+		d.flight = nil
 		src, err = d.again()
 	}
 	return src, err
@@ -42,8 +42,8 @@ func (d *download) again() (source, error) {
 	d.At = d.cache.clock.Now()
 	resp, err := d.cache.fetch(d.ctx, d.obj, Request{})
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.seat != nil:
-		return d.cache.gone(d.seat, d.id, d.Validation, err)
+	case errors.Is(err, fs.ErrNotExist) && d.flight != nil:
+		return d.cache.gone(d.flight, d.id, d.Validation, err)
 	case err != nil:
 		return source{}, err
 	}
@@ -53,7 +53,7 @@ func (d *download) again() (source, error) {
 // receive takes the object from resp and at most that many connections.
 func (d *download) receive(resp *Response, connections int) (source, error) {
 	src := source{Validation: d.Validation, object: object{id: d.id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
-	to := d.cache.newSink(resp.Size, d.seat != nil)
+	to := d.cache.newSink(resp.Size, d.flight != nil)
 	defer to.close()
 	if to.full() {
 		resp.Body.Close()
@@ -75,7 +75,7 @@ func (d *download) receive(resp *Response, connections int) (source, error) {
 		d.cache.stats.unsummed.Add(1)
 	}
 	if to.draft != nil {
-		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.seat.Dropped)
+		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.flight.Revoked)
 		if err == nil {
 			return sourceOf(c), nil
 		}

@@ -101,7 +101,7 @@ func reopen(sizes []int, n int) measure {
 	}
 }
 
-// closeOpened closes what was opened.
+// closeOpened closes f, unless err says that it could not be opened.
 func closeOpened(f io.Closer, err error) error {
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ type measure struct {
 	start func(s *setup) ([]compare.Contender, error)
 }
 
-// setup is the directory of a measure, with what to undo at its end.
+// setup is the directory of a measure, with the functions to call at its end.
 type setup struct {
 	ctx  context.Context
 	dir  string

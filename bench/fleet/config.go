@@ -13,7 +13,7 @@ import (
 )
 
 // Config is a function with its users, its containers and its database. Start from
-// Default: zero is rarely useful. The usage of each field's flag says what it is.
+// Default: zero is rarely useful. The usage of a field's flag explains it.
 type Config struct {
 	Seed uint64        `json:"seed"`
 	For  time.Duration `json:"for_ns"`

@@ -23,7 +23,7 @@ type peer struct {
 	replay func(capacity int) replaying
 }
 
-// loadFunc is what a library calls on a miss.
+// loadFunc is called by a library on a miss.
 type loadFunc func(ctx context.Context, key string) (*value, error)
 
 // filled is a cache with all keys of a workload in it.

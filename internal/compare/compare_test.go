@@ -94,7 +94,7 @@ func TestTargets(t *testing.T) {
 	r.TargetRatio("closer", 0.74, ours, other)
 	r.TargetRatio("not measured", 1, ours, r.Find("n", "other"))
 	r.TargetMedian("size", 0.002, ours, 1e-3)
-	want := []Target{{"close", 0.75, 0.75}, {"closer", 0.74, 0.75}, {"size", 0.002, 0.003}}
+	want := []Target{{"close", 0.75, 0.75, 0.75, 0.75}, {"closer", 0.74, 0.75, 0.75, 0.75}, {"size", 0.002, 0.003, 0.003, 0.003}}
 	if !slices.Equal(r.Targets, want) || want[0].Verdict() != "met" || want[1].Verdict() != "missed" {
 		t.Errorf("%+v", r.Targets)
 	}

@@ -62,11 +62,22 @@ type Cell struct {
 	RatioMax float64 `json:"ratio_max,omitempty"`
 }
 
-// Target is a figure beside its upper bound.
+// Target is a figure beside its upper bound. The least and the greatest figure of a
+// round are zero where they are unknown.
 type Target struct {
 	What   string  `json:"what"`
 	AtMost float64 `json:"at_most"`
 	Got    float64 `json:"got"`
+	GotMin float64 `json:"got_min,omitempty"`
+	GotMax float64 `json:"got_max,omitempty"`
+}
+
+// Text is the figure with its spread, if there is any.
+func (t Target) Text() string {
+	if t.GotMin == t.GotMax {
+		return fmt.Sprintf("%.3g", t.Got)
+	}
+	return fmt.Sprintf("%.3g (%.3g–%.3g)", t.Got, t.GotMin, t.GotMax)
 }
 
 // Verdict is "met" or "missed".
@@ -171,15 +182,15 @@ func (r *Report) TargetRatio(what string, atMost float64, of, over *Cell) {
 	if of == nil || over == nil {
 		return
 	}
-	if got, _, _ := ratio(of, over); got > 0 {
-		r.Targets = append(r.Targets, Target{what, atMost, got})
+	if got, least, most := ratio(of, over); got > 0 {
+		r.Targets = append(r.Targets, Target{what, atMost, got, least, most})
 	}
 }
 
 // TargetMedian adds a target for the median of a cell, if it was measured.
 func (r *Report) TargetMedian(what string, atMost float64, of *Cell, scale float64) {
 	if of != nil {
-		r.Targets = append(r.Targets, Target{what, atMost, of.Median * scale})
+		r.Targets = append(r.Targets, Target{what, atMost, of.Median * scale, of.Min * scale, of.Max * scale})
 	}
 }
 

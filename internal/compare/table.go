@@ -34,7 +34,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintln(t, "\nTargets")
 	}
 	for _, x := range r.Targets {
-		fmt.Fprintf(t, "  %s\tat most %.4g\tis %.3g\t%s\n", x.What, x.AtMost, x.Got, x.Verdict())
+		fmt.Fprintf(t, "  %s\tat most %.4g\tis %s\t%s\n", x.What, x.AtMost, x.Text(), x.Verdict())
 	}
 	return t.Flush()
 }
