@@ -128,7 +128,7 @@ func fileSystem(dir string) string {
 	name, known := map[int64]string{
 		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.XFS_SUPER_MAGIC: "XFS",
 		unix.BTRFS_SUPER_MAGIC: "Btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
-	}[int64(st.Type)]
+	}[st.Type]
 	if !known {
 		return fmt.Sprintf("a file system of type %#x", st.Type)
 	}
