@@ -182,6 +182,18 @@ func (k *container) client() {
 		if err == nil || errors.Is(err, ErrNotFound) {
 			k.invalidated(a.moment, key)
 		}
+	case what < 84:
+		keys := []int{key, (key + 1) % modelKeys}
+		a := k.ask("InvalidateMany")
+		if err := k.cache.InvalidateMany(ctx, keys); err == nil {
+			f.mu.Lock()
+			for _, key := range keys {
+				name := nameOf("model", k.cache.encode(key))
+				f.deleted[name] = max(f.deleted[name], a.moment)
+			}
+			f.mu.Unlock()
+		}
+		k.invalidated(a.moment, keys...)
 	case what < 90:
 		a := k.ask("Invalidate")
 		if err := k.cache.Invalidate(ctx, key); err == nil {
@@ -387,6 +399,13 @@ func (t flakyBatch) GetMany(ctx context.Context, names []string, use func(int, [
 		leases, err = append(leases, lease), errors.Join(err, e)
 	}
 	return leases, err
+}
+
+func (t flakyBatch) DeleteMany(ctx context.Context, names []string) (err error) {
+	for _, name := range names {
+		err = errors.Join(err, t.Delete(ctx, name))
+	}
+	return err
 }
 
 func (t flakyBatch) SetMany(ctx context.Context, records []TierRecord) (err error) {

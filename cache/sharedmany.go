@@ -87,6 +87,13 @@ func (t oneByOne) GetMany(ctx context.Context, names []string, use func(i int, r
 	return leases, nil
 }
 
+func (t oneByOne) DeleteMany(ctx context.Context, names []string) (err error) {
+	for _, name := range names {
+		err = errors.Join(err, t.Delete(ctx, name))
+	}
+	return err
+}
+
 func (t oneByOne) SetMany(ctx context.Context, records []TierRecord) (err error) {
 	for _, r := range records {
 		err = errors.Join(err, t.Set(ctx, r))

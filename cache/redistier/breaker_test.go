@@ -101,6 +101,9 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 	if err := c.Invalidate(background, "1"); err == nil || errors.Is(err, ErrOpen) || tier.Stats().Failures != 4 {
 		t.Errorf("Invalidate: %v", err)
 	}
+	if err := c.InvalidateMany(background, []string{"1", "2"}); err == nil || errors.Is(err, ErrOpen) || tier.Stats().Failures != 5 {
+		t.Errorf("InvalidateMany: %v, %+v", err, tier.Stats())
+	}
 }
 
 // Nothing is left behind by calls of a dead server.

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // part is the state of one name in a batch.
@@ -24,11 +25,11 @@ type part struct {
 //
 // It uses a pipeline for each node, because the pipeline of a ClusterClient gives the
 // error of one node to the commands of all.
-func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
+func (t *Tier) pipeline(ctx context.Context, allow allowFunc, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
 	if err := t.clock.Err(ctx); err != nil {
 		return withoutSecrets(err)
 	}
-	parts, connected := t.allowed(names)
+	parts, connected := t.allowed(allow, names)
 	ctx, cancel := t.timed(ctx, len(names), connected)
 	defer cancel()
 	pipes := map[*redis.Client]redis.Pipeliner{}
@@ -60,9 +61,15 @@ func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pi
 	return t.fault(err)
 }
 
+// An allowFunc is breaker.allow, or one that allows more.
+type allowFunc func(b *breaker, now clock.Instant) (generation uint64, ok bool)
+
+// always allows a call whether or not the breaker is open.
+func always(b *breaker, _ clock.Instant) (uint64, bool) { return b.current(), true }
+
 // allowed calls allow once for each breaker of names. Connected reports whether none of
 // the allowed calls needs time to connect.
-func (t *Tier) allowed(names []string) (parts []part, connected bool) {
+func (t *Tier) allowed(allow allowFunc, names []string) (parts []part, connected bool) {
 	parts, connected = make([]part, len(names)), true
 	seen, now := map[*breaker]part{}, t.clock.Now()
 	for i, name := range names {
@@ -70,7 +77,7 @@ func (t *Tier) allowed(names []string) (parts []part, connected bool) {
 		if !ok {
 			p.breaker = t.breaker(name)
 			connected = p.breaker.connected(now) && connected
-			p.generation, p.ok = p.breaker.allow(now)
+			p.generation, p.ok = allow(p.breaker, now)
 			seen[p.breaker] = p
 		}
 		if !p.ok {
@@ -153,7 +160,7 @@ type missed struct {
 // getMany reads the records and returns the names for which use accepted none.
 func (t *Tier) getMany(ctx context.Context, names []string, use func(i int, record []byte) bool) (rest []missed, err error) {
 	commands := make([]*redis.StringCmd, len(names))
-	err = t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
+	err = t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, i int) redis.Cmder {
 		commands[i] = p.Get(ctx, t.record(names[i]))
 		return commands[i]
 	}, func(i int) error {
@@ -175,7 +182,7 @@ func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases 
 	for j, m := range asked {
 		names[j] = m.name
 	}
-	err = t.pipeline(ctx, names, func(p redis.Pipeliner, j int) redis.Cmder {
+	err = t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, j int) redis.Cmder {
 		commands[j] = t.ask(ctx, p, asked[j].question, anyway)
 		return commands[j]
 	}, func(j int) error {
@@ -197,13 +204,23 @@ func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases 
 	return granted, err
 }
 
+// DeleteMany implements cache.BatchTier. Like Delete, it calls the server even while the
+// breaker is open.
+func (t *Tier) DeleteMany(ctx context.Context, names []string) error {
+	commands := make([]*redis.IntCmd, len(names))
+	return t.pipeline(ctx, always, names, func(p redis.Pipeliner, i int) redis.Cmder {
+		commands[i] = p.Del(ctx, t.keys(names[i])...)
+		return commands[i]
+	}, func(i int) error { return commands[i].Err() })
+}
+
 // SetMany implements cache.BatchTier.
 func (t *Tier) SetMany(ctx context.Context, records []cache.TierRecord) error {
 	commands, names := make([]*redis.Cmd, len(records)), make([]string, len(records))
 	for i, r := range records {
 		names[i] = r.Name
 	}
-	return t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
+	return t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, i int) redis.Cmder {
 		commands[i] = t.set(ctx, p, records[i])
 		return commands[i]
 	}, func(i int) error { return commands[i].Err() })
