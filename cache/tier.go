@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -65,8 +64,9 @@ type TierRecord struct {
 	TTL    time.Duration // positive; later the record is useless. Forever: no limit
 }
 
-// A Codec turns values into bytes for a Tier, and back. Its functions must be safe for
-// concurrent use.
+// A Codec turns values into bytes for a Tier, and back: [JSON], [Gob], or one of your own.
+// Its functions must be safe for concurrent use. A Decode of your own must return the
+// value that Encode got, in all that its callers use: nobody else checks that.
 type Codec[V any] struct {
 	// Encode returns the bytes of v. If it returns an error or panics, the value stays
 	// in memory and Stats.CodecErrors counts it.
@@ -76,16 +76,6 @@ type Codec[V any] struct {
 	// must not retain or modify b. If it returns an error or panics, the record is
 	// a miss: Load replaces it, and Stats.TierRejected counts it.
 	Decode func(b []byte) (V, error)
-}
 
-// JSON returns the Codec of encoding/json. It is not the default only because every
-// program with a Cache would be 400 KB larger.
-func JSON[V any]() Codec[V] {
-	return Codec[V]{
-		Encode: func(v V) ([]byte, error) { return json.Marshal(v) },
-		Decode: func(b []byte) (v V, err error) {
-			err = json.Unmarshal(b, &v) // before v is read, which one statement leaves open
-			return v, err
-		},
-	}
+	check func() error // whether New accepts V; nil: yes
 }
