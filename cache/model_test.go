@@ -584,6 +584,11 @@ func TestModelFindsBrokenCaches(t *testing.T) {
 		"age from the load's end":     func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{fromEnd: true}) },
 		"Delete does nothing":         func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{noDelete: true}) },
 		"late load after Delete kept": func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{}) },
+		"Newer returns what is kept":  func(w *world, c *Cache[int, modelValue]) subject { return notNewer{c} },
+		"GetWithin is Get":            func(w *world, c *Cache[int, modelValue]) subject { return notWithin{c} },
+		"failed keys do not exist":    func(w *world, c *Cache[int, modelValue]) subject { return lostErrors{c} },
+		"RetryAfter is too long":      func(w *world, c *Cache[int, modelValue]) subject { w.retry /= 10; return c },
+		"confirmed when Reload ends":  func(w *world, c *Cache[int, modelValue]) subject { return lateReload(w, t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); seed <= 200; seed++ {
@@ -594,6 +599,74 @@ func TestModelFindsBrokenCaches(t *testing.T) {
 			t.Error("no fault was found")
 		})
 	}
+}
+
+// notNewer does not look at the entry that the client has.
+type notNewer struct{ *Cache[int, modelValue] }
+
+func (s notNewer) Newer(ctx context.Context, key int, _ Entry[modelValue]) (Entry[modelValue], error) {
+	return s.Lookup(ctx, key)
+}
+
+// notWithin ignores maxAge.
+type notWithin struct{ *Cache[int, modelValue] }
+
+func (s notWithin) GetWithin(ctx context.Context, key int, _ time.Duration) (modelValue, error) {
+	return s.Get(ctx, key)
+}
+
+// lostErrors takes keys that failed for keys that do not exist.
+type lostErrors struct{ *Cache[int, modelValue] }
+
+func (s lostErrors) GetMany(ctx context.Context, keys []int) ([]Result[modelValue], error) {
+	r, err := s.Cache.GetMany(ctx, keys)
+	for i := range r {
+		r[i].Err = nil
+	}
+	return r, err
+}
+
+// lateReload counts the age of a confirmed value from the end of its Reload: it loads it
+// again, which takes no time.
+func lateReload(w *world, t *testing.T) subject {
+	o := w.options()
+	confirmed := map[int]bool{}
+	var mu sync.Mutex
+	var c *Cache[int, modelValue]
+	kept := map[int]modelValue{}
+	o.Load = func(ctx context.Context, key int) (modelValue, error) {
+		mu.Lock()
+		v, ok := kept[key]
+		again := ok && confirmed[key]
+		delete(confirmed, key)
+		mu.Unlock()
+		if again {
+			return v, nil
+		}
+		v, err := w.load(ctx, key)
+		if err == nil {
+			mu.Lock()
+			kept[key] = v
+			mu.Unlock()
+		}
+		return v, err
+	}
+	o.Reload = func(ctx context.Context, key int, old modelValue) (modelValue, error) {
+		v, err := w.reloadOld(ctx, key, old)
+		if errors.Is(err, ErrUnchanged) {
+			mu.Lock()
+			kept[key], confirmed[key] = old, true
+			mu.Unlock()
+			c.Delete(key)
+			return c.Get(ctx, key)
+		}
+		return v, err
+	}
+	var err error
+	if c, err = newCache(o, clock.NewFake(w.read)); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // naive is a plain map with a TTL, without flights, and with a fault.

@@ -299,16 +299,20 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 }
 
 // refreshShared is deleteShared for a flight.
-func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
+func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], names ...string) error {
 	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
 	defer cancel()
-	return c.deleteShared(tierCtx, name)
+	return c.deleteShared(tierCtx, names...)
 }
 
-// deleteShared removes a key from the Tier. If that fails, nothing that the Tier
-// may have of it is believed here.
-func (c *Cache[K, V]) deleteShared(ctx context.Context, name string) error {
-	err := c.shared.tier.Delete(ctx, name)
+// deleteShared removes keys from the Tier. If that fails, this Cache accepts no record
+// any more that was loaded before now.
+func (c *Cache[K, V]) deleteShared(ctx context.Context, names ...string) (err error) {
+	if len(names) == 1 {
+		err = c.shared.tier.Delete(ctx, names[0])
+	} else {
+		err = c.shared.tier.DeleteMany(ctx, names)
+	}
 	if err != nil {
 		c.stats.tierErrors.Add(1)
 		c.shared.distrust(c.clock.Now())

@@ -10,7 +10,11 @@ import (
 // loadBatchShared asks the Tier for keys, and LoadMany for what it does not have.
 func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[V], w want) {
 	if w.refresh {
-		c.refreshManyShared(ctx, at)
+		names := make([]string, len(at))
+		for i, s := range at {
+			names[i] = nameOf(c.shared.space, s.Key())
+		}
+		_ = c.refreshShared(ctx, at[0], names...) // on an error, older records are not accepted
 	}
 	questions := c.askShared(ctx, keys, at, w)
 	var wanted []K
@@ -30,14 +34,6 @@ func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[
 		records[i] = c.recordOf(seats[i], q, items[i])
 	}
 	c.answer(ctx, seats[0], records...)
-}
-
-// refreshManyShared removes the keys of a refresh from the Tier. If that fails, what the
-// Tier may have of them is not believed here.
-func (c *Cache[K, V]) refreshManyShared(ctx context.Context, at []*seat[V]) {
-	for _, s := range at {
-		_ = c.refreshShared(ctx, s, nameOf(c.shared.space, s.Key()))
-	}
 }
 
 // askShared asks the Tier for keys, and sets the seats of those that it has.
@@ -89,6 +85,13 @@ func (t oneByOne) GetMany(ctx context.Context, names []string, use func(i int, r
 		leases[i] = lease
 	}
 	return leases, nil
+}
+
+func (t oneByOne) DeleteMany(ctx context.Context, names []string) (err error) {
+	for _, name := range names {
+		err = errors.Join(err, t.Delete(ctx, name))
+	}
+	return err
 }
 
 func (t oneByOne) SetMany(ctx context.Context, records []TierRecord) (err error) {
