@@ -27,8 +27,8 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 					return it, nil
 				}
 			}
-			if c.shared != nil {
-				return c.loadShared(ctx, s, key, alone)
+			if c.tier != nil {
+				return c.loadThroughTier(ctx, s, key, alone)
 			}
 			return c.loadOne(ctx, s, key, s.Started())
 		},
@@ -41,7 +41,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], er
 			c.stats.joins.Add(1)
 		}
 		switch {
-		case (joined || it.elsewhere()) && !it.none() && !it.answers(began, c.clock.Now()):
+		case (joined || it.fromTier()) && !it.none() && !it.answers(began, c.clock.Now()):
 			// Once more: what it joins now has begun since.
 		case err != nil:
 			return c.insteadOf(ctx, key, it, err, alone)
@@ -125,7 +125,7 @@ func (c *Cache[K, V]) insteadOf(ctx context.Context, key K, it item[V], err erro
 	if err == flight.ErrTimeout {
 		err = fmt.Errorf("cache: Load: no answer within LoadTimeout (%v): %w", c.opts.LoadTimeout, context.DeadlineExceeded)
 	}
-	if c.shared != nil && !alone {
+	if c.tier != nil && !alone {
 		if kept := c.kept.peek(key); kept.fresh(c.clock.Now()) && kept.missing() == nil {
 			return kept, nil // it has landed, but for what the Tier is given
 		}

@@ -132,8 +132,8 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V])
 	switch {
 	case len(wanted) == 0:
 		return nil
-	case c.shared != nil:
-		return c.loadBatchShared(ctx, wanted, at)
+	case c.tier != nil:
+		return c.loadBatchThroughTier(ctx, wanted, at)
 	}
 	_, err := c.askMany(ctx, wanted, at, at[0].Started())
 	return err

@@ -21,9 +21,9 @@ type item[V any] struct {
 
 // extra is what most items do not have, to keep those small.
 type extra struct {
-	missing   error // the origin's, if the key does not exist
-	size      int64
-	elsewhere bool // loaded by another process, before the flight that brought it
+	missing  error // the origin's, if the key does not exist
+	size     int64
+	fromTier bool // loaded by another process, before the flight that brought it
 }
 
 func (it *item[V]) none() bool                   { return it.flight == 0 }
@@ -36,7 +36,7 @@ func (it *item[V]) missing() error {
 	return it.extra.missing
 }
 
-func (it *item[V]) elsewhere() bool { return it.extra != nil && it.extra.elsewhere }
+func (it *item[V]) fromTier() bool { return it.extra != nil && it.extra.fromTier }
 
 func (it *item[V]) size() int64 {
 	if it.extra == nil {
@@ -51,7 +51,7 @@ func (it *item[V]) size() int64 {
 // by now. A load that begins while the caller waits is as young as it gets,
 // however long it takes. The clocks alone could not tell: they may run back.
 func (it *item[V]) answers(began uint64, now clock.Instant) bool {
-	return int32(it.flight-uint32(began)) > 0 && !it.elsewhere() || it.fresh(now)
+	return int32(it.flight-uint32(began)) > 0 && !it.fromTier() || it.fresh(now)
 }
 
 // store keeps items in order of use, within bounds of number and size. It is safe

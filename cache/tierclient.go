@@ -13,7 +13,7 @@ import (
 )
 
 // shared is what a Cache knows of its Tier.
-type shared struct {
+type tierClient struct {
 	tier   BatchTier
 	space  string
 	shape  string // of the keys: see identityOf
@@ -22,15 +22,15 @@ type shared struct {
 
 	// Records that were loaded before this wall time, by whatever clock, are not
 	// believed: they may be of keys that were deleted here.
-	floor atomic.Int64
+	minLoaded atomic.Int64
 }
 
-func newShared[K comparable, V any](o *Options[K, V]) *shared {
+func newTierClient[K comparable, V any](o *Options[K, V]) *tierClient {
 	tier, ok := o.Tier.(BatchTier)
 	if !ok {
 		tier = oneByOne{o.Tier}
 	}
-	return &shared{
+	return &tierClient{
 		tier:   tier,
 		space:  o.Namespace,
 		shape:  shapeOf[K](),
@@ -40,35 +40,35 @@ func newShared[K comparable, V any](o *Options[K, V]) *shared {
 }
 
 // question is a key as the Tier knows it, and the right to answer.
-type question struct {
+type tierKey struct {
 	name, identity, lease string
-	answered              bool
+	found                 bool
 }
 
-func (s *shared) question(key string) question {
-	return question{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
+func (s *tierClient) key(key string) tierKey {
+	return tierKey{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
 }
 
 // distrust makes the Cache not believe what was loaded before now.
-func (s *shared) distrust(now clock.Instant) {
+func (s *tierClient) invalidateBefore(now clock.Instant) {
 	for {
-		old := s.floor.Load()
-		if old >= now.Wall || s.floor.CompareAndSwap(old, now.Wall) {
+		old := s.minLoaded.Load()
+		if old >= now.Wall || s.minLoaded.CompareAndSwap(old, now.Wall) {
 			return
 		}
 	}
 }
 
 // distrusts reports whether r may be from before distrust.
-func (s *shared) distrusts(r record) bool {
-	floor := s.floor.Load()
-	return floor != 0 && r.loaded <= floor+int64(s.skew)
+func (s *tierClient) tooOld(r record) bool {
+	least := s.minLoaded.Load()
+	return least != 0 && r.loaded <= least+int64(s.skew)
 }
 
 // within returns the context for one call of the Tier by a flight whose callers have
 // until latest. A Tier that stalls must not use up the callers' time, so the call gets
 // at most a quarter of it.
-func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
+func (s *tierClient) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
 	budget := s.budget
 	if t, ok := latest(); ok {
 		budget = min(budget, time.Until(t)/4)
@@ -76,30 +76,30 @@ func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (c
 	return context.WithTimeout(ctx, budget)
 }
 
-// loadShared asks the Tier for key, and if it has nothing, Load.
-func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, alone bool) (item[V], error) {
-	q := c.shared.question(s.Key())
-	if alone && c.refreshShared(ctx, s, q.name) != nil {
+// loadThroughTier asks the Tier for key, and if it has nothing, Load.
+func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *seat[V], key K, alone bool) (item[V], error) {
+	q := c.tier.key(s.Key())
+	if alone && c.deleteForRefresh(ctx, s, q.name) != nil {
 		// The Tier may have what the caller knows to be out of date. What it has
 		// after a Delete was loaded since.
 		return c.loadTimed(ctx, s, key)
 	}
-	it, ok := c.ask(ctx, s, key, &q)
+	it, ok := c.getFromTier(ctx, s, key, &q)
 	if ok {
 		return it, nil
 	}
 	it, err := c.loadTimed(ctx, s, key)
-	c.answer(ctx, s, c.recordOf(s, q, it))
+	c.setInTier(ctx, s, c.recordOf(s, q, it))
 	return it, err
 }
 
 // flightTimeout is when a flight is given up: after LoadTimeout, and as many calls of
 // the Tier as it may make.
 func (c *Cache[K, V]) flightTimeout() time.Duration {
-	if c.shared == nil || c.opts.LoadTimeout == 0 {
+	if c.tier == nil || c.opts.LoadTimeout == 0 {
 		return c.opts.LoadTimeout
 	}
-	return plus(c.opts.LoadTimeout, plus(c.shared.budget, plus(c.shared.budget, c.shared.budget)))
+	return plus(c.opts.LoadTimeout, plus(c.tier.budget, plus(c.tier.budget, c.tier.budget)))
 }
 
 // loadTimed is loadOne within LoadTimeout. Without a Tier the flight sees to that.
@@ -125,19 +125,19 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 }
 
 // ask asks the Tier for the item of a key, or for a lease.
-func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (item[V], bool) {
-	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+func (c *Cache[K, V]) getFromTier(ctx context.Context, s *seat[V], key K, q *tierKey) (item[V], bool) {
+	tierCtx, cancel := c.tier.within(ctx, s.Latest)
 	defer cancel()
 	var got item[V]
 	identity := q.identity // so that q need not be allocated for what a Tier might do with use
-	lease, err := c.shared.tier.Get(tierCtx, q.name, func(b []byte) bool {
-		it, ok := c.take(s, key, identity, b)
+	lease, err := c.tier.tier.Get(tierCtx, q.name, func(b []byte) bool {
+		it, ok := c.accept(s, key, identity, b)
 		if ok {
 			got = it
 		}
 		return ok
 	})
-	c.failed(ctx, err)
+	c.tierFailed(ctx, err)
 	if !got.none() {
 		c.stats.tierHits.Add(1)
 		return got, true
@@ -148,24 +148,24 @@ func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (
 }
 
 // fromTier is the extra of most items that a Tier brought. It is never written.
-var fromTier = extra{elsewhere: true}
+var tierExtra = extra{fromTier: true}
 
 // take makes the record b the item of key, if it may be handed out.
-func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it item[V], ok bool) {
+func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte) (it item[V], ok bool) {
 	now := c.clock.Now()
 	r, ok := decodeRecord(b, identity)
-	age := time.Duration(now.Wall-r.loaded) + c.shared.skew
+	age := time.Duration(now.Wall-r.loaded) + c.tier.skew
 	if !ok || age < 0 {
 		c.stats.tierRejected.Add(1)
 		return it, false
 	}
-	if c.shared.distrusts(r) || !c.mayMatter(r, age) {
+	if c.tier.tooOld(r) || !c.mayServe(r, age) {
 		return it, false
 	}
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
 		flight: uint32(s.Number()),
-		extra:  &fromTier,
+		extra:  &tierExtra,
 	}
 	if !c.fill(&it, key, r) {
 		c.stats.tierRejected.Add(1)
@@ -183,8 +183,8 @@ func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it ite
 	return it, true
 }
 
-// mayMatter reports whether a record of that age is worth to be decoded.
-func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
+// mayServe reports whether a record of that age is worth to be decoded.
+func (c *Cache[K, V]) mayServe(r record, age time.Duration) bool {
 	if r.missing {
 		return age < min(r.ttl, c.opts.MissingTTL)
 	}
@@ -201,7 +201,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
 		}
 	}()
 	if r.missing {
-		it.ttl, it.extra = min(r.ttl, c.opts.MissingTTL), &extra{elsewhere: true, missing: ErrNotFound}
+		it.ttl, it.extra = min(r.ttl, c.opts.MissingTTL), &extra{fromTier: true, missing: ErrNotFound}
 		return true
 	}
 	v, err := c.opts.Codec.Decode(r.payload)
@@ -210,7 +210,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
 	}
 	it.value, it.ttl = v, max(0, min(r.ttl, c.ttlOf(key, v)))
 	if c.opts.Size != nil {
-		it.extra = &extra{elsewhere: true, size: c.size(key, v)}
+		it.extra = &extra{fromTier: true, size: c.size(key, v)}
 	}
 	return true
 }
@@ -226,13 +226,13 @@ func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 }
 
 // recordOf returns what the Tier is to keep of a loaded item, which may be nothing.
-func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
+func (c *Cache[K, V]) recordOf(s *seat[V], q tierKey, it item[V]) TierRecord {
 	now := c.clock.Now()
 	// The age by the clock that says older. It goes with the present wall time, as
 	// the one that the load began at may have been of a clock that was set since.
 	age := max(time.Duration(now.Wall-it.loaded.Wall), time.Duration(now.Mono-it.loaded.Mono))
 	none := TierRecord{Name: q.name, Lease: q.lease}
-	if q.lease == "" || it.ttl <= 0 || !it.fresh(now) || it.ttl-age <= c.shared.skew || s.Dropped() {
+	if q.lease == "" || it.ttl <= 0 || !it.fresh(now) || it.ttl-age <= c.tier.skew || s.Dropped() {
 		return none
 	}
 	r := record{loaded: now.Wall - int64(age), ttl: it.ttl, missing: it.missing() != nil}
@@ -268,44 +268,44 @@ func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
 }
 
 // answer gives the Tier what was loaded, or the leases back.
-func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRecord) {
+func (c *Cache[K, V]) setInTier(ctx context.Context, s *seat[V], records ...TierRecord) {
 	records = slices.DeleteFunc(records, func(r TierRecord) bool { return r.Lease == "" })
 	if len(records) == 0 || ctx.Err() != nil {
 		return // a lease that is not given back runs out
 	}
-	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+	tierCtx, cancel := c.tier.within(ctx, s.Latest)
 	defer cancel()
 	if len(records) == 1 {
-		c.failed(ctx, c.shared.tier.Set(tierCtx, records[0]))
+		c.tierFailed(ctx, c.tier.tier.Set(tierCtx, records[0]))
 		return
 	}
-	c.failed(ctx, c.shared.tier.SetMany(tierCtx, records))
+	c.tierFailed(ctx, c.tier.tier.SetMany(tierCtx, records))
 }
 
-// refreshShared is deleteShared for a flight.
-func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
-	tierCtx, cancel := c.shared.within(ctx, s.Latest)
+// deleteForRefresh is deleteFromTier for a flight.
+func (c *Cache[K, V]) deleteForRefresh(ctx context.Context, s *seat[V], name string) error {
+	tierCtx, cancel := c.tier.within(ctx, s.Latest)
 	defer cancel()
-	return c.deleteShared(tierCtx, name)
+	return c.deleteFromTier(tierCtx, name)
 }
 
-// deleteShared removes keys from the Tier. If that fails, this Cache accepts no record
+// deleteFromTier removes keys from the Tier. If that fails, this Cache accepts no record
 // any more that was loaded before now.
-func (c *Cache[K, V]) deleteShared(ctx context.Context, names ...string) (err error) {
+func (c *Cache[K, V]) deleteFromTier(ctx context.Context, names ...string) (err error) {
 	if len(names) == 1 {
-		err = c.shared.tier.Delete(ctx, names[0])
+		err = c.tier.tier.Delete(ctx, names[0])
 	} else {
-		err = c.shared.tier.DeleteMany(ctx, names)
+		err = c.tier.tier.DeleteMany(ctx, names)
 	}
 	if err != nil {
 		c.stats.tierErrors.Add(1)
-		c.shared.distrust(c.clock.Now())
+		c.tier.invalidateBefore(c.clock.Now())
 	}
 	return err
 }
 
 // failed counts an error of the Tier, unless it is that nobody waits any more.
-func (c *Cache[K, V]) failed(ctx context.Context, err error) {
+func (c *Cache[K, V]) tierFailed(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		c.stats.tierErrors.Add(1)
 	}

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// loadBatchShared asks the Tier for keys, and LoadMany for what it does not have.
-func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[V]) error {
-	questions := c.askShared(ctx, keys, at)
+// loadBatchThroughTier asks the Tier for keys, and LoadMany for what it does not have.
+func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*seat[V]) error {
+	tierKeys := c.getManyFromTier(ctx, keys, at)
 	var wanted []K
 	var seats []*seat[V]
-	var asked []question
-	for i, q := range questions {
-		if !q.answered {
+	var asked []tierKey
+	for i, q := range tierKeys {
+		if !q.found {
 			wanted, seats, asked = append(wanted, keys[i]), append(seats, at[i]), append(asked, q)
 		}
 	}
@@ -33,36 +33,36 @@ func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[
 	for i, q := range asked {
 		records[i] = c.recordOf(seats[i], q, items[i])
 	}
-	c.answer(ctx, seats[0], records...)
+	c.setInTier(ctx, seats[0], records...)
 	return err
 }
 
-// askShared asks the Tier for keys, and sets the seats of those that it has.
-func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V]) []question {
-	questions, names := make([]question, len(keys)), make([]string, len(keys))
+// getManyFromTier asks the Tier for keys, and sets the seats of those that it has.
+func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[V]) []tierKey {
+	tierKeys, names := make([]tierKey, len(keys)), make([]string, len(keys))
 	for i := range keys {
-		questions[i] = c.shared.question(at[i].Key())
-		names[i] = questions[i].name
+		tierKeys[i] = c.tier.key(at[i].Key())
+		names[i] = tierKeys[i].name
 	}
-	tierCtx, cancel := c.shared.within(ctx, at[0].Latest)
+	tierCtx, cancel := c.tier.within(ctx, at[0].Latest)
 	defer cancel()
 	hits := int64(0)
-	leases, err := c.shared.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
-		it, ok := c.take(at[i], keys[i], questions[i].identity, b)
+	leases, err := c.tier.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
+		it, ok := c.accept(at[i], keys[i], tierKeys[i].identity, b)
 		if ok {
-			questions[i].answered = true
+			tierKeys[i].found = true
 			hits++
 			at[i].Set(it)
 		}
 		return ok
 	})
-	c.failed(ctx, err)
+	c.tierFailed(ctx, err)
 	c.stats.tierHits.Add(hits)
 	c.stats.tierMisses.Add(int64(len(keys)) - hits)
-	for i := range min(len(leases), len(questions)) {
-		questions[i].lease = leases[i]
+	for i := range min(len(leases), len(tierKeys)) {
+		tierKeys[i].lease = leases[i]
 	}
-	return questions
+	return tierKeys
 }
 
 // oneByOne makes a BatchTier of any Tier.
