@@ -12,7 +12,7 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// shared is what a Cache knows of its Tier.
+// A tierClient holds the part of a Cache that concerns its Tier.
 type tierClient struct {
 	tier   BatchTier
 	space  string
@@ -20,8 +20,8 @@ type tierClient struct {
 	skew   time.Duration
 	budget time.Duration
 
-	// Records that were loaded before this wall time, by whatever clock, are not
-	// believed: they may be of keys that were deleted here.
+	// minLoaded is a wall time. Records that were loaded before it, by any container's
+	// clock, are rejected: they may be of keys that were invalidated here.
 	minLoaded atomic.Int64
 }
 
@@ -39,7 +39,7 @@ func newTierClient[K comparable, V any](o *Options[K, V]) *tierClient {
 	}
 }
 
-// question is a key as the Tier knows it, and the right to answer.
+// A tierKey is a key for calls of the Tier, with the lease that the Tier has granted.
 type tierKey struct {
 	name, identity, lease string
 	found                 bool
@@ -49,7 +49,7 @@ func (s *tierClient) key(key string) tierKey {
 	return tierKey{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
 }
 
-// distrust makes the Cache not believe what was loaded before now.
+// invalidateBefore makes the Cache reject all records that were loaded before now.
 func (s *tierClient) invalidateBefore(now clock.Instant) {
 	for {
 		old := s.minLoaded.Load()
@@ -59,7 +59,7 @@ func (s *tierClient) invalidateBefore(now clock.Instant) {
 	}
 }
 
-// distrusts reports whether r may be from before distrust.
+// tooOld reports whether r may have been loaded before a call of invalidateBefore.
 func (s *tierClient) tooOld(r record) bool {
 	least := s.minLoaded.Load()
 	return least != 0 && r.loaded <= least+int64(s.skew)
@@ -80,8 +80,8 @@ func (s *tierClient) within(ctx context.Context, latest func() (time.Time, bool)
 func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *seat[V], key K, alone bool) (item[V], error) {
 	q := c.tier.key(s.Key())
 	if alone && c.deleteForRefresh(ctx, s, q.name) != nil {
-		// The Tier may have what the caller knows to be out of date. What it has
-		// after a Delete was loaded since.
+		// The Tier may still have a record that the caller knows to be out of date. After
+		// a Delete that succeeded, all its records are younger.
 		return c.loadTimed(ctx, s, key)
 	}
 	it, ok := c.getFromTier(ctx, s, key, &q)
@@ -93,8 +93,8 @@ func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *seat[V], key K, al
 	return it, err
 }
 
-// flightTimeout is when a flight is given up: after LoadTimeout, and as many calls of
-// the Tier as it may make.
+// flightTimeout returns the timeout of a flight: LoadTimeout, and TierTimeout for each
+// call of the Tier that it may make.
 func (c *Cache[K, V]) flightTimeout() time.Duration {
 	if c.tier == nil || c.opts.LoadTimeout == 0 {
 		return c.opts.LoadTimeout
@@ -104,10 +104,11 @@ func (c *Cache[K, V]) flightTimeout() time.Duration {
 
 // loadTimed is loadOne within LoadTimeout. Without a Tier the flight sees to that.
 func (c *Cache[K, V]) loadTimed(ctx context.Context, s *seat[V], key K) (it item[V], err error) {
-	return it, c.timed(ctx, func(ctx context.Context) error {
+	err = c.timed(ctx, func(ctx context.Context) (err error) {
 		it, err = c.loadOne(ctx, s, key, c.clock.Now())
 		return err
 	})
+	return it, err // in a statement of its own: return it, c.timed(...) may read it first
 }
 
 // timed calls load within LoadTimeout.
@@ -124,12 +125,12 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 	return err
 }
 
-// ask asks the Tier for the item of a key, or for a lease.
+// getFromTier gets the item of a key from the Tier, or a lease.
 func (c *Cache[K, V]) getFromTier(ctx context.Context, s *seat[V], key K, q *tierKey) (item[V], bool) {
 	tierCtx, cancel := c.tier.within(ctx, s.Latest)
 	defer cancel()
 	var got item[V]
-	identity := q.identity // so that q need not be allocated for what a Tier might do with use
+	identity := q.identity // captured instead of q, which would then be allocated
 	lease, err := c.tier.tier.Get(tierCtx, q.name, func(b []byte) bool {
 		it, ok := c.accept(s, key, identity, b)
 		if ok {
@@ -147,10 +148,10 @@ func (c *Cache[K, V]) getFromTier(ctx context.Context, s *seat[V], key K, q *tie
 	return got, false
 }
 
-// fromTier is the extra of most items that a Tier brought. It is never written.
+// tierExtra is the extra of most items from a Tier. It is never written.
 var tierExtra = extra{fromTier: true}
 
-// take makes the record b the item of key, if it may be handed out.
+// accept decodes the record b and keeps it as the item of key, if it is fresh.
 func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte) (it item[V], ok bool) {
 	now := c.clock.Now()
 	r, ok := decodeRecord(b, identity)
@@ -176,14 +177,14 @@ func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte) (it i
 		return it, false
 	}
 	if it.ttl != Forever {
-		// The rest is what containers share: that not all of them come back at once.
+		// Containers that share a record must not all reload it at the same time.
 		it.ttl = age + c.jitter(it.ttl-age)
 	}
 	c.kept.put(key, it, true, s.Dropped)
 	return it, true
 }
 
-// mayServe reports whether a record of that age is worth to be decoded.
+// mayServe reports whether a record of that age may be of use, and is worth decoding.
 func (c *Cache[K, V]) mayServe(r record, age time.Duration) bool {
 	if r.missing {
 		return age < min(r.ttl, c.opts.MissingTTL)
@@ -215,7 +216,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
 	return true
 }
 
-// keepStale keeps a value that has expired, for when Load fails.
+// keepStale keeps an expired value in case Load fails.
 func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 	if c.opts.StaleIfError == 0 || it.missing() != nil || it.ttl <= 0 {
 		return
@@ -225,11 +226,12 @@ func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 	}
 }
 
-// recordOf returns what the Tier is to keep of a loaded item, which may be nothing.
+// recordOf returns the record of a loaded item for the Tier. The record is nil if the item
+// must not be stored; the Tier then only gets its lease back.
 func (c *Cache[K, V]) recordOf(s *seat[V], q tierKey, it item[V]) TierRecord {
 	now := c.clock.Now()
-	// The age by the clock that says older. It goes with the present wall time, as
-	// the one that the load began at may have been of a clock that was set since.
+	// The older of the two ages, subtracted from the present wall time: the wall clock may
+	// have been set since the load began.
 	age := max(time.Duration(now.Wall-it.loaded.Wall), time.Duration(now.Mono-it.loaded.Mono))
 	none := TierRecord{Name: q.name, Lease: q.lease}
 	if q.lease == "" || it.ttl <= 0 || !it.fresh(now) || it.ttl-age <= c.tier.skew || s.Dropped() {
@@ -267,11 +269,11 @@ func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
 	return payload, err == nil
 }
 
-// answer gives the Tier what was loaded, or the leases back.
+// setInTier stores records in the Tier, or gives their leases back.
 func (c *Cache[K, V]) setInTier(ctx context.Context, s *seat[V], records ...TierRecord) {
 	records = slices.DeleteFunc(records, func(r TierRecord) bool { return r.Lease == "" })
 	if len(records) == 0 || ctx.Err() != nil {
-		return // a lease that is not given back runs out
+		return // leases expire by themselves
 	}
 	tierCtx, cancel := c.tier.within(ctx, s.Latest)
 	defer cancel()
@@ -282,7 +284,7 @@ func (c *Cache[K, V]) setInTier(ctx context.Context, s *seat[V], records ...Tier
 	c.tierFailed(ctx, c.tier.tier.SetMany(tierCtx, records))
 }
 
-// deleteForRefresh is deleteFromTier for a flight.
+// deleteForRefresh is deleteFromTier within the time of a flight.
 func (c *Cache[K, V]) deleteForRefresh(ctx context.Context, s *seat[V], name string) error {
 	tierCtx, cancel := c.tier.within(ctx, s.Latest)
 	defer cancel()
@@ -304,14 +306,14 @@ func (c *Cache[K, V]) deleteFromTier(ctx context.Context, names ...string) (err 
 	return err
 }
 
-// failed counts an error of the Tier, unless it is that nobody waits any more.
+// tierFailed counts an error of the Tier, unless the last caller has left.
 func (c *Cache[K, V]) tierFailed(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		c.stats.tierErrors.Add(1)
 	}
 }
 
-// plus adds what may be Forever.
+// plus adds durations that may be Forever.
 func plus(a, b time.Duration) time.Duration {
 	if a > Forever-b {
 		return Forever

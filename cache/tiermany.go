@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// loadBatchThroughTier asks the Tier for keys, and LoadMany for what it does not have.
+// loadBatchThroughTier gets items from the Tier, and from LoadMany those that the Tier
+// does not have.
 func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*seat[V]) error {
 	tierKeys := c.getManyFromTier(ctx, keys, at)
 	var wanted []K
@@ -37,7 +38,7 @@ func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*
 	return err
 }
 
-// getManyFromTier asks the Tier for keys, and sets the seats of those that it has.
+// getManyFromTier gets items from the Tier, and sets the seats of those that it has.
 func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[V]) []tierKey {
 	tierKeys, names := make([]tierKey, len(keys)), make([]string, len(keys))
 	for i := range keys {
@@ -68,8 +69,8 @@ func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[
 // oneByOne makes a BatchTier of any Tier.
 type oneByOne struct{ Tier }
 
-// GetMany asks in the order of the names: two callers that wait for each other's
-// leases would else wait in vain.
+// GetMany calls Get in the order of the names. Otherwise two callers could wait for each
+// other's leases.
 func (t oneByOne) GetMany(ctx context.Context, names []string, use func(i int, record []byte) bool) ([]string, error) {
 	order := make([]int, len(names))
 	for i := range order {
