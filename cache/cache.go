@@ -70,7 +70,7 @@ type Cache[K comparable, V any] struct {
 	clock   *clock.Clock
 	flights *flight.Group[item[V]]
 	kept    *store[K, V]
-	shared  *shared                       // nil without a Tier
+	tier    *tierClient                   // nil without a Tier
 	hung    atomic.Pointer[clock.Instant] // when a load last hung; nil: none since the last success
 	stats   counters
 }
@@ -109,7 +109,7 @@ func newCache[K comparable, V any](opts Options[K, V], clk *clock.Clock) (*Cache
 		return nil, fmt.Errorf("cache.New: %w", err)
 	}
 	if opts.Tier != nil {
-		c.shared = newShared(&opts)
+		c.tier = newTierClient(&opts)
 	}
 	c.stats.gap.start(clk.Now())
 	return c, nil
@@ -203,12 +203,12 @@ func (c *Cache[K, V]) Delete(key K) { _ = c.Invalidate(context.Background(), key
 // report the write as one that will be seen late.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	name := c.encode(key)
-	if c.shared != nil {
+	if c.tier != nil {
 		// First: what a flight here finds in the Tier before that is not kept, since
 		// the flight is invalidated below.
-		tierCtx, cancel := context.WithTimeout(ctx, c.shared.budget)
+		tierCtx, cancel := context.WithTimeout(ctx, c.tier.budget)
 		defer cancel()
-		err = c.deleteShared(tierCtx, nameOf(c.shared.space, name))
+		err = c.deleteFromTier(tierCtx, nameOf(c.tier.space, name))
 	}
 	// Both under the lock, and in this order. A load that ends in between must not be
 	// kept: see flight.Call.Claim. And one that starts in between must not find the
@@ -220,8 +220,8 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 // Clear removes all keys from memory, as Delete does. What the Tier keeps stays
 // there for others, but this Cache uses none of it that was loaded before.
 func (c *Cache[K, V]) Clear() {
-	if c.shared != nil {
-		c.shared.distrust(c.clock.Now())
+	if c.tier != nil {
+		c.tier.invalidateBefore(c.clock.Now())
 	}
 	c.kept.clear(c.flights.InvalidateAll)
 }

@@ -15,14 +15,14 @@ func (c *Cache[K, V]) InvalidateMany(ctx context.Context, keys []K) (err error) 
 	for i, key := range keys {
 		encoded[i] = c.encode(key)
 	}
-	if c.shared != nil { // before the loop, for the reason in Invalidate
+	if c.tier != nil { // before the loop, for the reason in Invalidate
 		names := make([]string, len(keys))
 		for i, key := range encoded {
-			names[i] = nameOf(c.shared.space, key)
+			names[i] = nameOf(c.tier.space, key)
 		}
-		tierCtx, cancel := context.WithTimeout(ctx, c.shared.budget)
+		tierCtx, cancel := context.WithTimeout(ctx, c.tier.budget)
 		defer cancel()
-		err = c.deleteShared(tierCtx, names...)
+		err = c.deleteFromTier(tierCtx, names...)
 	}
 	for i, key := range keys {
 		c.kept.remove(key, func() { c.flights.Invalidate(encoded[i]) })

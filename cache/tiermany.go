@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// loadBatchShared asks the Tier for keys, and LoadMany for what it does not have.
-func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[V], w want) {
+// loadBatchThroughTier gets items from the Tier, and from LoadMany those that the Tier
+// does not have.
+func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*seat[V], w want) {
 	if w.refresh {
 		names := make([]string, len(at))
 		for i, s := range at {
-			names[i] = nameOf(c.shared.space, s.Key())
+			names[i] = nameOf(c.tier.space, s.Key())
 		}
-		_ = c.refreshShared(ctx, at[0], names...) // on an error, older records are not accepted
+		_ = c.deleteForRefresh(ctx, at[0], names...) // on an error, older records are not accepted
 	}
-	questions := c.askShared(ctx, keys, at, w)
+	tierKeys := c.getManyFromTier(ctx, keys, at, w)
 	var wanted []K
 	var seats []*seat[V]
-	var asked []question
-	for i, q := range questions {
-		if !q.answered {
+	var asked []tierKey
+	for i, q := range tierKeys {
+		if !q.found {
 			wanted, seats, asked = append(wanted, keys[i]), append(seats, at[i]), append(asked, q)
 		}
 	}
@@ -33,43 +34,43 @@ func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[
 	for i, q := range asked {
 		records[i] = c.recordOf(seats[i], q, items[i])
 	}
-	c.answer(ctx, seats[0], records...)
+	c.setInTier(ctx, seats[0], records...)
 }
 
-// askShared asks the Tier for keys, and sets the seats of those that it has.
-func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V], w want) []question {
+// getManyFromTier gets items from the Tier, and sets the seats of those that it has.
+func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[V], w want) []tierKey {
 	asked := c.clock.Now()
-	questions, names := make([]question, len(keys)), make([]string, len(keys))
+	tierKeys, names := make([]tierKey, len(keys)), make([]string, len(keys))
 	for i := range keys {
-		questions[i] = c.shared.question(at[i].Key())
-		names[i] = questions[i].name
+		tierKeys[i] = c.tier.key(at[i].Key())
+		names[i] = tierKeys[i].name
 	}
-	tierCtx, cancel := c.shared.within(ctx, at[0].LatestDeadline)
+	tierCtx, cancel := c.tier.within(ctx, at[0].LatestDeadline)
 	defer cancel()
 	hits := int64(0)
-	leases, err := c.shared.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
-		it, ok := c.take(at[i], keys[i], questions[i].identity, b, w, asked)
+	leases, err := c.tier.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
+		it, ok := c.accept(at[i], keys[i], tierKeys[i].identity, b, w, asked)
 		if ok {
-			questions[i].answered = true
+			tierKeys[i].found = true
 			hits++
 			at[i].Set(it)
 		}
 		return ok
 	})
-	c.failed(ctx, err)
+	c.tierFailed(ctx, err)
 	c.stats.tierHits.Add(hits)
 	c.stats.tierMisses.Add(int64(len(keys)) - hits)
-	for i := range min(len(leases), len(questions)) {
-		questions[i].lease = leases[i]
+	for i := range min(len(leases), len(tierKeys)) {
+		tierKeys[i].lease = leases[i]
 	}
-	return questions
+	return tierKeys
 }
 
 // oneByOne makes a BatchTier of any Tier.
 type oneByOne struct{ Tier }
 
-// GetMany asks in the order of the names: two callers that wait for each other's
-// leases would else wait in vain.
+// GetMany calls Get in the order of the names. Otherwise two callers could wait for each
+// other's leases.
 func (t oneByOne) GetMany(ctx context.Context, names []string, use func(i int, record []byte) bool) ([]string, error) {
 	order := make([]int, len(names))
 	for i := range order {
