@@ -587,7 +587,7 @@ func TestModelFindsBrokenCaches(t *testing.T) {
 		"Newer returns what is kept":  func(w *world, c *Cache[int, modelValue]) subject { return notNewer{c} },
 		"GetWithin is Get":            func(w *world, c *Cache[int, modelValue]) subject { return notWithin{c} },
 		"failed keys do not exist":    func(w *world, c *Cache[int, modelValue]) subject { return lostErrors{c} },
-		"RetryAfter is too long":      func(w *world, c *Cache[int, modelValue]) subject { w.retry /= 10; return c },
+		"RetryAfter is too long":      func(w *world, c *Cache[int, modelValue]) subject { return neverRetries(w, t) },
 		"Reload confirms anything":    func(w *world, c *Cache[int, modelValue]) subject { return blindReload(w, t) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -624,6 +624,20 @@ func (s lostErrors) GetMany(ctx context.Context, keys []int) ([]Result[modelValu
 		r[i].Err = nil
 	}
 	return r, err
+}
+
+// neverRetries serves a stale value as long as it may after one failure.
+func neverRetries(w *world, t *testing.T) subject {
+	w.hurried = false
+	o := w.options()
+	if w.stale > 0 {
+		o.RetryAfter = w.stale
+	}
+	c, err := newCache(o, clock.NewFake(w.read))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // blindReload confirms values without a look at the origin.
