@@ -12,25 +12,25 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// shared is what a Cache knows of its Tier.
-type shared struct {
+// A tierClient holds the part of a Cache that concerns its Tier.
+type tierClient struct {
 	tier   BatchTier
 	space  string
 	shape  string // of the keys: see identityOf
 	skew   time.Duration
 	budget time.Duration
 
-	// Records that were loaded before this wall time, by whatever clock, are not
-	// believed: they may be of keys that were deleted here.
-	floor atomic.Int64
+	// minLoaded is a wall time. Records that were loaded before it, by any container's
+	// clock, are rejected: they may be of keys that were invalidated here.
+	minLoaded atomic.Int64
 }
 
-func newShared[K comparable, V any](o *Options[K, V]) *shared {
+func newTierClient[K comparable, V any](o *Options[K, V]) *tierClient {
 	tier, ok := o.Tier.(BatchTier)
 	if !ok {
 		tier = oneByOne{o.Tier}
 	}
-	return &shared{
+	return &tierClient{
 		tier:   tier,
 		space:  o.Namespace,
 		shape:  shapeOf[K](),
@@ -39,36 +39,36 @@ func newShared[K comparable, V any](o *Options[K, V]) *shared {
 	}
 }
 
-// question is a key as the Tier knows it, and the right to answer.
-type question struct {
+// A tierKey is a key for calls of the Tier, with the lease that the Tier has granted.
+type tierKey struct {
 	name, identity, lease string
-	answered              bool
+	found                 bool
 }
 
-func (s *shared) question(key string) question {
-	return question{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
+func (s *tierClient) key(key string) tierKey {
+	return tierKey{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
 }
 
-// distrust makes the Cache not believe what was loaded before now.
-func (s *shared) distrust(now clock.Instant) {
+// invalidateBefore makes the Cache reject all records that were loaded before now.
+func (s *tierClient) invalidateBefore(now clock.Instant) {
 	for {
-		old := s.floor.Load()
-		if old >= now.Wall || s.floor.CompareAndSwap(old, now.Wall) {
+		old := s.minLoaded.Load()
+		if old >= now.Wall || s.minLoaded.CompareAndSwap(old, now.Wall) {
 			return
 		}
 	}
 }
 
-// distrusts reports whether r may be from before distrust.
-func (s *shared) distrusts(r record) bool {
-	floor := s.floor.Load()
-	return floor != 0 && r.loaded <= floor+int64(s.skew)
+// tooOld reports whether r may have been loaded before a call of invalidateBefore.
+func (s *tierClient) tooOld(r record) bool {
+	least := s.minLoaded.Load()
+	return least != 0 && r.loaded <= least+int64(s.skew)
 }
 
 // within returns the context for one call of the Tier by a flight whose callers have
 // until latest. A Tier that stalls must not use up the callers' time, so the call gets
 // at most a quarter of it.
-func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
+func (s *tierClient) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
 	budget := s.budget
 	if t, ok := latest(); ok {
 		budget = min(budget, time.Until(t)/4)
@@ -76,41 +76,42 @@ func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (c
 	return context.WithTimeout(ctx, budget)
 }
 
-// loadShared asks the Tier for key, and if it has nothing, Load.
-func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, w want) (item[V], error) {
-	q := c.shared.question(s.Key())
-	if w.refresh && c.refreshShared(ctx, s, q.name) != nil {
-		// The Tier may have what the caller knows to be out of date. What it has
-		// after a Delete was loaded since.
+// loadThroughTier gets key from the Tier, and if it has nothing, from Load.
+func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *seat[V], key K, w want) (item[V], error) {
+	q := c.tier.key(s.Key())
+	if w.refresh && c.deleteForRefresh(ctx, s, q.name) != nil {
+		// The Tier may still have a record that the caller knows to be out of date. After
+		// a Delete that succeeded, all its records are younger.
 		return c.loadTimed(ctx, s, key, w)
 	}
-	it, ok := c.ask(ctx, s, key, &q, w)
+	it, ok := c.getFromTier(ctx, s, key, &q, w)
 	if ok {
 		return it, nil
 	}
 	it, err := c.loadTimed(ctx, s, key, w)
-	c.answer(ctx, s, c.recordOf(s, q, it))
+	c.setInTier(ctx, s, c.recordOf(s, q, it))
 	return it, err
 }
 
-// flightTimeout is when a flight is given up: after LoadTimeout, and as many calls of
-// the Tier as it may make.
+// flightTimeout returns the timeout of a flight: LoadTimeout, and TierTimeout for each
+// call of the Tier that it may make.
 func (c *Cache[K, V]) flightTimeout() time.Duration {
 	switch {
 	case c.opts.LoadTimeout == Forever:
 		return 0
-	case c.shared == nil:
+	case c.tier == nil:
 		return c.opts.LoadTimeout
 	}
-	return plus(c.opts.LoadTimeout, plus(c.shared.budget, plus(c.shared.budget, c.shared.budget)))
+	return plus(c.opts.LoadTimeout, plus(c.tier.budget, plus(c.tier.budget, c.tier.budget)))
 }
 
 // loadTimed is loadOne within LoadTimeout. Without a Tier the flight sees to that.
 func (c *Cache[K, V]) loadTimed(ctx context.Context, s *seat[V], key K, w want) (it item[V], err error) {
-	return it, c.timed(ctx, func(ctx context.Context) error {
+	err = c.timed(ctx, func(ctx context.Context) (err error) {
 		it, err = c.loadOne(ctx, s, key, c.clock.Now(), w)
 		return err
 	})
+	return it, err // in a statement of its own: return it, c.timed(...) may read it first
 }
 
 // timed calls load within LoadTimeout.
@@ -127,21 +128,22 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 	return err
 }
 
-// ask asks the Tier for the item of a key, or for a lease.
-func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question, w want) (item[V], bool) {
+// getFromTier gets the item of a key from the Tier, or a lease, for a caller that called
+// the Tier at the time asked.
+func (c *Cache[K, V]) getFromTier(ctx context.Context, s *seat[V], key K, q *tierKey, w want) (item[V], bool) {
 	asked := c.clock.Now()
-	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
 	defer cancel()
 	var got item[V]
 	identity := q.identity // so that q need not be allocated for what a Tier might do with use
-	lease, err := c.shared.tier.Get(tierCtx, q.name, func(b []byte) bool {
-		it, ok := c.take(s, key, identity, b, w, asked)
+	lease, err := c.tier.tier.Get(tierCtx, q.name, func(b []byte) bool {
+		it, ok := c.accept(s, key, identity, b, w, asked)
 		if ok {
 			got = it
 		}
 		return ok
 	})
-	c.failed(ctx, err)
+	c.tierFailed(ctx, err)
 	if !got.none() {
 		c.stats.tierHits.Add(1)
 		return got, true
@@ -151,23 +153,23 @@ func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question, w
 	return got, false
 }
 
-// take makes the record b the item of key, if it may be handed out. The Tier was called
-// at the time asked.
-func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte, w want, asked clock.Instant) (it item[V], ok bool) {
+// accept decodes the record b and keeps it as the item of key, if the caller accepts it.
+// The Tier was called at the time asked.
+func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte, w want, asked clock.Instant) (it item[V], ok bool) {
 	now := c.clock.Now()
 	r, ok := decodeRecord(b, identity)
-	age := time.Duration(now.Wall-r.loaded) + c.shared.skew
+	age := time.Duration(now.Wall-r.loaded) + c.tier.skew
 	if !ok || age < 0 {
 		c.stats.tierRejected.Add(1)
 		return it, false
 	}
-	if c.shared.distrusts(r) || !c.mayMatter(r, age) {
+	if c.tier.tooOld(r) || !c.mayServe(r, age) {
 		return it, false
 	}
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
 		load:   uint32(c.flights.NextID()), // after the load elsewhere
-		extra:  &extra{elsewhere: true, record: r.id, after: r.after},
+		extra:  &extra{fromTier: true, record: r.id, after: r.after},
 	}
 	if !c.fill(&it, key, r) {
 		c.stats.tierRejected.Add(1)
@@ -181,7 +183,7 @@ func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte, w want,
 		return it, false
 	}
 	if it.ttl != Forever {
-		// The rest is what containers share: that not all of them come back at once.
+		// Containers that share a record must not all reload it at the same time.
 		it.ttl = age + c.jitter(it.ttl-age)
 	}
 	it.setTTL(it.ttl, c.memoryTTL(&it, asked))
@@ -198,8 +200,8 @@ func (c *Cache[K, V]) memoryTTL(it *item[V], asked clock.Instant) time.Duration 
 	return plus(max(age, 0), c.opts.MemoryTTL)
 }
 
-// mayMatter reports whether a record of that age is worth to be decoded.
-func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
+// mayServe reports whether a record of that age may be of use, and is worth decoding.
+func (c *Cache[K, V]) mayServe(r record, age time.Duration) bool {
 	if r.missing {
 		return age < min(r.ttl, c.opts.MissingTTL)
 	}
@@ -230,7 +232,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
 	return true
 }
 
-// keepStale keeps a value that has expired, for when Load fails.
+// keepStale keeps an expired value in case Load fails.
 func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 	if c.opts.StaleIfError == 0 || it.missing() != nil || it.ttl <= 0 {
 		return
@@ -240,15 +242,16 @@ func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 	}
 }
 
-// recordOf returns what the Tier is to keep of a loaded item, which may be nothing.
-func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
+// recordOf returns the record of a loaded item for the Tier. The record is nil if the item
+// must not be stored; the Tier then only gets its lease back.
+func (c *Cache[K, V]) recordOf(s *seat[V], q tierKey, it item[V]) TierRecord {
 	now := c.clock.Now()
-	// The age by the clock that says older. It goes with the present wall time, as
-	// the one that the load began at may have been of a clock that was set since.
+	// The older of the two ages, subtracted from the present wall time: the wall clock may
+	// have been set since the load began.
 	age := max(time.Duration(now.Wall-it.loaded.Wall), time.Duration(now.Mono-it.loaded.Mono))
 	none := TierRecord{Name: q.name, Lease: q.lease}
 	full := it.fullTTL()
-	if q.lease == "" || full <= 0 || !it.loaded.Within(full, now) || full-age <= c.shared.skew || s.Revoked() {
+	if q.lease == "" || full <= 0 || !it.loaded.Within(full, now) || full-age <= c.tier.skew || s.Revoked() {
 		return none
 	}
 	r := record{loaded: now.Wall - int64(age), ttl: full, missing: it.missing() != nil, id: it.extra.record, after: it.extra.after}
@@ -283,47 +286,51 @@ func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
 	return payload, err == nil
 }
 
-// answer gives the Tier what was loaded, or the leases back.
-func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRecord) {
+// setInTier stores records in the Tier, or gives their leases back.
+func (c *Cache[K, V]) setInTier(ctx context.Context, s *seat[V], records ...TierRecord) {
 	records = slices.DeleteFunc(records, func(r TierRecord) bool { return r.Lease == "" })
 	if len(records) == 0 || ctx.Err() != nil {
-		return // a lease that is not given back runs out
+		return // leases expire by themselves
 	}
-	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
 	defer cancel()
 	if len(records) == 1 {
-		c.failed(ctx, c.shared.tier.Set(tierCtx, records[0]))
+		c.tierFailed(ctx, c.tier.tier.Set(tierCtx, records[0]))
 		return
 	}
-	c.failed(ctx, c.shared.tier.SetMany(tierCtx, records))
+	c.tierFailed(ctx, c.tier.tier.SetMany(tierCtx, records))
 }
 
-// refreshShared is deleteShared for a flight.
-func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
-	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+// deleteForRefresh is deleteFromTier within the time of a flight.
+func (c *Cache[K, V]) deleteForRefresh(ctx context.Context, s *seat[V], names ...string) error {
+	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
 	defer cancel()
-	return c.deleteShared(tierCtx, name)
+	return c.deleteFromTier(tierCtx, names...)
 }
 
-// deleteShared removes a key from the Tier. If that fails, nothing that the Tier
-// may have of it is believed here.
-func (c *Cache[K, V]) deleteShared(ctx context.Context, name string) error {
-	err := c.shared.tier.Delete(ctx, name)
+// deleteFromTier removes keys from the Tier. If that fails, this Cache accepts no record
+// any more that was loaded before now.
+func (c *Cache[K, V]) deleteFromTier(ctx context.Context, names ...string) (err error) {
+	if len(names) == 1 {
+		err = c.tier.tier.Delete(ctx, names[0])
+	} else {
+		err = c.tier.tier.DeleteMany(ctx, names)
+	}
 	if err != nil {
 		c.stats.tierErrors.Add(1)
-		c.shared.distrust(c.clock.Now())
+		c.tier.invalidateBefore(c.clock.Now())
 	}
 	return err
 }
 
-// failed counts an error of the Tier, unless it is that nobody waits any more.
-func (c *Cache[K, V]) failed(ctx context.Context, err error) {
+// tierFailed counts an error of the Tier, unless the last caller has left.
+func (c *Cache[K, V]) tierFailed(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		c.stats.tierErrors.Add(1)
 	}
 }
 
-// plus adds what may be Forever.
+// plus adds durations that may be Forever.
 func plus(a, b time.Duration) time.Duration {
 	if a > Forever-b {
 		return Forever
