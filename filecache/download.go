@@ -91,6 +91,7 @@ func (d *download) receive(resp *Response, connections int) (source, error) {
 		return d.byRanges(src, true)
 	}
 	d.cache.stats.uncached.Add(1)
+	src.crc = sum.Whole()
 	src.bytes = &inMemory{bytes: to.memory}
 	return src, nil
 }

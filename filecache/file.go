@@ -176,7 +176,7 @@ func (f *File) Close() error {
 func (f *File) Size() int64 { return f.size }
 
 // Stat returns the size, the origin's modification time, and the last element of
-// the object's name.
+// the object's name. Sys returns a *Info.
 func (f *File) Stat() (fs.FileInfo, error) { return fileInfo{f.object}, nil }
 
 func (f *File) fail(op string, err error) error {
@@ -190,4 +190,4 @@ func (i fileInfo) Size() int64        { return i.size }
 func (i fileInfo) Mode() fs.FileMode  { return 0o444 }
 func (i fileInfo) ModTime() time.Time { return i.modified }
 func (i fileInfo) IsDir() bool        { return false }
-func (i fileInfo) Sys() any           { return nil }
+func (i fileInfo) Sys() any           { return i.info() }

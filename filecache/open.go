@@ -207,7 +207,10 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 // Path returns the name of a file with the object's bytes, for programs that
 // open it by themselves. All of it is verified before. Until release is called,
 // the file is neither evicted nor removed, as far as the file system has locks; it
-// must not be written to. To call release twice does no harm.
+// must not be written to. Calling release more than once is safe.
+//
+// The same path always names the same bytes. Other paths may name the same version: to
+// notice a new one, compare File.Version.
 //
 // Its errors are those of Open, and ErrNoDisk if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {

@@ -36,6 +36,9 @@ func (c *Copy) Key() Key { return c.key }
 // ETag returns the origin's ETag of the bytes.
 func (c *Copy) ETag() string { return c.etag }
 
+// CRC returns the CRC-64/NVME of the bytes.
+func (c *Copy) CRC() uint64 { return c.whole }
+
 // Size returns the number of bytes.
 func (c *Copy) Size() int64 { return c.size }
 
