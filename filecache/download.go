@@ -155,12 +155,13 @@ func (d *download) byRanges(src source, lost bool) (source, error) {
 // openUncached opens the object without the disk, which has failed too often, at
 // last by why.
 func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
+	v := store.Validation{At: c.clock.Now(), Flight: c.flights.Now()}
 	resp, err := c.fetch(ctx, obj, Request{})
 	if err != nil {
 		return nil, err
 	}
 	c.miss(id, nil, why)
-	d := download{cache: c, ctx: ctx, obj: obj, id: id}
+	d := download{cache: c, ctx: ctx, obj: obj, id: id, Validation: v}
 	src, err := d.run(resp)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // A File is an object open for reading. ReadAt and Stat are safe for concurrent
@@ -21,9 +22,10 @@ import (
 // not affected by what happens to the cache while it is open.
 type File struct {
 	object
-	bytes  bytesAt
-	offset int64
-	closed atomic.Bool
+	validation store.Validation // of the bytes
+	bytes      bytesAt
+	offset     int64
+	closed     atomic.Bool
 }
 
 // bytesAt is where a File's bytes come from.
@@ -36,11 +38,11 @@ type bytesAt interface {
 func (c *Cache) newFile(ctx context.Context, obj Object, src source) (*File, error) {
 	switch {
 	case src.bytes != nil:
-		return &File{object: src.object, bytes: c.newMemoryFile(src.bytes)}, nil
+		return &File{object: src.object, validation: src.Validation, bytes: c.newMemoryFile(src.bytes)}, nil
 	case src.id.sha256() != nil:
 		return nil, errUnverifiable
 	}
-	return &File{object: src.object, bytes: c.newRemote(ctx, obj, src.object)}, nil
+	return &File{object: src.object, validation: src.Validation, bytes: c.newRemote(ctx, obj, src.object)}, nil
 }
 
 // ReadAt reads as io.ReaderAt says. An error other than io.EOF means that bytes

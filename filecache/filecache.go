@@ -116,6 +116,7 @@ type Cache struct {
 	lockWait func(size int64, left time.Duration) time.Duration
 
 	flights *flight.Group[source]
+	forgets forgets
 	closed  atomic.Bool
 	stats   counters
 }

@@ -19,6 +19,7 @@ func (c *Cache) Forget(obj Object) error {
 	}
 	c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
 	c.store.Invalidate(store.Key(id))
+	c.forgets.add(id) // last: see there
 	return nil
 }
 
@@ -26,4 +27,5 @@ func (c *Cache) Forget(obj Object) error {
 func (c *Cache) Clear() {
 	c.flights.ForgetAll()
 	c.store.InvalidateAll()
+	c.forgets.addAll()
 }

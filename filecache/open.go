@@ -59,6 +59,12 @@ func (c *Cache) identify(obj Object) (ID, error) {
 }
 
 func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error) {
+	return c.openWithin(ctx, obj, id, timeLeft(ctx))
+}
+
+// openWithin is openObject for callers who have that much time left, which ctx need not
+// tell.
+func (c *Cache) openWithin(ctx context.Context, obj Object, id ID, left time.Duration) (*File, error) {
 	began := c.flights.Now()
 	if l := c.store.Lookup(store.Key(id)); l != nil && c.satisfies(id, l.Validation, began) {
 		f, err := c.openLocal(ctx, obj, l)
@@ -68,13 +74,12 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		c.store.DropCorrupt(l, err)
 	}
-	caller := ctx
 	call := flight.Call[source]{
 		Key:    id.key(),
 		MaxAge: clock.LongestInvocation,
 		Load: func(ctx context.Context, s *seat) (source, error) {
 			growStack()
-			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
+			return c.resolve(ctx, s, obj, id, began, left)
 		},
 	}
 	var why error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/flight"
@@ -30,8 +31,12 @@ func (c *Cache) serveStale(ctx context.Context, obj Object, id ID, err error) (*
 
 // mayServeStale reports whether bytes that v vouches for may be handed out although
 // the origin could not be asked. What was forgotten may not.
-func (c *Cache) mayServeStale(v store.Validation) bool {
-	until := c.maxAge + c.stale
+func (c *Cache) mayServeStale(v store.Validation) bool { return c.isWithin(v, c.stale) }
+
+// isWithin reports whether bytes that v vouches for are at most past older than MaxAge,
+// and not forgotten.
+func (c *Cache) isWithin(v store.Validation, past time.Duration) bool {
+	until := c.maxAge + past
 	if until < 0 { // beyond what can be counted
 		until = Immutable
 	}
