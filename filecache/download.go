@@ -41,6 +41,9 @@ func (d *download) run(resp *Response) (source, error) {
 func (d *download) again() (source, error) {
 	d.At = d.cache.clock.Now()
 	resp, err := d.cache.fetch(d.ctx, d.obj, Request{})
+	if err == nil {
+		d.Validation = resp.validated(d.Validation)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.seat != nil:
 		return d.cache.gone(d.seat, d.id, d.Validation, err)
@@ -53,6 +56,9 @@ func (d *download) again() (source, error) {
 // receive takes the object from resp and at most that many connections.
 func (d *download) receive(resp *Response, connections int) (source, error) {
 	src := source{Validation: d.Validation, object: object{id: d.id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
+	if resp.Size < 0 {
+		return d.receiveUnsized(resp)
+	}
 	to := d.cache.newSink(resp.Size, d.seat != nil)
 	defer to.close()
 	if to.full() {
@@ -161,7 +167,7 @@ func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) 
 		return nil, err
 	}
 	c.miss(id, nil, why)
-	d := download{cache: c, ctx: ctx, obj: obj, id: id, Validation: v}
+	d := download{cache: c, ctx: ctx, obj: obj, id: id, Validation: resp.validated(v)}
 	src, err := d.run(resp)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package filecache_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -127,4 +128,67 @@ func ExampleValue_Acquire() {
 	// origin: sends the rules
 	// using v1 and v2
 	// closed v1
+}
+
+// The unpacked file is kept in the place of the packed one, and unpacked anew when that
+// changes.
+func ExampleGunzip() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	io.WriteString(w, `{"Limit": 30}`)
+	w.Close()
+	object := &rules{packed.String()} // settings.Object("rules.json.gz")
+
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
+	const limit = 10 << 20 // bytes, unpacked
+	current := filecache.NewValue(files, filecache.Gunzip(object, limit), parseRules)
+	for range 2 {
+		r, err := current.Get(context.Background())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("limit", r.Limit)
+	}
+	// Output:
+	// origin: sends the rules
+	// parsing
+	// limit 30
+	// limit 30
+}
+
+// Anything that can be made of an object can be kept like one.
+func ExampleDerived() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
+
+	// The name changes with what the function does.
+	upper := filecache.Derived(&rules{"lamp"}, "upper-v1", func(ctx context.Context, src *filecache.File, dst io.Writer) error {
+		b, err := io.ReadAll(src)
+		if err != nil {
+			return err
+		}
+		_, err = dst.Write(bytes.ToUpper(b))
+		return err
+	})
+	path, release, err := files.Path(context.Background(), upper)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer release()
+	b, err := os.ReadFile(path)
+	fmt.Println(string(b), err)
+	// Output:
+	// origin: sends the rules
+	// LAMP <nil>
 }

@@ -14,7 +14,7 @@ import (
 // fetch is obj.Fetch, counted and with the answer checked for what must be there.
 func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, error) {
 	c.stats.requests.Add(1)
-	resp, err := obj.Fetch(ctx, req)
+	resp, err := obj.Fetch(context.WithValue(ctx, cacheKey{}, c), req)
 	switch {
 	case err != nil:
 		return nil, err
@@ -22,7 +22,7 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 		return nil, errors.New("the Object's Fetch returned no answer")
 	case resp.NotModified && req.IfNoneMatch == "":
 		return nil, errors.New("the origin says not modified, but was not asked")
-	case !resp.NotModified && (resp.Size < 0 || resp.Size > blocks.MaxObject):
+	case !resp.NotModified && (resp.Size < -1 || resp.Size > blocks.MaxObject):
 		resp.Body.Close()
 		return nil, fmt.Errorf("the origin did not say the size, or an impossible one: %d", resp.Size)
 	}

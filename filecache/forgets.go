@@ -44,9 +44,11 @@ func (f *forgets) addAll() {
 	f.all = f.number.Add(1)
 }
 
-// last returns the number of the last call that id was forgotten by.
+// last returns the number of the last call that forgot id, or what it is derived from.
 func (f *forgets) last(id ID) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return max(f.all, f.keys[id])
+	last := f.all
+	id.sources(func(id ID) { last = max(last, f.keys[id]) })
+	return last
 }

@@ -17,9 +17,11 @@ func (c *Cache) Forget(obj Object) error {
 	if err != nil {
 		return fmt.Errorf("filecache.Forget: %w", err)
 	}
-	c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
-	c.store.Invalidate(store.Key(id))
-	c.forgets.add(id) // last: see there
+	id.sources(func(id ID) {
+		c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
+		c.store.Invalidate(store.Key(id))
+		c.forgets.add(id) // last: see there
+	})
 	return nil
 }
 

@@ -59,12 +59,6 @@ func (c *Cache) identify(obj Object) (ID, error) {
 }
 
 func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error) {
-	return c.openWithin(ctx, obj, id, timeLeft(ctx))
-}
-
-// openWithin is openObject for callers who have that much time left, which ctx need not
-// tell.
-func (c *Cache) openWithin(ctx context.Context, obj Object, id ID, left time.Duration) (*File, error) {
 	began := c.flights.Now()
 	if l := c.store.Lookup(store.Key(id)); l != nil && c.satisfies(id, l.Validation, began) {
 		f, err := c.openLocal(ctx, obj, l)
@@ -74,12 +68,13 @@ func (c *Cache) openWithin(ctx context.Context, obj Object, id ID, left time.Dur
 		}
 		c.store.DropCorrupt(l, err)
 	}
+	caller := ctx
 	call := flight.Call[source]{
 		Key:    id.key(),
 		MaxAge: clock.LongestInvocation,
 		Load: func(ctx context.Context, s *seat) (source, error) {
 			growStack()
-			return c.resolve(ctx, s, obj, id, began, left)
+			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
 		},
 	}
 	var why error
@@ -89,6 +84,7 @@ func (c *Cache) openWithin(ctx context.Context, obj Object, id ID, left time.Dur
 		case errors.Is(err, store.ErrRevoked):
 			continue
 		case err != nil:
+			rethrow(err)
 			return c.serveStale(ctx, obj, id, err)
 		case src.local == nil:
 			return c.newFile(ctx, obj, src)
@@ -137,6 +133,10 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	case !c.satisfies(id, l.Validation, began):
 		l = c.store.Reread(l)
 	}
+	known := l
+	if l != nil && c.isSourceForgotten(id, l.Validation) {
+		l = nil // it is not used even if the source turns out to be of the same version
+	}
 	var req Request
 	if l != nil {
 		if c.satisfies(id, l.Validation, began) {
@@ -153,11 +153,12 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		return c.gone(s, id, v, err)
 	case err != nil:
 		return source{}, err
-	case resp.NotModified:
+	}
+	if v = resp.validated(v); resp.NotModified {
 		c.stats.revalidated.Add(1)
 		return c.revalidated(s, l, v)
 	}
-	fetched, done := c.awaitPeer(ctx, id, resp, l, left)
+	fetched, done := c.awaitPeer(ctx, id, resp, known, left)
 	defer done()
 	switch err := ctx.Err(); {
 	case fetched != nil:

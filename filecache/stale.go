@@ -52,5 +52,5 @@ func (c *Cache) recent(v store.Validation) bool {
 // been that many flights: it is recent, or the origin was asked since. The clocks alone
 // could not tell: they may run back.
 func (c *Cache) satisfies(id ID, v store.Validation, began uint64) bool {
-	return id.Version != "" || v.Flight > began || c.recent(v)
+	return v.Flight > began || (id.Version != "" || c.recent(v)) && !c.isSourceForgotten(id, v)
 }

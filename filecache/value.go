@@ -251,7 +251,7 @@ func (v *Value[T]) load(ctx context.Context, s *flight.Seat[outcome[T]], id ID) 
 	c := v.cache
 	p := &parsed[T]{id: id, forgets: c.forgets.number.Load()}
 	out := outcome[T]{began: c.flights.Now()}
-	f, err := c.openWithin(ctx, v.obj, id, timeLeftOf(s))
+	f, err := c.openObject(ctx, v.obj, id)
 	if err != nil {
 		return v.openFailed(ctx, s, id, out, err)
 	}
@@ -278,14 +278,6 @@ func (v *Value[T]) load(ctx context.Context, s *flight.Seat[outcome[T]], id ID) 
 	v.replace(s, p)
 	out.parsed = p
 	return out, nil
-}
-
-// timeLeftOf is how much time the callers of s have.
-func timeLeftOf[T any](s *flight.Seat[T]) time.Duration {
-	if t, ok := s.Latest(); ok {
-		return time.Until(t)
-	}
-	return Immutable
 }
 
 // parse calls Parse and counts it, also if it does not return.

@@ -82,6 +82,13 @@ func newIndex() index {
 	return index{known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{}, inUse: map[string]*use{}}
 }
 
+// IsInvalidatedSince reports whether k may have been invalidated since at.
+func (s *Store) IsInvalidatedSince(k Key, at clock.Instant) bool {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	return s.index.invalidated.since(k, at)
+}
+
 func (x *index) lookup(k Key) *Copy {
 	x.mu.Lock()
 	defer x.mu.Unlock()
