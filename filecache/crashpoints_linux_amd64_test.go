@@ -262,7 +262,7 @@ func playEverything(dir string) {
 	}
 	release()
 	work, remove, err := c.Scratch()
-	if err != nil || os.MkdirAll(filepath.Join(work, "a", "b"), 0o500) != nil || remove() != nil {
+	if err != nil || os.MkdirAll(filepath.Join(work, "a", "b"), 0o700) != nil || os.Chmod(filepath.Join(work, "a"), 0o500) != nil || remove() != nil {
 		os.Exit(3)
 	}
 	if c.Forget(o) != nil {

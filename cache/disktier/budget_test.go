@@ -75,6 +75,24 @@ func TestEvictionIsExact(t *testing.T) {
 	}
 }
 
+// What fits exactly evicts nothing, also for a Tier that has to count first; and no more
+// is evicted than leaves exactly a quarter free.
+func TestEvictionStopsAtTheBound(t *testing.T) {
+	tier := openBudget(t, 80)
+	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		set(t, tier, name, 10, time.Duration(10-i)*time.Minute)
+	}
+	again := newTier(tier.dir, tier.maxBytes, tier.clock, disk.New(tier.dir))
+	set(t, again, "h", 10, 0)
+	if !again.kept("a") {
+		t.Error("what fits exactly was evicted")
+	}
+	set(t, again, "i", 10, 0) // 50 + 10 = 3/4 of 80
+	if again.kept("c") || !again.kept("d") {
+		t.Errorf("c kept: %v, d kept: %v", again.kept("c"), again.kept("d"))
+	}
+}
+
 // A record of an eighth of the budget is kept, a larger one is not, and evicts nothing.
 func TestLargestRecord(t *testing.T) {
 	tier := openBudget(t, 80)

@@ -197,6 +197,7 @@ func TestDeleteIsFinalAtOnce(t *testing.T) {
 func TestHostileDirectory(t *testing.T) {
 	write := func(name, content string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
+			os.Remove(filepath.Join(dir, name)) // it cannot be written to
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -273,6 +274,7 @@ func TestDamagedFile(t *testing.T) {
 		bad := append([]byte(nil), good...)
 		bad[i] ^= 1
 		for _, b := range [][]byte{bad, good[:i]} {
+			os.Remove(tier.recordPath("test/1:k")) // it cannot be written to
 			if err := os.WriteFile(tier.recordPath("test/1:k"), b, 0o600); err != nil {
 				t.Fatal(err)
 			}
