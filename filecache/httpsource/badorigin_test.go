@@ -16,4 +16,4 @@ func badObject(t *testing.T, url string) filecache.Object {
 }
 
 func TestBadOrigin(t *testing.T)         { origintest.Run(t, badObject) }
-func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject) }
+func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject, true) }

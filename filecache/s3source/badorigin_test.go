@@ -33,7 +33,7 @@ func badObject(t *testing.T, url string) filecache.Object {
 }
 
 func TestBadOrigin(t *testing.T)         { origintest.Run(t, badObject) }
-func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject) }
+func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject, false) }
 
 // What the client tries again is none of the caller's business.
 func TestErrorsThatTheClientRetries(t *testing.T) {
