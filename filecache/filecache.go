@@ -115,9 +115,10 @@ type Cache struct {
 	// How long to wait for another process; tests have more of it.
 	lockWait func(size int64, left time.Duration) time.Duration
 
-	flights *flight.Group[source]
-	closed  atomic.Bool
-	stats   counters
+	flights   *flight.Group[source]
+	downloads downloads
+	closed    atomic.Bool
+	stats     counters
 }
 
 // The defaults are those of other S3 clients.
