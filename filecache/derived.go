@@ -197,14 +197,6 @@ func (c *Cache) openSource(ctx context.Context, obj Object) (*File, error) {
 	return f, nil
 }
 
-// validated returns v, but as old as the source that the answer is made of, if it is.
-func (r *Response) validated(v store.Validation) store.Validation {
-	if r.sourceAt != nil {
-		v.At = *r.sourceAt
-	}
-	return v
-}
-
 // partWriter keeps the bytes between two offsets, or all after the first if to is not
 // greater.
 type partWriter struct {

@@ -68,13 +68,13 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		c.store.DropCorrupt(l, err)
 	}
-	caller := ctx
+	deadline, _ := flight.Latest(ctx)
 	call := flight.Call[source]{
 		Key:    id.key(),
 		MaxAge: clock.LongestInvocation,
 		Load: func(ctx context.Context, s *seat) (source, error) {
 			growStack()
-			return c.resolve(ctx, s, obj, id, began, timeLeft(caller))
+			return c.resolve(ctx, s, obj, id, began, deadline)
 		},
 	}
 	var why error
@@ -122,9 +122,10 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 	}
 }
 
-// resolve finds out where the object's current bytes are, and fetches them if
-// the local copy has not got them. The first caller has that much time left.
-func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64, left time.Duration) (source, error) {
+// resolve finds out where the object's current bytes are, and fetches them if the
+// local copy does not have them. Deadline is that of the first caller; zero if there is
+// none.
+func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64, deadline time.Time) (source, error) {
 	key := store.Key(id)
 	l, missing := c.store.Lookup(key), error(nil)
 	switch {
@@ -146,33 +147,35 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		}
 		req.IfNoneMatch = l.ETag()
 	}
-	v := store.Validation{At: c.clock.Now(), Flight: s.Number()}
-	resp, err := c.fetch(ctx, obj, req)
+	d := download{cache: c, ctx: ctx, seat: s, obj: obj, id: id}
+	d.patience = patience(id, deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
+	defer c.downloads.begin(ctx, id)()
+	resp, kept, err := d.request(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return c.gone(s, id, v, err)
+		return c.gone(s, id, d.Validation, err)
 	case err != nil:
 		return source{}, err
-	}
-	if v = resp.validated(v); resp.NotModified {
+	case resp.NotModified:
 		c.stats.revalidated.Add(1)
-		return c.revalidated(s, l, v)
+		return c.revalidated(s, l, d.Validation)
 	}
-	fetched, done := c.awaitPeer(ctx, id, resp, known, left)
+	fetched, done := c.awaitPeer(ctx, id, resp, known, timeLeft(deadline))
 	defer done()
 	switch err := ctx.Err(); {
 	case fetched != nil:
 		resp.Body.Close()
-		src, err := c.revalidated(s, fetched, v)
+		kept.close()
+		src, err := c.revalidated(s, fetched, d.Validation)
 		src.saved = &c.stats.shared
 		return src, err
 	case err != nil: // nobody waits any more
 		resp.Body.Close()
+		d.keep(kept)
 		return source{}, err
 	}
 	c.miss(id, l, missing)
-	d := download{cache: c, ctx: ctx, seat: s, obj: obj, id: id, Validation: v}
-	return d.run(resp)
+	return d.run(resp, kept)
 }
 
 // revalidated notes that the origin still has what l is a copy of.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
-	"github.com/warmcache/warmcache/internal/flight"
 )
 
 // Of the processes that miss the same large object at the same time, one downloads
@@ -29,12 +28,12 @@ func lockWait(size int64, left time.Duration) time.Duration {
 	return max(0, min(download, longest, left/4)) // no time is left, or less: see Instant.Within
 }
 
-// timeLeft is how much time ctx has.
-func timeLeft(ctx context.Context) time.Duration {
-	if t, ok := flight.Latest(ctx); ok {
-		return time.Until(t)
+// timeLeft is how much time is left until deadline; zero means that there is none.
+func timeLeft(deadline time.Time) time.Duration {
+	if deadline.IsZero() {
+		return Immutable
 	}
-	return Immutable
+	return time.Until(deadline)
 }
 
 // awaitPeer waits if another process is downloading what resp brings, and returns that

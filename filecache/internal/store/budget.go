@@ -97,6 +97,9 @@ func (s *Store) reserve(size int64) bool {
 	need := onDisk(size)
 	b := &s.budget
 	missing, limit := b.reserve(need)
+	if missing > 0 && s.dropDrafts() {
+		missing, limit = b.reserve(need)
+	}
 	if missing > 0 && need <= limit {
 		s.evict(need)
 		missing, _ = b.reserve(need)

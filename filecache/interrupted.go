@@ -1,0 +1,139 @@
+package filecache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
+)
+
+// A download that outlasts its invocation goes on in the next one: its draft stays in
+// the store for a while, with the checksums of what it has. It has no goroutine, and a
+// killed process loses it.
+
+// interrupted is a download that has ended too early. Nil means none.
+type interrupted struct {
+	object
+	sums  []Checksum // of the whole, as the first answer announced them
+	parts *transfer.Parts
+	draft *store.Draft
+}
+
+// leastKept is how many bytes an interrupted download must have. The request with which
+// it goes on is one more if the object has changed since.
+const leastKept = 1 << 20
+
+// keep keeps what was received for the next Open.
+func (d *download) keep(i *interrupted) {
+	if i == nil {
+		return
+	}
+	if i.parts.Done() < leastKept || !i.rangeable() {
+		i.draft.Close()
+		return
+	}
+	d.cache.store.Keep(store.Key(d.id), i.draft, i, d.Validation.At)
+}
+
+func (i *interrupted) close() {
+	if i != nil {
+		i.draft.Close()
+	}
+}
+
+// request requests the object, or the rest of it if an earlier download of the current
+// version was interrupted.
+func (d *download) request(req Request) (*Response, *interrupted, error) {
+	if draft, i := d.cache.store.Resume(store.Key(d.id)); draft != nil {
+		resp, err := d.requestRest(i.(*interrupted))
+		if resp != nil || err != nil {
+			return resp, i.(*interrupted), err
+		}
+		draft.Close()
+	}
+	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
+	resp, err := d.fetch(req)
+	return resp, nil, err
+}
+
+// requestRest requests the first bytes that i lacks. It returns neither a response nor
+// an error if i is of no use.
+func (d *download) requestRest(i *interrupted) (*Response, error) {
+	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
+	off, end := i.parts.Next()
+	resp, err := d.fetch(Request{IfMatch: strong(i.etag), Offset: off, Length: end - off})
+	switch {
+	case err == nil:
+		if i.isSame(resp) == nil {
+			return resp, nil
+		}
+		resp.Body.Close()
+	case d.ctx.Err() != nil, errors.Is(err, transfer.ErrStalled):
+		d.keep(i)
+		return nil, err
+	}
+	return nil, nil
+}
+
+// fetch sends a request, and learns from the answer how long those that follow may
+// take.
+func (d *download) fetch(req Request) (*Response, error) {
+	if _, ok := d.id.source(); ok { // its own requests are those of its source
+		resp, err := d.cache.fetch(d.ctx, d.obj, req)
+		if err == nil && resp.sourceAt != nil {
+			d.At = *resp.sourceAt
+		}
+		return resp, err
+	}
+	began := time.Now()
+	resp, err := d.cache.fetchPatiently(d.ctx, d.obj, req, d.patience)
+	d.patience.Renew = max(d.patience.Renew, 4*time.Since(began))
+	return resp, err
+}
+
+// downloads are the flights that may download, by object.
+type downloads struct {
+	mu  sync.Mutex
+	now map[ID]*flying
+}
+
+type flying struct {
+	ctx   context.Context
+	ended chan struct{}
+}
+
+// windUp is how long a flight waits for one before it, of the same object, that was
+// abandoned and is about to keep what it has.
+const windUp = time.Second
+
+// begin waits for an abandoned flight of id, and notes the one of ctx until done is called.
+func (d *downloads) begin(ctx context.Context, id ID) (done func()) {
+	f := &flying{ctx, make(chan struct{})}
+	d.mu.Lock()
+	if d.now == nil {
+		d.now = make(map[ID]*flying)
+	}
+	before := d.now[id]
+	d.now[id] = f
+	d.mu.Unlock()
+	if before != nil && before.ctx.Err() != nil {
+		wait := time.NewTimer(windUp)
+		defer wait.Stop()
+		select {
+		case <-before.ended:
+		case <-wait.C:
+		case <-ctx.Done():
+		}
+	}
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.now[id] == f {
+			delete(d.now, id)
+		}
+		close(f.ended)
+	}
+}
