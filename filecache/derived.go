@@ -29,8 +29,9 @@ import (
 // An error of make is the error of Open. Nothing of what it wrote is kept or handed
 // out; a result that was made before may be, within Options.StaleIfError. If make
 // panics, so does Open. Its ctx is canceled when no Open waits for the result any more.
-// It should bound what it writes: see LimitWriter. Results that find room neither on
-// disk nor in memory are read by ranges, each of which calls make again.
+// It should bound what it writes: see LimitWriter. A result that finds room neither
+// on disk nor in memory is made while it is read: make is called once to count its bytes,
+// and again for each read that goes backwards.
 //
 // To make it, the Cache opens obj and keeps a copy of that, too. Forget of either one
 // makes the next Open fetch obj and make the result from that. Only a Cache can fetch

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
@@ -470,5 +471,40 @@ func TestSourceOfAnID(t *testing.T) {
 		if _, ok := id.source(); ok {
 			t.Errorf("%v has a source", id)
 		}
+	}
+}
+
+// Without any room it is made while it is read, as often as it is read from the start.
+func TestDerivedWithoutAnyRoom(t *testing.T) {
+	c, o := newTest(t, Options{}, &faultyDisk{from: 1}), newOrigin(300)
+	c.memory.take(maxMemory - 1)
+	d := newDoubler(o)
+	f, err := c.Open(background, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := d.made.Load()
+	want := twice(o.body)
+	if err := iotest.TestReader(f, want); err != nil {
+		t.Error(err)
+	}
+	made := d.made.Load()
+	f.Seek(0, io.SeekStart)
+	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, want) {
+		t.Errorf("ReadAll: %d bytes, %v", len(b), err)
+	}
+	if n := d.made.Load(); n > made+1 {
+		t.Errorf("made %d times to be read once in sequence", n-made)
+	}
+	if counted > 3 {
+		t.Errorf("made %d times before it was read", counted)
+	}
+	o.put(randomBytes(300, 2))
+	f.Seek(0, io.SeekStart)
+	if _, err := f.Read(make([]byte, 1)); !errors.Is(err, ErrChanged) {
+		t.Errorf("another version: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }

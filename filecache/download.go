@@ -185,7 +185,10 @@ var errUnrangeable = errors.New("there is no room for a local copy, and the obje
 // byRanges leaves an object at the origin that found no room, or that the disk
 // lost.
 func (d *download) byRanges(src source, lost bool) (source, error) {
+	_, isDerived := src.id.source()
 	switch {
+	case isDerived && !lost && src.id.sha256() == nil:
+		return d.streamed(src)
 	case lost && (!src.rangeable() || src.id.sha256() != nil):
 		return source{}, errLost
 	case !src.rangeable():

@@ -42,6 +42,9 @@ func (c *Cache) newFile(ctx context.Context, obj Object, src source) (*File, err
 	case src.id.sha256() != nil:
 		return nil, errUnverifiable
 	}
+	if _, ok := src.id.source(); ok {
+		return &File{object: src.object, validation: src.Validation, bytes: &stream{cache: c, ctx: ctx, obj: obj, object: src.object}}, nil
+	}
 	return &File{object: src.object, validation: src.Validation, bytes: c.newRemote(ctx, obj, src.object)}, nil
 }
 

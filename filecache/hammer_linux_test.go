@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -119,10 +120,34 @@ func (h hammer) hit() error {
 		return h.path(o)
 	case 2:
 		return h.slowly(o)
-	case 3, 4:
+	case 3:
 		return h.parsed(o)
+	case 4:
+		return h.derived(o)
 	}
 	return h.read(o, o)
+}
+
+// derived reads what is made of an object: its bytes, turned around.
+func (h hammer) derived(o hammerObject) error {
+	b, err := h.ReadFile(background, Derived(o, "backwards", func(ctx context.Context, src *File, dst io.Writer) error {
+		b, err := io.ReadAll(src)
+		slices.Reverse(b)
+		for chunk := range slices.Chunk(b, 50_000) {
+			if err == nil {
+				_, err = dst.Write(chunk)
+			}
+		}
+		return err
+	}))
+	slices.Reverse(b)
+	switch {
+	case err != nil && !o.fail:
+		return err
+	case err == nil && !o.right(b):
+		return fmt.Errorf("wrong bytes made of object %d", o.key)
+	}
+	return nil
 }
 
 // presentObject is an Object that is, in turn, what points to it.
