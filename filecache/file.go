@@ -26,6 +26,7 @@ type File struct {
 	bytes      bytesAt
 	offset     int64
 	closed     atomic.Bool
+	unusable   atomic.Bool // its copy was dropped, for Path had no use for it
 }
 
 // bytesAt is where a File's bytes come from.

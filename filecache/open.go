@@ -234,17 +234,13 @@ func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func
 		if f, err = c.Open(ctx, obj); err != nil {
 			return "", nil, err
 		}
-		local, ok := f.bytes.(*localFile)
-		if !ok {
-			f.Close()
-			return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: ErrNoDisk}
-		}
-		if path, err = local.Pin(); err == nil {
+		if path, err = f.Path(); err == nil {
 			return path, func() { f.Close() }, nil
 		}
 		f.Close()
-		c.store.DropCorrupt(local.Copy(), err)
+		if !f.unusable.Load() {
+			break
+		}
 	}
-	// What the disk says must not be matched: it may be that a file does not exist.
-	return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: fmt.Errorf("%w: %v", ErrNoDisk, err)}
+	return "", nil, err
 }

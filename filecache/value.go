@@ -36,17 +36,20 @@ type Value[T any] struct {
 
 // ValueOptions say how a Value is made. Parse is required.
 type ValueOptions[T any] struct {
-	// Parse makes a value from the object. It must not use f after it has returned.
-	// Its ctx has the values of the first Get that needs the result, and is canceled
-	// when no Get waits for it any more. Its error is that of Get.
+	// Parse makes a value from the object. It must not close f, and unless Close is set,
+	// it must not use f after it has returned. Its ctx has the values of the first Get
+	// that needs the result, and is canceled when no Get waits for it any more. Its error
+	// is that of Get.
 	Parse func(ctx context.Context, f *File) (T, error)
 
 	// Close, if set, is called once for each value that Parse has returned, when a
 	// newer one has replaced it, or the object is gone, and nobody uses it any more.
 	// It is for values with resources, such as memory that must be unmapped or a
-	// database handle. Such values are had by Acquire; Get is an error. An error of
-	// Close is only counted. The value that is current when the process ends is not
-	// closed. Nil means that there is nothing to close.
+	// database handle. Such values are had by Acquire; Get is an error. Until Close has
+	// returned, the File that Parse was given stays open and usable, and so does the
+	// path that its method Path returns. An error of Close is only counted. The value
+	// that is current when the process ends is not closed. Nil means that there is
+	// nothing to close.
 	Close func(T) error
 
 	// StaleIfInvalid is how far past MaxAge the last value may be handed out when
@@ -243,25 +246,41 @@ func (v *Value[T]) answers(out outcome[T], err error, id ID, began uint64) bool 
 	return out.stale || v.cache.satisfies(id, out.validation, began)
 }
 
-// load opens the object, and parses it if its version is another one.
+// load makes an outcome for the callers of s, from the current version of the object.
 func (v *Value[T]) load(ctx context.Context, s *flight.Seat[outcome[T]], id ID) (outcome[T], error) {
 	if p := v.current.Load(); p != nil && p.id == id && v.isFresh(p) { // landed since the caller's miss
 		return outcome[T]{parsed: p, validation: p.validation}, nil
 	}
-	c := v.cache
-	p := &parsed[T]{id: id, forgets: c.forgets.number.Load()}
-	out := outcome[T]{began: c.flights.Now()}
-	f, err := c.openObject(ctx, v.obj, id)
-	if err != nil {
-		return v.openFailed(ctx, s, id, out, err)
+	for n := 1; ; n++ {
+		out := outcome[T]{began: v.cache.flights.Now()}
+		p := &parsed[T]{id: id, forgets: v.cache.forgets.number.Load()}
+		f, err := v.cache.openObject(ctx, v.obj, id)
+		if err != nil {
+			return v.openFailed(ctx, s, id, out, err)
+		}
+		out, err = v.opened(ctx, s, f, p, out)
+		if err == nil || !f.unusable.Load() || n == attempts {
+			return out, err
+		}
+		// The copy was damaged when Parse called File.Path. The next Open fetches it anew.
 	}
-	defer f.Close()
+}
+
+// opened makes p of f, and parses it if its version is another one. It closes f, unless
+// the value keeps it.
+func (v *Value[T]) opened(ctx context.Context, s *flight.Seat[outcome[T]], f *File, p *parsed[T], out outcome[T]) (outcome[T], error) {
+	kept := false
+	defer func() {
+		if !kept {
+			f.Close()
+		}
+	}()
 	p.version, p.validation, p.good = f.Version(), f.validation, f.validation
-	out.validation, out.stale = f.validation, !c.satisfies(id, f.validation, out.began)
+	out.validation, out.stale = f.validation, !v.cache.satisfies(p.id, f.validation, out.began)
 	if out.stale {
 		v.stats.stale.Add(1)
 	}
-	old := v.known(id)
+	old, err := v.known(p.id), error(nil)
 	if old != nil && old.version == p.version {
 		v.stats.revalidated.Add(1)
 		p.value, p.use = old.value, old.use
@@ -273,7 +292,8 @@ func (v *Value[T]) load(ctx context.Context, s *flight.Seat[outcome[T]], id ID) 
 		return v.parseFailed(ctx, s, out, old, err)
 	}
 	if v.opts.Close != nil {
-		p.use = newUses()
+		f.outlive(ctx)
+		p.use, kept = newUses(f), true
 	}
 	v.replace(s, p)
 	out.parsed = p
@@ -373,16 +393,20 @@ func (v *Value[T]) release(p *parsed[T]) {
 	if p == nil || p.use == nil || p.use.n.Add(-1) > 0 {
 		return
 	}
+	defer p.use.file.Close()
 	if err := v.opts.Close(p.value); err != nil {
 		v.stats.closeErrors.Add(1)
 	}
 }
 
 // uses counts the users of a value that must be closed. The Value is one of them.
-type uses struct{ n atomic.Int64 }
+type uses struct {
+	n    atomic.Int64
+	file *File // that the value was made of, and may read
+}
 
-func newUses() *uses {
-	u := &uses{}
+func newUses(f *File) *uses {
+	u := &uses{file: f}
 	u.n.Store(1)
 	return u
 }
