@@ -15,11 +15,11 @@ import (
 
 // download is the fetching of an object for a flight, or for one caller past the disk.
 type download struct {
-	cache *Cache
-	ctx   context.Context
-	seat  *seat // nil: the object is not kept
-	obj   Object
-	id    ID
+	cache  *Cache
+	ctx    context.Context
+	flight *call // nil: the object is not kept
+	obj    Object
+	id     ID
 	store.Validation
 	patience transfer.Patience
 }
@@ -35,7 +35,7 @@ func (d *download) run(resp *Response, kept *interrupted) (source, error) {
 		src, err = d.again(Request{NewConnection: stalled})
 	}
 	if errors.Is(err, errLost) {
-		d.seat = nil
+		d.flight = nil
 		src, err = d.again(Request{})
 	}
 	return src, err
@@ -46,8 +46,8 @@ func (d *download) again(req Request) (source, error) {
 	d.At = d.cache.clock.Now()
 	resp, err := d.fetch(req)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.seat != nil:
-		return d.cache.gone(d.seat, d.id, d.Validation, err)
+	case errors.Is(err, fs.ErrNotExist) && d.flight != nil:
+		return d.cache.gone(d.flight, d.id, d.Validation, err)
 	case err != nil:
 		return source{}, err
 	}
@@ -68,7 +68,7 @@ func (d *download) receive(resp *Response, kept *interrupted, connections int) (
 		sums, parts = kept.sums, kept.parts
 		to = &sink{cache: d.cache, size: resp.Size, draft: kept.draft}
 	} else {
-		to = d.cache.newSink(resp.Size, d.seat != nil)
+		to = d.cache.newSink(resp.Size, d.flight != nil)
 	}
 	defer to.close()
 	if to.full() {
@@ -99,7 +99,7 @@ func (d *download) receive(resp *Response, kept *interrupted, connections int) (
 // interrupt keeps what a download has that ended with err, unless err says that its
 // bytes are of no use.
 func (d *download) interrupt(to *sink, i *interrupted, err error) {
-	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || d.seat == nil {
+	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || d.flight == nil {
 		return
 	}
 	if i.draft = to.takeDraft(); i.draft != nil {
@@ -113,7 +113,7 @@ func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checks
 		d.cache.stats.unsummed.Add(1)
 	}
 	if to.draft != nil {
-		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.seat.Dropped)
+		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.flight.Revoked)
 		if err == nil {
 			return sourceOf(c), nil
 		}
@@ -203,7 +203,7 @@ func (d *download) byRanges(src source, lost bool) (source, error) {
 func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
 	deadline, _ := flight.Latest(ctx)
 	d := download{cache: c, ctx: ctx, obj: obj, id: id, patience: patience(id, deadline, false)}
-	d.Validation = store.Validation{At: c.clock.Now(), Flight: c.flights.Now()}
+	d.Validation = store.Validation{At: c.clock.Now(), Flight: c.flights.LastID()}
 	resp, err := d.fetch(Request{})
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (d *download) request(req Request) (*Response, *interrupted, error) {
 		}
 		draft.Close()
 	}
-	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
+	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	resp, err := d.fetch(req)
 	return resp, nil, err
 }
@@ -62,7 +62,7 @@ func (d *download) request(req Request) (*Response, *interrupted, error) {
 // requestRest requests the first bytes that i lacks. It returns neither a response nor
 // an error if i is of no use.
 func (d *download) requestRest(i *interrupted) (*Response, error) {
-	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
+	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	off, end := i.parts.Next()
 	resp, err := d.fetch(Request{IfMatch: strong(i.etag), Offset: off, Length: end - off})
 	switch {

@@ -18,7 +18,7 @@ func (c *Cache) Forget(obj Object) error {
 		return fmt.Errorf("filecache.Forget: %w", err)
 	}
 	id.sources(func(id ID) {
-		c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
+		c.flights.Invalidate(id.key()) // first: see flight.Call.Revoked
 		c.store.Invalidate(store.Key(id))
 		c.forgets.add(id) // last: see there
 	})
@@ -27,7 +27,7 @@ func (c *Cache) Forget(obj Object) error {
 
 // Clear removes all local copies, as Forget does.
 func (c *Cache) Clear() {
-	c.flights.ForgetAll()
+	c.flights.InvalidateAll()
 	c.store.InvalidateAll()
 	c.forgets.addAll()
 }

@@ -199,6 +199,10 @@ func (v *Value[T]) renumber(p *parsed[T]) bool {
 
 func (v *Value[T]) isForgotten(p *parsed[T]) bool { return v.cache.forgets.last(p.id) > p.forgets }
 
+// undatedMaxAge is the age from which on a load is not joined that only callers without
+// a deadline wait for: an earlier invocation may have left it behind.
+const undatedMaxAge = 10 * time.Second
+
 // get is what Get does without a fresh value. If values are to be closed, it acquires
 // the one that it returns.
 func (v *Value[T]) get(ctx context.Context, method string) (*parsed[T], error) {
@@ -206,18 +210,17 @@ func (v *Value[T]) get(ctx context.Context, method string) (*parsed[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	began, hasJoined := v.cache.flights.Now(), false
+	began, hasJoined := v.cache.flights.LastID(), false
 	for {
-		call := flight.Call[outcome[T]]{
+		out, joined, err := v.flights.Do(ctx, flight.Request[outcome[T]]{
 			// Callers who come after a Forget join no flight from before.
-			Key:    strconv.FormatUint(v.cache.forgets.last(id), 10),
-			MaxAge: clock.LongestInvocation,
-			Load: func(ctx context.Context, s *flight.Seat[outcome[T]]) (outcome[T], error) {
-				growStack()
-				return v.load(ctx, s, id)
+			Key:   strconv.FormatUint(v.cache.forgets.last(id), 10),
+			Terms: flight.Terms{MaxAge: clock.LongestInvocation, UndatedMaxAge: undatedMaxAge},
+			Load: func(ctx context.Context, fl *flight.Call[outcome[T]]) (outcome[T], error) {
+				flight.GrowStack()
+				return v.load(ctx, fl, id)
 			},
-		}
-		out, joined, err := v.flights.Do(ctx, call)
+		})
 		if joined && !hasJoined {
 			hasJoined = true
 			v.stats.joins.Add(1)
@@ -246,19 +249,19 @@ func (v *Value[T]) answers(out outcome[T], err error, id ID, began uint64) bool 
 	return out.stale || v.cache.satisfies(id, out.validation, began)
 }
 
-// load makes an outcome for the callers of s, from the current version of the object.
-func (v *Value[T]) load(ctx context.Context, s *flight.Seat[outcome[T]], id ID) (outcome[T], error) {
+// load makes an outcome for the callers of fl, from the current version of the object.
+func (v *Value[T]) load(ctx context.Context, fl *flight.Call[outcome[T]], id ID) (outcome[T], error) {
 	if p := v.current.Load(); p != nil && p.id == id && v.isFresh(p) { // landed since the caller's miss
 		return outcome[T]{parsed: p, validation: p.validation}, nil
 	}
 	for n := 1; ; n++ {
-		out := outcome[T]{began: v.cache.flights.Now()}
+		out := outcome[T]{began: v.cache.flights.LastID()}
 		p := &parsed[T]{id: id, forgets: v.cache.forgets.number.Load()}
 		f, err := v.cache.openObject(ctx, v.obj, id)
 		if err != nil {
-			return v.openFailed(ctx, s, id, out, err)
+			return v.openFailed(ctx, fl, id, out, err)
 		}
-		out, err = v.opened(ctx, s, f, p, out)
+		out, err = v.opened(ctx, fl, f, p, out)
 		if err == nil || !f.unusable.Load() || n == attempts {
 			return out, err
 		}
@@ -268,7 +271,7 @@ func (v *Value[T]) load(ctx context.Context, s *flight.Seat[outcome[T]], id ID) 
 
 // opened makes p of f, and parses it if its version is another one. It closes f, unless
 // the value keeps it.
-func (v *Value[T]) opened(ctx context.Context, s *flight.Seat[outcome[T]], f *File, p *parsed[T], out outcome[T]) (outcome[T], error) {
+func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *File, p *parsed[T], out outcome[T]) (outcome[T], error) {
 	kept := false
 	defer func() {
 		if !kept {
@@ -284,18 +287,18 @@ func (v *Value[T]) opened(ctx context.Context, s *flight.Seat[outcome[T]], f *Fi
 	if old != nil && old.version == p.version {
 		v.stats.revalidated.Add(1)
 		p.value, p.use = old.value, old.use
-		v.share(s, p)
+		v.share(fl, p)
 		out.parsed = p
 		return out, nil
 	}
 	if p.value, err = v.parse(ctx, f); err != nil {
-		return v.parseFailed(ctx, s, out, old, err)
+		return v.parseFailed(ctx, fl, out, old, err)
 	}
 	if v.opts.Close != nil {
 		f.outlive(ctx)
 		p.use, kept = newUses(f), true
 	}
-	v.replace(s, p)
+	v.replace(fl, p)
 	out.parsed = p
 	return out, nil
 }
@@ -315,11 +318,11 @@ func (v *Value[T]) parse(ctx context.Context, f *File) (value T, err error) {
 }
 
 // openFailed returns what callers get when the object could not be opened.
-func (v *Value[T]) openFailed(ctx context.Context, s *flight.Seat[outcome[T]], id ID, out outcome[T], err error) (outcome[T], error) {
+func (v *Value[T]) openFailed(ctx context.Context, fl *flight.Call[outcome[T]], id ID, out outcome[T], err error) (outcome[T], error) {
 	c := v.cache
 	failure := &fs.PathError{Op: "open", Path: id.String(), Err: err}
 	if errors.Is(err, fs.ErrNotExist) {
-		v.replace(s, nil)
+		v.replace(fl, nil)
 		return out, failure
 	}
 	old := v.known(id)
@@ -333,14 +336,14 @@ func (v *Value[T]) openFailed(ctx context.Context, s *flight.Seat[outcome[T]], i
 
 // parseFailed returns what callers get when Parse failed: the last value that it
 // returned, if that may be served, or err.
-func (v *Value[T]) parseFailed(ctx context.Context, s *flight.Seat[outcome[T]], out outcome[T], old *parsed[T], err error) (outcome[T], error) {
+func (v *Value[T]) parseFailed(ctx context.Context, fl *flight.Call[outcome[T]], out outcome[T], old *parsed[T], err error) (outcome[T], error) {
 	if old == nil || v.opts.StaleIfInvalid == 0 || v.cache.clock.Err(ctx) != nil || !v.mayServeInvalid(old) {
 		return out, err
 	}
 	v.stats.invalid.Add(1)
 	p := *old
 	p.validation, p.invalid = out.validation, true
-	v.share(s, &p)
+	v.share(fl, &p)
 	out.parsed = &p
 	return out, nil
 }
@@ -362,10 +365,10 @@ func (v *Value[T]) known(id ID) *parsed[T] {
 
 // replace makes p the current value, or none if p is nil. The one that is not kept is
 // closed when it has no users: the current one, or p if its flight belongs to nobody.
-func (v *Value[T]) replace(s *flight.Seat[outcome[T]], p *parsed[T]) {
+func (v *Value[T]) replace(fl *flight.Call[outcome[T]], p *parsed[T]) {
 	v.mu.Lock()
 	drop := p
-	if v.mayKeep(s, p) {
+	if v.mayKeep(fl, p) {
 		drop = v.current.Swap(p)
 	}
 	v.mu.Unlock()
@@ -374,18 +377,18 @@ func (v *Value[T]) replace(s *flight.Seat[outcome[T]], p *parsed[T]) {
 
 // share makes p the current value if it is the same value as the current one, which it
 // then takes over.
-func (v *Value[T]) share(s *flight.Seat[outcome[T]], p *parsed[T]) {
+func (v *Value[T]) share(fl *flight.Call[outcome[T]], p *parsed[T]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if cur := v.current.Load(); cur != nil && cur.use == p.use && v.mayKeep(s, p) {
+	if cur := v.current.Load(); cur != nil && cur.use == p.use && v.mayKeep(fl, p) {
 		v.current.Store(p)
 	}
 }
 
-// mayKeep reports whether p, from the flight of s, may become current. The caller holds
+// mayKeep reports whether p, from the flight of fl, may become current. The caller holds
 // mu.
-func (v *Value[T]) mayKeep(s *flight.Seat[outcome[T]], p *parsed[T]) bool {
-	return !s.Dropped() && !v.closed.Load() && (p == nil || !v.isForgotten(p))
+func (v *Value[T]) mayKeep(fl *flight.Call[outcome[T]], p *parsed[T]) bool {
+	return !v.closed.Load() && (p == nil || !v.isForgotten(p)) && fl.Claim()
 }
 
 // release ends one use of p's value, and closes it if that was the last one.

@@ -19,15 +19,15 @@ func TestLatestDeadlineOfALoad(t *testing.T) {
 		t.Errorf("Latest = %v, %v, want %v", at, ok, want)
 	}
 	outer, inner := NewGroup[int](clock.New()), NewGroup[int](clock.New())
-	check := func(ctx context.Context, s *Seat[int]) (int, error) {
+	check := func(ctx context.Context, s *Call[int]) (int, error) {
 		if at, ok := Latest(ctx); !ok || !at.Equal(want) {
 			t.Errorf("in a load: Latest = %v, %v, want %v", at, ok, want)
 		}
 		return 0, nil
 	}
-	outer.Do(ctx, Call[int]{Key: "a", MaxAge: time.Hour, Load: func(ctx context.Context, s *Seat[int]) (int, error) {
+	outer.Do(ctx, Request[int]{Key: "a", Terms: Terms{MaxAge: time.Hour}, Load: func(ctx context.Context, s *Call[int]) (int, error) {
 		check(ctx, s)
-		_, _, err := inner.Do(ctx, Call[int]{Key: "b", MaxAge: time.Hour, Load: check})
+		_, _, err := inner.Do(ctx, Request[int]{Key: "b", Terms: Terms{MaxAge: time.Hour}, Load: check})
 		return 0, err
 	}})
 }
