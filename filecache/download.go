@@ -30,6 +30,9 @@ type download struct {
 func (d *download) run(resp *Response, kept *interrupted) (source, error) {
 	src, err := d.receive(resp, kept, d.cache.concurrency)
 	stalled := errors.Is(err, transfer.ErrStalled) && !src.rangeable()
+	if d.ctx.Err() != nil { // nobody waits any more
+		return src, err
+	}
 	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || stalled {
 		src, err = d.again(Request{NewConnection: stalled})
 	}
