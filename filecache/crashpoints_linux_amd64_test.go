@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/childtest"
 	"github.com/warmcache/warmcache/internal/clock"
 )
@@ -79,7 +81,7 @@ func init() { // before TestMain, which would look for leaks
 	if dir == "" {
 		return
 	}
-	for _, s := range crashScenes {
+	for _, s := range append(crashScenes, everythingScene) {
 		if s.name == os.Getenv(crashSceneName) {
 			s.play(dir)
 		}
@@ -88,6 +90,10 @@ func init() { // before TestMain, which would look for leaks
 }
 
 func (s crashScene) play(dir string) {
+	if s.name == "everything" {
+		playEverything(dir)
+		os.Exit(0)
+	}
 	o := s.origin(s.after)
 	b, err := Must(New(s.options(dir, 1))).ReadFile(background, o)
 	if err != nil || !bytes.Equal(b, o.body) {
@@ -236,5 +242,58 @@ func TestEverySystemCallFails(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+var everythingScene = crashScene{"everything", true, 2, true, crashSize}
+
+// playEverything does all that a Cache does in its directory.
+func playEverything(dir string) {
+	c := Must(New(everythingScene.options(dir, 1)))
+	o := everythingScene.origin(2)
+	for range 2 { // replaces, evicts, revalidates
+		if _, err := c.ReadFile(background, o); err != nil {
+			os.Exit(1)
+		}
+	}
+	_, release, err := c.Path(background, o)
+	if err != nil {
+		os.Exit(2)
+	}
+	release()
+	work, remove, err := c.Scratch()
+	if err != nil || os.MkdirAll(filepath.Join(work, "a", "b"), 0o700) != nil || os.Chmod(filepath.Join(work, "a"), 0o500) != nil || remove() != nil {
+		os.Exit(3)
+	}
+	if c.Forget(o) != nil {
+		os.Exit(4)
+	}
+	c.ReadFile(background, o)
+	c.Clear()
+}
+
+// No system call names anything below the private directory by its path, which others
+// could redirect in between.
+func TestNoPathBelowTheDirectory(t *testing.T) {
+	skipUnderRace(t)
+	tr, ws, dir, said := everythingScene.run(t, func(int, string) int { return letBe })
+	if !ws.Exited() || ws.ExitStatus() != 0 {
+		t.Fatalf("the process ended with %v: %s", ws, said)
+	}
+	root := store.DefaultPath(dir) + "/"
+	work := filepath.Join(root, "s") // what the test itself does there
+	below := 0
+	for _, call := range tr.absolute {
+		if strings.Contains(call, root) && !strings.Contains(call, work) {
+			t.Errorf("by its path: %s", call)
+		}
+	}
+	for _, call := range tr.calls {
+		if call == "unlinkat" || call == "linkat" || call == "utimensat" {
+			below++
+		}
+	}
+	if below == 0 || len(tr.absolute) == 0 {
+		t.Errorf("the trace is void: %v, %v", tr.calls, tr.absolute)
 	}
 }

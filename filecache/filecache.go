@@ -55,6 +55,13 @@ type Options struct {
 	// Dir is the directory to keep files in, in a private subdirectory. Empty
 	// means one under os.TempDir, per user and per function and version where
 	// the host tells them. It is made when it is first needed.
+	//
+	// The private subdirectory must be a real directory of this user with mode
+	// 0700. If another user made it, or others could use it, it is left alone:
+	// objects are handed out uncached, Stats.Refused says why, and Path and Scratch
+	// return it with ErrNoDisk. A file system that gives all files to one other user,
+	// such as an EFS access point or a FUSE mount with a forced owner, is supported,
+	// but not for root.
 	Dir string
 
 	// MaxAge is how long a copy is used without asking the origin whether it is
@@ -182,7 +189,7 @@ func (c *Cache) Close() error {
 
 // Scratch makes an empty directory for the work of one invocation, such as files
 // on their way from the origin through a converter and back. Remove removes it with
-// all that is in it; calling it more than once is safe. If the process is killed, a later
+// all that is in it, also read-only directories; calling it more than once is safe. If the process is killed, a later
 // Scratch in the same directory, of any process, removes what it left.
 //
 // It needs a disk by nature: its error matches ErrNoDisk. The space is the caller's

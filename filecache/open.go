@@ -208,10 +208,18 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 	}
 }
 
-// Path returns the name of a file with the object's bytes, for programs that
-// open it by themselves. All of it is verified before. Until release is called,
-// the file is neither evicted nor removed, as far as the file system has locks; it
-// must not be written to. To call release twice does no harm.
+// Path returns the path of a file with the object's bytes, for programs that open it
+// by themselves. All of it is verified first. Until release is called, the file is
+// neither evicted nor removed, as far as the file system has locks. Calling release more
+// than once is safe. Two versions of an object have different paths.
+//
+// The file is read-only and must not be changed. Nor may a program leave files beside
+// it: open an SQLite database with "file:" + path + "?immutable=1", else SQLite may write
+// a journal there. Path replaces a copy that has such a file (-wal, -journal or -shm).
+//
+// A path is only as safe as the directories above it: who may rename things in
+// Options.Dir can redirect the path before the program opens it. Path checks it once more
+// before it returns. In a directory such as /tmp, whose sticky bit is set, others cannot.
 //
 // Its errors are those of Open, and ErrNoDisk if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {

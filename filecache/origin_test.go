@@ -229,6 +229,7 @@ func (c *testCache) only(paths []string) string {
 	if len(paths) != 1 {
 		c.t.Fatalf("there are %d files, want one: %v", len(paths), paths)
 	}
+	os.Chmod(paths[0], 0o600) // so that the test can damage it
 	return paths[0]
 }
 

@@ -28,7 +28,7 @@ type localFile struct {
 // openLocal opens a local copy.
 func (c *Cache) openLocal(ctx context.Context, obj Object, l *store.Copy) (*File, error) {
 	f := &localFile{cache: c, ctx: ctx, obj: obj}
-	if err := c.store.Open(&f.File, l, ID(l.Key()).sha256()); err != nil {
+	if err := c.store.Open(ctx, &f.File, l, ID(l.Key()).sha256()); err != nil {
 		return nil, err
 	}
 	return &File{object: objectOf(l), bytes: f}, nil

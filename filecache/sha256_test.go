@@ -87,6 +87,7 @@ func (c *testCache) forge(obj Object, b []byte) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	os.Chmod(path, 0o600)
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		c.t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestRepairAfterCloseOfTheCache(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Truncate(c.dataPath(copyOf(f).TestData()), 10); err != nil {
+		if err := os.Truncate(c.only(c.dataFiles()), 10); err != nil {
 			t.Fatal(err)
 		}
 		c.Close()

@@ -28,21 +28,24 @@ type tracer struct {
 	// at decides about the nth call, from 1.
 	at    func(n int, name string) int
 	calls []string // that were seen
+	// absolute are the paths below dir that were not given relative to a directory.
+	absolute []string
 }
 
 // traced are the calls that are looked at: where they have a path or a file.
 var traced = map[uint64]struct {
 	name string
 	path int // which argument, from 0; -1: none
-	file int
+	file int // the file, or the directory that path is relative to
 }{
-	unix.SYS_OPENAT:     {"openat", 1, -1},
-	unix.SYS_NEWFSTATAT: {"newfstatat", 1, -1},
-	unix.SYS_MKDIRAT:    {"mkdirat", 1, -1},
-	unix.SYS_UNLINKAT:   {"unlinkat", 1, -1},
-	unix.SYS_RENAMEAT:   {"renameat", 3, -1},
-	unix.SYS_LINKAT:     {"linkat", 3, -1},
-	unix.SYS_UTIMENSAT:  {"utimensat", 1, -1},
+	unix.SYS_OPENAT:     {"openat", 1, 0},
+	unix.SYS_NEWFSTATAT: {"newfstatat", 1, 0},
+	unix.SYS_MKDIRAT:    {"mkdirat", 1, 0},
+	unix.SYS_FCHMODAT:   {"fchmodat", 1, 0},
+	unix.SYS_UNLINKAT:   {"unlinkat", 1, 0},
+	unix.SYS_RENAMEAT:   {"renameat", 3, 2},
+	unix.SYS_LINKAT:     {"linkat", 3, 2},
+	unix.SYS_UTIMENSAT:  {"utimensat", 1, 0},
 	unix.SYS_STATFS:     {"statfs", 0, -1},
 	unix.SYS_FSTATFS:    {"fstatfs", -1, 0},
 	unix.SYS_FSTAT:      {"fstat", -1, 0},
@@ -131,11 +134,17 @@ func (tr *tracer) stopped(pid, tid int, inside map[int]int) bool {
 	var path string
 	if call.path >= 0 {
 		path = peekString(tid, uintptr(args[call.path]))
-	} else {
-		path, _ = os.Readlink(filepath.Join("/proc", itoa(pid), "fd", itoa(int(args[call.file]))))
+	}
+	absolute := filepath.IsAbs(path)
+	if !absolute && call.file >= 0 {
+		of, _ := os.Readlink(filepath.Join("/proc", itoa(pid), "fd", itoa(int(int32(args[call.file])))))
+		path = filepath.Join(of, path)
 	}
 	if !strings.HasPrefix(path, tr.dir) {
 		return true
+	}
+	if absolute {
+		tr.absolute = append(tr.absolute, call.name+" "+path)
 	}
 	tr.calls = append(tr.calls, call.name)
 	switch what := tr.at(len(tr.calls), call.name); what {

@@ -1,22 +1,22 @@
 package disktier
 
 import (
-	"io/fs"
-	"os"
-	"path/filepath"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// room is what a file of that size takes of the disk.
+// room returns the disk space of a file of that size.
 func room(size int64) int64 {
 	const page = 4 << 10
 	return (size + page - 1) / page * page
 }
 
-// reserve makes n bytes of room. It looks through the directory only when it does not
-// know what is there, or that is too much.
+// reserve makes n bytes of room. It lists the directory only when it does not know how
+// much is used, or that is too much.
 func (t *Tier) reserve(n int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -27,49 +27,67 @@ func (t *Tier) reserve(n int64) error {
 		}
 		t.evict(files, n)
 	}
-	t.used += n // what it replaces is counted once more, until the next look
+	t.used += n // a record that is replaced counts twice, until the next listing
 	return nil
 }
 
-// abandoned is how old a temporary file is that nobody writes any more.
+// abandoned is the age of a temporary file that nobody writes any more.
 const abandoned = time.Minute
 
-// list returns the files of records, and removes what killed processes have left.
-func (t *Tier) list() (files []fs.FileInfo, err error) {
-	entries, err := os.ReadDir(t.dir)
+// record is the file of a record.
+type record struct {
+	name    string
+	size    int64
+	modTime time.Time
+}
+
+// list returns the files of records, and removes what killed processes left. It leaves
+// alone whatever a Tier has not made.
+func (t *Tier) list() (files []record, err error) {
+	names, err := t.disk.ReadDir("")
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		info, err := e.Info()
+	for _, name := range names {
+		temp := strings.HasPrefix(name, disk.TempPrefix)
+		if !temp && !isRecordName(name) {
+			continue
+		}
+		info, err := t.disk.Lstat(name)
 		switch {
-		case err != nil || e.Name() == epochFile: // gone meanwhile, or not to go
-		case strings.HasPrefix(e.Name(), "tmp-") && time.Since(info.ModTime()) > abandoned:
-			os.Remove(filepath.Join(t.dir, e.Name()))
+		case err != nil: // removed meanwhile
+		case temp && time.Since(info.ModTime) > abandoned:
+			t.disk.Remove(name)
 		default:
-			files = append(files, info)
+			files = append(files, record{name, info.Size, info.ModTime})
 		}
 	}
 	return files, nil
 }
 
+// isRecordName reports whether recordName may give that name.
+func isRecordName(name string) bool {
+	b, err := hex.DecodeString(name)
+	return err == nil && len(b) == hashSize
+}
+
 // evict removes the files that were set first, until n more bytes leave a quarter of
 // the budget free; if they fit, none. The caller holds mu.
-func (t *Tier) evict(files []fs.FileInfo, n int64) {
+func (t *Tier) evict(files []record, n int64) {
 	t.used = 0
 	for _, f := range files {
-		t.used += room(f.Size())
+		t.used += room(f.size)
 	}
 	if t.used+n <= t.maxBytes {
 		return
 	}
-	slices.SortFunc(files, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+	slices.SortFunc(files, func(a, b record) int { return a.modTime.Compare(b.modTime) })
 	for _, f := range files {
 		if t.used+n <= t.maxBytes/4*3 {
 			return
 		}
-		if os.Remove(filepath.Join(t.dir, f.Name())) == nil {
-			t.used -= room(f.Size())
+		if t.disk.RemoveAll(f.name) == nil {
+			t.used -= room(f.size)
 		}
 	}
 }

@@ -18,10 +18,13 @@
 package disktier
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,30 +34,35 @@ import (
 	"github.com/warmcache/warmcache/cache"
 	"github.com/warmcache/warmcache/internal/boot"
 	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // DefaultMaxBytes is the budget of a Tier whose Options say nothing.
 const DefaultMaxBytes = 32 << 20
 
-// Options say where a Tier keeps its files. The zero Options are good.
+// Options say where a Tier keeps its files. The zero Options are ready to use.
 type Options struct {
-	// Dir is where the Tier makes its own private directory, whose name tells the
-	// user. Empty means os.TempDir().
+	// Dir is the directory in which the Tier makes its own private one, whose name has
+	// the user's number. Empty means os.TempDir(). The private directory must belong to
+	// this user alone: if others could use it, each call fails and says so. A file system
+	// that gives all files to one other user, such as an EFS access point, is supported.
 	Dir string
 
 	// MaxBytes is how much room the files of records may take together, each of them
-	// whole pages of 4 KiB; beyond that the oldest go first. One that is larger than an
-	// eighth of it is not kept. Several processes together may exceed it by what
-	// each of them has set since it last looked. Beside the records there is one file
-	// of half a MiB. Zero means DefaultMaxBytes. Negative is an error.
+	// whole pages of 4 KiB; beyond that the oldest are evicted first. A record that is
+	// larger than an eighth of it is not stored. Several processes together may exceed it
+	// by what each of them has set since it last listed the directory. Beside the records
+	// there is one file of half a MiB. Zero means DefaultMaxBytes. Negative is an error.
 	MaxBytes int64
 }
 
 // A Tier is a cache.Tier in files. Several Caches may share it. It is safe for
-// concurrent use, holds no file open and needs no Close. The zero Tier is not usable:
-// call New.
+// concurrent use, keeps only its directory open and needs no Close. A directory that
+// keeps failing is not used for a while. The zero Tier is not usable: call New.
 type Tier struct {
 	dir      string
+	disk     disk.FS
+	breaker  *disk.Breaker
 	maxBytes int64
 	clock    *clock.Clock
 	boot     func() (id [16]byte, mono int64)
@@ -65,24 +73,30 @@ type Tier struct {
 
 var _ cache.Tier = (*Tier)(nil)
 
-// New returns a Tier. It does not touch the disk yet.
+// New returns a Tier. It does not touch the disk.
 func New(o Options) (*Tier, error) {
 	switch {
 	case o.MaxBytes < 0:
-		return nil, fmt.Errorf("disktier.New: Options.MaxBytes is negative (%d)", o.MaxBytes)
+		return nil, fmt.Errorf("disktier.New: Options.MaxBytes is %d: it must not be negative; zero means DefaultMaxBytes", o.MaxBytes)
 	case o.MaxBytes == 0:
 		o.MaxBytes = DefaultMaxBytes
 	}
 	if o.Dir == "" {
 		o.Dir = os.TempDir()
 	}
+	dir := filepath.Join(o.Dir, "warmcache.tier.v1."+strconv.Itoa(os.Geteuid()))
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return newTier(dir, o.MaxBytes, clock.New(), disk.New(dir)), nil
+}
+
+func newTier(dir string, maxBytes int64, c *clock.Clock, d disk.FS) *Tier {
+	breaker := disk.NewBreaker(c)
 	return &Tier{
-		dir:      filepath.Join(o.Dir, "warmcache.tier.v1."+strconv.Itoa(os.Geteuid())),
-		maxBytes: o.MaxBytes,
-		clock:    clock.New(),
-		boot:     boot.Read,
-		used:     -1,
-	}, nil
+		dir: dir, disk: disk.Guarded(d, breaker), breaker: breaker,
+		maxBytes: maxBytes, clock: c, boot: boot.Read, used: -1,
+	}
 }
 
 // Must returns t, or panics if err is not nil. It is for package-level variables:
@@ -94,26 +108,61 @@ func Must(t *Tier, err error) *Tier {
 	return t
 }
 
+// noted tells the breaker of the outcome of a call, and returns its error.
+func (t *Tier) noted(err error) error {
+	switch {
+	case err == nil:
+		t.breaker.Success()
+	case !errors.Is(err, disk.ErrOpen):
+		t.breaker.Failure(err)
+		err = fmt.Errorf("disktier: %w", err)
+	}
+	return err
+}
+
 // Get implements cache.Tier.
 func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	epoch, err := t.epoch(name)
-	if err != nil {
-		return "", err
+	var b []byte
+	if err == nil {
+		b, err = t.read(recordName(name))
 	}
-	b, err := os.ReadFile(t.path(name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return epoch, nil
-	case err != nil:
+	if err := t.noted(err); err != nil {
 		return "", err
 	}
 	if record, ok := t.decode(b, epoch); ok && use(record) {
 		return "", nil
 	}
 	return epoch, nil
+}
+
+// read returns what a file has, or nil if there is none, or something that no Tier
+// has made: Set replaces it.
+func (t *Tier) read(name string) ([]byte, error) {
+	f, err := t.disk.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		if info, e := t.disk.Lstat(name); e == nil && !info.Mode.IsRegular() {
+			return nil, nil
+		}
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Private() || info.Size > t.maxBytes {
+		return nil, err
+	}
+	b := make([]byte, info.Size)
+	n, err := f.ReadAt(b, 0)
+	if err == io.EOF { // it was cut
+		return nil, nil
+	}
+	return b[:n], err
 }
 
 // Set implements cache.Tier.
@@ -126,10 +175,11 @@ func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 	if need > t.maxBytes/8 {
 		return nil
 	}
-	if err := t.reserve(need); err != nil {
-		return err
+	err := t.reserve(need)
+	if err == nil {
+		err = t.replace(recordName(r.Name), b)
 	}
-	return t.replace(t.path(r.Name), b)
+	return t.noted(err)
 }
 
 // Delete implements cache.Tier.
@@ -137,20 +187,20 @@ func (t *Tier) Delete(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// The new epoch does it: what comes with an earlier one is no record any more,
-	// also if it comes later. The file is taken away only for its room.
+	// The new epoch does it: a record with an earlier one is invalid, also if it is set
+	// later. The file is removed only for its room.
 	if err := t.newEpoch(name); err != nil {
-		return err
+		return t.noted(err)
 	}
-	os.Remove(t.path(name))
+	t.disk.RemoveAll(recordName(name))
 	return nil
 }
 
-// path is where the record of a name is. The record tells names with the same hash
-// apart.
-func (t *Tier) path(name string) string {
-	return filepath.Join(t.dir, fmt.Sprintf("%x", sum(name)))
-}
+const hashSize = 16
+
+// recordName returns the name of a record's file. The record tells names with the same
+// hash apart.
+func recordName(name string) string { return hex.EncodeToString(sum(name)) }
 
 func sum(name string) []byte {
 	h := fnv.New128a()
@@ -158,19 +208,21 @@ func sum(name string) []byte {
 	return h.Sum(nil)
 }
 
-// replace puts a file in the place of what is there.
-func (t *Tier) replace(path string, b []byte) error {
-	f, err := os.CreateTemp(t.dir, "tmp-")
+// replace writes a file, whatever has its name.
+func (t *Tier) replace(name string, b []byte) error {
+	f, err := t.disk.Create("", int64(len(b)))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	defer f.Close()
+	if n, err := f.Write(b); err != nil || n < len(b) {
+		return cmp.Or(err, io.ErrShortWrite)
 	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err = f.Replace(name); err == nil {
+		return nil
+	}
+	if info, e := t.disk.Lstat(name); e == nil && info.Mode.IsDir() && t.disk.RemoveAll(name) == nil {
+		err = f.Replace(name) // no file replaces a directory
 	}
 	return err
 }

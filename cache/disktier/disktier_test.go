@@ -18,6 +18,7 @@ import (
 	"github.com/warmcache/warmcache/cache"
 	"github.com/warmcache/warmcache/internal/childtest"
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 func TestMain(m *testing.M) {
@@ -30,7 +31,9 @@ func TestMain(m *testing.M) {
 
 var background = context.Background()
 
-func newTier(t testing.TB, dir string) *Tier {
+func (t *Tier) recordPath(name string) string { return filepath.Join(t.dir, recordName(name)) }
+
+func openTier(t testing.TB, dir string) *Tier {
 	t.Helper()
 	tier, err := New(Options{Dir: dir})
 	if err != nil {
@@ -97,7 +100,7 @@ func TestKilledProcess(t *testing.T) {
 // A Delete is heard by all processes, and by what they load.
 func TestDeleteIsFinal(t *testing.T) {
 	dir := t.TempDir()
-	a, b := newTier(t, dir), newTier(t, dir)
+	a, b := openTier(t, dir), openTier(t, dir)
 	none := func([]byte) bool { return false }
 	lease, err := a.Get(background, "n", none)
 	if err != nil || lease == "" {
@@ -152,7 +155,7 @@ func TestDeleteIsFinalAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	var hits atomic.Int64
 	for range 4 {
-		tier := newTier(t, dir)
+		tier := openTier(t, dir)
 		wg.Go(func() {
 			for range 500 {
 				var least int64
@@ -194,12 +197,13 @@ func TestDeleteIsFinalAtOnce(t *testing.T) {
 func TestHostileDirectory(t *testing.T) {
 	write := func(name, content string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
+			os.Remove(filepath.Join(dir, name)) // it cannot be written to
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	record := filepath.Base(newTier(t, "").path("test/1:k"))
+	record := recordName("test/1:k")
 	for name, tt := range map[string]struct {
 		befall func(*testing.T, string)
 		mends  bool
@@ -208,6 +212,23 @@ func TestHostileDirectory(t *testing.T) {
 		"record is empty": {write(record, ""), true},
 		"record is junk":  {write(record, strings.Repeat("x", 1000)), true},
 		"epochs are cut":  {write(epochFile, "x"), true},
+		"epochs are long": {write(epochFile, strings.Repeat("x", epochsSize+1)), true},
+		"record is a directory": {func(t *testing.T, dir string) {
+			os.Remove(filepath.Join(dir, record))
+			os.MkdirAll(filepath.Join(dir, record, "deep"), 0o700)
+		}, true},
+		"epochs are a directory": {func(t *testing.T, dir string) {
+			os.Remove(filepath.Join(dir, epochFile))
+			os.MkdirAll(filepath.Join(dir, epochFile, "deep"), 0o700)
+		}, true},
+		"record is a link": {func(t *testing.T, dir string) {
+			os.Rename(filepath.Join(dir, record), filepath.Join(dir, "moved"))
+			os.Symlink(filepath.Join(dir, "moved"), filepath.Join(dir, record))
+		}, true},
+		"epochs are a link": {func(t *testing.T, dir string) {
+			os.Rename(filepath.Join(dir, epochFile), filepath.Join(dir, "moved"))
+			os.Symlink(filepath.Join(dir, "moved"), filepath.Join(dir, epochFile))
+		}, true},
 		"a file": {func(t *testing.T, dir string) {
 			os.RemoveAll(dir)
 			os.WriteFile(dir, nil, 0o600)
@@ -222,7 +243,7 @@ func TestHostileDirectory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var loads atomic.Int64
-			tier := newTier(t, t.TempDir())
+			tier := openTier(t, t.TempDir())
 			wantGet(t, newCache(tier, &loads), "k", "k v1")
 			tt.befall(t, tier.dir)
 			c := newCache(tier, &loads)
@@ -243,9 +264,9 @@ func TestHostileDirectory(t *testing.T) {
 // A damaged file is a miss, wherever the damage is.
 func TestDamagedFile(t *testing.T) {
 	var loads atomic.Int64
-	tier := newTier(t, t.TempDir())
+	tier := openTier(t, t.TempDir())
 	wantGet(t, newCache(tier, &loads), "k", "k v1")
-	good, err := os.ReadFile(tier.path("test/1:k"))
+	good, err := os.ReadFile(tier.recordPath("test/1:k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +274,8 @@ func TestDamagedFile(t *testing.T) {
 		bad := append([]byte(nil), good...)
 		bad[i] ^= 1
 		for _, b := range [][]byte{bad, good[:i]} {
-			if err := os.WriteFile(tier.path("test/1:k"), b, 0o600); err != nil {
+			os.Remove(tier.recordPath("test/1:k")) // it cannot be written to
+			if err := os.WriteFile(tier.recordPath("test/1:k"), b, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			n := loads.Load()
@@ -280,13 +302,13 @@ func TestClocks(t *testing.T) {
 		{"paused, and the monotonic clock stood still", 50 * time.Second, 0, false, true},
 		{"wall clock stood still", 0, 50 * time.Second, false, false},
 		{"wall clock ran back", -time.Second, time.Second, false, false},
-		{"wall clock ran slow", 10 * time.Second, 10*time.Second + apart + 1, false, false},
+		{"wall clock ran slow", 10 * time.Second, 10*time.Second + maxClockGap + 1, false, false},
 		{"monotonic clock ran back", time.Second, -time.Second, false, false},
 		{"another boot", time.Second, -time.Second, true, true},
 		{"another boot, and the wall clock ran back", -time.Second, -time.Second, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			clocks, tier := clocktest.New(), newTier(t, t.TempDir())
+			clocks, tier := clocktest.New(), openTier(t, t.TempDir())
 			clocks.Move(0, time.Hour)
 			id := [16]byte{1}
 			tier.clock = clocks.Clock()
@@ -321,7 +343,7 @@ func TestSlots(t *testing.T) {
 
 // A small file takes a page of the disk as well.
 func TestBudgetOfSmallFiles(t *testing.T) {
-	tier := newTier(t, t.TempDir())
+	tier := openTier(t, t.TempDir())
 	tier.maxBytes = 100 << 12
 	for i := range 300 {
 		name := fmt.Sprint(i)
@@ -339,7 +361,7 @@ func TestBudgetOfSmallFiles(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	tier := newTier(t, t.TempDir())
+	tier := openTier(t, t.TempDir())
 	tier.maxBytes = 400_000
 	set := func(tier *Tier, name string, size int) {
 		t.Helper()
@@ -357,14 +379,14 @@ func TestBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			n += f.Size()
+			n += f.size
 		}
 		return n
 	}
 	for i := range 300 {
 		set(tier, fmt.Sprint(i), 4000)
 		if i == 60 { // as if "5" had been set last
-			if err := os.Chtimes(tier.path("5"), time.Time{}, time.Now().Add(time.Hour)); err != nil {
+			if err := os.Chtimes(tier.recordPath("5"), time.Time{}, time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -376,20 +398,20 @@ func TestBudget(t *testing.T) {
 		t.Errorf("only %d bytes are left", n)
 	}
 	for name, kept := range map[string]bool{"5": true, "299": true, "0": false, "60": false} {
-		if _, err := os.Stat(tier.path(name)); (err == nil) != kept {
+		if _, err := os.Stat(tier.recordPath(name)); (err == nil) != kept {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	set(tier, "large", 50_000)
-	if _, err := os.Stat(tier.path("large")); err == nil {
+	if _, err := os.Stat(tier.recordPath("large")); err == nil {
 		t.Error("a large one was kept")
 	}
 
 	// The next process knows what is there, and sweeps what was left half done.
-	old := filepath.Join(tier.dir, "tmp-old")
+	old := filepath.Join(tier.dir, disk.TempPrefix+"old")
 	os.WriteFile(old, nil, 0o600)
 	os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour))
-	again := &Tier{dir: tier.dir, maxBytes: tier.maxBytes, clock: tier.clock, boot: tier.boot, used: -1}
+	again := newTier(tier.dir, tier.maxBytes, tier.clock, disk.New(tier.dir))
 	set(again, "x", 10)
 	if _, err := os.Stat(old); err == nil {
 		t.Error("what a killed process left is still there")
@@ -403,7 +425,7 @@ func TestOptions(t *testing.T) {
 	if _, err := New(Options{MaxBytes: -1}); err == nil {
 		t.Error("a negative budget")
 	}
-	if tier := newTier(t, ""); !strings.HasPrefix(tier.dir, os.TempDir()) || tier.maxBytes != DefaultMaxBytes {
+	if tier := openTier(t, ""); !strings.HasPrefix(tier.dir, os.TempDir()) || tier.maxBytes != DefaultMaxBytes {
 		t.Errorf("%+v", tier)
 	}
 }

@@ -1,13 +1,14 @@
 package disktier
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
+
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // Epochs are what makes a Delete final, for all processes, without a lock, and if
@@ -23,7 +24,7 @@ const (
 
 // epoch returns that of a name. It makes what is missing.
 func (t *Tier) epoch(name string) (string, error) {
-	f, err := t.openEpochs(os.O_RDONLY)
+	f, err := t.openEpochs(t.disk.Open)
 	if err != nil {
 		return "", err
 	}
@@ -40,14 +41,19 @@ func (t *Tier) epoch(name string) (string, error) {
 
 // newEpoch gives a name, and those that share its slot, a new one.
 func (t *Tier) newEpoch(name string) error {
-	f, err := t.openEpochs(os.O_RDWR)
+	var w io.WriterAt
+	f, err := t.openEpochs(func(name string) (disk.File, error) {
+		m, err := t.disk.Modify(name)
+		w = m
+		return m, err
+	})
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	var b [8]byte
 	rand.Read(b[:]) // never fails
-	_, err = f.WriteAt(b[:], slot(name))
+	_, err = w.WriteAt(b[:], slot(name))
 	return err
 }
 
@@ -58,58 +64,77 @@ func slot(name string) int64 {
 	return 8 + 8*int64(binary.BigEndian.Uint16(h[len(h)-2:]))
 }
 
-// openEpochs opens the file, or makes one.
-func (t *Tier) openEpochs(flag int) (*os.File, error) {
-	if err := t.checkDir(); err != nil {
+// openEpochs opens the file, and makes it first if there is none, or something else in
+// its place.
+func (t *Tier) openEpochs(open func(name string) (disk.File, error)) (disk.File, error) {
+	if err := t.disk.Make(); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(t.dir, epochFile)
-	f, err := os.OpenFile(path, flag, 0)
-	if err == nil {
-		return f, t.checkEpochs(f)
+	f, err := t.openWhole(open)
+	if !errors.Is(err, errNoEpochs) {
+		return f, err
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err := t.makeEpochs(); err != nil {
 		return nil, err
 	}
-	if err := t.makeEpochs(path); err != nil {
-		return nil, err
-	}
-	return os.OpenFile(path, flag, 0)
+	return t.openWhole(open)
 }
 
-// checkEpochs closes and removes a file that is not whole: somebody has cut it.
-func (t *Tier) checkEpochs(f *os.File) error {
+// errNoEpochs is the error of epochs that must be made anew: all records end.
+var errNoEpochs = errors.New("no usable file of epochs")
+
+func (t *Tier) openWhole(open func(name string) (disk.File, error)) (disk.File, error) {
+	f, err := open(epochFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errNoEpochs
+	case err != nil:
+		if info, e := t.disk.Lstat(epochFile); e == nil && !info.Private() {
+			return nil, t.dropEpochs()
+		}
+		return nil, err
+	}
 	info, err := f.Stat()
-	if err == nil && info.Size() != epochsSize {
-		err = fmt.Errorf("disktier: %s is damaged", f.Name())
-		os.Remove(f.Name())
+	if err == nil && info.Private() && info.Size == epochsSize {
+		return f, nil
 	}
+	f.Close()
 	if err != nil {
-		f.Close()
+		return nil, err
 	}
-	return err
+	return nil, t.dropEpochs()
+}
+
+// dropEpochs removes a file that is not what was written.
+func (t *Tier) dropEpochs() error {
+	if err := t.disk.RemoveAll(epochFile); err != nil {
+		return err
+	}
+	return errNoEpochs
 }
 
 const epochsSize = 8 + 8*slotCount
 
 // makeEpochs makes the file, whose slots are all zero, unless another process has. It
-// takes its room at once, so that a Delete needs none.
-func (t *Tier) makeEpochs(path string) error {
-	f, err := os.CreateTemp(t.dir, "tmp-")
+// writes all of it, so that a Delete needs no room.
+func (t *Tier) makeEpochs() error {
+	f, err := t.disk.Create("", epochsSize)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer f.Close()
 	b := make([]byte, epochsSize)
 	rand.Read(b[:8])
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if n, err := f.Write(b); err != nil || n < len(b) {
+		return cmp.Or(err, io.ErrShortWrite)
+	}
+	if err := f.MakeModifiable(); err != nil {
 		return err
 	}
-	if err = os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
-		return nil
+	if err := f.Publish(epochFile); !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // epochOf is the epoch that a lease is of. One from elsewhere is of none.
@@ -118,20 +143,4 @@ func epochOf(lease string) string {
 		return string(make([]byte, epochSize))
 	}
 	return lease
-}
-
-// checkDir makes the directory if it is missing. It must be ours alone: who can write
-// to it can answer in the database's name.
-func (t *Tier) checkDir() error {
-	info, err := os.Lstat(t.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(t.dir, 0o700); err != nil {
-			return err
-		}
-		info, err = os.Lstat(t.dir)
-	}
-	if err == nil && (!info.IsDir() || !private(info)) {
-		err = fmt.Errorf("disktier: %s is not a directory of this user alone", t.dir)
-	}
-	return err
 }

@@ -56,14 +56,14 @@ func (t *Tier) decode(b []byte, epoch string) (record []byte, ok bool) {
 	}
 	if id, mono := t.boot(); id == [16]byte(head[:16]) && id != [16]byte{} {
 		counted := time.Duration(mono - number(0))
-		if counted < 0 || counted > passed+apart {
+		if counted < 0 || counted > passed+maxClockGap {
 			return nil, false
 		}
 	}
 	return b[headSize:], true
 }
 
-// apart is how far the clocks may be read apart. It is well within ClockSkew.
-const apart = 100 * time.Millisecond
+// maxClockGap is how far apart the two clocks may be read. It is well within ClockSkew.
+const maxClockGap = 100 * time.Millisecond
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

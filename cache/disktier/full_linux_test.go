@@ -17,7 +17,7 @@ import (
 // deleted.
 func TestDeleteOnFullDisk(t *testing.T) {
 	dir := smallDisk(t)
-	tier := newTier(t, dir)
+	tier := openTier(t, dir)
 	lease, err := tier.Get(background, "n", nil)
 	if err != nil {
 		t.Fatal(err)

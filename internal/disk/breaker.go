@@ -111,6 +111,19 @@ func (b *Breaker) Failure(err error) {
 	}
 }
 
+// Trip notes a failure that is reason enough to open the Breaker.
+func (b *Breaker) Trip() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures.Add(1)
+	switch b.state() {
+	case Closed:
+		b.open(FirstOpenFor)
+	case Probing:
+		b.open(min(2*b.openFor, maxOpenFor))
+	}
+}
+
 func (b *Breaker) open(d time.Duration) {
 	b.since, b.openFor = b.clock.Now(), d
 	b.opened++

@@ -156,14 +156,19 @@ func (d *Dir) resolve(name string) (*tree, *handle, string, error) {
 	if !ok {
 		dir, base = "", name
 	}
-	if base == "" || base == "." || base == ".." || strings.ContainsAny(base, `/\`) {
+	if !plain(base) || ok && !plain(dir) {
 		return nil, nil, "", &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	if dir == "" {
+	if !ok {
 		return t, t.root, base, nil
 	}
 	h, err := t.sub(dir)
 	return t, h, base, err
+}
+
+// plain reports whether name leads nowhere else.
+func plain(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, `/\`)
 }
 
 // at runs op where name is. If nothing is there because the directory has been
@@ -221,6 +226,9 @@ func (d *Dir) Make() error {
 func (d *Dir) Mkdir(name string) error {
 	return d.at(name, func(h *handle, base string) error {
 		err := h.mkdir(base)
+		if err == nil {
+			d.reopen(h, base)
+		}
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -232,6 +240,22 @@ func (d *Dir) Mkdir(name string) error {
 		}
 		return h.mkdir(base)
 	})
+}
+
+// within returns the name of base in a subdirectory, or in the directory itself.
+func within(dir, base string) string {
+	if dir == "" {
+		return base
+	}
+	return dir + "/" + base
+}
+
+// reopen makes a subdirectory of h be opened anew that has just been made: another one
+// had its name before.
+func (d *Dir) reopen(h *handle, name string) {
+	if t := d.open.Load(); t != nil && t.root == h {
+		t.subs.Delete(name)
+	}
 }
 
 // Lstat implements FS.
@@ -278,6 +302,15 @@ func (d *Dir) OpenDir(name string) (f File, err error) {
 	return f, err
 }
 
+// Modify implements FS.
+func (d *Dir) Modify(name string) (f Modifiable, err error) {
+	err = d.at(name, func(h *handle, base string) (err error) {
+		f, err = h.modify(base)
+		return err
+	})
+	return f, err
+}
+
 // Remove implements FS.
 func (d *Dir) Remove(name string) error {
 	return d.at(name, func(h *handle, base string) error { return h.remove(base) })
@@ -294,7 +327,7 @@ func (d *Dir) RemoveAll(name string) error {
 
 // ReadDir implements FS.
 func (d *Dir) ReadDir(name string) (names []string, err error) {
-	err = d.at(name+"/.dir", func(h *handle, _ string) (err error) {
+	err = d.at(within(name, ".dir"), func(h *handle, _ string) (err error) {
 		names, err = h.names()
 		return err
 	})
@@ -336,7 +369,7 @@ var errNotRegular = errors.New("not a regular file")
 
 // Create implements FS.
 func (d *Dir) Create(dir string, size int64) (f NewFile, err error) {
-	err = d.at(dir+"/.new", func(h *handle, _ string) (err error) {
+	err = d.at(within(dir, ".new"), func(h *handle, _ string) (err error) {
 		f, err = d.create(h, size)
 		return err
 	})
@@ -345,20 +378,14 @@ func (d *Dir) Create(dir string, size int64) (f NewFile, err error) {
 
 // Path implements FS.
 func (d *Dir) Path(name string) (string, error) {
-	path := filepath.Join(d.path, filepath.FromSlash(name))
-	if err := d.Check(); err != nil {
+	if _, err := d.Lstat(name); err != nil {
 		return "", err
 	}
-	inside, err := d.Lstat(name)
-	if err != nil {
+	// Below the directory nobody else can redirect anything.
+	if t, err := d.root(); err != nil {
 		return "", err
+	} else if !d.leadsTo(t) {
+		return "", notPrivate(d.path, errors.New("its path leads elsewhere now"))
 	}
-	outside, err := lstat(path)
-	if err != nil {
-		return "", err
-	}
-	if !outside.same(inside.ID) {
-		return "", notPrivate(path, errors.New("the path leads to another file"))
-	}
-	return path, nil
+	return filepath.Join(d.path, filepath.FromSlash(name)), nil
 }

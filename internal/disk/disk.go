@@ -22,19 +22,21 @@ type FS interface {
 	// Check verifies the directory, and that its path still leads to it. An error
 	// that matches fs.ErrNotExist means that there is none.
 	Check() error
-	Make() error                       // the directory, with its parents, unless it exists
-	Mkdir(name string) error           // 0700; an existing one is fine
-	Lstat(name string) (Info, error)   //
-	Open(name string) (File, error)    // for reading, without following links and without waiting for a FIFO
-	OpenDir(name string) (File, error) // to Lock it
-	Remove(name string) error          // a file or an empty directory
-	RemoveAll(name string) error       // a file, or a directory with all that is in it
-	ReadDir(name string) ([]string, error)
-	Touch(name string, t time.Time) error // sets the modification time
+	Make() error                            // the directory, with its parents, unless it exists
+	Mkdir(name string) error                // 0700; an existing one is fine
+	Lstat(name string) (Info, error)        //
+	Open(name string) (File, error)         // for reading, without following links and without waiting for a FIFO
+	OpenDir(name string) (File, error)      // to Lock it
+	Modify(name string) (Modifiable, error) // Open for reading and writing
+	Remove(name string) error               // a file or an empty directory
+	RemoveAll(name string) error            // a file, or a directory with all that is in it
+	ReadDir(name string) ([]string, error)  // of a subdirectory, or "" for the directory itself
+	Touch(name string, t time.Time) error   // sets the modification time
 	Space() (Space, error)
 	Locks(name string) (Locks, error) // makes the file if it is missing
 
-	// Create makes a new file in a subdirectory, with room for size bytes.
+	// Create makes a new file in a subdirectory, or in "", the directory itself, with
+	// room for size bytes.
 	Create(dir string, size int64) (NewFile, error)
 
 	// Path returns the path of name for other programs. It fails if the path does
@@ -52,6 +54,12 @@ type File interface {
 	Lock(exclusive bool) error
 }
 
+// A Modifiable is a File that can be written to.
+type Modifiable interface {
+	File
+	io.WriterAt
+}
+
 // A NewFile is under construction. No reader finds it before Publish or Replace,
 // and Close without them leaves nothing.
 type NewFile interface {
@@ -66,6 +74,8 @@ type NewFile interface {
 	Publish(name string) error
 	// Replace gives the file its name, whether or not the name exists.
 	Replace(name string) error
+	// MakeModifiable makes Modify possible after the file is published.
+	MakeModifiable() error
 }
 
 // Locks are the bytes of a file, each of which can be locked by one process.

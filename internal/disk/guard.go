@@ -48,6 +48,9 @@ func (g guarded) Lstat(name string) (Info, error) {
 func (g guarded) OpenDir(name string) (File, error) {
 	return try1(g.breaker, func() (File, error) { return g.fs.OpenDir(name) })
 }
+func (g guarded) Modify(name string) (Modifiable, error) {
+	return try1(g.breaker, func() (Modifiable, error) { return g.fs.Modify(name) })
+}
 func (g guarded) ReadDir(name string) ([]string, error) {
 	return try1(g.breaker, func() ([]string, error) { return g.fs.ReadDir(name) })
 }

@@ -59,6 +59,14 @@ func (h *handle) open(name string) (*file, error) {
 	return &file{f}, nil
 }
 
+func (h *handle) modify(name string) (*file, error) {
+	f, err := h.root.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &file{f}, nil
+}
+
 func (h *handle) createNew(name string) (*os.File, error) {
 	return h.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 }

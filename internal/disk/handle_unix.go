@@ -66,8 +66,14 @@ func (h *handle) openDir(name string) (*handle, error) {
 // open opens a file for reading. With O_NONBLOCK it does not wait for a FIFO's
 // writer.
 func (h *handle) open(name string) (*file, error) {
+	return h.openFlags(name, unix.O_RDONLY)
+}
+
+func (h *handle) modify(name string) (*file, error) { return h.openFlags(name, unix.O_RDWR) }
+
+func (h *handle) openFlags(name string, flags int) (*file, error) {
 	defer runtime.KeepAlive(h)
-	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(h.fd, name, flags, 0)
 	for err == unix.EINTR {
 		fd, err = unix.Openat(h.fd, name, flags, 0)
@@ -264,6 +270,23 @@ func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
 			return n, io.EOF
 		default:
 			n += m
+		}
+	}
+	return n, nil
+}
+
+// WriteAt implements Modifiable.
+func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.fd < 0 {
+		return 0, fs.ErrClosed
+	}
+	for n < len(p) {
+		m, err := unix.Pwrite(f.fd, p[n:], off+int64(n))
+		n += max(m, 0)
+		if err != nil && err != unix.EINTR {
+			return n, pathError("write", "fd "+strconv.Itoa(f.fd), err)
 		}
 	}
 	return n, nil

@@ -68,6 +68,8 @@ func tempName() string { return ownTemps() + strconv.FormatUint(rand.Uint64(), 1
 
 func (f *newFile) Allocated() bool { return f.allocated }
 
+func (f *newFile) MakeModifiable() error { return f.Chmod(0o600) }
+
 func (f *newFile) Publish(name string) error {
 	if f.temp == "" {
 		return f.link(name)

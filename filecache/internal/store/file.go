@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -29,16 +30,19 @@ type File struct {
 const touchEvery = int64(10 * time.Second)
 
 // Open opens the data file of c into f, which costs no allocation of its own. If a
-// SHA-256 is given, all of the file is verified by it, once in a process.
-func (s *Store) Open(f *File, c *Copy, sum []byte) error {
+// SHA-256 is given, all of the file is verified by it, once in a process. A disk that
+// hangs is left when ctx ends, or earlier.
+func (s *Store) Open(ctx context.Context, f *File, c *Copy, sum []byte) error {
+	now := s.clock.Now().Wall
 	s.index.hold(c.data)
-	file, info, err := s.openData(c.data, c.size)
+	file, info, err := s.openTrusted(ctx, now, c)
 	if err != nil {
 		s.release(c.data)
 		return err
 	}
 	s.breaker.Success()
-	*f = File{s, s.checkedAs(c, info.ID), file}
+	s.returned(now)
+	*f = File{s, s.checkedAs(ctx, now, c, info.ID), file}
 	if err := f.verifySHA256(sum); err != nil {
 		f.Close()
 		return err
@@ -46,10 +50,36 @@ func (s *Store) Open(f *File, c *Copy, sum []byte) error {
 	return nil
 }
 
+func (s *Store) openTrusted(ctx context.Context, now int64, c *Copy) (disk.File, disk.Info, error) {
+	if s.trusted(ctx, now) {
+		return s.openData(c.data, c.size)
+	}
+	return s.openWithin(ctx, c)
+}
+
+func (s *Store) openWithin(ctx context.Context, c *Copy) (disk.File, disk.Info, error) {
+	type opened struct {
+		file disk.File
+		info disk.Info
+	}
+	var o opened
+	err := s.within(ctx, func() (err error) {
+		o.file, o.info, err = s.openData(c.data, c.size)
+		return err
+	}, func() {
+		if o.file != nil {
+			o.file.Close()
+		}
+	})
+	if err != nil {
+		return nil, disk.Info{}, err
+	}
+	return o.file, o.info, nil
+}
+
 // checkedAs returns c with the set of its verified blocks: the one it has, if the
 // file is the same as then, or a new one. It notes on disk that c was used.
-func (s *Store) checkedAs(c *Copy, id disk.FileID) *Copy {
-	now := s.clock.Now().Wall
+func (s *Store) checkedAs(ctx context.Context, now int64, c *Copy, id disk.FileID) *Copy {
 	if c.holds(id) && now-c.touched < touchEvery {
 		return c
 	}
@@ -62,10 +92,24 @@ func (s *Store) checkedAs(c *Copy, id disk.FileID) *Copy {
 	}
 	if now-c.touched >= touchEvery {
 		known.touched = now
-		s.faultUnlessNotExist(s.disk.Touch(entryPath(c.key.entryName()), time.Unix(0, now)))
+		s.faultUnlessNotExist(s.touch(ctx, c.key, now))
 	}
 	s.index.swap(c, &known)
 	return &known
+}
+
+// touch notes on disk that the copy of k is used. A frozen disk can be read, but not
+// touched.
+func (s *Store) touch(ctx context.Context, k Key, now int64) error {
+	touch := func() error { return s.disk.Touch(entryPath(k.entryName()), time.Unix(0, now)) }
+	if ctx.Done() == nil {
+		return touch()
+	}
+	err := s.within(ctx, touch, func() {})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // no fault of the disk
+	}
+	return err
 }
 
 // Copy returns the copy that f reads.

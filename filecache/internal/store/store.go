@@ -6,6 +6,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -32,6 +33,7 @@ type Store struct {
 	kept   kept
 
 	evictions, verified, diskBytes atomic.Int64
+	answered                       atomic.Int64 // when the disk last did: see hang.go
 
 	// changing keeps the order of what happens to entries. Callers that revoke a
 	// flight before they lock it can rely on that flight to publish nothing after.
@@ -284,8 +286,11 @@ func (s *Store) Remove(k Key, revoked func() bool) error {
 
 // DropCorrupt drops a copy that cannot be used: from the disk if part of it is missing
 // or damaged. When the disk has a problem of the moment, it drops the copy only from
-// memory.
+// memory. It leaves the copy alone if the caller was out of time.
 func (s *Store) DropCorrupt(c *Copy, why error) {
+	if errors.Is(why, context.Canceled) || errors.Is(why, context.DeadlineExceeded) {
+		return
+	}
 	s.faultUnlessNotExist(why)
 	s.index.unknow(c.key, c.data)
 	if !errors.Is(why, ErrDamaged) && !errors.Is(why, fs.ErrNotExist) {

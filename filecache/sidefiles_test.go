@@ -1,0 +1,37 @@
+package filecache
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// A program may leave files beside a path that it reads the next time, as SQLite does
+// with a journal: what it wrote would come back as if it were in the object. Path hands
+// out another copy then.
+func TestPathWithAFileBesideIt(t *testing.T) {
+	for _, suffix := range []string{"-wal", "-journal", "-shm"} {
+		c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(1000)
+		path, release, err := c.Path(background, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+suffix, []byte("a row of another customer"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		for _, c := range []*testCache{c, c.restart(nil)} {
+			again, release, err := c.Path(background, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Lstat(again + suffix); err == nil || again == path {
+				t.Errorf("%s: Path = %s, beside which is what a program left", suffix, again)
+			}
+			release()
+		}
+		if n := o.requests(); n != 2 {
+			t.Errorf("%s: %d requests, want one more download", suffix, n)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+//go:build unix
+
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A directory that others could use is refused on every path, and left as it is.
+func TestNotPrivate(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, path string){
+		"open to the group": func(t *testing.T, path string) { os.Chmod(path, 0o770) },
+		"open to all":       func(t *testing.T, path string) { os.Chmod(path, 0o777) },
+		"a link": func(t *testing.T, path string) {
+			os.Rename(path, path+".real")
+			os.Symlink(path+".real", path)
+		},
+		"a file": func(t *testing.T, path string) {
+			os.RemoveAll(path)
+			os.WriteFile(path, nil, 0o600)
+		},
+		"a FIFO": func(t *testing.T, path string) {
+			os.RemoveAll(path)
+			unix.Mkfifo(path, 0o600)
+		},
+		"of another user": func(t *testing.T, path string) {
+			if os.Geteuid() != 0 {
+				t.Skip("needs root")
+			}
+			os.Chown(path, 12345, 12345)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDir(t)
+			put(t, d, "x", "one")
+			spoil(t, d.path)
+			for _, d := range []*Dir{d, New(d.path)} {
+				if err := d.Check(); !errors.Is(err, ErrNotPrivate) {
+					t.Errorf("Check = %v", err)
+				}
+				if err := d.Make(); !errors.Is(err, ErrNotPrivate) {
+					t.Errorf("Make = %v", err)
+				}
+			}
+			d = New(d.path)
+			for call, err := range map[string]error{
+				"Mkdir":     d.Mkdir("e"),
+				"Remove":    d.Remove("d/x"),
+				"RemoveAll": d.RemoveAll("d"),
+				"Touch":     d.Touch("d/x", time.Now()),
+				"Open":      second(d.Open("d/x")),
+				"OpenDir":   second(d.OpenDir("d")),
+				"Lstat":     second(d.Lstat("d/x")),
+				"ReadDir":   second(d.ReadDir("d")),
+				"Create":    second(d.Create("d", 1)),
+				"Locks":     second(d.Locks("turns")),
+				"Path":      second(d.Path("d/x")),
+				"Space":     second(d.Space()),
+			} {
+				if !errors.Is(err, ErrNotPrivate) || errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s: %v", call, err)
+				}
+			}
+		})
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// Other kinds of files do not make Open wait, and are not taken for files of ours.
+func TestOtherKindsOfFiles(t *testing.T) {
+	d := newDir(t)
+	for name, make := range map[string]func(path string) error{
+		"fifo": func(p string) error { return unix.Mkfifo(p, 0o600) },
+		"dir":  func(p string) error { return os.Mkdir(p, 0o700) },
+		"link": func(p string) error { return os.Symlink("/etc/passwd", p) },
+		"self": func(p string) error { return os.Symlink("self", p) },
+	} {
+		if err := make(filepath.Join(d.path, "d", name)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := d.Open("d/" + name)
+		if err == nil {
+			info, err := f.Stat()
+			if err != nil || info.Private() {
+				t.Errorf("%s: %+v, %v", name, info, err)
+			}
+			f.Close()
+		}
+		put(t, d, "file", "x")
+		if name == "dir" {
+			continue
+		}
+		put(t, d, name, "repaired")
+		wantRead(t, d, "d/"+name, "repaired")
+	}
+}
+
+// Anything in the place of the file of locks is replaced, and costs no waiting.
+func TestLocksAreRepaired(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"fifo":    func(p string) error { return unix.Mkfifo(p, 0o600) },
+		"dir":     func(p string) error { return os.MkdirAll(filepath.Join(p, "deep"), 0o700) },
+		"link":    func(p string) error { return os.Symlink("/etc/passwd", p) },
+		"nothing": func(string) error { return nil },
+	} {
+		d := newDir(t)
+		if err := make(filepath.Join(d.path, "turns")); err != nil {
+			t.Fatal(err)
+		}
+		l, err := d.Locks("turns")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := l.Acquire(7); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		l.Close()
+	}
+}
+
+// Published files cannot be written to by those who are given their path.
+func TestPublishedFilesAreReadOnly(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		d := newDir(t)
+		if named {
+			d.TestNoTmpfile()
+		}
+		put(t, d, "x", "one")
+		if info, _ := d.Lstat("d/x"); info.Mode.Perm() != 0o400 {
+			t.Errorf("mode %v", info.Mode)
+		}
+	}
+}
+
+// Descriptors are closed with what they belong to.
+func TestNoDescriptorsLeak(t *testing.T) {
+	count := func() int {
+		names, err := os.ReadDir("/dev/fd")
+		if err != nil {
+			t.Skip("needs /dev/fd:", err)
+		}
+		return len(names)
+	}
+	d := newDir(t)
+	put(t, d, "x", "one")
+	before := count()
+	for range 100 {
+		wantRead(t, d, "d/x", "one")
+		put(t, d, "x", "one")
+		d.ReadDir("d")
+		d.Open("d/none")
+		d.OpenDir("d/x")
+		d.RemoveAll("d/none")
+		d.Check()
+		if l, err := d.Locks("turns"); err == nil {
+			l.Close()
+		}
+		if f, err := d.OpenDir("d"); err == nil {
+			f.Close()
+		}
+	}
+	if after := count(); after != before {
+		t.Errorf("%d descriptors are open, there were %d", after, before)
+	}
+}
