@@ -58,20 +58,23 @@ func (d *download) takeKept() *interrupted {
 // request requests the object, or the rest of it if an earlier download of the current
 // version was interrupted.
 func (d *download) request(req Request) (*Response, error) {
-	if _, i := d.cache.store.Resume(store.Key(d.id)); i != nil {
+	_, i := d.cache.store.Resume(store.Key(d.id))
+	if i != nil {
 		d.kept = i.(*interrupted)
-		resp, err := d.requestRest(d.kept)
-		if resp != nil || err != nil {
+		if resp, err := d.requestRest(d.kept); resp != nil || err != nil {
 			return resp, err
 		}
-		d.dropKept()
 	}
 	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
-	return d.fetch(req)
+	resp, err := d.fetch(req)
+	if isAnswer(err) { // and there is no other use for it
+		d.dropKept()
+	}
+	return resp, err
 }
 
 // requestRest requests the first bytes that i lacks. It returns neither a response nor
-// an error if i is of no use.
+// an error if a request for the whole may do better.
 func (d *download) requestRest(i *interrupted) (*Response, error) {
 	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
 	off, end := i.parts.Next()
