@@ -7,7 +7,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"slices"
-	"slices"
 	"testing"
 
 	"github.com/minio/crc64nvme"
