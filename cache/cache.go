@@ -29,8 +29,10 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
@@ -41,11 +43,13 @@ import (
 // concurrent use. The zero Cache is not usable: call New.
 type Cache[K comparable, V any] struct {
 	opts    Options[K, V]
+	inline  bool // loads may run in the caller's goroutine: see flight.Terms
 	encode  func(K) string
 	clock   *clock.Clock
 	flights *flight.Group[item[V]]
 	kept    *store[K, V]
-	shared  *shared // nil without a Tier
+	shared  *shared                       // nil without a Tier
+	hung    atomic.Pointer[clock.Instant] // when a load last hung; nil: none since the last success
 	stats   counters
 }
 
@@ -67,11 +71,13 @@ func newCache[K comparable, V any](opts Options[K, V], clk *clock.Clock) (*Cache
 	if err != nil {
 		return nil, fmt.Errorf("cache.New: %w", err)
 	}
-	if opts.MaxEntries == 0 {
-		opts.MaxEntries = DefaultMaxEntries
-	}
+	inline := opts.LoadTimeout == 0 && opts.StaleIfError == 0
+	opts.MaxEntries = cmp.Or(opts.MaxEntries, DefaultMaxEntries)
+	opts.LoadTimeout = cmp.Or(opts.LoadTimeout, DefaultLoadTimeout)
+	opts.RetryAfter = cmp.Or(opts.RetryAfter, DefaultRetryAfter)
 	c := &Cache[K, V]{
 		opts:    opts,
+		inline:  inline,
 		encode:  encode,
 		clock:   clk,
 		flights: flight.NewGroup[item[V]](clk),
@@ -106,10 +112,10 @@ func Must[K comparable, V any](c *Cache[K, V], err error) *Cache[K, V] {
 // an error that has Load's stack.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if it, ok := c.kept.hit(key, c.clock); ok {
-		return c.handOut(it, nil)
+		return c.handOut(it, Hit, nil)
 	}
 	c.stats.misses.Add(1)
-	return c.handOut(c.fetch(ctx, key, false))
+	return c.handOut(c.fetch(ctx, key, anyFresh))
 }
 
 // Refresh loads key anew, whatever is kept, and keeps the result; for use when
@@ -117,7 +123,8 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // way is not joined, and its result is not kept. When the new Load fails, what
 // was kept stays.
 func (c *Cache[K, V]) Refresh(ctx context.Context, key K) (V, error) {
-	return c.handOut(c.fetch(ctx, key, true))
+	c.kept.epoch.Add(1)
+	return c.handOut(c.fetch(ctx, key, want{refresh: true}))
 }
 
 // Peek returns the value of key if it is kept and fresh. It never loads, and it
@@ -133,7 +140,7 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 
 // handOut gives a caller what was loaded, which may be that there is nothing. With
 // an error, both are Load's.
-func (c *Cache[K, V]) handOut(it item[V], err error) (V, error) {
+func (c *Cache[K, V]) handOut(it item[V], _ Source, err error) (V, error) {
 	if err == nil {
 		err = it.missing()
 	}
@@ -180,7 +187,7 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	// Both under the lock, and in this order. A load that comes home in between
 	// must not be kept: see flight.Seat.Dropped. And one that starts in between
 	// must not find the old value when it looks again.
-	c.kept.remove(key, func() { c.flights.Forget(name) })
+	c.kept.remove(key, func() { c.flights.Invalidate(name) })
 	return err
 }
 
@@ -190,7 +197,7 @@ func (c *Cache[K, V]) Clear() {
 	if c.shared != nil {
 		c.shared.distrust(c.clock.Now())
 	}
-	c.kept.clear(c.flights.ForgetAll)
+	c.kept.clear(c.flights.InvalidateAll)
 }
 
 // Len returns the number of values kept, with those that have expired and were

@@ -389,7 +389,7 @@ func TestBadOptions(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"no Load", newErr(Options[string, string]{TTL: 1}), "no Options.Load"},
+		{"no Load", newErr(Options[string, string]{TTL: 1}), "Options.Load is nil"},
 		{"no TTL", newErr(Options[string, string]{Load: load}), "Options.TTL is 0s"},
 		{"negative TTL", newErr(Options[string, string]{Load: load, TTL: -1}), "Options.TTL is -1ns"},
 		{"negative MaxEntries", newErr(Options[string, string]{Load: load, TTL: 1, MaxEntries: -1}), "Options.MaxEntries is negative (-1)"},

@@ -10,87 +10,200 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// seat is what a flight carries for one key.
-type seat[V any] = flight.Seat[item[V]]
+// seat is the part of a flight that is about one key.
+type seat[V any] = flight.Call[item[V]]
 
-// fetch loads key, or joins a Load of it that is under way. Alone means that it
-// neither joins nor takes what is kept.
-func (c *Cache[K, V]) fetch(ctx context.Context, key K, alone bool) (item[V], error) {
-	call := flight.Call[item[V]]{
-		Key:     c.encode(key),
-		MaxAge:  c.opts.TTL,
-		Timeout: c.flightTimeout(),
-		Alone:   alone,
+// loadID tells the load that a value is of.
+type loadID struct {
+	local  uint32 // its ID here; zero: none
+	record uint64 // names the load in the Tier; zero: not there
+}
+
+// want is what a caller accepts, beside a value that is within TTL.
+type want struct {
+	maxAge  time.Duration // Forever: TTL alone counts
+	after   loadID        // only what was loaded later; the zero loadID: anything
+	refresh bool          // nothing that was loaded before the call
+}
+
+// anyFresh accepts all values within TTL.
+var anyFresh = want{maxAge: Forever}
+
+// accepts reports whether a caller takes a value that is within TTL.
+func accepts[V any](w want, it *item[V], now clock.Instant) bool {
+	if w.refresh {
+		return it.elsewhere() // the flight has deleted older records
+	}
+	return (w.maxAge == Forever || it.loaded.Within(w.maxAge, now)) && (w.after.local == 0 || it.isAfter(w.after))
+}
+
+// satisfies reports whether it may be handed out to a caller that began when that
+// flight was the last one: it is what the caller accepts, or was loaded since. A load
+// that was joined began before; if it took longer than its TTL, the value can be too
+// old by now. A load that begins while the caller waits is as young as it gets,
+// however long it takes. The clocks alone could not tell: they may run back.
+func satisfies[V any](w want, it *item[V], began uint64, now clock.Instant) bool {
+	return int32(it.load-uint32(began)) > 0 && !it.elsewhere() || it.fresh(now) && accepts(w, it, now)
+}
+
+// terms are those of the flights that a caller joins or starts.
+func (c *Cache[K, V]) terms(w want) flight.Terms {
+	t := flight.Terms{
+		MaxAge:        min(c.opts.TTL, w.maxAge),
+		UndatedMaxAge: undatedMaxAge,
+		After:         w.after.local,
+		Timeout:       c.flightTimeout(),
+		Inline:        c.inline,
+	}
+	if w.refresh {
+		t.MaxAge = 0
+	}
+	t.Queue = w.refresh || w.maxAge < c.opts.TTL
+	return t
+}
+
+// undatedMaxAge is the age from which on a Load is not joined that only callers
+// without a deadline wait for: an earlier invocation may have left it behind, with a
+// connection that has died since.
+const undatedMaxAge = time.Second
+
+// fetch loads key, or joins a Load of it that is under way.
+func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source, error) {
+	r := flight.Request[item[V]]{
+		Key:   c.encode(key),
+		Terms: c.terms(w),
 		Load: func(ctx context.Context, s *seat[V]) (item[V], error) {
-			if !alone {
-				if it := c.kept.peek(key); !it.none() && it.fresh(c.clock.Now()) { // landed since the caller's miss
+			if it := c.kept.peek(key); !w.refresh && !it.none() { // kept since the caller's miss?
+				if now := c.clock.Now(); it.fresh(now) && accepts(w, &it, now) {
 					return it, nil
 				}
 			}
 			if c.shared != nil {
-				return c.loadShared(ctx, s, key, alone)
+				return c.loadShared(ctx, s, key, w)
 			}
-			return c.loadOne(ctx, s, key, s.Started())
+			return c.loadOne(ctx, s, key, s.Started(), w)
 		},
 	}
-	began, hasJoined := c.flights.Now(), false
+	caller, halved := ctx, false
+	if c.opts.StaleIfError > 0 {
+		old, now := c.stale(key, w)
+		switch {
+		case old.none():
+		case c.failedRecently(&old, now):
+			c.stats.stale.Add(1)
+			return old, Stale, nil
+		default:
+			var cancel context.CancelFunc
+			ctx, cancel, halved = halfOf(ctx)
+			defer cancel()
+		}
+	}
+	began, hasJoined := c.flights.LastID(), false
 	for {
-		it, joined, err := c.flights.Do(ctx, call)
+		start := c.clock.Now()
+		it, joined, err := c.flights.Do(ctx, r)
 		if joined && !hasJoined {
 			hasJoined = true
 			c.stats.joins.Add(1)
 		}
 		switch {
-		case (joined || it.elsewhere()) && !it.none() && !it.answers(began, c.clock.Now()):
+		case (joined || it.elsewhere()) && !it.none() && !satisfies(w, &it, began, c.clock.Now()):
 			// Once more: what it joins now has begun since.
-		case err != nil:
-			return c.insteadOf(ctx, key, it, err, alone)
+		case err == nil:
+			return it, sourceOf(&it, joined, began), nil
 		default:
-			return it, nil
+			halved = halved && c.clock.Err(ctx) != nil
+			it, source, err := c.serveStale(caller, key, w, failure[V]{it, err, start, halved})
+			if err != errTryOn {
+				return it, source, err
+			}
+			ctx, halved = caller, false
 		}
 	}
 }
 
-// loadOne calls Load and keeps the result, whose age counts from started.
-func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K, started clock.Instant) (item[V], error) {
+// sourceOf says where a caller's item came from that began when that flight was the
+// last one.
+func sourceOf[V any](it *item[V], joined bool, began uint64) Source {
+	switch {
+	case joined:
+		return Joined
+	case int32(it.load-uint32(began)) <= 0:
+		return Hit
+	case it.elsewhere():
+		return TierHit
+	}
+	return Loaded
+}
+
+// loadOne calls Load or Reload and keeps the result, whose age counts from started.
+func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K, started clock.Instant, w want) (item[V], error) {
 	c.stats.loads.Add(1)
 	c.stats.gap.see(started)
-	v, err := c.opts.Load(ctx, key)
-	it := newItem(s, v, started)
+	it := c.newItem(c.flights.NextID(), started, w)
+	var err error
+	it.value, err = c.callLoad(ctx, key)
 	switch {
 	case err == nil:
 		return c.keep(s, key, it), nil
 	case errors.Is(err, ErrNotFound):
 		return c.keepMissing(s, key, it, err)
 	}
-	c.stats.loadErrors.Add(1)
-	return item[V]{value: v}, err
+	c.loadFailed(ctx, s, key)
+	return item[V]{value: it.value}, err
 }
 
-// newItem returns an item that s's flight has loaded.
-func newItem[V any](s *seat[V], v V, started clock.Instant) item[V] {
-	return item[V]{value: v, loaded: started, flight: uint32(s.Number())}
+// callLoad calls Reload if there is a value for it to confirm, else Load.
+func (c *Cache[K, V]) callLoad(ctx context.Context, key K) (V, error) {
+	if c.opts.Reload != nil {
+		if old := c.kept.peek(key); !old.none() && old.missing() == nil {
+			v, err := c.opts.Reload(ctx, key, c.clone(old.value))
+			if errors.Is(err, ErrUnchanged) {
+				return old.value, nil
+			}
+			return v, err
+		}
+	}
+	return c.opts.Load(ctx, key)
+}
+
+// newItem returns an item for the value of the load with that ID. It is not that of the
+// flight: of two flights, the one that began later may have been the first to load.
+func (c *Cache[K, V]) newItem(id uint64, started clock.Instant, w want) item[V] {
+	it := item[V]{loaded: started, load: uint32(id)}
+	if c.shared != nil {
+		it.extra = &extra{record: c.clock.Uint64(), after: w.after.record}
+	}
+	return it
 }
 
 // keep makes it the item of key, if it is to be kept at all.
 func (c *Cache[K, V]) keep(s *seat[V], key K, it item[V]) item[V] {
-	it.ttl = c.ttl(key, it.value)
-	if c.opts.Size != nil {
-		it.extra = &extra{size: c.size(key, it.value)}
-	}
-	c.kept.put(key, it, it.ttl > 0, s.Dropped)
+	c.loadSucceeded()
+	c.fit(&it, key)
+	c.kept.put(key, it, it.ttl > 0, s.Claim)
 	return it
 }
 
-// keepMissing remembers that key does not exist, or at least forgets what it was.
+// fit sets the TTL and the size of an item that has been loaded here.
+func (c *Cache[K, V]) fit(it *item[V], key K) {
+	it.setTTL(c.ttl(key, it.value), c.opts.MemoryTTL)
+	if c.opts.Size != nil {
+		it.more().size = c.size(key, it.value)
+	}
+}
+
+// keepMissing keeps that key does not exist, or at least removes its value.
 func (c *Cache[K, V]) keepMissing(s *seat[V], key K, it item[V], err error) (item[V], error) {
+	c.loadSucceeded()
 	if c.opts.MissingTTL == 0 {
-		c.kept.put(key, it, false, s.Dropped)
+		c.kept.put(key, it, false, s.Claim)
 		return it, err
 	}
 	var zero V
-	it.value, it.ttl, it.extra = zero, c.jitter(c.opts.MissingTTL), &extra{missing: err}
-	c.kept.put(key, it, true, s.Dropped)
+	it.value, it.more().missing = zero, err
+	it.setTTL(c.jitter(c.opts.MissingTTL), c.opts.MemoryTTL)
+	c.kept.put(key, it, true, s.Claim)
 	return it, nil // handed out as the error that it is
 }
 
@@ -102,7 +215,7 @@ func (c *Cache[K, V]) ttlOf(key K, v V) time.Duration {
 	if c.opts.TTLOf == nil {
 		return c.opts.TTL
 	}
-	return min(c.opts.TTL, c.opts.TTLOf(key, v))
+	return max(0, min(c.opts.TTL, c.opts.TTLOf(key, v)))
 }
 
 func (c *Cache[K, V]) size(key K, v V) int64 {
@@ -119,39 +232,7 @@ func (c *Cache[K, V]) jitter(ttl time.Duration) time.Duration {
 	return max(1, ttl-time.Duration(c.opts.Jitter*c.clock.Float64()*float64(ttl)))
 }
 
-// insteadOf returns what a caller gets in the place of err: the value that was
-// kept, if that may stand in, else err.
-func (c *Cache[K, V]) insteadOf(ctx context.Context, key K, it item[V], err error, alone bool) (item[V], error) {
-	if err == flight.ErrTimeout {
-		err = fmt.Errorf("cache: Load: no answer within LoadTimeout (%v): %w", c.opts.LoadTimeout, context.DeadlineExceeded)
-	}
-	if c.shared != nil && !alone {
-		if kept := c.kept.peek(key); kept.fresh(c.clock.Now()) && kept.missing() == nil {
-			return kept, nil // it has landed, but for what the Tier is given
-		}
-	}
-	if alone || c.clock.Err(ctx) != nil || errors.Is(err, ErrNotFound) || errors.Is(err, flight.ErrOwnKey) {
-		return it, err
-	}
-	if old, ok := c.stale(key, c.clock.Now()); ok {
-		c.stats.stale.Add(1)
-		return old, nil
-	}
-	return it, err
-}
-
-// stale returns what is kept for key if it may stand in for a failed Load.
-func (c *Cache[K, V]) stale(key K, now clock.Instant) (item[V], bool) {
-	if c.opts.StaleIfError == 0 {
-		return item[V]{}, false
-	}
-	it := c.kept.peek(key)
-	if it.none() || it.missing() != nil {
-		return it, false
-	}
-	until := it.ttl + c.opts.StaleIfError
-	if until < 0 { // beyond what can be counted
-		until = Forever
-	}
-	return it, it.loaded.Within(until, now)
+// timeoutError explains flight.ErrTimeout to the caller.
+func (c *Cache[K, V]) timeoutError() error {
+	return fmt.Errorf("cache: Load did not return within LoadTimeout (%v): %w", c.opts.LoadTimeout, context.DeadlineExceeded)
 }

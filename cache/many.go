@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,170 +10,359 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// Result is what GetMany has for a key.
+// Result is the result of GetMany for one key.
 type Result[V any] struct {
 	Value V
-	Found bool // whether the key exists; if not, Value is zero
+	Found bool  // whether the key exists and was loaded; if not, Value is zero
+	Err   error // why the value is unknown; nil if the key does not exist
 }
 
-// GetMany returns the values of keys, in their order, with one call of LoadMany
-// for all that are not kept and that no Load is under way for. Gets and GetManys
-// of these keys meanwhile wait for that call.
+// GetMany returns the values of keys, in their order. It calls LoadMany for all keys
+// that are not in memory and not being loaded. Gets and GetManys of these keys wait for
+// that call meanwhile.
 //
-// A key that does not exist is not an error. If a Load fails, the error is
-// returned, unless values that may stand in are kept for all keys that it was to
-// load; see Options.StaleIfError. A TTL counts from the start of LoadMany.
+// A key that does not exist is not an error. If keys fail, GetMany returns all results
+// together with the first error; [Result.Err] tells which keys failed. A failed key
+// may have a stale value instead: see Options.StaleIfError. A TTL counts from the start
+// of LoadMany.
 func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) ([]Result[V], error) {
+	items, missed := c.kept.hitMany(keys, c.clock)
+	return c.getMany(ctx, keys, items, missed, anyFresh)
+}
+
+// RefreshMany is [Cache.Refresh] for many keys, with the results of [Cache.GetMany].
+func (c *Cache[K, V]) RefreshMany(ctx context.Context, keys []K) ([]Result[V], error) {
+	all := make([]int, len(keys))
+	for i := range all {
+		all[i] = i
+	}
+	c.kept.epoch.Add(1)
+	return c.getMany(ctx, keys, make([]item[V], len(keys)), all, want{refresh: true})
+}
+
+func (c *Cache[K, V]) getMany(ctx context.Context, keys []K, items []item[V], missed []int, w want) ([]Result[V], error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	items, missed := c.kept.hitMany(keys, c.clock)
+	var errs []error
 	if len(missed) > 0 {
-		c.stats.misses.Add(int64(len(missed)))
-		load := c.loadMissed
-		if c.opts.LoadMany == nil {
-			load = c.loadEach
+		if !w.refresh {
+			c.stats.misses.Add(int64(len(missed)))
 		}
-		if err := load(ctx, keys, items, missed); err != nil {
-			return nil, err
-		}
+		m := many[K, V]{cache: c, keys: keys, want: w, items: items, errs: make([]error, len(keys)), stale: make([]bool, len(keys))}
+		m.load(ctx, missed)
+		errs = m.errs
 	}
 	results := make([]Result[V], len(keys))
+	var first error
 	for i := range items {
-		if items[i].missing() == nil {
-			results[i] = Result[V]{c.clone(items[i].value), true}
+		switch {
+		case errs != nil && errs[i] != nil:
+			results[i].Err = errs[i]
+			first = cmp.Or(first, errs[i])
+		case items[i].missing() == nil:
+			results[i] = Result[V]{Value: c.clone(items[i].value), Found: true}
 		}
 	}
-	return results, nil
+	return results, first
 }
 
-// loadMissed loads what is missed with one call of LoadMany. What is out of date
-// when that is done, be it because the load was joined or because a hit has grown
-// old meanwhile, is loaded once more.
-func (c *Cache[K, V]) loadMissed(ctx context.Context, keys []K, items []item[V], missed []int) error {
-	began := c.flights.Now()
+// many is a GetMany that loads.
+type many[K comparable, V any] struct {
+	cache *Cache[K, V]
+	keys  []K
+	want  want
+	items []item[V]
+	errs  []error
+	stale []bool // the item is past its TTL, and the result all the same
+}
+
+// load loads the missed keys. What is out of date when that is done, be it because the
+// load was joined or because a hit has grown old meanwhile, is loaded once more.
+func (m *many[K, V]) load(caller context.Context, missed []int) {
+	c := m.cache
+	missed, allStale := m.outage(missed)
+	ctx, halved := caller, false
+	if allStale {
+		var cancel context.CancelFunc
+		ctx, cancel, halved = halfOf(caller)
+		defer cancel()
+	}
+	began := c.flights.LastID()
 	for len(missed) > 0 {
-		loaded, joined, err := c.fetchMany(ctx, keys, missed)
-		if err != nil {
-			return c.insteadOfMany(ctx, keys, items, missed, began, err)
-		}
-		for j, i := range missed {
-			items[i] = loaded[j]
-			if joined[j] {
-				c.stats.joins.Add(1)
+		start := c.clock.Now()
+		if c.opts.LoadMany == nil {
+			m.loadEach(caller, missed)
+		} else {
+			m.loadTogether(ctx, missed)
+			over := halved && c.clock.Err(ctx) != nil
+			m.serveStale(caller, missed, start, over)
+			if over {
+				ctx, halved = caller, false
 			}
 		}
-		missed = c.outOfDate(items, began)
+		missed = m.outOfDate(began)
 	}
-	return nil
 }
 
-// outOfDate returns the indexes of items that must not be handed out to a caller
-// that began then.
-func (c *Cache[K, V]) outOfDate(items []item[V], began uint64) (old []int) {
-	now := c.clock.Now()
-	for i := range items {
-		if !items[i].answers(began, now) {
+// outage serves the stale values of keys that have failed recently, and returns the
+// others. It reports whether all of these have a stale value.
+func (m *many[K, V]) outage(missed []int) (left []int, allStale bool) {
+	c := m.cache
+	if c.opts.StaleIfError == 0 || c.opts.LoadMany == nil {
+		return missed, false
+	}
+	allStale = true
+	for _, i := range missed {
+		old, now := c.stale(m.keys[i], m.want)
+		if !old.none() && c.failedRecently(&old, now) {
+			m.set(i, old, Stale, nil)
+			c.stats.stale.Add(1)
+			continue
+		}
+		allStale = allStale && !old.none()
+		left = append(left, i)
+	}
+	return left, allStale
+}
+
+// set sets the result of a key.
+func (m *many[K, V]) set(i int, it item[V], source Source, err error) {
+	m.items[i], m.errs[i], m.stale[i] = it, err, source == Stale
+}
+
+// outOfDate returns the indexes of the keys that must be loaded again for a caller that
+// began then.
+func (m *many[K, V]) outOfDate(began uint64) (old []int) {
+	now := m.cache.clock.Now()
+	for i := range m.items {
+		it, good := &m.items[i], false
+		switch {
+		case m.errs[i] != nil:
+			good = m.errs[i] != errTryOn
+		case m.stale[i]:
+			good = m.cache.mayServeStale(it, now)
+		default:
+			good = satisfies(m.want, it, began, now)
+		}
+		if !good {
 			old = append(old, i)
 		}
 	}
 	return old
 }
 
-// loadEach loads what is missed one after the other.
-func (c *Cache[K, V]) loadEach(ctx context.Context, keys []K, items []item[V], missed []int) error {
-	began := c.flights.Now()
-	for len(missed) > 0 {
-		for _, i := range missed {
-			it, err := c.fetch(ctx, keys[i], false)
-			if errors.Is(err, ErrNotFound) {
-				it.extra, err = &extra{missing: err}, nil
-			}
-			if err != nil {
-				return err
-			}
-			items[i] = it
+// loadEach loads keys one after the other. Once one has timed out, so have the others.
+func (m *many[K, V]) loadEach(ctx context.Context, keys []int) {
+	var late error
+	for _, i := range keys {
+		if late != nil {
+			m.fail(ctx, i, late)
+			continue
 		}
-		missed = c.outOfDate(items, began)
+		it, source, err := m.cache.fetch(ctx, m.keys[i], m.want)
+		if errors.Is(err, ErrNotFound) {
+			it, err = notFound(it, err), nil
+		}
+		m.set(i, it, source, err)
+		if err != nil && (errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil) {
+			late = err
+		}
 	}
-	return nil
 }
 
-func (c *Cache[K, V]) fetchMany(ctx context.Context, keys []K, missed []int) ([]item[V], []bool, error) {
-	names := make([]string, len(missed))
-	for j, i := range missed {
-		names[j] = c.encode(keys[i])
+// fail sets the error of a key, or its stale value.
+func (m *many[K, V]) fail(ctx context.Context, i int, err error) {
+	it, source, err := m.cache.serveStale(ctx, m.keys[i], m.want, failure[V]{err: err})
+	m.set(i, it, source, err)
+}
+
+// notFound returns an item that is not kept, of a key that does not exist.
+func notFound[V any](it item[V], err error) item[V] {
+	e := extra{missing: err}
+	if it.extra != nil {
+		e = *it.extra
+		e.missing = err
 	}
-	return c.flights.DoMany(ctx, flight.Batch[item[V]]{
-		Keys:    names,
-		MaxAge:  c.opts.TTL,
-		Timeout: c.flightTimeout(),
+	it.extra = &e
+	return it
+}
+
+// loadTogether loads keys with one flight.
+func (m *many[K, V]) loadTogether(ctx context.Context, keys []int) {
+	c := m.cache
+	names := make([]string, len(keys))
+	for j, i := range keys {
+		names[j] = c.encode(m.keys[i])
+	}
+	terms := c.terms(m.want)
+	terms.Timeout = times(terms.Timeout, c.batches(len(keys)))
+	outcomes := c.flights.DoMany(ctx, flight.Batch[item[V]]{
+		Keys:  names,
+		Terms: terms,
 		Load: func(ctx context.Context, indexes []int, seats []*seat[V]) error {
 			wanted := make([]K, len(indexes))
 			for n, j := range indexes {
-				wanted[n] = keys[missed[j]]
+				wanted[n] = m.keys[keys[j]]
 			}
-			return c.loadBatch(ctx, wanted, seats)
+			c.loadBatch(ctx, wanted, seats, m.want)
+			return nil
 		},
 	})
+	for j, i := range keys {
+		o := &outcomes[j]
+		if o.Joined {
+			c.stats.joins.Add(1)
+		}
+		if errors.Is(o.Err, ErrNotFound) {
+			o.Value, o.Err = notFound(o.Value, o.Err), nil
+		}
+		m.set(i, o.Value, Loaded, o.Err)
+	}
 }
 
-// loadBatch calls LoadMany for the keys that have not landed since the callers'
-// misses, and keeps the results.
-func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V]) error {
+// serveStale is Cache.serveStale for keys that have failed.
+func (m *many[K, V]) serveStale(ctx context.Context, keys []int, start clock.Instant, halved bool) {
+	for _, i := range keys {
+		if m.errs[i] != nil {
+			it, source, err := m.cache.serveStale(ctx, m.keys[i], m.want, failure[V]{m.items[i], m.errs[i], start, halved})
+			m.set(i, it, source, err)
+		}
+	}
+}
+
+// batches returns how many calls of LoadMany n keys take.
+func (c *Cache[K, V]) batches(n int) int {
+	if c.opts.MaxBatch == 0 {
+		return 1
+	}
+	return (n + c.opts.MaxBatch - 1) / c.opts.MaxBatch
+}
+
+// loadBatch loads the keys that nobody has loaded since the callers' misses.
+func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V], w want) {
 	var wanted []K
 	var at []*seat[V]
 	for i, key := range keys {
-		if it := c.kept.peek(key); it.fresh(c.clock.Now()) {
-			seats[i].Set(it)
-			continue
+		if it := c.kept.peek(key); !w.refresh && !it.none() {
+			if now := c.clock.Now(); it.fresh(now) && accepts(w, &it, now) {
+				seats[i].Set(it)
+				continue
+			}
 		}
 		wanted, at = append(wanted, key), append(at, seats[i])
 	}
 	switch {
 	case len(wanted) == 0:
-		return nil
 	case c.shared != nil:
-		return c.loadBatchShared(ctx, wanted, at)
+		c.loadBatchShared(ctx, wanted, at, w)
+	default:
+		c.loadAll(ctx, wanted, at, at[0].Started(), w)
 	}
-	_, err := c.askMany(ctx, wanted, at, at[0].Started())
-	return err
 }
 
-// askMany calls LoadMany and keeps the results, whose age counts from started.
-func (c *Cache[K, V]) askMany(ctx context.Context, wanted []K, at []*seat[V], started clock.Instant) ([]item[V], error) {
-	c.stats.loads.Add(1)
-	c.stats.gap.see(started)
-	values, err := c.opts.LoadMany(ctx, slices.Clone(wanted)) // which may sort it, say
-	if err != nil {
-		c.stats.loadErrors.Add(1)
-		return nil, err
-	}
-	items := make([]item[V], len(wanted))
-	for i, key := range wanted {
-		v, ok := values[key]
-		it := newItem(at[i], v, started)
-		if ok {
-			it = c.keep(at[i], key, it)
-		} else if it, err = c.keepMissing(at[i], key, it, ErrNotFound); err != nil {
-			it.extra = &extra{missing: err} // not kept, but handed out
-		}
-		at[i].Set(it)
-		items[i] = it
-	}
-	return items, nil
-}
-
-// insteadOfMany is insteadOf for the keys that were missed, and for those that have
-// grown old meanwhile.
-func (c *Cache[K, V]) insteadOfMany(ctx context.Context, keys []K, items []item[V], missed []int, began uint64, why error) (err error) {
-	for _, i := range missed {
-		items[i] = item[V]{}
-	}
-	for _, i := range c.outOfDate(items, began) {
-		if items[i], err = c.insteadOf(ctx, keys[i], item[V]{}, why, false); err != nil {
+// loadAll calls LoadMany for batches of keys, and keeps the results, whose age counts
+// from started for the first batch. The items of keys that failed are zero.
+func (c *Cache[K, V]) loadAll(ctx context.Context, keys []K, seats []*seat[V], started clock.Instant, w want) []item[V] {
+	items := make([]item[V], 0, len(keys))
+	for batch := range slices.Chunk(keys, cmp.Or(c.opts.MaxBatch, len(keys))) {
+		from := len(items)
+		at := seats[from : from+len(batch)]
+		var err error
+		load := func(ctx context.Context) error {
+			var loaded []item[V]
+			loaded, err = c.loadBatchOnce(ctx, batch, at, started, w)
+			items = append(items, loaded...)
 			return err
 		}
+		if c.shared == nil && len(batch) == len(keys) {
+			load(ctx) // within the time of the flight
+		} else {
+			err = c.timed(ctx, load)
+		}
+		if err == flight.ErrTimeout || ctx.Err() != nil { // no time for another batch
+			items = append(items, make([]item[V], len(keys)-len(items))...)
+			for i := from; i < len(items); i++ {
+				if items[i].none() {
+					seats[i].Fail(cmp.Or(err, ctx.Err()))
+				}
+			}
+			break
+		}
+		started = c.clock.Now()
 	}
-	return nil
+	return items
+}
+
+// loadBatchOnce calls LoadMany. It returns the items of keys, and the error of LoadMany.
+func (c *Cache[K, V]) loadBatchOnce(ctx context.Context, keys []K, seats []*seat[V], started clock.Instant, w want) ([]item[V], error) {
+	c.stats.loads.Add(1)
+	c.stats.gap.see(started)
+	epoch, id := c.kept.epoch.Load(), c.flights.NextID()
+	values, err := c.opts.LoadMany(ctx, slices.Clone(keys)) // which may sort it, say
+	var failed KeyErrors[K]
+	if err != nil && errors.As(err, &failed) {
+		err = nil
+	}
+	hasFailed := false
+	c.keepOthers(values, keys, c.newItem(id, started, anyFresh), epoch)
+	items := make([]item[V], len(keys))
+	for i, key := range keys {
+		v, ok := values[key]
+		why := cmp.Or(failed[key], err)
+		it := c.newItem(id, started, w)
+		it.value = v
+		switch {
+		case ok:
+			items[i] = c.keep(seats[i], key, it)
+			seats[i].Set(items[i])
+		case why == nil || errors.Is(why, ErrNotFound):
+			why = cmp.Or(why, ErrNotFound)
+			if items[i], why = c.keepMissing(seats[i], key, it, why); why != nil {
+				items[i] = notFound(items[i], why) // not kept, but the result
+			}
+			seats[i].Set(items[i])
+		default:
+			hasFailed = true
+			c.markFailed(ctx, seats[i], key)
+			seats[i].Fail(why)
+		}
+	}
+	if hasFailed {
+		c.stats.loadErrors.Add(1)
+	}
+	return items, err
+}
+
+// keepOthers keeps the values of keys that LoadMany was not called with. It does not
+// evict for them more than it keeps: the callers' keys come after.
+func (c *Cache[K, V]) keepOthers(values map[K]V, keys []K, it item[V], epoch uint64) {
+	if len(values) == 0 {
+		return
+	}
+	found := 0
+	for _, key := range keys {
+		if _, ok := values[key]; ok {
+			found++
+		}
+	}
+	if found == len(values) {
+		return
+	}
+	called := make(map[K]bool, len(keys))
+	for _, key := range keys {
+		called[key] = true
+	}
+	for key, v := range values {
+		if !called[key] {
+			other := it
+			other.value = v
+			if it.extra != nil {
+				e := *it.extra
+				other.extra = &e
+			}
+			c.fit(&other, key)
+			c.kept.putExtra(key, other, epoch)
+		}
+	}
 }

@@ -23,10 +23,14 @@ var modelFor = flag.Duration("model.long", 0, "how long TestModel tries new seed
 //
 //   - it was the origin's value at some moment in [t-TTL, t], or while the client
 //     waited (a load can take longer than TTL);
-//   - with StaleIfError up to that much older, but only if a load failed
-//     meanwhile;
+//   - with StaleIfError up to that much older, but only if a load of the key failed
+//     meanwhile or less than RetryAfter before, or for a client with a deadline, if
+//     a load took long;
+//   - with GetWithin it is no older than maxAge, and with Newer it was loaded after
+//     the entry that the client had;
 //   - it was not loaded before a Delete, Clear or Refresh that ended before the
-//     client asked.
+//     client asked;
+//   - a key that failed in a batch is not said not to exist.
 //
 // One of the two clocks, it is not known which, is always right: no cache can tell
 // the age of anything if both fail.
@@ -36,6 +40,10 @@ type subject interface {
 	Get(ctx context.Context, key int) (modelValue, error)
 	Refresh(ctx context.Context, key int) (modelValue, error)
 	GetMany(ctx context.Context, keys []int) ([]Result[modelValue], error)
+	RefreshMany(ctx context.Context, keys []int) ([]Result[modelValue], error)
+	Lookup(ctx context.Context, key int) (Entry[modelValue], error)
+	Newer(ctx context.Context, key int, than Entry[modelValue]) (Entry[modelValue], error)
+	GetWithin(ctx context.Context, key int, maxAge time.Duration) (modelValue, error)
 	Delete(key int)
 	Clear()
 }
@@ -58,38 +66,50 @@ type world struct {
 	ttl, missingTTL, stale time.Duration
 	rightClock             string        // "wall" or "mono"
 	failing                int           // per cent of loads
+	retry                  time.Duration // RetryAfter
+	hurried                bool          // some clients have deadlines
+	reload                 bool          // there is a Reload
 	late                   time.Duration // how long a failed load may still be joined, when its lease is being given back
 
-	mu       sync.Mutex
-	rand     *rand.Rand
-	start    time.Time
-	paused   time.Duration // time that passed without anything running
-	wallErr  time.Duration
-	monoErr  time.Duration
-	moment   int
-	history  map[int][]version
-	failed   map[int]int // key: moment of the last failed load
-	failedAt map[int]time.Duration
-	newerMin map[int]int // key: loads from before this moment must not be seen
-	faults   []string
+	mu        sync.Mutex
+	rand      *rand.Rand
+	start     time.Time
+	paused    time.Duration // time that passed without anything running
+	wallErr   time.Duration
+	monoErr   time.Duration
+	moment    int
+	history   map[int][]version
+	failed    map[int]int // key: moment of the last failed load
+	failedAt  map[int]time.Duration
+	newerMin  map[int]int           // key: loads from before this moment must not be seen
+	running   map[int]time.Duration // loads under way, by their moment: since when
+	slowAt    time.Duration         // when a load was last under way that took long
+	confirmed map[[2]int]int        // of a value's key and load: the moment at which a Reload last confirmed it
+	faults    []string
 }
 
 var errModel = errors.New("model: the origin fails")
 
 func newWorld(seed uint64) *world {
 	w := &world{
-		rand:     rand.New(rand.NewPCG(seed, 1)),
-		start:    time.Now(),
-		history:  map[int][]version{},
-		failed:   map[int]int{},
-		failedAt: map[int]time.Duration{},
-		newerMin: map[int]int{},
+		rand:      rand.New(rand.NewPCG(seed, 1)),
+		start:     time.Now(),
+		history:   map[int][]version{},
+		failed:    map[int]int{},
+		failedAt:  map[int]time.Duration{},
+		newerMin:  map[int]int{},
+		running:   map[int]time.Duration{},
+		slowAt:    -1000 * time.Hour,
+		confirmed: map[[2]int]int{},
 	}
 	w.ttl = w.pick(time.Second, 10*time.Second, time.Minute)
 	w.missingTTL = w.pick(0, 2*time.Second)
 	w.stale = w.pick(0, 0, 5*time.Second)
 	w.rightClock = []string{"wall", "mono"}[w.rand.IntN(2)]
 	w.failing = []int{0, 10, 50}[w.rand.IntN(3)]
+	w.retry = w.pick(w.ttl/20, w.ttl/2)
+	w.hurried = w.rand.IntN(2) == 0
+	w.reload = w.rand.IntN(2) == 0
 	return w
 }
 
@@ -163,8 +183,31 @@ func (w *world) sleep(max time.Duration) {
 // load is the cache's Load: it takes a while, reads somewhere in the middle, and
 // may fail.
 func (w *world) load(_ context.Context, key int) (modelValue, error) {
+	began := w.begin()
+	defer w.end(began)
+	return w.loadSince(began, key)
+}
+
+// begin numbers a load that begins now.
+func (w *world) begin() int {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	began := w.next()
+	w.running[began] = w.now()
+	return began
+}
+
+// end notes that a load has ended.
+func (w *world) end(began int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow()
+	delete(w.running, began)
+}
+
+// loadSince is load for one that began at that moment, perhaps of other keys first.
+func (w *world) loadSince(began, key int) (modelValue, error) {
+	w.mu.Lock()
 	slow := w.ttl / 10
 	if w.rand.IntN(5) == 0 {
 		slow = 3 * w.ttl
@@ -178,10 +221,10 @@ func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	fails := w.rand.IntN(100) < w.failing
 	w.mu.Unlock()
 	w.sleep(slow)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if fails {
-		w.mu.Lock()
 		w.fail(key)
-		w.mu.Unlock()
 		return modelValue{}, errModel
 	}
 	if absent {
@@ -190,26 +233,76 @@ func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	return v, nil
 }
 
+// reloadOld is the cache's Reload.
+func (w *world) reloadOld(ctx context.Context, key int, old modelValue) (modelValue, error) {
+	v, err := w.load(ctx, key)
+	if err != nil || v.version != old.version {
+		return v, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := [2]int{key, old.load}
+	w.confirmed[id] = max(w.confirmed[id], v.load)
+	return modelValue{}, fmt.Errorf("304: %w", ErrUnchanged)
+}
+
+// loadOf returns the moment at which the load of a value began, or at which it was
+// confirmed. The caller holds mu.
+func (w *world) loadOf(key int, v modelValue) int {
+	return max(v.load, w.confirmed[[2]int{key, v.load}])
+}
+
+// slow notes if a load is under way that takes longer than half of the time that the
+// most hurried clients have. The caller holds mu.
+func (w *world) slow() {
+	for _, since := range w.running {
+		if w.now()-since >= w.ttl/10 {
+			w.slowAt = w.now()
+		}
+	}
+}
+
 // fail notes that a load has failed. The caller holds mu.
 func (w *world) fail(key int) { w.failed[key], w.failedAt[key] = w.next(), w.now() }
 
-func (w *world) loadMany(ctx context.Context, keys []int) (map[int]modelValue, error) {
-	values := map[int]modelValue{}
-	for _, key := range keys {
-		v, err := w.load(ctx, key)
+// loadMany is the cache's LoadMany. It may fail for some keys, or from one on, and it
+// may bring one more.
+func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, error) {
+	w.mu.Lock()
+	how, more := w.rand.IntN(2), w.rand.IntN(4) == 0
+	w.mu.Unlock()
+	values, failed := map[int]modelValue{}, KeyErrors[int]{}
+	began := w.begin()
+	defer w.end(began)
+	for i, key := range keys {
+		v, err := w.loadSince(began, key)
 		switch {
 		case err == nil:
 			values[key] = v
-		case !errors.Is(err, ErrNotFound):
+		case errors.Is(err, ErrNotFound):
+			if how == 1 {
+				failed[key] = err
+			}
+		case how == 0:
+			failed[key] = err
+		default:
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			for _, key := range keys { // it failed for all
+			for _, key := range keys[i:] {
 				w.fail(key)
 			}
-			return nil, err
+			for key := range failed {
+				w.fail(key)
+			}
+			return values, err
 		}
 	}
-	return values, nil
+	if more {
+		if v, err := w.loadSince(began, modelKeys-1); err == nil {
+			values[modelKeys-1] = v
+		}
+	}
+	return values, failed
 }
 
 // asked is the beginning of a client's question.
@@ -217,7 +310,8 @@ type asked struct {
 	what   string
 	moment int
 	at     time.Duration
-	min    map[int]int // loads from before are out of the question
+	min    map[int]int   // loads from before are out of the question
+	maxAge time.Duration // of GetWithin; else zero
 }
 
 func (w *world) ask(what string, keys ...int) asked {
@@ -235,6 +329,7 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.next()
+	w.slow()
 	t := w.now()
 	bound := w.ttl
 	switch {
@@ -243,10 +338,11 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 		return
 	case err != nil:
 		return // the origin's, or the client's own time is over
-	case w.late > 0 && w.failed[key] > 0 && w.failedAt[key] > a.at-w.late:
+	case w.failed[key] > 0 && w.failedAt[key] >= a.at-w.retry-w.late, w.hurried && w.slowAt >= a.at-w.retry-w.late:
 		bound += w.stale
-	case w.failed[key] > a.moment || a.what == "GetMany" && w.failedSince(a.moment):
-		bound += w.stale
+	}
+	if a.maxAge > 0 {
+		bound = min(bound, a.maxAge)
 	}
 	h := w.versions(key)
 	if v.version >= len(h) || h[v.version].absent {
@@ -256,24 +352,18 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 	if until, since := h[v.version].until, min(a.at, t-bound); until > 0 && until < since {
 		w.fault("%s of key %d at %v, asked at %v: version %d was replaced at %v; the bound is %v", a.what, key, t, a.at, v.version, until, bound)
 	}
-	if v.load < a.min[key] {
+	if w.loadOf(key, v) < a.min[key] {
 		w.fault("%s of key %d at %v: load %d began before the invalidation at %d", a.what, key, t, v.load, a.min[key])
 	}
 }
 
-// failedSince reports whether any load has failed since. The caller holds mu.
-func (w *world) failedSince(moment int) bool {
-	for _, m := range w.failed {
-		if m > moment {
-			return true
-		}
-	}
-	return false
-}
-
 // checkAbsent checks the answer that there is no such key. The caller holds mu.
 func (w *world) checkAbsent(a asked, key int, t time.Duration) {
-	since := min(a.at, t-w.missingTTL)
+	since := t - w.missingTTL
+	if a.maxAge > 0 {
+		since = max(since, t-a.maxAge)
+	}
+	since = min(a.at, since)
 	for _, v := range w.versions(key) {
 		if v.absent && (v.until == 0 || v.until >= since) {
 			return
@@ -284,6 +374,14 @@ func (w *world) checkAbsent(a asked, key int, t time.Duration) {
 
 func (w *world) fault(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
+}
+
+// asError returns what Get would return.
+func (r Result[V]) asError() error {
+	if r.Err == nil && !r.Found {
+		return ErrNotFound
+	}
+	return r.Err
 }
 
 // invalidated notes that loads from before the moment must not be seen any more.
@@ -297,12 +395,26 @@ func (w *world) invalidated(moment int, keys ...int) {
 
 const modelKeys = 3
 
-// client does one thing.
-func (w *world) client(s subject) {
+// user is a client's view of the world: its own, or that of one container.
+type user interface {
+	ask(what string, keys ...int) asked
+	invalidated(moment int, keys ...int)
+	delete(ctx context.Context, s subject, key int)
+}
+
+func (w *world) delete(_ context.Context, s subject, key int) {
+	a := w.ask("Delete")
+	s.Delete(key)
+	w.invalidated(a.moment, key)
+}
+
+// client does one thing. It may keep its answer in entries.
+func (w *world) client(u user, s subject, entries map[int]Entry[modelValue]) {
 	w.mu.Lock()
 	key, what := w.rand.IntN(modelKeys), w.rand.IntN(100)
 	patience := w.pick(w.ttl/5, w.ttl, 10*w.ttl)
-	hurried := w.rand.IntN(2) == 0
+	hurried := w.hurried && w.rand.IntN(2) == 0
+	maxAge := w.pick(w.ttl/10, w.ttl/2, 2*w.ttl)
 	w.mu.Unlock()
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if hurried {
@@ -310,36 +422,66 @@ func (w *world) client(s subject) {
 	}
 	defer cancel()
 	switch {
-	case what < 60:
-		a := w.ask("Get", key)
+	case what < 35:
+		a := u.ask("Get", key)
 		v, err := s.Get(ctx, key)
 		w.answered(a, key, v, err)
+	case what < 45:
+		a := u.ask("Lookup", key)
+		e, err := s.Lookup(ctx, key)
+		w.answered(a, key, e.Value, err)
+		if err == nil {
+			entries[key] = e
+		}
+	case what < 53:
+		than, ok := entries[key]
+		if !ok {
+			return
+		}
+		a := u.ask("Newer", key)
+		w.mu.Lock()
+		a.min[key] = max(a.min[key], than.Value.load+1)
+		w.mu.Unlock()
+		e, err := s.Newer(ctx, key, than)
+		w.answered(a, key, e.Value, err)
+		if err == nil {
+			entries[key] = e
+		}
+	case what < 60:
+		a := u.ask("GetWithin", key)
+		a.maxAge = maxAge
+		v, err := s.GetWithin(ctx, key, maxAge)
+		w.answered(a, key, v, err)
+	case what < 63:
+		keys := []int{key, (key + 1) % modelKeys}
+		a := u.ask("RefreshMany", keys...)
+		results, _ := s.RefreshMany(ctx, keys)
+		for i, r := range results {
+			w.answered(a, keys[i], r.Value, r.asError())
+			if r.Err == nil {
+				u.invalidated(a.moment, keys[i])
+			}
+		}
 	case what < 75:
 		keys := []int{key, (key + 1) % modelKeys}
-		a := w.ask("GetMany", keys...)
-		results, _ := s.GetMany(ctx, keys) // an error leaves nothing to check
+		a := u.ask("GetMany", keys...)
+		results, _ := s.GetMany(ctx, keys)
 		for i, r := range results {
-			var err error
-			if !r.Found {
-				err = ErrNotFound
-			}
-			w.answered(a, keys[i], r.Value, err)
+			w.answered(a, keys[i], r.Value, r.asError())
 		}
 	case what < 80:
-		a := w.ask("Refresh", key)
+		a := u.ask("Refresh", key)
 		v, err := s.Refresh(ctx, key)
 		w.answered(a, key, v, err)
 		if err == nil || errors.Is(err, ErrNotFound) {
-			w.invalidated(a.moment, key)
+			u.invalidated(a.moment, key)
 		}
 	case what < 90:
-		a := w.ask("Delete")
-		s.Delete(key)
-		w.invalidated(a.moment, key)
+		u.delete(ctx, s, key)
 	case what < 92:
-		a := w.ask("Clear")
+		a := u.ask("Clear")
 		s.Clear()
-		w.invalidated(a.moment, 0, 1, 2)
+		u.invalidated(a.moment, 0, 1, 2)
 	default:
 		w.write(key)
 	}
@@ -350,8 +492,9 @@ func (w *world) live(s subject) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
+			entries := map[int]Entry[modelValue]{}
 			for range 40 {
-				w.client(s)
+				w.client(w, s, entries)
 				w.sleep(w.ttl / 4)
 			}
 		})
@@ -369,25 +512,33 @@ func (w *world) live(s subject) {
 }
 
 func (w *world) newCache(t *testing.T) *Cache[int, modelValue] {
-	// With StaleIfError a timed-out load would be one more reason for an old
-	// value, which the world does not see.
-	timeout := 4 * w.ttl
-	if w.stale > 0 {
-		timeout = 0
+	c, err := newCache(w.options(), clock.NewFake(w.read))
+	if err != nil {
+		t.Fatal(err)
 	}
-	c, err := newCache(Options[int, modelValue]{
+	return c
+}
+
+// options are those of the world's caches.
+func (w *world) options() Options[int, modelValue] {
+	o := Options[int, modelValue]{
 		Load:         w.load,
 		LoadMany:     w.loadMany,
 		TTL:          w.ttl,
 		MissingTTL:   w.missingTTL,
 		StaleIfError: w.stale,
 		Jitter:       0.1,
-		LoadTimeout:  timeout,
-	}, clock.NewFake(w.read))
-	if err != nil {
-		t.Fatal(err)
+		LoadTimeout:  4 * w.ttl,
 	}
-	return c
+	if w.reload {
+		o.Reload = w.reloadOld
+	}
+	if w.stale > 0 {
+		// A load that timed out would be one more reason for an old value, which
+		// the world does not see.
+		o.LoadTimeout, o.RetryAfter = Forever, w.retry
+	}
+	return o
 }
 
 func runModel(t *testing.T, seed uint64, broken func(*world, *Cache[int, modelValue]) subject) (faults []string) {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,24 @@ type fleet struct {
 	batch   bool // it is a BatchTier
 	anyTime bool // broken: it takes records without a look at the lease
 
+	memoryTTL time.Duration
+	keeps     time.Duration // broken: memory keeps values that long instead
+
 	// Guarded by the world's mu.
 	records map[string][]byte
 	leases  map[string]map[string]time.Duration // of a name: until when others wait
 	issued  int
 	deleted map[string]int // name: loads from before this moment must not be found
 	seen    int            // records that were used
+
+	everywhere map[int][]deletion // of keys, from the Tier
+}
+
+// deletion is an Invalidate that has returned nil at that time. Loads from before the
+// moment must not be seen by anybody once MemoryTTL has passed, but for stale values.
+type deletion struct {
+	moment int
+	at     time.Duration
 }
 
 // container is one process with its cache.
@@ -52,11 +65,12 @@ type container struct {
 
 func newFleet(seed uint64) *fleet {
 	w := newWorld(seed)
-	f := &fleet{world: w, records: map[string][]byte{}, leases: map[string]map[string]time.Duration{}, deleted: map[string]int{}}
+	f := &fleet{world: w, records: map[string][]byte{}, leases: map[string]map[string]time.Duration{}, deleted: map[string]int{}, everywhere: map[int][]deletion{}}
 	f.late = 2 * f.ttl
 	f.skew = w.pick(w.ttl/20, w.ttl/4)
 	f.trouble = []int{0, 5, 40}[w.rand.IntN(3)]
 	f.batch = w.rand.IntN(2) == 0
+	f.memoryTTL = w.pick(0, w.ttl/20, w.ttl/3)
 	return f
 }
 
@@ -65,28 +79,16 @@ func (f *fleet) newContainer(t *testing.T) *container {
 	k := &container{fleet: f, min: map[int]int{}, wanders: f.rand.IntN(2) == 0, wallErr: f.someSkew()}
 	jitter := float64(f.rand.IntN(2)) / 10
 	f.mu.Unlock()
-	timeout := 4 * f.ttl
-	if f.stale > 0 {
-		timeout = 0 // as in world.newCache
-	}
 	var tier Tier = flaky{f}
 	if f.batch {
 		tier = flakyBatch{flaky{f}}
 	}
-	c, err := newCache(Options[int, modelValue]{
-		Load:         f.load,
-		LoadMany:     f.loadMany,
-		TTL:          f.ttl,
-		MissingTTL:   f.missingTTL,
-		StaleIfError: f.stale,
-		Jitter:       jitter,
-		LoadTimeout:  timeout,
-		Tier:         tier,
-		Namespace:    "model",
-		Codec:        Codec[modelValue]{Encode: encodeModel, Decode: decodeModel},
-		ClockSkew:    f.skew,
-		TierTimeout:  f.ttl / 4,
-	}, clock.NewFake(k.read))
+	o := f.options()
+	o.Jitter, o.ClockSkew, o.TierTimeout = jitter, f.skew, f.ttl/4
+	o.Tier, o.Namespace = tier, "model"
+	o.Codec = Codec[modelValue]{Encode: encodeModel, Decode: decodeModel}
+	o.MemoryTTL = cmp.Or(f.keeps, f.memoryTTL)
+	c, err := newCache(o, clock.NewFake(k.read))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +131,19 @@ func (k *container) disturb() {
 	k.monoErr += time.Duration(f.rand.Int64N(int64(4*f.ttl))) - 2*f.ttl
 }
 
-func (k *container) ask(what string) asked {
-	a := k.fleet.ask(what)
-	k.fleet.mu.Lock()
-	defer k.fleet.mu.Unlock()
+func (k *container) ask(what string, _ ...int) asked {
+	f := k.fleet
+	a := f.ask(what)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	a.min = maps.Clone(k.min)
+	for key, all := range f.everywhere {
+		for _, d := range all {
+			if f.memoryTTL > 0 && f.stale == 0 && d.at <= a.at-f.memoryTTL {
+				a.min[key] = max(a.min[key], d.moment)
+			}
+		}
+	}
 	return a
 }
 
@@ -146,58 +156,18 @@ func (k *container) invalidated(moment int, keys ...int) {
 	}
 }
 
-// client does one thing in the container.
-func (k *container) client() {
+// delete invalidates a key for the fleet.
+func (k *container) delete(ctx context.Context, _ subject, key int) {
 	f := k.fleet
-	f.mu.Lock()
-	key, what := f.rand.IntN(modelKeys), f.rand.IntN(100)
-	patience := f.pick(f.ttl/5, f.ttl, 10*f.ttl)
-	hurried := f.rand.IntN(2) == 0
-	f.mu.Unlock()
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
-	if hurried {
-		ctx, cancel = context.WithTimeout(ctx, patience)
+	a := k.ask("Invalidate")
+	if err := k.cache.Invalidate(ctx, key); err == nil {
+		f.mu.Lock()
+		name := nameOf("model", k.cache.encode(key))
+		f.deleted[name] = max(f.deleted[name], a.moment)
+		f.everywhere[key] = append(f.everywhere[key], deletion{a.moment, f.now()})
+		f.mu.Unlock()
 	}
-	defer cancel()
-	switch {
-	case what < 60:
-		a := k.ask("Get")
-		v, err := k.cache.Get(ctx, key)
-		f.answered(a, key, v, err)
-	case what < 75:
-		keys := []int{key, (key + 1) % modelKeys}
-		a := k.ask("GetMany")
-		results, _ := k.cache.GetMany(ctx, keys)
-		for i, r := range results {
-			var err error
-			if !r.Found {
-				err = ErrNotFound
-			}
-			f.answered(a, keys[i], r.Value, err)
-		}
-	case what < 80:
-		a := k.ask("Refresh")
-		v, err := k.cache.Refresh(ctx, key)
-		f.answered(a, key, v, err)
-		if err == nil || errors.Is(err, ErrNotFound) {
-			k.invalidated(a.moment, key)
-		}
-	case what < 90:
-		a := k.ask("Invalidate")
-		if err := k.cache.Invalidate(ctx, key); err == nil {
-			f.mu.Lock()
-			name := nameOf("model", k.cache.encode(key))
-			f.deleted[name] = max(f.deleted[name], a.moment)
-			f.mu.Unlock()
-		}
-		k.invalidated(a.moment, key)
-	case what < 92:
-		a := k.ask("Clear")
-		k.cache.Clear()
-		k.invalidated(a.moment, 0, 1, 2)
-	default:
-		f.write(key)
-	}
+	k.invalidated(a.moment, key)
 }
 
 // live lets containers come and go, and their clients do what they do.
@@ -210,8 +180,9 @@ func (f *fleet) live(t *testing.T) {
 				var clients sync.WaitGroup
 				for range 2 {
 					clients.Go(func() {
+						entries := map[int]Entry[modelValue]{}
 						for range 20 {
-							k.client()
+							f.client(k, k.cache, entries)
 							f.sleep(f.ttl / 4)
 						}
 					})
@@ -326,11 +297,11 @@ func (f *fleet) used(name string, b []byte, least int) {
 	f.seen++
 	for key := range modelKeys {
 		encoded := string([]byte{byte(2 * key)})
-		r, ok := decodeRecord(b, identityOf("model", encoded))
+		r, ok := decodeRecord(b, identityOf("model", shapeOf[int](), encoded))
 		if !ok || nameOf("model", encoded) != name || r.missing {
 			continue
 		}
-		if v, _ := decodeModel(r.payload); v.load < least {
+		if v, _ := decodeModel(r.payload); f.loadOf(key, v) < least {
 			f.fault("from the Tier, key %d: load %d began before the invalidation at %d", key, v.load, least)
 		}
 	}

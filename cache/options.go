@@ -14,9 +14,16 @@ import (
 // Forever is the TTL of values that never change.
 const Forever = clock.Forever
 
-// What counts where Options say nothing.
+// Defaults for Options fields that are zero.
 const (
 	DefaultMaxEntries = 1000
+
+	// DefaultLoadTimeout is longer than an origin needs that is well, and shorter
+	// than the invocations of most functions may take.
+	DefaultLoadTimeout = 10 * time.Second
+
+	// DefaultRetryAfter is one failed Load a second for each container.
+	DefaultRetryAfter = time.Second
 
 	// DefaultClockSkew allows for a leap second that one machine steps over and
 	// another one smears. Else the time services of clouds keep clocks within
@@ -28,97 +35,161 @@ const (
 	DefaultTierTimeout = 2 * time.Second
 )
 
-// ErrNotFound is what a Load returns for a key that does not exist at the
-// origin. It may be wrapped, also together with the database's own error:
+// ErrNotFound is the error of a Load whose key does not exist at the origin. Wrap it,
+// if you like together with the database's own error:
 //
 //	if errors.Is(err, sql.ErrNoRows) {
 //		err = fmt.Errorf("%w: %w", cache.ErrNotFound, err)
 //	}
 //
-// A Load need not return it. Then that a key does not exist is an error like
-// others, and is never remembered.
+// Load need not return it; a missing key is then an ordinary error and is not cached.
 var ErrNotFound = errors.New("not found")
 
-// Options say what a Cache keeps and for how long. Only Load and TTL are
-// required. The functions must be safe for concurrent use. They are never called
-// under a lock.
+// ErrUnchanged is the error of a Reload whose old value is still current at the
+// origin. Wrap it if you like.
+var ErrUnchanged = errors.New("unchanged")
+
+// KeyErrors is an error of LoadMany that is about some of its keys only: these have
+// failed, each for its own reason. Use it for keys whose values are unknown, such as
+// the UnprocessedKeys of DynamoDB:
+//
+//	for _, k := range unprocessed {
+//		failed[k] = errThrottled
+//	}
+//	return values, failed
+//
+// Keys that are neither here nor among the values do not exist. An empty KeyErrors is
+// no error.
+type KeyErrors[K comparable] map[K]error
+
+// Error implements error with one of the errors and their number.
+func (e KeyErrors[K]) Error() string {
+	for key, err := range e {
+		return fmt.Sprintf("%d keys failed, such as %v: %v", len(e), key, err)
+	}
+	return "no key failed"
+}
+
+// Options configure a Cache. Only Load and TTL are required. The functions must be safe
+// for concurrent use. They are never called under a lock.
 type Options[K comparable, V any] struct {
-	// Load asks the origin for the value of key. Required.
+	// Load returns the value of key from the origin. Required.
 	//
-	// Concurrent Gets of a key share one Load. Its context has the values of
-	// the first caller's, but not its deadline: it ends when no caller waits any
-	// more, or after LoadTimeout. An error goes to the callers as it is and is
-	// not remembered, but see MissingTTL.
+	// Concurrent Gets of a key share one Load. Its context has the values of the
+	// first caller's, so that must not be a context that is reused after the call,
+	// such as a *gin.Context: pass c.Request.Context(). It does not have the
+	// caller's deadline: it ends when the last caller has left, or after
+	// LoadTimeout. An error goes to the callers as it is and is not cached, but see
+	// MissingTTL and StaleIfError.
 	//
-	// Load may ask this Cache for other keys, if it passes its context on. To
-	// ask for its own key is an error. Two Loads that ask for each other's keys
-	// at the same time wait until LoadTimeout.
+	// Load may get other keys from this Cache, if it passes its context on. To get
+	// its own key is an error, or if it does not pass the context on, a wait until
+	// LoadTimeout; so is it if two Loads get each other's keys at the same time.
+	//
+	// If the Cache is a package-level variable and Load uses it, set it in an init
+	// function. As an initializer it does not compile: the compiler reports an
+	// initialization cycle.
 	Load func(ctx context.Context, key K) (V, error)
 
-	// LoadMany asks the origin for the values of many different keys at once,
-	// for GetMany. Keys that it leaves out do not exist. The map becomes the
-	// Cache's. Nil means that GetMany calls Load for one key after the other.
+	// LoadMany returns the values of many different keys from the origin, for
+	// GetMany and RefreshMany. Keys that it leaves out do not exist, unless it
+	// returns an error as well: then they have failed with that error, and the
+	// values count all the same. See KeyErrors for errors of single keys. Values of
+	// other keys than it was called with are kept too, for later Gets. The map
+	// belongs to the Cache afterwards. Nil means that GetMany calls Load for one
+	// key after the other.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 
-	// TTL is how old a value may be when it is handed out, counted from the
-	// start of its Load. Required: positive, or Forever.
+	// MaxBatch is the largest number of keys for one call of LoadMany, such as 10
+	// for SSM's GetParameters or 100 for DynamoDB's BatchGetItem. GetMany makes as
+	// many calls as it needs, one after the other. Zero means no limit.
+	MaxBatch int
+
+	// Reload replaces Load for keys that have a value in memory, which may be past
+	// its TTL. It is for origins that can tell whether that is still current, by an
+	// ETag, If-Modified-Since, or a version. If it returns ErrUnchanged, old becomes
+	// the value of a Load that began when Reload was called. Reload must not change
+	// old. GetMany uses it only without LoadMany. Nil means Load.
+	Reload func(ctx context.Context, key K, old V) (V, error)
+
+	// TTL is the greatest age of a value that is handed out, counted from the start
+	// of its Load. Required: positive, or Forever.
 	TTL time.Duration
 
-	// TTLOf gives some keys or values a shorter TTL. One that is longer than TTL
-	// counts as TTL; one that is not positive means that the value is not kept. Nil
-	// means TTL for all.
+	// TTLOf gives some keys or values a shorter TTL. If it returns more than TTL, TTL
+	// counts; if it returns zero or less, the value is not kept. Nil means TTL for
+	// all.
 	TTLOf func(key K, v V) time.Duration
 
-	// Jitter shortens each value's TTL at random by up to this part of it, so
-	// that values which were loaded together, or by a fleet of containers, do
-	// not expire together. At least 0 and below 1; zero means none.
+	// Jitter shortens each value's TTL at random by up to this fraction of it, so
+	// that values which were loaded together, or by a fleet of containers, do not
+	// expire together. It must be at least 0 and below 1; zero means none. Containers
+	// that are restored from one snapshot draw different numbers (on Linux).
 	Jitter float64
 
-	// MissingTTL is how long it is remembered that a key does not exist: the
-	// error of a Load that matches ErrNotFound, or a key that LoadMany left
-	// out. Meanwhile Get returns that error again; it is ErrNotFound itself if
-	// LoadMany or a Tier said so. Zero means not at all.
+	// MissingTTL is how long a known miss is kept: the error of a Load that matches
+	// ErrNotFound, or a key that LoadMany left out. Meanwhile Get returns that error
+	// again; it is ErrNotFound itself if it comes from LoadMany or a Tier. Zero means
+	// that known misses are not kept.
 	MissingTTL time.Duration
 
-	// StaleIfError is how far past its TTL a value may be handed out when its
-	// Load fails, other than with ErrNotFound, or outlasts LoadTimeout. Each Get
-	// still tries to load. Zero means not at all.
+	// StaleIfError is how long past its TTL a value may be handed out when its Load
+	// fails, other than with ErrNotFound, or takes too long: longer than LoadTimeout,
+	// or than half of the time until the deadline of a caller for whom there is such
+	// a value. Zero means never. See RetryAfter.
 	StaleIfError time.Duration
 
-	// LoadTimeout is when a Load is given up, counted from its start, even if it
-	// does not heed its context. The error then matches context.DeadlineExceeded.
-	// Zero means not before the last caller has given up.
+	// RetryAfter is how long after a failed Load the stale value of its key is
+	// handed out at once, without another try. If a Load has not returned within
+	// LoadTimeout, or a caller has waited longer than RetryAfter in vain, that holds
+	// for the stale values of all keys, until a Load succeeds. It needs
+	// StaleIfError. Zero means DefaultRetryAfter.
+	RetryAfter time.Duration
+
+	// LoadTimeout is when a Load is given up, counted from its start. Its context
+	// ends, and its callers get an error that matches context.DeadlineExceeded, or
+	// a stale value. With LoadMany it counts for each call. Zero means
+	// DefaultLoadTimeout; then, and without StaleIfError, a caller whose own context
+	// cannot end waits for a Load that ignores its context. Forever means no limit:
+	// the Load is canceled when its last caller leaves.
 	LoadTimeout time.Duration
 
-	// MaxEntries is how many values are kept; beyond that the least recently
-	// used goes. Zero means DefaultMaxEntries.
+	// MaxEntries is the largest number of values kept; beyond that the least
+	// recently used one is evicted. An entry takes about 200 bytes of memory over
+	// its key and value. Zero means DefaultMaxEntries.
 	MaxEntries int
 
-	// MaxBytes is how large the kept values may be together, as measured by
-	// Size, which it requires. A value that is larger alone is handed out but
-	// not kept. Zero means no bound.
+	// MaxBytes bounds the sum of the kept values' sizes, as measured by Size, which
+	// it requires. A single larger value is returned but not kept. Zero means no
+	// bound.
 	MaxBytes int64
 
-	// Size measures a value, in bytes or whatever unit MaxBytes is in. It is
-	// called once for each Load. A negative result counts as zero.
+	// Size measures a value, in bytes or whatever unit MaxBytes has. It is called
+	// once for each Load. A negative result counts as zero.
 	Size func(key K, v V) int64
 
-	// Clone makes a copy for a caller. Nil means that all callers share one value,
-	// and what it points to must not be changed.
+	// Clone returns a copy for one caller. Nil means that all callers share one
+	// value, and nobody may change what it refers to; append to a shared slice
+	// counts as a change.
 	Clone func(v V) V
 
-	// Tier is asked for what is not in memory, before Load is: see Tier. Nil means
+	// Tier is read before Load is called, and written after: see Tier. Nil means
 	// none. It needs Namespace and Codec.
 	//
 	// The age of a value travels with it, and no container hands it out beyond TTL;
-	// a container with a shorter TTL keeps to its own. Whatever is wrong with the
-	// Tier or with what it keeps costs at most TierTimeout for each call of it and is
-	// counted in Stats; the caller gets what Load gives. A Get calls it before Load and
-	// after, a Refresh once more. What Load has given is kept by the Tier
-	// before it is handed out. Besides values the Tier keeps that keys do not exist,
-	// for MissingTTL, and values for StaleIfError beyond their TTL. Peek does not
-	// ask it, and Size measures what is in memory alone.
+	// a container with a shorter TTL keeps to its own. Faults of the Tier and of its
+	// records cost at most TierTimeout for each call and are counted in Stats; the
+	// caller gets the result of Load. Get calls it before Load and after, Refresh
+	// once more. A loaded value is stored in the Tier before it is returned. The Tier
+	// also stores known misses for MissingTTL, and values for StaleIfError beyond
+	// their TTL. Peek does not read it, and Size measures only what is in memory.
 	Tier Tier
+
+	// MemoryTTL is how long a value is handed out from memory before the Tier is
+	// read again. When Invalidate has returned nil in another container, this one
+	// hands out no older value once MemoryTTL has passed, unless Load fails: see
+	// StaleIfError. It needs Tier. Zero, or more than a value's TTL, means its TTL.
+	MemoryTTL time.Duration
 
 	// Namespace says what the values are and how they are encoded, as in
 	// "shop/product/3": change it whenever either changes, since another version of
@@ -145,22 +216,29 @@ type Options[K comparable, V any] struct {
 
 func (o *Options[K, V]) validate() error {
 	if o.Load == nil {
-		return errors.New("no Options.Load: a cache without an origin has nothing to hand out")
+		return errors.New("Options.Load is nil: it is required")
 	}
 	if o.TTL <= 0 {
 		return fmt.Errorf("Options.TTL is %v: it must be positive, or cache.Forever for values that never change", o.TTL)
 	}
-	for name, v := range map[string]int64{
-		"Options.MissingTTL":   int64(o.MissingTTL),
-		"Options.StaleIfError": int64(o.StaleIfError),
-		"Options.LoadTimeout":  int64(o.LoadTimeout),
-		"Options.MaxEntries":   int64(o.MaxEntries),
-		"Options.MaxBytes":     o.MaxBytes,
-		"Options.ClockSkew":    int64(o.ClockSkew),
-		"Options.TierTimeout":  int64(o.TierTimeout),
+	for _, f := range []struct {
+		name  string
+		value any // of which a number below zero is an error
+		bad   bool
+	}{
+		{"MissingTTL", o.MissingTTL, o.MissingTTL < 0},
+		{"StaleIfError", o.StaleIfError, o.StaleIfError < 0},
+		{"RetryAfter", o.RetryAfter, o.RetryAfter < 0},
+		{"LoadTimeout", o.LoadTimeout, o.LoadTimeout < 0},
+		{"MaxBatch", o.MaxBatch, o.MaxBatch < 0},
+		{"MaxEntries", o.MaxEntries, o.MaxEntries < 0},
+		{"MaxBytes", o.MaxBytes, o.MaxBytes < 0},
+		{"MemoryTTL", o.MemoryTTL, o.MemoryTTL < 0},
+		{"ClockSkew", o.ClockSkew, o.ClockSkew < 0},
+		{"TierTimeout", o.TierTimeout, o.TierTimeout < 0},
 	} {
-		if v < 0 {
-			return fmt.Errorf("%s is negative (%d)", name, v)
+		if f.bad {
+			return fmt.Errorf("Options.%s is negative (%v): zero means the default", f.name, f.value)
 		}
 	}
 	if !(o.Jitter >= 0 && o.Jitter < 1) { // nor NaN
@@ -178,10 +256,16 @@ func (o *Options[K, V]) contradiction() error {
 		return errors.New("Options.MaxBytes is set, but Options.Size, which measures the values, is not")
 	case o.MaxBytes == 0 && o.Size != nil:
 		return errors.New("Options.Size is set, but Options.MaxBytes, which bounds the sum, is not")
+	case o.MaxBatch > 0 && o.LoadMany == nil:
+		return errors.New("Options.MaxBatch is for Options.LoadMany, which is not set")
+	case o.RetryAfter > 0 && o.StaleIfError == 0:
+		return errors.New("Options.RetryAfter is for Options.StaleIfError, which is not set")
 	case o.TTL == Forever && o.TTLOf == nil && o.Jitter > 0:
 		return errors.New("Options.Jitter shortens Options.TTL, which is Forever")
 	case o.TTL == Forever && o.TTLOf == nil && o.StaleIfError > 0:
 		return errors.New("Options.StaleIfError is for values past Options.TTL, which is Forever")
+	case o.MemoryTTL > 0 && o.Tier == nil:
+		return errors.New("Options.MemoryTTL is for Options.Tier, which is not set")
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func TestDeleteAgainstTheSecondLook(t *testing.T) {
 			time.Sleep(20 * time.Millisecond) // it waits for the lock; too early only makes the test blind
 
 			slow, looked := make(chan struct{}), make(chan struct{})
-			go c.flights.Do(background, flight.Call[item[string]]{Key: c.encode("k"), MaxAge: c.opts.TTL,
+			go c.flights.Do(background, flight.Request[item[string]]{Key: c.encode("k"), Terms: c.terms(anyFresh),
 				Load: func(context.Context, *seat[string]) (item[string], error) {
 					it, _ := c.kept.items.Peek("k") // the second look, taken apart: the test holds the lock
 					c.kept.lock.Unlock()
@@ -137,7 +137,7 @@ func TestSecondLookSavesALoad(t *testing.T) {
 	o := &origin{}
 	c := newTest(t, o, clock.New())
 	wantGet(t, c, "k", "k v1")
-	if it, err := c.fetch(background, "k", false); it.value != "k v1" || err != nil || o.calls.Load() != 1 {
+	if it, _, err := c.fetch(background, "k", anyFresh); it.value != "k v1" || err != nil || o.calls.Load() != 1 {
 		t.Errorf("fetch after a miss that came too early = %q, %v after %d loads", it.value, err, o.calls.Load())
 	}
 }
@@ -183,7 +183,7 @@ func TestLoadIsCancelledWithItsLastCaller(t *testing.T) {
 // Whether a result may be kept is asked under the lock that it is kept by.
 func TestKeepAsksUnderTheLock(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New())
-	c.kept.put("k", item[string]{flight: 1, ttl: time.Hour}, true, func() bool {
+	c.kept.put("k", item[string]{load: 1, ttl: time.Hour}, true, func() bool {
 		for i := range c.kept.lock {
 			if c.kept.lock[i].TryLock() {
 				c.kept.lock[i].Unlock()

@@ -10,13 +10,13 @@ import (
 
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/flight"
-	"github.com/warmcache/warmcache/internal/until"
 )
 
 // shared is what a Cache knows of its Tier.
 type shared struct {
 	tier   BatchTier
 	space  string
+	shape  string // of the keys: see identityOf
 	skew   time.Duration
 	budget time.Duration
 
@@ -33,6 +33,7 @@ func newShared[K comparable, V any](o *Options[K, V]) *shared {
 	return &shared{
 		tier:   tier,
 		space:  o.Namespace,
+		shape:  shapeOf[K](),
 		skew:   cmp.Or(o.ClockSkew, DefaultClockSkew),
 		budget: cmp.Or(o.TierTimeout, DefaultTierTimeout),
 	}
@@ -45,7 +46,7 @@ type question struct {
 }
 
 func (s *shared) question(key string) question {
-	return question{name: nameOf(s.space, key), identity: identityOf(s.space, key)}
+	return question{name: nameOf(s.space, key), identity: identityOf(s.space, s.shape, key)}
 }
 
 // distrust makes the Cache not believe what was loaded before now.
@@ -64,29 +65,30 @@ func (s *shared) distrusts(r record) bool {
 	return floor != 0 && r.loaded <= floor+int64(s.skew)
 }
 
-// within is the context for one call of the Tier by a flight, whose callers have
-// until latest: a Tier that stalls must not use up the time that they have.
-func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) *until.Context {
-	now, budget := time.Now(), s.budget
+// within returns the context for one call of the Tier by a flight whose callers have
+// until latest. A Tier that stalls must not use up the callers' time, so the call gets
+// at most a quarter of it.
+func (s *shared) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
+	budget := s.budget
 	if t, ok := latest(); ok {
-		budget = min(budget, t.Sub(now)/4)
+		budget = min(budget, time.Until(t)/4)
 	}
-	return until.With(ctx, now.Add(budget))
+	return context.WithTimeout(ctx, budget)
 }
 
 // loadShared asks the Tier for key, and if it has nothing, Load.
-func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, alone bool) (item[V], error) {
+func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, w want) (item[V], error) {
 	q := c.shared.question(s.Key())
-	if alone && c.refreshShared(ctx, s, q.name) != nil {
+	if w.refresh && c.refreshShared(ctx, s, q.name) != nil {
 		// The Tier may have what the caller knows to be out of date. What it has
 		// after a Delete was loaded since.
-		return c.loadTimed(ctx, s, key)
+		return c.loadTimed(ctx, s, key, w)
 	}
-	it, ok := c.ask(ctx, s, key, &q)
+	it, ok := c.ask(ctx, s, key, &q, w)
 	if ok {
 		return it, nil
 	}
-	it, err := c.loadTimed(ctx, s, key)
+	it, err := c.loadTimed(ctx, s, key, w)
 	c.answer(ctx, s, c.recordOf(s, q, it))
 	return it, err
 }
@@ -94,23 +96,26 @@ func (c *Cache[K, V]) loadShared(ctx context.Context, s *seat[V], key K, alone b
 // flightTimeout is when a flight is given up: after LoadTimeout, and as many calls of
 // the Tier as it may make.
 func (c *Cache[K, V]) flightTimeout() time.Duration {
-	if c.shared == nil || c.opts.LoadTimeout == 0 {
+	switch {
+	case c.opts.LoadTimeout == Forever:
+		return 0
+	case c.shared == nil:
 		return c.opts.LoadTimeout
 	}
 	return plus(c.opts.LoadTimeout, plus(c.shared.budget, plus(c.shared.budget, c.shared.budget)))
 }
 
 // loadTimed is loadOne within LoadTimeout. Without a Tier the flight sees to that.
-func (c *Cache[K, V]) loadTimed(ctx context.Context, s *seat[V], key K) (it item[V], err error) {
+func (c *Cache[K, V]) loadTimed(ctx context.Context, s *seat[V], key K, w want) (it item[V], err error) {
 	return it, c.timed(ctx, func(ctx context.Context) error {
-		it, err = c.loadOne(ctx, s, key, c.clock.Now())
+		it, err = c.loadOne(ctx, s, key, c.clock.Now(), w)
 		return err
 	})
 }
 
 // timed calls load within LoadTimeout.
 func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) error) error {
-	if c.opts.LoadTimeout == 0 {
+	if c.opts.LoadTimeout == Forever {
 		return load(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.LoadTimeout)
@@ -123,13 +128,14 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 }
 
 // ask asks the Tier for the item of a key, or for a lease.
-func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (item[V], bool) {
-	tierCtx := c.shared.within(ctx, s.Latest)
-	defer tierCtx.Cancel()
+func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question, w want) (item[V], bool) {
+	asked := c.clock.Now()
+	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	defer cancel()
 	var got item[V]
 	identity := q.identity // so that q need not be allocated for what a Tier might do with use
 	lease, err := c.shared.tier.Get(tierCtx, q.name, func(b []byte) bool {
-		it, ok := c.take(s, key, identity, b)
+		it, ok := c.take(s, key, identity, b, w, asked)
 		if ok {
 			got = it
 		}
@@ -145,11 +151,9 @@ func (c *Cache[K, V]) ask(ctx context.Context, s *seat[V], key K, q *question) (
 	return got, false
 }
 
-// fromTier is the extra of most items that a Tier brought. It is never written.
-var fromTier = extra{elsewhere: true}
-
-// take makes the record b the item of key, if it may be handed out.
-func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it item[V], ok bool) {
+// take makes the record b the item of key, if it may be handed out. The Tier was called
+// at the time asked.
+func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte, w want, asked clock.Instant) (it item[V], ok bool) {
 	now := c.clock.Now()
 	r, ok := decodeRecord(b, identity)
 	age := time.Duration(now.Wall-r.loaded) + c.shared.skew
@@ -162,8 +166,8 @@ func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it ite
 	}
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
-		flight: uint32(s.Number()),
-		extra:  &fromTier,
+		load:   uint32(c.flights.NextID()), // after the load elsewhere
+		extra:  &extra{elsewhere: true, record: r.id, after: r.after},
 	}
 	if !c.fill(&it, key, r) {
 		c.stats.tierRejected.Add(1)
@@ -173,12 +177,25 @@ func (c *Cache[K, V]) take(s *seat[V], key K, identity string, b []byte) (it ite
 		c.keepStale(s, key, it)
 		return it, false
 	}
+	if !accepts(w, &it, now) {
+		return it, false
+	}
 	if it.ttl != Forever {
 		// The rest is what containers share: that not all of them come back at once.
 		it.ttl = age + c.jitter(it.ttl-age)
 	}
-	c.kept.put(key, it, true, s.Dropped)
+	it.setTTL(it.ttl, c.memoryTTL(&it, asked))
+	c.kept.put(key, it, true, s.Claim)
 	return it, true
+}
+
+// memoryTTL returns how old an item may be in memory that the Tier had at the time asked.
+func (c *Cache[K, V]) memoryTTL(it *item[V], asked clock.Instant) time.Duration {
+	if c.opts.MemoryTTL == 0 {
+		return 0
+	}
+	age := time.Duration(min(asked.Wall-it.loaded.Wall, asked.Mono-it.loaded.Mono))
+	return plus(max(age, 0), c.opts.MemoryTTL)
 }
 
 // mayMatter reports whether a record of that age is worth to be decoded.
@@ -189,11 +206,17 @@ func (c *Cache[K, V]) mayMatter(r record, age time.Duration) bool {
 	return age < plus(r.ttl, c.opts.StaleIfError)
 }
 
-// fill sets what the payload tells. The TTL is the record's or, if that is shorter,
-// this Cache's.
-func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
+// fill sets the fields of it that depend on the payload. The TTL is the record's or, if
+// that is shorter, this Cache's. A panic of the caller's functions rejects the record:
+// it would otherwise repeat in every container until the record expires.
+func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
 	if r.missing {
-		it.ttl, it.extra = min(r.ttl, c.opts.MissingTTL), &extra{elsewhere: true, missing: ErrNotFound}
+		it.ttl, it.extra.missing = min(r.ttl, c.opts.MissingTTL), ErrNotFound
 		return true
 	}
 	v, err := c.opts.Codec.Decode(r.payload)
@@ -202,7 +225,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) bool {
 	}
 	it.value, it.ttl = v, max(0, min(r.ttl, c.ttlOf(key, v)))
 	if c.opts.Size != nil {
-		it.extra = &extra{elsewhere: true, size: c.size(key, v)}
+		it.extra.size = c.size(key, v)
 	}
 	return true
 }
@@ -213,7 +236,7 @@ func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 		return
 	}
 	if cur := c.kept.peek(key); cur.none() || cur.loaded.Wall < it.loaded.Wall {
-		c.kept.put(key, it, true, s.Dropped)
+		c.kept.put(key, it, true, s.Claim)
 	}
 }
 
@@ -224,24 +247,40 @@ func (c *Cache[K, V]) recordOf(s *seat[V], q question, it item[V]) TierRecord {
 	// the one that the load began at may have been of a clock that was set since.
 	age := max(time.Duration(now.Wall-it.loaded.Wall), time.Duration(now.Mono-it.loaded.Mono))
 	none := TierRecord{Name: q.name, Lease: q.lease}
-	if q.lease == "" || it.ttl <= 0 || !it.fresh(now) || it.ttl-age <= c.shared.skew || s.Dropped() {
+	full := it.fullTTL()
+	if q.lease == "" || full <= 0 || !it.loaded.Within(full, now) || full-age <= c.shared.skew || s.Revoked() {
 		return none
 	}
-	r := record{loaded: now.Wall - int64(age), ttl: it.ttl, missing: it.missing() != nil}
+	r := record{loaded: now.Wall - int64(age), ttl: full, missing: it.missing() != nil, id: it.extra.record, after: it.extra.after}
 	stale := c.opts.StaleIfError
 	if r.missing {
 		stale = 0
 	} else {
-		var err error
-		if r.payload, err = c.opts.Codec.Encode(it.value); err != nil {
+		var ok bool
+		if r.payload, ok = c.encodeValue(it.value); !ok {
 			return none
 		}
 	}
 	ttl := Forever
-	if it.ttl != Forever {
-		ttl = plus(it.ttl-age, stale)
+	if full != Forever {
+		ttl = plus(full-age, stale)
 	}
 	return TierRecord{Name: q.name, Lease: q.lease, Record: r.encode(q.identity), TTL: ttl}
+}
+
+// encodeValue calls Codec.Encode. A panic there only keeps v out of the Tier: v itself is
+// loaded, and its callers get it.
+func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
+	defer func() {
+		if recover() != nil {
+			payload, ok = nil, false
+		}
+		if !ok {
+			c.stats.codecErrors.Add(1)
+		}
+	}()
+	payload, err := c.opts.Codec.Encode(v)
+	return payload, err == nil
 }
 
 // answer gives the Tier what was loaded, or the leases back.
@@ -250,8 +289,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 	if len(records) == 0 || ctx.Err() != nil {
 		return // a lease that is not given back runs out
 	}
-	tierCtx := c.shared.within(ctx, s.Latest)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	defer cancel()
 	if len(records) == 1 {
 		c.failed(ctx, c.shared.tier.Set(tierCtx, records[0]))
 		return
@@ -261,8 +300,8 @@ func (c *Cache[K, V]) answer(ctx context.Context, s *seat[V], records ...TierRec
 
 // refreshShared is deleteShared for a flight.
 func (c *Cache[K, V]) refreshShared(ctx context.Context, s *seat[V], name string) error {
-	tierCtx := c.shared.within(ctx, s.Latest)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, s.LatestDeadline)
+	defer cancel()
 	return c.deleteShared(tierCtx, name)
 }
 

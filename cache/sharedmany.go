@@ -8,8 +8,11 @@ import (
 )
 
 // loadBatchShared asks the Tier for keys, and LoadMany for what it does not have.
-func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[V]) error {
-	questions := c.askShared(ctx, keys, at)
+func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[V], w want) {
+	if w.refresh {
+		c.refreshManyShared(ctx, at)
+	}
+	questions := c.askShared(ctx, keys, at, w)
 	var wanted []K
 	var seats []*seat[V]
 	var asked []question
@@ -19,36 +22,37 @@ func (c *Cache[K, V]) loadBatchShared(ctx context.Context, keys []K, at []*seat[
 		}
 	}
 	if len(wanted) == 0 {
-		return nil
+		return
 	}
-	var items []item[V]
-	err := c.timed(ctx, func(ctx context.Context) (err error) {
-		items, err = c.askMany(ctx, wanted, seats, c.clock.Now())
-		return err
-	})
-	if err != nil {
-		items = make([]item[V], len(wanted)) // nothing, for each
-	}
+	items := c.loadAll(ctx, wanted, seats, c.clock.Now(), w)
 	records := make([]TierRecord, len(wanted))
 	for i, q := range asked {
 		records[i] = c.recordOf(seats[i], q, items[i])
 	}
 	c.answer(ctx, seats[0], records...)
-	return err
+}
+
+// refreshManyShared removes the keys of a refresh from the Tier. If that fails, what the
+// Tier may have of them is not believed here.
+func (c *Cache[K, V]) refreshManyShared(ctx context.Context, at []*seat[V]) {
+	for _, s := range at {
+		_ = c.refreshShared(ctx, s, nameOf(c.shared.space, s.Key()))
+	}
 }
 
 // askShared asks the Tier for keys, and sets the seats of those that it has.
-func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V]) []question {
+func (c *Cache[K, V]) askShared(ctx context.Context, keys []K, at []*seat[V], w want) []question {
+	asked := c.clock.Now()
 	questions, names := make([]question, len(keys)), make([]string, len(keys))
 	for i := range keys {
 		questions[i] = c.shared.question(at[i].Key())
 		names[i] = questions[i].name
 	}
-	tierCtx := c.shared.within(ctx, at[0].Latest)
-	defer tierCtx.Cancel()
+	tierCtx, cancel := c.shared.within(ctx, at[0].LatestDeadline)
+	defer cancel()
 	hits := int64(0)
 	leases, err := c.shared.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
-		it, ok := c.take(at[i], keys[i], questions[i].identity, b)
+		it, ok := c.take(at[i], keys[i], questions[i].identity, b, w, asked)
 		if ok {
 			questions[i].answered = true
 			hits++

@@ -27,7 +27,8 @@ type Stats struct {
 	TierHits     int64 // misses that a Tier had an answer to
 	TierMisses   int64 // those that it had none to
 	TierErrors   int64 // its calls that failed, those to delete among them
-	TierRejected int64 // its records that were damaged, foreign, or from the future
+	TierRejected int64 // its records that were corrupt, foreign, or from the future, or that Codec.Decode failed on
+	CodecErrors  int64 // loaded values that stayed in memory because Codec.Encode failed on them
 
 	// LastFreeze is how far the wall clock last ran ahead of the monotonic one
 	// between two loads: the machine was paused, or its clock set. A freeze
@@ -53,6 +54,7 @@ func (s Stats) LogValue() slog.Value {
 		slog.Int64("tier_misses", s.TierMisses),
 		slog.Int64("tier_errors", s.TierErrors),
 		slog.Int64("tier_rejected", s.TierRejected),
+		slog.Int64("codec_errors", s.CodecErrors),
 		slog.Duration("last_freeze", s.LastFreeze),
 	)
 }
@@ -60,6 +62,7 @@ func (s Stats) LogValue() slog.Value {
 type counters struct {
 	misses, joins, loads, loadErrors, stale        atomic.Int64
 	tierHits, tierMisses, tierErrors, tierRejected atomic.Int64
+	codecErrors                                    atomic.Int64
 	gap                                            gap
 }
 
@@ -84,6 +87,7 @@ func (c *Cache[K, V]) Stats() Stats {
 		TierMisses:     c.stats.tierMisses.Load(),
 		TierErrors:     c.stats.tierErrors.Load(),
 		TierRejected:   c.stats.tierRejected.Load(),
+		CodecErrors:    c.stats.codecErrors.Load(),
 		LastFreeze:     time.Duration(c.stats.gap.last.Load()),
 	}
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -8,26 +9,43 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// item is what a load brought for a key: a value, or that there is none. The zero
+// item is the result of a load for a key: a value, or that there is none. The zero
 // item is of no load.
 type item[V any] struct {
 	value  V
 	loaded clock.Instant
-	ttl    time.Duration
-	flight uint32 // the number of the flight that loaded it; wraps around
-	moved  uint32 // the store's inserted when it came to the front
-	extra  *extra // nil: nothing of it is needed
+	ttl    time.Duration // from loaded on, for memory
+	load   uint32        // the ID of the load, or of the flight that got it from the Tier; wraps around
+	moved  uint32        // the store's inserted when it came to the front
+	extra  *extra        // nil: nothing of it is needed
 }
 
-// extra is what most items do not have, to keep those small.
+// extra is what most items do not have, to keep those small. That of an item in the
+// store is never written.
 type extra struct {
-	missing   error // the origin's, if the key does not exist
-	size      int64
-	elsewhere bool // loaded by another process, before the flight that brought it
+	missing error // the origin's, if the key does not exist
+	size    int64
+
+	failed    clock.Instant // when a load of the key last failed that was to replace the item
+	hasFailed bool
+
+	// With a Tier.
+	elsewhere bool          // loaded by another process, before the flight that brought it
+	ttl       time.Duration // that of the value, if that of the item is shorter; else zero
+	record    uint64        // names the load
+	after     uint64        // names a load that has begun before it
 }
 
-func (it *item[V]) none() bool                   { return it.flight == 0 }
+func (it *item[V]) none() bool                   { return it.load == 0 }
 func (it *item[V]) fresh(now clock.Instant) bool { return it.loaded.Within(it.ttl, now) }
+
+// more returns the extra of an item that is not in the store yet.
+func (it *item[V]) more() *extra {
+	if it.extra == nil {
+		it.extra = &extra{}
+	}
+	return it.extra
+}
 
 func (it *item[V]) missing() error {
 	if it.extra == nil {
@@ -45,13 +63,30 @@ func (it *item[V]) size() int64 {
 	return it.extra.size
 }
 
-// answers reports whether it may be handed out to a caller that began when there
-// had been that many flights: it is fresh, or was loaded since. A load that was
-// joined began before; if it took longer than its TTL, what it read can be too old
-// by now. A load that begins while the caller waits is as young as it gets,
-// however long it takes. The clocks alone could not tell: they may run back.
-func (it *item[V]) answers(began uint64, now clock.Instant) bool {
-	return int32(it.flight-uint32(began)) > 0 && !it.elsewhere() || it.fresh(now)
+// setTTL sets the TTL of the value, of which memory gets no more than a part. Zero means
+// all of it.
+func (it *item[V]) setTTL(ttl, memory time.Duration) {
+	it.ttl = ttl
+	if memory > 0 && memory < ttl {
+		it.ttl, it.more().ttl = memory, ttl
+	}
+}
+
+// fullTTL returns the TTL of the value.
+func (it *item[V]) fullTTL() time.Duration {
+	if it.extra != nil && it.extra.ttl > 0 {
+		return it.extra.ttl
+	}
+	return it.ttl
+}
+
+// isAfter reports whether the item's load began after that one. Of two loads in other
+// processes, no clock tells: a record names the load that it was to replace.
+func (it *item[V]) isAfter(id loadID) bool {
+	if it.elsewhere() {
+		return id.record != 0 && it.extra.after == id.record
+	}
+	return int32(it.load-id.local) > 0
 }
 
 // store keeps items in order of use, within bounds of number and size. It is safe
@@ -69,6 +104,8 @@ type store[K comparable, V any] struct {
 	inserted uint32 // so far; wraps around
 	bytes    int64
 	evicted  evictions
+
+	epoch atomic.Uint64 // counts invalidations
 }
 
 // evictions are values that went to make room, by what there was no room of.
@@ -102,7 +139,7 @@ func (s *store[K, V]) hit(key K, c *clock.Clock) (it item[V], ok bool) {
 		return it, false
 	}
 	if behind {
-		s.promote(key, it.flight)
+		s.promote(key, it.load)
 	}
 	return it, true
 }
@@ -139,42 +176,87 @@ func (s *store[K, V]) hitMany(keys []K, c *clock.Clock) (items []item[V], missed
 	if behind != nil {
 		l.Unlock()
 		for _, i := range behind {
-			s.promote(keys[i], items[i].flight)
+			s.promote(keys[i], items[i].load)
 		}
 		l.Lock()
 	}
 	return items, missed
 }
 
-// promote moves the item of key to the front, if it is still of that flight.
-func (s *store[K, V]) promote(key K, flight uint32) {
+// markUsed is the part of hit that comes after the look.
+func (s *store[K, V]) markUsed(key K, it *item[V]) {
+	l := s.lock.mine()
+	l.Lock()
+	l.hits++
+	behind := s.inserted-it.moved > s.lazy
+	l.Unlock()
+	if behind {
+		s.promote(key, it.load)
+	}
+}
+
+// markFailed notes that the load of key with that ID has failed, which was to replace its item.
+func (s *store[K, V]) markFailed(key K, load uint32, now clock.Instant) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if it, ok := s.items.Peek(key); ok && it.flight == flight {
+	it, ok := s.items.Peek(key)
+	if !ok || int32(it.load-load) >= 0 {
+		return
+	}
+	var e extra
+	if it.extra != nil {
+		e = *it.extra
+	}
+	e.failed, e.hasFailed = now, true
+	it.extra, it.moved = &e, s.inserted
+	s.items.Add(key, it)
+}
+
+// promote moves the item of key to the front, if it is still of that load.
+func (s *store[K, V]) promote(key K, load uint32) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if it, ok := s.items.Peek(key); ok && it.load == load {
 		it.moved = s.inserted
 		s.items.Add(key, it)
 	}
 }
 
-// put replaces what is kept for key by it; if it is not to be kept, by nothing.
+// put replaces the item of key by it; if it is not to be kept, by nothing.
 //
-// An item that was dropped, because its key was deleted or is being refreshed
-// again, is not kept. But neither is what is older: a caller has got this one.
-func (s *store[K, V]) put(key K, it item[V], keep bool, dropped func() bool) {
+// An item that cannot be claimed, because its key was invalidated, or a younger load has
+// claimed it, is not kept. But neither is an older one: a caller has got this one.
+func (s *store[K, V]) put(key K, it item[V], keep bool, claim func() bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if dropped() {
-		if cur, ok := s.items.Peek(key); ok && int32(cur.flight-it.flight) < 0 {
+	if !claim() {
+		if cur, ok := s.items.Peek(key); ok && int32(cur.load-it.load) < 0 {
 			s.items.Remove(key)
 		}
 		return
 	}
-	s.items.Remove(key) // first: to replace an item would not take off its size
+	s.insert(key, it, keep)
+}
+
+// putExtra keeps an item that no flight was for, unless anything has been invalidated
+// since that epoch, or the item of key is younger.
+func (s *store[K, V]) putExtra(key K, it item[V], epoch uint64) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if cur, ok := s.items.Peek(key); s.epoch.Load() != epoch || ok && int32(cur.load-it.load) >= 0 {
+		return
+	}
+	s.insert(key, it, it.ttl > 0)
+}
+
+// insert is put without a claim. The caller holds the lock.
+func (s *store[K, V]) insert(key K, it item[V], keep bool) {
+	s.items.Remove(key) // first: to replace an item would not subtract its size
 	if !keep {
 		return
 	}
 	if s.maxBytes > 0 && it.size() > s.maxBytes {
-		s.evicted.oversize++ // it would push out all others and then itself
+		s.evicted.oversize++ // it would evict all others and then itself
 		return
 	}
 	for s.maxBytes > 0 && s.bytes > s.maxBytes-it.size() {
@@ -193,6 +275,7 @@ func (s *store[K, V]) put(key K, it item[V], keep bool, dropped func() bool) {
 func (s *store[K, V]) remove(key K, first func()) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	s.epoch.Add(1)
 	first()
 	s.items.Remove(key)
 }
@@ -201,6 +284,7 @@ func (s *store[K, V]) remove(key K, first func()) {
 func (s *store[K, V]) clear(first func()) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	s.epoch.Add(1)
 	first()
 	s.items.Purge()
 }

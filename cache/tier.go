@@ -61,11 +61,16 @@ type TierRecord struct {
 	TTL    time.Duration // positive; after that the record is of no use
 }
 
-// A Codec turns values into bytes for a Tier, and back.
+// A Codec turns values into bytes for a Tier, and back. Its functions must be safe for
+// concurrent use.
 type Codec[V any] struct {
+	// Encode returns the bytes of v. If it returns an error or panics, the value stays
+	// in memory and Stats.CodecErrors counts it.
 	Encode func(v V) ([]byte, error)
-	// Decode makes a value from what Encode made, perhaps in another process. It
-	// must not keep b.
+
+	// Decode returns the value that Encode made b of, perhaps in another process. It
+	// must not retain or modify b. If it returns an error or panics, the record is
+	// a miss: Load replaces it, and Stats.TierRejected counts it.
 	Decode func(b []byte) (V, error)
 }
 

@@ -190,7 +190,7 @@ func TestTierAgeOfTheLoad(t *testing.T) {
 				t.Fatalf("the Tier was given %+v", tier.sets)
 			}
 			set := tier.sets[0]
-			r, ok := decodeRecord(set.Record, identityOf("test/1", "k"))
+			r, ok := decodeRecord(set.Record, identityOf("test/1", shapeOf[string](), "k"))
 			if ok != tt.kept {
 				t.Fatalf("kept: %v", ok)
 			}
@@ -216,10 +216,10 @@ func TestTierRecordsAreVerified(t *testing.T) {
 		"another space": recordFor(t, clk, "test/2", "k"),
 		"a longer key":  recordFor(t, clk, "test/1", "kk"),
 		"twice":         append(good[:len(good):len(good)], good...),
-		"not JSON":      (&record{loaded: clk.Now().Wall, ttl: time.Minute, payload: []byte("{")}).encode(identityOf("test/1", "k")),
-		"no TTL":        (&record{loaded: clk.Now().Wall, payload: []byte(`"v"`)}).encode(identityOf("test/1", "k")),
-		"no date":       (&record{ttl: time.Minute, payload: []byte(`"v"`)}).encode(identityOf("test/1", "k")),
-		"version 2":     version2(good),
+		"not JSON":      (&record{loaded: clk.Now().Wall, ttl: time.Minute, payload: []byte("{")}).encode(identityOf("test/1", shapeOf[string](), "k")),
+		"no TTL":        (&record{loaded: clk.Now().Wall, payload: []byte(`"v"`)}).encode(identityOf("test/1", shapeOf[string](), "k")),
+		"no date":       (&record{ttl: time.Minute, payload: []byte(`"v"`)}).encode(identityOf("test/1", shapeOf[string](), "k")),
+		"version 99":    version99(good),
 	}
 	for i := range good {
 		bad[fmt.Sprintf("cut at %d", i)] = good[:i]
@@ -249,18 +249,18 @@ func recordFor(t *testing.T, clk *clock.Clock, space, key string) []byte {
 	return tier.records[space+":"+key]
 }
 
-// version2 is a record of another format, with the right checksum.
-func version2(b []byte) []byte {
+// version99 is a record of another format, with the right checksum.
+func version99(b []byte) []byte {
 	b = append([]byte(nil), b[:len(b)-4]...)
-	b[3] = 2
+	b[3] = 99
 	return binary.LittleEndian.AppendUint32(b, checksum(b))
 }
 
 // What is kept today must be read by the next version.
 func TestRecordFormat(t *testing.T) {
-	const want = "77637201" + "0100000000000000" + "00ca9a3b00000000" + "00" + "0673686f702f31" + "016b" + "2276" + "22" + "b2829ccd"
-	r := record{loaded: 1, ttl: time.Second, payload: []byte(`"v"`)}
-	if got := hex.EncodeToString(r.encode(identityOf("shop/1", "k"))); got != want {
+	const want = "77637202" + "0100000000000000" + "00ca9a3b00000000" + "00" + "0700000000000000" + "0500000000000000" + "0673686f702f31" + "a9ed4d160c3c64bf6f501d53ae4aff10" + "016b" + "2276" + "22" + "22157faa"
+	r := record{loaded: 1, ttl: time.Second, id: 7, after: 5, payload: []byte(`"v"`)}
+	if got := hex.EncodeToString(r.encode(identityOf("shop/1", shapeOf[string](), "k"))); got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
 }

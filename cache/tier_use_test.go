@@ -142,7 +142,7 @@ func TestTierTakesTheRestOfTheTimeOfGetMany(t *testing.T) {
 		go c.GetMany(again, []string{"k", "l"}) // without a deadline, so that the Tier has more time
 		synctest.Wait()
 		got, err := c.GetMany(ctx, []string{"l", "k"})
-		if want := []Result[string]{{"2", true}, {"1", true}}; !slices.Equal(got, want) || err != nil {
+		if want := []Result[string]{{"2", true, nil}, {"1", true, nil}}; !slices.Equal(got, want) || err != nil {
 			t.Errorf("GetMany = %v, %v; want %v", got, err, want)
 		}
 		time.Sleep(time.Minute)
@@ -462,7 +462,7 @@ func TestGetManyWithTier(t *testing.T) {
 	a := newTest(t, &origin{}, clock.New(), withTier(tier), many)
 	b := newTest(t, &origin{}, clock.New(), withTier(tier), many)
 	a.GetMany(background, []string{"x", "none", "y"})
-	want := []Result[string]{{"z loaded", true}, {"", false}, {"x loaded", true}, {"y loaded", true}, {"x loaded", true}}
+	want := []Result[string]{{"z loaded", true, nil}, {"", false, nil}, {"x loaded", true, nil}, {"y loaded", true, nil}, {"x loaded", true, nil}}
 	for range 2 {
 		got, err := b.GetMany(background, []string{"z", "none", "x", "y", "x"})
 		if err != nil || !slices.Equal(got, want) {

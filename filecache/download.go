@@ -14,11 +14,11 @@ import (
 
 // download is the fetching of an object for a flight, or for one caller past the disk.
 type download struct {
-	cache *Cache
-	ctx   context.Context
-	seat  *seat // nil: the object is not kept
-	obj   Object
-	id    ID
+	cache  *Cache
+	ctx    context.Context
+	flight *call // nil: the object is not kept
+	obj    Object
+	id     ID
 	store.Validation
 	patience transfer.Patience
 	kept     *interrupted // an earlier download, which this one goes on with
@@ -38,7 +38,7 @@ func (d *download) run(resp *Response) (source, error) {
 		src, err = d.again(Request{NewConnection: stalled})
 	}
 	if errors.Is(err, errLost) {
-		d.seat = nil
+		d.flight = nil
 		src, err = d.again(Request{})
 	}
 	return src, err
@@ -49,8 +49,8 @@ func (d *download) again(req Request) (source, error) {
 	d.At = d.cache.clock.Now()
 	resp, err := d.fetch(req)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.seat != nil:
-		return d.cache.gone(d.seat, d.id, d.Validation, err)
+	case errors.Is(err, fs.ErrNotExist) && d.flight != nil:
+		return d.cache.gone(d.flight, d.id, d.Validation, err)
 	case err != nil:
 		return source{}, err
 	}
@@ -71,7 +71,7 @@ func (d *download) receive(resp *Response, connections int) (source, error) {
 		sums, parts = kept.sums, kept.parts
 		to = &sink{cache: d.cache, size: resp.Size, draft: kept.draft}
 	} else {
-		to = d.cache.newSink(resp.Size, d.seat != nil)
+		to = d.cache.newSink(resp.Size, d.flight != nil)
 	}
 	defer to.close()
 	if to.full() {
@@ -102,7 +102,7 @@ func (d *download) receive(resp *Response, connections int) (source, error) {
 // interrupt keeps what a download has that ended with err, unless err says that its
 // bytes are of no use.
 func (d *download) interrupt(to *sink, i *interrupted, err error) {
-	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || d.seat == nil {
+	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || d.flight == nil {
 		return
 	}
 	if i.draft = to.takeDraft(); i.draft != nil {
@@ -116,7 +116,7 @@ func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checks
 		d.cache.stats.unsummed.Add(1)
 	}
 	if to.draft != nil {
-		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.seat.Dropped)
+		c, err := to.draft.Publish(meta(src, sums), sum, d.Validation, d.flight.Revoked)
 		if err == nil {
 			return sourceOf(c), nil
 		}

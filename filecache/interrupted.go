@@ -65,7 +65,7 @@ func (d *download) request(req Request) (*Response, error) {
 			return resp, err
 		}
 	}
-	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
+	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	resp, err := d.fetch(req)
 	if isAnswer(err) { // and there is no other use for it
 		d.dropKept()
@@ -76,7 +76,7 @@ func (d *download) request(req Request) (*Response, error) {
 // requestRest requests the first bytes that i lacks. It returns neither a response nor
 // an error if a request for the whole may do better.
 func (d *download) requestRest(i *interrupted) (*Response, error) {
-	d.At, d.Flight = d.cache.clock.Now(), d.seat.Number()
+	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	off, end := i.parts.Next()
 	resp, err := d.fetch(Request{IfMatch: strong(i.etag), Offset: off, Length: end - off})
 	switch {

@@ -17,13 +17,13 @@ func (c *Cache) Forget(obj Object) error {
 	if err != nil {
 		return fmt.Errorf("filecache.Forget: %w", err)
 	}
-	c.flights.Forget(id.key()) // first: see flight.Seat.Dropped
+	c.flights.Invalidate(id.key()) // first: see flight.Call.Revoked
 	c.store.Invalidate(store.Key(id))
 	return nil
 }
 
 // Clear removes all local copies, as Forget does.
 func (c *Cache) Clear() {
-	c.flights.ForgetAll()
+	c.flights.InvalidateAll()
 	c.store.InvalidateAll()
 }

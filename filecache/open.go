@@ -59,7 +59,7 @@ func (c *Cache) identify(obj Object) (ID, error) {
 }
 
 func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error) {
-	began := c.flights.Now()
+	began := c.flights.LastID()
 	if l := c.store.Lookup(store.Key(id)); l != nil && c.satisfies(id, l.Validation, began) {
 		f, err := c.openLocal(ctx, obj, l)
 		if err == nil {
@@ -69,17 +69,17 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		c.store.DropCorrupt(l, err)
 	}
 	deadline, _ := ctx.Deadline()
-	call := flight.Call[source]{
-		Key:    id.key(),
-		MaxAge: clock.LongestInvocation,
-		Load: func(ctx context.Context, s *seat) (source, error) {
-			growStack()
-			return c.resolve(ctx, s, obj, id, began, deadline)
+	load := flight.Request[source]{
+		Key:   id.key(),
+		Terms: flight.Terms{MaxAge: clock.LongestInvocation},
+		Load: func(ctx context.Context, fl *call) (source, error) {
+			flight.GrowStack()
+			return c.resolve(ctx, fl, obj, id, began, deadline)
 		},
 	}
 	var why error
 	for failed := 0; failed < attempts; failed++ {
-		src, err := c.ask(ctx, call, id, began)
+		src, err := c.ask(ctx, load, id, began)
 		switch {
 		case errors.Is(err, store.ErrRevoked):
 			continue
@@ -101,12 +101,12 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 	return c.openUncached(ctx, obj, id, why)
 }
 
-// ask makes the call, or joins another caller's whose answer is one for a caller
+// ask makes the load, or joins another caller's whose answer is one for a caller
 // who began then. Others may have asked before that, even whether the object
 // exists.
-func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began uint64) (source, error) {
+func (c *Cache) ask(ctx context.Context, load flight.Request[source], id ID, began uint64) (source, error) {
 	for {
-		src, joined, err := c.flights.Do(ctx, call)
+		src, joined, err := c.flights.Do(ctx, load)
 		if !joined {
 			return src, err
 		}
@@ -124,7 +124,7 @@ func (c *Cache) ask(ctx context.Context, call flight.Call[source], id ID, began 
 // resolve finds out where the object's current bytes are, and fetches them if the
 // local copy does not have them. Deadline is that of the first caller; zero if there is
 // none.
-func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began uint64, deadline time.Time) (source, error) {
+func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began uint64, deadline time.Time) (source, error) {
 	key := store.Key(id)
 	l, missing := c.store.Lookup(key), error(nil)
 	switch {
@@ -142,19 +142,19 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 		}
 		req.IfNoneMatch = l.ETag()
 	}
-	d := download{cache: c, ctx: ctx, seat: s, obj: obj, id: id}
+	d := download{cache: c, ctx: ctx, flight: fl, obj: obj, id: id}
 	d.patience = patience(deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
 	defer c.downloads.begin(ctx, id)()
 	defer d.close()
 	resp, err := d.request(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return c.gone(s, id, d.Validation, err)
+		return c.gone(fl, id, d.Validation, err)
 	case err != nil:
 		return source{}, err
 	case resp.NotModified:
 		c.stats.revalidated.Add(1)
-		return c.revalidated(s, l, d.Validation)
+		return c.revalidated(fl, l, d.Validation)
 	}
 	fetched, done := c.awaitPeer(ctx, id, resp, l, timeLeft(deadline))
 	defer done()
@@ -162,7 +162,7 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 	case fetched != nil:
 		resp.Body.Close()
 		d.dropKept()
-		src, err := c.revalidated(s, fetched, d.Validation)
+		src, err := c.revalidated(fl, fetched, d.Validation)
 		src.saved = &c.stats.shared
 		return src, err
 	case err != nil: // nobody waits any more
@@ -174,19 +174,19 @@ func (c *Cache) resolve(ctx context.Context, s *seat, obj Object, id ID, began u
 }
 
 // revalidated notes that the origin still has what l is a copy of.
-func (c *Cache) revalidated(s *seat, l *store.Copy, v store.Validation) (source, error) {
+func (c *Cache) revalidated(fl *call, l *store.Copy, v store.Validation) (source, error) {
 	persist := c.maxAge > 0 || c.stale > 0 // else no later process would look at it
-	confirmed, err := c.store.Revalidated(l, v, persist, s.Dropped)
+	confirmed, err := c.store.Revalidated(l, v, persist, fl.Revoked)
 	if err != nil {
 		return source{}, err
 	}
 	return sourceOf(confirmed), nil
 }
 
-// gone removes the copy of an object that the origin no longer has, as the flight of s
+// gone removes the copy of an object that the origin no longer has, as the flight of fl
 // learned by err.
-func (c *Cache) gone(s *seat, id ID, v store.Validation, err error) (source, error) {
-	if revoked := c.store.Remove(store.Key(id), s.Dropped); revoked != nil {
+func (c *Cache) gone(fl *call, id ID, v store.Validation, err error) (source, error) {
+	if revoked := c.store.Remove(store.Key(id), fl.Revoked); revoked != nil {
 		return source{}, revoked
 	}
 	return source{Validation: v}, err

@@ -10,8 +10,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// seat is what a flight carries for an object.
-type seat = flight.Seat[source]
+// call is what a flight carries for an object.
+type call = flight.Call[source]
 
 // source is where the bytes of an object can be had: in the local copy, or in
 // memory, or else only at the origin.

@@ -16,7 +16,7 @@ var errUnproven = errors.New("the origin said neither how long the object is nor
 func (d *download) receiveUnsized(resp *Response, src source) (source, error) {
 	src.unsized = true
 	sums := usable(d.id.expected(resp.Checksums))
-	to := d.cache.newSink(unknownSize, d.seat != nil)
+	to := d.cache.newSink(unknownSize, d.flight != nil)
 	defer to.close()
 	v := transfer.Version{Size: unknownSize, Came: func(n int) { d.cache.stats.originBytes.Add(int64(n)) }}
 	parts := transfer.NewParts(v, expected(sums), 1)

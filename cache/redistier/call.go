@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/warmcache/warmcache/internal/until"
 )
 
 // call makes a call of the server about n names with that breaker, unless it is open.
@@ -40,7 +38,7 @@ func (t *Tier) timed(ctx context.Context, n int) (context.Context, context.Cance
 	if !t.connected.Load() {
 		timeout = t.opts.ConnectTimeout
 	}
-	return until.Timed(ctx, time.Now().Add(timeout*time.Duration(1+(n-1)/50)))
+	return context.WithTimeout(ctx, timeout*time.Duration(1+(n-1)/50))
 }
 
 // note tells the breaker how a call went.

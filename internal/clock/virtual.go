@@ -1,7 +1,6 @@
 package clock
 
 import (
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 )
@@ -33,5 +32,13 @@ func (c *Clock) Float64() float64 {
 	if c.random != nil {
 		return c.random()
 	}
-	return rand.Float64()
+	return float64(randomUint64()>>11) / (1 << 53)
+}
+
+// Uint64 returns a random number that is not zero.
+func (c *Clock) Uint64() uint64 {
+	if c.random != nil {
+		return uint64(c.random()*(1<<63)) | 1
+	}
+	return randomUint64() | 1
 }

@@ -17,13 +17,13 @@ func TestReplacedFlightIsDropped(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		clocks, l := clocktest.New(), newGate()
 		g := NewGroup[int](clocks.Clock())
-		var old *Seat[int]
-		first := start(ctx, g, func(ctx context.Context, f *Seat[int]) (int, error) { old = f; return l.load(ctx, f) })
+		var old *Call[int]
+		first := start(ctx, g, func(ctx context.Context, f *Call[int]) (int, error) { old = f; return l.load(ctx, f) })
 		synctest.Wait()
 		clocks.Move(time.Minute, time.Minute)
 		second := start(ctx, g, l.load)
 		synctest.Wait()
-		if !old.Dropped() {
+		if !old.Revoked() {
 			t.Error("the replaced flight may still keep its result")
 		}
 		close(l.open)
@@ -37,12 +37,12 @@ func TestCancelledFlightIsNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newGate()
 		ctx, cancel := context.WithCancel(context.Background())
-		var old *Seat[int]
-		first := start(ctx, g, func(ctx context.Context, f *Seat[int]) (int, error) { old = f; return l.load(ctx, f) })
+		var old *Call[int]
+		first := start(ctx, g, func(ctx context.Context, f *Call[int]) (int, error) { old = f; return l.load(ctx, f) })
 		synctest.Wait()
 		cancel()
 		<-first
-		if !old.Dropped() {
+		if !old.Revoked() {
 			t.Error("not dropped")
 		}
 		second := start(context.Background(), g, l.load)
@@ -62,7 +62,7 @@ func TestForgottenFlightLeavesItsSuccessorAlone(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		first := start(ctx, g, old.load)
 		synctest.Wait()
-		g.Forget("key")
+		g.Invalidate("key")
 		second := start(context.Background(), g, young.load)
 		synctest.Wait()
 		cancel()
@@ -137,7 +137,7 @@ func TestContextOfALandedLoadIsOver(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var inner context.Context
-	NewGroup[int](clock.New()).Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Load: func(ctx context.Context, _ *Seat[int]) (int, error) {
+	NewGroup[int](clock.New()).Do(ctx, Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(ctx context.Context, _ *Call[int]) (int, error) {
 		inner = ctx
 		return 1, nil
 	}})
@@ -189,8 +189,8 @@ func TestNestedFlightOfAFrozenInvocation(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			g.Do(frozen, Call[int]{Key: "outer", MaxAge: time.Minute, Load: func(ctx context.Context, _ *Seat[int]) (int, error) {
-				v, _, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Load: l.load})
+			g.Do(frozen, Request[int]{Key: "outer", Terms: Terms{MaxAge: time.Minute}, Load: func(ctx context.Context, _ *Call[int]) (int, error) {
+				v, _, err := g.Do(ctx, Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: l.load})
 				return v, err
 			}})
 		}()
@@ -227,7 +227,7 @@ func TestPassedDeadlineStartsNothing(t *testing.T) {
 func TestPanicDuringGoexit(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, open := NewGroup[int](clock.New()), make(chan struct{})
-		load := func(context.Context, *Seat[int]) (int, error) {
+		load := func(context.Context, *Call[int]) (int, error) {
 			defer panic("clean-up failed")
 			<-open
 			runtime.Goexit()
@@ -249,7 +249,7 @@ func TestPanicDuringGoexit(t *testing.T) {
 func TestContextThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGroup[int](clock.New())
-		load := func(context.Context, *Seat[int]) (int, error) { return 7, nil }
+		load := func(context.Context, *Call[int]) (int, error) { return 7, nil }
 		if r := <-start(rude{context.Background()}, g, load); r.caught == nil {
 			t.Errorf("got %+v", r)
 		}
@@ -266,7 +266,7 @@ func (rude) Deadline() (time.Time, bool) { panic("rude") }
 // A caller that cannot leave pays for no goroutine.
 func TestUncancellableLoadFliesHere(t *testing.T) {
 	here := goroutine()
-	NewGroup[int](clock.New()).Do(context.Background(), Call[int]{Key: "key", MaxAge: time.Minute, Load: func(context.Context, *Seat[int]) (int, error) {
+	NewGroup[int](clock.New()).Do(context.Background(), Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, *Call[int]) (int, error) {
 		if goroutine() != here {
 			t.Error("the load flies elsewhere")
 		}
@@ -288,14 +288,14 @@ func TestFlightThatIsOlderThanAnyInvocation(t *testing.T) {
 		do := func() <-chan bool {
 			ch := make(chan bool, 1)
 			go func() {
-				_, joined, _ := g.Do(context.Background(), Call[int]{Key: "key", MaxAge: clock.Forever, Load: l.load})
+				_, joined, _ := g.Do(context.Background(), Request[int]{Key: "key", Terms: Terms{MaxAge: clock.Forever}, Load: l.load})
 				ch <- joined
 			}()
 			return ch
 		}
 		first := do()
 		synctest.Wait()
-		clocks.Move(0, longest-1)
+		clocks.Move(0, clock.LongestInvocation-1)
 		second := do()
 		synctest.Wait()
 		clocks.Move(0, 1)

@@ -2,136 +2,176 @@ package flight
 
 import (
 	"context"
-	"time"
-
-	"golang.org/x/sync/singleflight"
+	"errors"
 )
 
-// A Batch is what DoMany is asked for: a Call for many keys.
+// A Batch is a Request for many keys.
 type Batch[V any] struct {
-	Keys    []string
-	MaxAge  time.Duration
-	Timeout time.Duration
+	Keys []string
+	Terms
 
-	// Load fetches the values of the keys with these indexes, for which no
-	// flight is under way, and sets those of their seats. Its error goes to all
-	// who wait for one of them.
-	Load func(ctx context.Context, indexes []int, seats []*Seat[V]) error
+	// Load fetches the values of the keys with these indexes, whose loads the
+	// caller does not join, and calls Set or Fail for each of calls. Its error is
+	// that of the calls for which it did neither.
+	Load func(ctx context.Context, indexes []int, calls []*Call[V]) error
 }
 
-// Set sets the value of a seat, for the load of a Batch.
-func (s *Seat[V]) Set(v V) { s.value = v }
+// An Outcome is the result of a Batch for one key.
+type Outcome[V any] struct {
+	Value  V
+	Joined bool // it is the result of another caller's load
+	Err    error
+}
 
-// DoMany returns the results for b.Keys, in their order: those of flights under
-// way for them, and else of b.Load, which is called at most once. Joined tells
-// which are of others' loads. The error is the first one; it waits for nothing
-// more then.
-func (g *Group[V]) DoMany(ctx context.Context, b Batch[V]) (values []V, joined []bool, err error) {
+// DoMany is Do for b.Keys. It calls b.Load at most once, and returns the results in
+// the order of the keys. If ctx ends, the keys whose loads have not ended have its
+// error.
+func (g *Group[V]) DoMany(ctx context.Context, b Batch[V]) []Outcome[V] {
+	w := waiting[V]{group: g, waiter: newWaiter(ctx), results: make([]Outcome[V], len(b.Keys))}
 	if err := g.clock.Err(ctx); err != nil {
-		return nil, nil, err
-	}
-	w := waiting[V]{group: g, waiter: newWaiter(ctx), joined: make([]bool, len(b.Keys))}
-	if err := w.board(b); err != nil {
-		return nil, nil, err
-	}
-	defer w.leaveRest()
-	if err := w.wait(); err != nil {
-		return nil, nil, err
-	}
-	values = make([]V, len(b.Keys))
-	for i, s := range w.seats {
-		if s.err != nil {
-			return nil, nil, s.err
+		for i := range w.results {
+			w.results[i].Err = err
 		}
-		values[i] = s.value
+		return w.results
 	}
-	return values, w.joined, nil
+	w.joinAll(b)
+	defer w.leaveAll()
+	for w.left = range w.flights {
+		w.flights[w.left].err = w.wait(w.flights[w.left].flight)
+	}
+	w.left = len(w.flights)
+	for i, c := range w.calls {
+		r := &w.results[i]
+		if c == nil {
+			continue // it has failed already
+		}
+		if r.Err = w.flights[w.of[i]].err; r.Err == nil {
+			r.Value, r.Err = c.value, c.err
+		}
+	}
+	return w.results
 }
 
 // waiting is one caller's wait for several flights.
 type waiting[V any] struct {
-	group  *Group[V]
-	waiter waiter
-	seats  []*Seat[V] // by key
-	joined []bool
-	rest   []wakeup[V] // flights that it has entered and not yet left
+	group   *Group[V]
+	waiter  waiter
+	results []Outcome[V]
+	calls   []*Call[V]  // of the keys
+	of      []int       // the keys' indexes in flights
+	flights []joined[V] // each once
+	left    int         // the index of the first flight that it has not waited for
 }
 
-type wakeup[V any] struct {
+type joined[V any] struct {
 	flight *Flight[V]
-	ch     <-chan singleflight.Result
+	err    error
 }
 
-// board takes a seat for each key, in a flight under way or in a new one.
-func (w *waiting[V]) board(b Batch[V]) error {
+// joinAll joins the flights of the keys, and starts one for all others.
+func (w *waiting[V]) joinAll(b Batch[V]) {
 	g := w.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.clock.Now()
-	own := g.newFlight(w.waiter, b.Timeout, now)
-	own.calls = new(singleflight.Group)
+	w.calls, w.of = make([]*Call[V], len(b.Keys)), make([]int, len(b.Keys))
+	w.flights = make([]joined[V], 1)
+	own := newFlight(g, w.waiter, &b.Terms)
 	var indexes []int
-	for i, key := range b.Keys {
-		s := g.seats[key]
-		switch {
-		case s == nil || s.flight != own && !g.joinable(s.flight, b.MaxAge, now):
-			g.drop(s)
-			s = &Seat[V]{flight: own, key: key}
-			g.seats[key] = s
-			own.seats = append(own.seats, s)
-			indexes = append(indexes, i)
-		case s.flight == own: // the same key twice
-		case w.waiter.isWithin(s.flight):
-			w.fail(own)
-			return ErrOwnKey
-		default:
-			w.joined[i] = true
-			w.rest = append(w.rest, wakeup[V]{s.flight, s.flight.join(w.waiter)})
-		}
-		w.seats = append(w.seats, s)
-	}
-	if own.seats == nil {
-		own.cancel()
-		return nil
-	}
 	own.batch = func() {
-		if err := b.Load(own, indexes, own.seats); err != nil {
-			for _, s := range own.seats {
-				s.err = err
+		err := b.Load(own, indexes, own.many)
+		for _, c := range own.many {
+			if c.err == errUnset {
+				c.err = err
 			}
 		}
 	}
-	w.rest = append(w.rest, wakeup[V]{own, g.fly(own)})
+	if b.Queue {
+		own.began = make(chan struct{})
+	} else {
+		own.prepare(now)
+	}
+	index := map[*Flight[V]]int{own: 0}
+	for i, key := range b.Keys {
+		l := g.lines[key]
+		c := own.callOf(l)
+		if c == nil {
+			if isWithinAny(w.waiter, l) {
+				w.results[i].Err = ErrOwnKey
+				continue
+			}
+			c = g.joinable(l, &b.Terms, now)
+		}
+		if c == nil {
+			if b.Queue && l != nil && l.current != nil && g.alive(l.current.flight, &b.Terms, now) {
+				own.queueBehind(l.current.flight)
+			}
+			c = &Call[V]{flight: own, key: key, err: errUnset}
+			own.many, indexes = append(own.many, c), append(indexes, i)
+			g.enter(c)
+			if !own.queued() {
+				g.makeCurrent(c)
+			}
+		}
+		at, known := index[c.flight]
+		if !known {
+			c.flight.join(w.waiter)
+			at = len(w.flights)
+			index[c.flight] = at
+			w.flights = append(w.flights, joined[V]{flight: c.flight})
+		}
+		w.results[i].Joined = at > 0
+		w.calls[i], w.of[i] = c, at
+	}
+	w.flights[0].flight = own
+	if own.many == nil {
+		close(own.ended) // nobody waits for it
+		if own.cancel != nil {
+			own.cancel()
+		}
+		return
+	}
+	if b.Queue {
+		if own.behind == nil {
+			own.began = nil
+		}
+		own.prepare(now)
+	}
+	g.start(own)
+}
+
+// errUnset is the error of a Call that the load of its Batch has not set.
+var errUnset = errors.New("not set")
+
+// callOf returns f's own Call on l, if there is one: the same key comes twice.
+func (f *Flight[V]) callOf(l *line[V]) *Call[V] {
+	switch {
+	case l == nil:
+	case l.pending != nil && l.pending.flight == f:
+		return l.pending
+	case l.current != nil && l.current.flight == f:
+		return l.current
+	}
 	return nil
 }
 
-// fail undoes what board did so far. The caller holds the Group's mu.
-func (w *waiting[V]) fail(own *Flight[V]) {
-	own.cancel()
-	for _, s := range own.seats {
-		w.group.drop(s)
-	}
-	for _, r := range w.rest {
-		w.group.leaveLocked(w.waiter, r.flight)
-	}
-	w.rest = nil
-}
-
-// wait waits for all flights that were boarded.
-func (w *waiting[V]) wait() error {
-	for len(w.rest) > 0 {
-		r := w.rest[0]
-		w.rest = w.rest[1:] // whatever comes, it is not to be left again
-		if err := w.group.wait(w.waiter, r.flight, r.ch); err != nil {
-			return err
+// wait waits for f. Once the waiter's context has ended, it returns at once; a result
+// that is there counts.
+func (w *waiting[V]) wait(f *Flight[V]) error {
+	err := w.group.wait(w.waiter, f)
+	if err != nil && err != ErrTimeout {
+		select {
+		case <-f.ended:
+			return f.rethrow()
+		default:
 		}
 	}
-	return nil
+	return err
 }
 
-// leaveRest leaves the flights that it has not waited for.
-func (w *waiting[V]) leaveRest() {
-	for _, r := range w.rest {
-		w.group.leave(w.waiter, r.flight)
+// leaveAll leaves the flights that it has not waited for, after a panic.
+func (w *waiting[V]) leaveAll() {
+	for _, j := range w.flights[min(w.left+1, len(w.flights)):] {
+		w.group.leave(w.waiter, j.flight)
 	}
 }

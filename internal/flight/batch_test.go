@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,20 +18,23 @@ import (
 type batchGate struct {
 	open  chan struct{}
 	asked [][]int
-	seats []*Seat[int]
+	calls []*Call[int]
 	err   error
 }
 
-func (l *batchGate) load(ctx context.Context, indexes []int, seats []*Seat[int]) error {
+func (l *batchGate) load(ctx context.Context, indexes []int, calls []*Call[int]) error {
 	l.asked = append(l.asked, indexes)
-	l.seats = seats
+	l.calls = calls
 	n := len(l.asked)
 	select {
 	case <-l.open:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	for i, s := range seats {
+	if l.err != nil {
+		return l.err
+	}
+	for i, s := range calls {
 		s.Set(10*n + indexes[i])
 	}
 	return l.err
@@ -51,9 +55,17 @@ func startMany(ctx context.Context, g *Group[int], l *batchGate, keys ...string)
 			r.caught = recover()
 			ch <- r
 		}()
-		r.values, r.joined, r.err = g.DoMany(ctx, Batch[int]{Keys: keys, MaxAge: time.Minute, Load: l.load})
+		r.values, r.joined, r.err = split(g.DoMany(ctx, Batch[int]{Keys: keys, Terms: Terms{MaxAge: time.Minute}, Load: l.load}))
 	}()
 	return ch
+}
+
+// split returns the parts of the outcomes, and their first error.
+func split(outcomes []Outcome[int]) (values []int, joined []bool, err error) {
+	for _, o := range outcomes {
+		values, joined, err = append(values, o.Value), append(joined, o.Joined), cmp.Or(err, o.Err)
+	}
+	return values, joined, err
 }
 
 func newBatchGate() *batchGate { return &batchGate{open: make(chan struct{})} }
@@ -75,8 +87,8 @@ func TestManyKeysOneLoad(t *testing.T) {
 			t.Errorf("asked %v", l.asked)
 		}
 		want(t, startMany(ctx, g, l), []int{}, []bool{})
-		if len(g.seats) != 0 {
-			t.Errorf("%d seats left", len(g.seats))
+		if len(g.lines) != 0 {
+			t.Errorf("%d lines left", len(g.lines))
 		}
 	})
 }
@@ -93,7 +105,7 @@ func TestManyJoinsAndIsJoined(t *testing.T) {
 		synctest.Wait()
 		joiner := make(chan int, 1)
 		go func() {
-			v, joined, err := g.Do(ctx, Call[int]{Key: "x", MaxAge: time.Minute})
+			v, joined, err := g.Do(ctx, Request[int]{Key: "x", Terms: Terms{MaxAge: time.Minute}})
 			if !joined || err != nil {
 				t.Errorf("joined %v, %v", joined, err)
 			}
@@ -122,8 +134,8 @@ func TestForgottenKeyOfABatch(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newBatchGate()
 		first := startMany(context.Background(), g, l, "a", "b")
 		synctest.Wait()
-		g.Forget("a")
-		if !l.seats[0].Dropped() || l.seats[1].Dropped() {
+		g.Invalidate("a")
+		if !l.calls[0].Revoked() || l.calls[1].Revoked() {
 			t.Error("a should be dropped, b not")
 		}
 		second := startMany(context.Background(), g, l, "a", "b")
@@ -148,7 +160,7 @@ func TestAbandonedBatch(t *testing.T) {
 			t.Errorf("first caller got %+v", r)
 		}
 		synctest.Wait()
-		if n := len(g.seats); n != 3 {
+		if n := len(g.lines); n != 3 {
 			t.Errorf("%d seats, want the first batch to go on for b", n)
 		}
 		cancel2() // now nobody waits for either
@@ -156,8 +168,8 @@ func TestAbandonedBatch(t *testing.T) {
 			t.Errorf("second caller got %+v", r)
 		}
 		synctest.Wait()
-		if n := len(g.seats); n != 0 {
-			t.Errorf("%d seats left", n)
+		if n := len(g.lines); n != 0 {
+			t.Errorf("%d lines left", n)
 		}
 	})
 }
@@ -184,13 +196,13 @@ func TestErrorAndPanicOfABatch(t *testing.T) {
 		r := make(chan any, 1)
 		go func() {
 			defer func() { r <- recover() }()
-			g.DoMany(ctx, Batch[int]{Keys: []string{"a"}, MaxAge: time.Minute, Load: func(context.Context, []int, []*Seat[int]) error { panic("boom") }})
+			g.DoMany(ctx, Batch[int]{Keys: []string{"a"}, Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, []int, []*Call[int]) error { panic("boom") }})
 		}()
 		if p, ok := (<-r).(*PanicError); !ok || p.Value != "boom" {
 			t.Errorf("recovered %v", p)
 		}
-		if len(g.seats) != 0 {
-			t.Errorf("%d seats left", len(g.seats))
+		if len(g.lines) != 0 {
+			t.Errorf("%d lines left", len(g.lines))
 		}
 	})
 }
@@ -200,15 +212,15 @@ func TestBatchThatAsksForItsOwnKey(t *testing.T) {
 		g := NewGroup[int](clock.New())
 		inner := newBatchGate()
 		close(inner.open)
-		_, _, err := g.DoMany(ctx, Batch[int]{Keys: []string{"a"}, MaxAge: time.Minute, Load: func(ctx context.Context, _ []int, _ []*Seat[int]) error {
-			_, _, err := g.DoMany(ctx, Batch[int]{Keys: []string{"b", "a"}, MaxAge: time.Minute, Load: inner.load})
+		_, _, err := split(g.DoMany(ctx, Batch[int]{Keys: []string{"a"}, Terms: Terms{MaxAge: time.Minute}, Load: func(ctx context.Context, _ []int, _ []*Call[int]) error {
+			_, _, err := split(g.DoMany(ctx, Batch[int]{Keys: []string{"b", "a"}, Terms: Terms{MaxAge: time.Minute}, Load: inner.load}))
 			return err
-		}})
-		if !errors.Is(err, ErrOwnKey) || len(inner.asked) != 0 {
+		}}))
+		if !errors.Is(err, ErrOwnKey) || fmt.Sprint(inner.asked) != "[[0]]" { // its other key is loaded
 			t.Errorf("got %v after %v", err, inner.asked)
 		}
-		if len(g.seats) != 0 {
-			t.Errorf("%d seats left", len(g.seats))
+		if len(g.lines) != 0 {
+			t.Errorf("%d lines left", len(g.lines))
 		}
 	})
 }

@@ -1,19 +1,18 @@
-// Package flight shares one load among all who ask for it meanwhile, in a
-// process that may be frozen, timed out and thawed at any moment.
+// Package flight coalesces loads: callers that want the same key at the same time
+// share one load, in a process that may be frozen, timed out and thawed at any moment.
 //
-// golang.org/x/sync/singleflight runs the load and wakes those who wait for it.
-// This package adds what it has no notion of: waiters that leave when their own
-// context ends, a load that is cancelled when the last of them has left, loads
-// that must not be joined any more (too old, forgotten, or left behind by an
-// invocation whose deadline has passed), loads of many keys at once, and panics
-// that reach the callers instead of killing the process.
+// golang.org/x/sync/singleflight runs the load. This package adds what it lacks:
+// callers that leave when their own context ends, a load that is canceled when its
+// last caller has left, loads that must not be joined any more (too old, invalidated,
+// or left behind by an invocation that has ended), loads that wait for an older load
+// of their key, loads of many keys at once, and panics that reach the callers instead
+// of killing the process.
 package flight
 
 import (
 	"context"
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,273 +28,245 @@ var ErrTimeout error = timeout{} // a type of its own: fmt.Errorf would be work 
 
 type timeout struct{}
 
-func (timeout) Error() string        { return "the load takes too long" }
+func (timeout) Error() string        { return "the load timed out" }
 func (timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// ErrOwnKey is the error of a Do that would wait for the load that it is made by.
+// ErrOwnKey is the error of a Do that would wait for the load that it is called by.
 var ErrOwnKey = errors.New("the load asks for its own key, and would wait for itself")
 
-// A Group is a space of keys with at most one current flight for each. It is
-// safe for concurrent use.
+// A Group is a space of keys. It is safe for concurrent use.
 type Group[V any] struct {
 	clock *clock.Clock
 
-	// mu guards the seats and keeps calls in step with them: whoever holds it
-	// finds a single key in both or in neither.
 	mu    sync.Mutex
-	seats map[string]*Seat[V]
-	calls singleflight.Group
+	lines map[string]*line[V] // of the keys that a flight runs or waits for
+	calls singleflight.Group  // of the flights of a single key that are current
 
-	number atomic.Uint64 // of the last flight that started; written under mu
+	lastID atomic.Uint64
 }
 
 // NewGroup returns an empty Group that tells ages and deadlines by c.
 func NewGroup[V any](c *clock.Clock) *Group[V] {
-	return &Group[V]{clock: c, seats: make(map[string]*Seat[V])}
+	return &Group[V]{clock: c, lines: make(map[string]*line[V])}
 }
 
-// Now returns the number of the last flight that started. Flights with a greater
-// number start later, whatever the clocks say.
-func (g *Group[V]) Now() uint64 { return g.number.Load() }
+// LastID returns the ID of the last flight that began. Flights with a greater ID begin
+// later, whatever the clocks say.
+func (g *Group[V]) LastID() uint64 { return g.lastID.Load() }
 
-// A Seat is what a flight carries for one key.
-type Seat[V any] struct {
-	flight  *Flight[V]
-	key     string
-	dropped atomic.Bool
+// NextID returns an ID for what begins now, greater than those of all flights that have
+// begun.
+func (g *Group[V]) NextID() uint64 { return g.lastID.Add(1) }
 
-	// Written by the load before it wakes anybody, read after.
-	value V
-	err   error
+// Terms say which loads a caller joins, and how a load of its own runs.
+type Terms struct {
+	// MaxAge is the age from which on a load is not joined.
+	MaxAge time.Duration
+
+	// UndatedMaxAge replaces MaxAge for a load that only callers without a
+	// deadline wait for: nothing tells whether their invocation still runs. Such a
+	// load is not joined either once a caller has left it. Zero means that these
+	// callers count like others.
+	UndatedMaxAge time.Duration
+
+	// After is the ID, modulo 1<<32, that a load must be later than to be joined.
+	// Zero means any.
+	After uint32
+
+	// Queue makes the load begin when the current load of its key has ended,
+	// instead of beside it. Meanwhile all other callers join it.
+	Queue bool
+
+	// Timeout is when the load is given up, counted from its beginning. Zero means
+	// never.
+	Timeout time.Duration
+
+	// Inline lets a caller that can never leave run the load in its own goroutine,
+	// which saves two thirds of the time of a miss. Then the Timeout ends the
+	// load's context, but this caller waits until the load has returned.
+	Inline bool
 }
 
-// Key is what the flight is known by.
-func (s *Seat[V]) Key() string { return s.key }
+// A Request is an order for the value of one key.
+type Request[V any] struct {
+	Key string
+	Terms
 
-// Started is the moment before the load began.
-func (s *Seat[V]) Started() clock.Instant { return s.flight.started }
-
-// Latest returns when the last of those who wait has to leave, if all have to.
-func (s *Seat[V]) Latest() (time.Time, bool) {
-	d := s.flight.latest()
-	return d.at, d.set
+	// Load fetches the value for c. Its error goes to all callers.
+	Load func(ctx context.Context, c *Call[V]) (V, error)
 }
 
-// Number is that of the flight: see Group.Now.
-func (s *Seat[V]) Number() uint64 { return s.flight.number }
-
-// Dropped reports whether the result belongs to nobody any more: the key was
-// forgotten, or the flight abandoned or replaced. Such a result must not be kept.
+// Do returns the result of r.Load, or of another caller's load of the same key if
+// r.Terms allow to join it. Joined reports which.
 //
-// Whoever keeps results asks under the lock that he keeps them by, and removes
-// a kept one only after Forget. Then none is kept that was loaded before.
-func (s *Seat[V]) Dropped() bool { return s.dropped.Load() }
-
-// A Flight is a load under way. It is also the context of the load: it has the
-// values of the first caller's, and ends when nobody waits for the result any
-// more, or after Timeout.
-type Flight[V any] struct {
-	context.Context
-	cancel  context.CancelFunc
-	timed   bool // the Context has a Timeout
-	started clock.Instant
-	number  uint64
-
-	// One load runs under one name in one singleflight.Group: a single key's in
-	// that of the Group, under the key; a batch's in its own.
-	calls *singleflight.Group
-	name  string
-	load  func(ctx context.Context, s *Seat[V]) (V, error) // of a single key
-	only  Seat[V]
-	batch func() // of a batch
-	seats []*Seat[V]
-
-	group *Group[V]
-	outer around // the flight whose load its first caller belongs to, if any
-
-	// Guarded by the Group's mu.
-	waiters []deadline
-	first   [1]deadline // there is rarely more than one
-
-	// Written by the load before it wakes anybody, read after.
-	panicked *PanicError
-	exited   bool          // it called runtime.Goexit
-	aborted  chan struct{} // closed when the load did not return; nil: nobody waits for that
-}
-
-// A Call is what Do is asked for.
-type Call[V any] struct {
-	Key     string
-	MaxAge  time.Duration // flights that are older are not joined
-	Timeout time.Duration // after that the load is given up. Zero: never
-	Alone   bool          // no flight is joined
-
-	// Load fetches the value for the seat s. Its error goes to all callers.
-	Load func(ctx context.Context, s *Seat[V]) (V, error)
-}
-
-// Do returns the result of c.Load, or of another caller's load for the same key
-// that started less than c.MaxAge ago. Joined tells which.
-//
-// It returns the error of ctx as soon as ctx ends. If the load panics, Do panics
-// with a *PanicError; if it calls runtime.Goexit, so does Do.
-func (g *Group[V]) Do(ctx context.Context, c Call[V]) (v V, joined bool, err error) {
+// If ctx ends, Do returns its error at once. If the load panics, Do panics with a
+// *PanicError; if it calls runtime.Goexit, so does Do.
+func (g *Group[V]) Do(ctx context.Context, r Request[V]) (v V, joined bool, err error) {
 	if err := g.clock.Err(ctx); err != nil {
 		return v, false, err
 	}
-	w := newWaiter(ctx) // asks ctx, which must not be done under the lock
+	w := newWaiter(ctx) // calls methods of ctx, so not under the lock
 	g.mu.Lock()
-	// Read under the lock: a reading from before could be behind the start of a
-	// flight that began meanwhile, as if a clock had run back.
+	// Read under the lock: an earlier reading could be behind the start of a flight
+	// that began meanwhile, as if a clock had run back.
 	now := g.clock.Now()
-	s := g.seats[c.Key]
-	if s != nil && !c.Alone && g.joinable(s.flight, c.MaxAge, now) {
-		if w.isWithin(s.flight) {
-			g.mu.Unlock()
-			return v, false, ErrOwnKey
-		}
-		ch := s.flight.join(w)
+	l := g.lines[r.Key]
+	if isWithinAny(w, l) {
 		g.mu.Unlock()
-		err := g.wait(w, s.flight, ch)
-		return s.result(true, err)
+		return v, false, ErrOwnKey
 	}
-	s = g.newSingle(w, c, now)
-	if ctx.Done() == nil && c.Timeout == 0 {
-		g.flyHere(s.flight)
-		return s.result(false, s.flight.thrown())
+	if c := g.joinable(l, &r.Terms, now); c != nil {
+		c.flight.join(w)
+		g.mu.Unlock()
+		return c.result(true, g.wait(w, c.flight))
 	}
-	ch := g.fly(s.flight)
+	f := newFlight(g, w, &r.Terms)
+	f.load = r.Load
+	f.single = Call[V]{flight: f, key: r.Key}
+	if r.Queue && l != nil && l.current != nil && g.alive(l.current.flight, &r.Terms, now) {
+		f.queueBehind(l.current.flight)
+	} else {
+		f.calls = &g.calls
+	}
+	g.enter(&f.single)
+	f.prepare(now)
+	if ctx.Done() == nil && (r.Timeout == 0 || r.Inline) && !f.queued() {
+		g.runInline(f)
+		return f.single.result(false, f.rethrow())
+	}
+	g.start(f)
 	g.mu.Unlock()
-	err = g.wait(w, s.flight, ch)
-	return s.result(false, err)
+	return f.single.result(false, g.wait(w, f))
 }
 
-// result is what a caller gets who has waited with that error.
-func (s *Seat[V]) result(joined bool, err error) (V, bool, error) {
-	if err != nil {
-		var zero V
-		return zero, joined, err
-	}
-	return s.value, joined, s.err
+// A Flight is a load under way, or one that is queued. It is also the load's context:
+// it has the values of the first caller's, and ends when the last caller has left, or
+// after Timeout.
+type Flight[V any] struct {
+	context.Context
+	cancel context.CancelFunc // nil before prepare
+
+	group   *Group[V]
+	parent  parent // the flight whose load the first caller belongs to, if any
+	id      uint64
+	started clock.Instant
+	timeout time.Duration
+	expires time.Time     // when the Timeout is over, if there is one
+	ended   chan struct{} // closed when the load has ended, in any way
+
+	// One load runs under one name in one singleflight.Group: a single key's in
+	// that of the Group, under the key; all others' in one of their own.
+	calls  *singleflight.Group
+	load   func(ctx context.Context, c *Call[V]) (V, error) // of a single key
+	single Call[V]
+	batch  func() // of many keys
+	many   []*Call[V]
+
+	behind []*Flight[V]  // a queued flight waits for these
+	began  chan struct{} // closed when it begins; nil if it was not queued
+
+	// Guarded by the Group's mu.
+	waiters  []deadline
+	first    [1]deadline   // there is rarely more than one
+	deserted bool          // a caller has left those without a deadline
+	released chan struct{} // closed when queued flights need not wait for it any more; nil if none does
+
+	abandoned atomic.Bool // the last caller has left
+
+	// Written by the load before it ends, read after.
+	panicked *PanicError
+	exited   bool // it called runtime.Goexit
 }
 
-// newSingle makes the flight of one key the current one, with its first waiter.
-// The caller holds mu.
-func (g *Group[V]) newSingle(w waiter, c Call[V], now clock.Instant) *Seat[V] {
-	g.drop(g.seats[c.Key])
-	f := g.newFlight(w, c.Timeout, now)
-	f.calls, f.name = &g.calls, c.Key
-	f.load, f.only = c.Load, Seat[V]{flight: f, key: c.Key}
-	g.seats[c.Key] = &f.only
-	return &f.only
-}
-
-func (g *Group[V]) newFlight(w waiter, timeout time.Duration, now clock.Instant) *Flight[V] {
-	f := &Flight[V]{group: g, started: now, number: g.number.Add(1), outer: w.within}
-	switch {
-	case timeout > 0:
-		f.timed = true
-		f.Context, f.cancel = context.WithTimeout(context.WithoutCancel(w.ctx), timeout)
-	case w.ctx.Done() != nil:
-		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(w.ctx))
-	default:
-		f.Context, f.cancel = w.ctx, nothing // its first caller never leaves
-	}
+// newFlight returns a flight with its first waiter.
+func newFlight[V any](g *Group[V], w waiter, t *Terms) *Flight[V] {
+	f := &Flight[V]{group: g, timeout: t.Timeout, parent: w.parent, ended: make(chan struct{})}
 	f.waiters = append(f.first[:0], w.deadline)
+	f.Context = w.ctx
 	return f
 }
 
-// nothing is not written where it is used, as it would be allocated in what has a type
-// parameter.
-func nothing() {}
-
-// join adds a waiter to f and returns where singleflight will wake it. The caller
-// holds the Group's mu.
-func (f *Flight[V]) join(w waiter) <-chan singleflight.Result {
-	f.waiters = append(f.waiters, w.deadline)
-	return f.doChan(nil) // singleflight has the call
-}
-
-func (f *Flight[V]) doChan(fn func() (any, error)) <-chan singleflight.Result {
-	if f.aborted == nil {
-		f.aborted = make(chan struct{})
+// each calls do for each Call of f.
+func (f *Flight[V]) each(do func(*Call[V])) {
+	if f.batch == nil {
+		do(&f.single)
 	}
-	return f.calls.DoChan(f.name, fn)
+	for _, c := range f.many {
+		do(c)
+	}
 }
 
-// fly runs f's load in a goroutine of its own. The caller holds mu.
-func (g *Group[V]) fly(f *Flight[V]) <-chan singleflight.Result {
-	return f.doChan(func() (any, error) {
-		defer f.cancel()
+func (f *Flight[V]) queued() bool { return f.began != nil }
+
+// queueBehind makes f wait until a has ended or been abandoned. The caller holds mu.
+func (f *Flight[V]) queueBehind(a *Flight[V]) {
+	if a.released == nil {
+		a.released = make(chan struct{})
+	}
+	f.behind = append(f.behind, a)
+	if f.began == nil {
+		f.began = make(chan struct{})
+	}
+}
+
+// prepare makes the context of f, which holds its first caller's until then, and
+// begins f if it is not queued. The caller holds mu.
+func (f *Flight[V]) prepare(now clock.Instant) {
+	ctx := f.Context
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if f.queued() {
+		f.Context, f.cancel = context.WithCancel(ctx)
+		f.started = now
+		return
+	}
+	f.Context = ctx
+	f.begin(now)
+}
+
+// begin makes f the current flight of its keys. The caller holds mu.
+func (f *Flight[V]) begin(now clock.Instant) {
+	f.id, f.started = f.group.lastID.Add(1), now
+	cancel := f.cancel
+	switch {
+	case f.timeout > 0:
+		f.Context, f.cancel = context.WithTimeout(f.Context, f.timeout)
+		f.expires, _ = f.Context.Deadline()
+	case cancel == nil:
+		f.Context, f.cancel = context.WithCancel(f.Context)
+	}
+	if cancel != nil {
+		timed := f.cancel
+		f.cancel = func() { timed(); cancel() }
+	}
+	f.each(f.group.makeCurrent)
+}
+
+// start runs f's load in a goroutine of its own. The caller holds mu, so that
+// singleflight knows the call before another one of the same key can be made.
+func (g *Group[V]) start(f *Flight[V]) {
+	if f.calls == nil {
+		f.calls = new(singleflight.Group)
+	}
+	f.calls.DoChan(f.single.key, func() (any, error) {
 		growStack()
 		g.run(f)
 		return nil, nil
 	})
 }
 
-// growStack makes room for what a load calls. A new goroutine begins with a stack of
-// 2 KiB, which is copied each time that it turns out to be too small: drivers call
-// deep, and to copy an empty one is cheapest.
-//
-//go:noinline
-func growStack() {
-	var room [8 << 10]byte
-	runtime.KeepAlive(&room)
-}
-
-// flyHere runs f's load in the caller's own goroutine. A caller that can never leave
-// does not need another one, and it saves two thirds of a miss's time. It takes
-// over the Group's lock and gives it back as soon as singleflight knows the call,
-// so that nobody can come in between.
-func (g *Group[V]) flyHere(f *Flight[V]) {
-	f.calls.Do(f.name, func() (any, error) {
+// runInline runs f's load in the caller's own goroutine. It takes over the Group's
+// lock and gives it back as soon as singleflight knows the call.
+func (g *Group[V]) runInline(f *Flight[V]) {
+	f.calls.Do(f.single.key, func() (any, error) {
 		g.mu.Unlock()
 		g.run(f)
 		return nil, nil
 	})
 }
 
-// wait waits until f has its result or the waiter's context ends, and panics or
-// exits as the load did.
-func (g *Group[V]) wait(w waiter, f *Flight[V], ch <-chan singleflight.Result) error {
-	var over <-chan struct{}
-	if f.timed {
-		over = f.Context.Done()
-	}
-	for {
-		select {
-		case <-ch:
-			if err := f.thrown(); err != nil {
-				return err
-			}
-			return g.clock.Err(w.ctx) // the process may have been frozen beyond the deadline
-		case <-f.aborted: // singleflight's channels never hear of a Goexit (golang/go#52557)
-			return f.thrown()
-		case <-w.ctx.Done():
-			g.leave(w, f)
-			return w.ctx.Err()
-		case <-over:
-			if f.Context.Err() == context.DeadlineExceeded {
-				g.leave(w, f)
-				return ErrTimeout
-			}
-			over = nil // it has landed: the result is on its way
-		}
-	}
-}
-
-// thrown panics or exits if the load did.
-func (f *Flight[V]) thrown() error {
-	if f.panicked != nil {
-		panic(f.panicked)
-	}
-	if f.exited {
-		runtime.Goexit()
-	}
-	return nil
-}
-
-// run loads, and takes f out of the Group, whatever load does.
+// run loads, and removes f from the Group, whatever load does.
 func (g *Group[V]) run(f *Flight[V]) {
 	returned := false
 	defer func() {
@@ -303,100 +274,69 @@ func (g *Group[V]) run(f *Flight[V]) {
 			f.panicked = NewPanicError(recover())
 			f.exited = f.panicked == nil
 		}
-		g.land(f)
-		if !returned && f.aborted != nil {
-			// Also after a panic: if it came on the way out of a Goexit, recover has
-			// ended the panic, but the Goexit goes on.
-			close(f.aborted)
-		}
+		g.finish(f)
+		// If the panic came on the way out of a Goexit, recover has ended the
+		// panic, but the Goexit goes on.
+		close(f.ended)
+		f.cancel()
 	}()
-	if f.batch != nil {
+	switch {
+	case f.queued() && !g.await(f):
+	case f.batch != nil:
 		f.batch()
-	} else {
-		f.only.value, f.only.err = f.load(f, &f.only)
+	default:
+		f.single.value, f.single.err = f.load(f, &f.single)
 	}
 	returned = true
 }
 
-// Forget makes the result of the flight for key, if there is one, one that must
-// not be kept: those who wait for it get it, but nobody else does.
-func (g *Group[V]) Forget(key string) {
+// await waits until a queued flight may begin, and begins it. It returns false if f
+// was abandoned.
+func (g *Group[V]) await(f *Flight[V]) bool {
+	for _, a := range f.behind {
+		select {
+		case <-a.released:
+		case <-f.Context.Done():
+			return false
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.drop(g.seats[key])
+	if f.abandoned.Load() {
+		return false
+	}
+	f.behind = nil
+	f.begin(g.clock.Now())
+	close(f.began)
+	return true
 }
 
-// ForgetAll forgets every key.
-func (g *Group[V]) ForgetAll() {
+// finish removes f from the Group when its load has ended.
+func (g *Group[V]) finish(f *Flight[V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, s := range g.seats {
-		g.drop(s)
+	f.release()
+	f.each(g.exit)
+}
+
+// release lets the flights begin that are queued behind f. The caller holds mu.
+func (f *Flight[V]) release() {
+	if f.released != nil {
+		select {
+		case <-f.released: // already
+		default:
+			close(f.released)
+		}
 	}
 }
 
-// drop takes a seat out of the Group. The caller holds mu.
-func (g *Group[V]) drop(s *Seat[V]) {
-	if s != nil {
-		s.dropped.Store(true)
-		g.remove(s)
+// rethrow panics or exits if the load did.
+func (f *Flight[V]) rethrow() error {
+	if f.panicked != nil {
+		panic(f.panicked)
 	}
-}
-
-// remove makes the key of s free, if it still is s's. The caller holds mu.
-func (g *Group[V]) remove(s *Seat[V]) {
-	if g.seats[s.key] != s {
-		return
+	if f.exited {
+		runtime.Goexit()
 	}
-	delete(g.seats, s.key)
-	if f := s.flight; f.calls == &g.calls {
-		f.calls.Forget(f.name)
-	}
-}
-
-// each calls do for each seat of f.
-func (f *Flight[V]) each(do func(*Seat[V])) {
-	if f.seats == nil {
-		do(&f.only)
-	}
-	for _, s := range f.seats {
-		do(s)
-	}
-}
-
-// land takes f out of the Group when it has its result.
-func (g *Group[V]) land(f *Flight[V]) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	f.each(g.remove)
-}
-
-// leave takes one waiter off f. When the last one leaves, the load is cancelled
-// and a later caller starts a new one: its connection may not have survived what
-// ended the first.
-func (g *Group[V]) leave(w waiter, f *Flight[V]) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.leaveLocked(w, f)
-}
-
-func (g *Group[V]) leaveLocked(w waiter, f *Flight[V]) {
-	i := slices.Index(f.waiters, w.deadline)
-	f.waiters = slices.Delete(f.waiters, i, i+1)
-	if len(f.waiters) == 0 {
-		f.cancel()
-		f.each(g.drop)
-	}
-}
-
-// longest is the age beyond which no flight is joined: longer than a host lets an
-// invocation run, it has been frozen.
-const longest = 15 * time.Minute
-
-// joinable reports whether a new caller may wait for f: it is young enough, and
-// somebody who waits for it has time left. If not, it was left behind by an
-// invocation that was frozen, and only looks alive. The caller holds mu.
-func (g *Group[V]) joinable(f *Flight[V], maxAge time.Duration, now clock.Instant) bool {
-	return f.started.Within(min(maxAge, longest), now) &&
-		slices.ContainsFunc(f.waiters, func(d deadline) bool { return !d.reached(g.clock, now) })
+	return nil
 }

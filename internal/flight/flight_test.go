@@ -28,7 +28,7 @@ type result struct {
 }
 
 // start calls Do in a goroutine of its own and returns where its result arrives.
-func start(ctx context.Context, g *Group[int], load func(context.Context, *Seat[int]) (int, error)) <-chan result {
+func start(ctx context.Context, g *Group[int], load func(context.Context, *Call[int]) (int, error)) <-chan result {
 	ch := make(chan result, 1)
 	go func() {
 		r := result{exited: true}
@@ -38,7 +38,7 @@ func start(ctx context.Context, g *Group[int], load func(context.Context, *Seat[
 			}
 			ch <- r
 		}()
-		r.v, r.joined, r.err = g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Load: load})
+		r.v, r.joined, r.err = g.Do(ctx, Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: load})
 		r.exited = false
 	}()
 	return ch
@@ -54,7 +54,7 @@ type gate struct {
 func newGate() *gate { return &gate{open: make(chan struct{})} }
 
 // load counts itself, waits, and returns its number.
-func (l *gate) load(ctx context.Context, _ *Seat[int]) (int, error) {
+func (l *gate) load(ctx context.Context, _ *Call[int]) (int, error) {
 	n := l.calls.Add(1)
 	l.ctx = ctx
 	<-l.open
@@ -153,10 +153,10 @@ func TestFirstCallersCancelFailsNobodyElse(t *testing.T) {
 func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newGate()
-		var dropped *Seat[int]
+		var dropped *Call[int]
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		first := start(ctx, g, func(ctx context.Context, f *Seat[int]) (int, error) {
+		first := start(ctx, g, func(ctx context.Context, f *Call[int]) (int, error) {
 			dropped = f
 			return l.load(ctx, f) // does not look at its context
 		})
@@ -167,7 +167,7 @@ func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 		if l.ctx.Err() == nil {
 			t.Error("the abandoned load was not cancelled")
 		}
-		if !dropped.Dropped() {
+		if !dropped.Revoked() {
 			t.Error("the abandoned flight may still keep its result")
 		}
 		second := start(context.Background(), g, l.load)
@@ -184,15 +184,15 @@ func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 
 func TestForgottenFlightIsNotJoined(t *testing.T) {
 	for name, forget := range map[string]func(*Group[int]){
-		"Forget":    func(g *Group[int]) { g.Forget("key") },
-		"ForgetAll": func(g *Group[int]) { g.ForgetAll() },
+		"Forget":    func(g *Group[int]) { g.Invalidate("key") },
+		"ForgetAll": func(g *Group[int]) { g.InvalidateAll() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 				g, l := NewGroup[int](clock.New()), newGate()
-				var flights [2]*Seat[int]
-				load := func(i int) func(context.Context, *Seat[int]) (int, error) {
-					return func(ctx context.Context, f *Seat[int]) (int, error) {
+				var flights [2]*Call[int]
+				load := func(i int) func(context.Context, *Call[int]) (int, error) {
+					return func(ctx context.Context, f *Call[int]) (int, error) {
 						flights[i] = f
 						return l.load(ctx, f)
 					}
@@ -204,7 +204,7 @@ func TestForgottenFlightIsNotJoined(t *testing.T) {
 				synctest.Wait()
 				third := start(ctx, g, load(1))
 				synctest.Wait()
-				if !flights[0].Dropped() || flights[1].Dropped() {
+				if !flights[0].Revoked() || flights[1].Revoked() {
 					t.Error("the first flight should be dropped, the second not")
 				}
 				close(l.open)
@@ -223,7 +223,7 @@ func TestLateFlightLeavesItsSuccessorAlone(t *testing.T) {
 		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
 		first := start(ctx, g, old.load)
 		synctest.Wait()
-		g.Forget("key")
+		g.Invalidate("key")
 		second := start(ctx, g, young.load)
 		synctest.Wait()
 		close(old.open)
@@ -325,7 +325,7 @@ func TestFlightWithALiveWaiterIsJoined(t *testing.T) {
 func TestPanicReachesEveryCaller(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, open, cause := NewGroup[int](clock.New()), make(chan struct{}), errors.New("boom")
-		explode := func(context.Context, *Seat[int]) (int, error) { <-open; panic(cause) }
+		explode := func(context.Context, *Call[int]) (int, error) { <-open; panic(cause) }
 		first := start(ctx, g, explode)
 		synctest.Wait()
 		second := start(ctx, g, explode)
@@ -344,7 +344,7 @@ func TestPanicReachesEveryCaller(t *testing.T) {
 				t.Errorf("the stack is not the load's:\n%s", p.Stack)
 			}
 		}
-		if r := <-start(ctx, g, func(context.Context, *Seat[int]) (int, error) { return 7, nil }); r.v != 7 {
+		if r := <-start(ctx, g, func(context.Context, *Call[int]) (int, error) { return 7, nil }); r.v != 7 {
 			t.Errorf("after the panic: %+v", r)
 		}
 	})
@@ -353,7 +353,7 @@ func TestPanicReachesEveryCaller(t *testing.T) {
 func TestGoexitReachesEveryCaller(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, open := NewGroup[int](clock.New()), make(chan struct{})
-		exit := func(context.Context, *Seat[int]) (int, error) { <-open; runtime.Goexit(); return 0, nil }
+		exit := func(context.Context, *Call[int]) (int, error) { <-open; runtime.Goexit(); return 0, nil }
 		first := start(ctx, g, exit)
 		synctest.Wait()
 		second := start(ctx, g, exit)
@@ -364,7 +364,7 @@ func TestGoexitReachesEveryCaller(t *testing.T) {
 				t.Errorf("caller got %+v, want runtime.Goexit", r)
 			}
 		}
-		if r := <-start(ctx, g, func(context.Context, *Seat[int]) (int, error) { return 7, nil }); r.v != 7 {
+		if r := <-start(ctx, g, func(context.Context, *Call[int]) (int, error) { return 7, nil }); r.v != 7 {
 			t.Errorf("after the Goexit: %+v", r)
 		}
 	})
@@ -375,7 +375,7 @@ func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
 		ctx = context.WithValue(ctx, traceID{}, 42)
-		r := <-start(ctx, g, func(ctx context.Context, _ *Seat[int]) (int, error) {
+		r := <-start(ctx, g, func(ctx context.Context, _ *Call[int]) (int, error) {
 			return ctx.Value(traceID{}).(int), nil
 		})
 		if r.v != 42 {
@@ -389,12 +389,12 @@ func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
 func TestLoadThatAsksForItsOwnKey(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
-		ask := func(ctx context.Context, key string, load func(context.Context, *Seat[int]) (int, error)) (int, error) {
-			v, _, err := g.Do(ctx, Call[int]{Key: key, MaxAge: time.Minute, Load: load})
+		ask := func(ctx context.Context, key string, load func(context.Context, *Call[int]) (int, error)) (int, error) {
+			v, _, err := g.Do(ctx, Request[int]{Key: key, Terms: Terms{MaxAge: time.Minute}, Load: load})
 			return v, err
 		}
-		_, err := ask(ctx, "a", func(ctx context.Context, _ *Seat[int]) (int, error) {
-			return ask(ctx, "b", func(ctx context.Context, _ *Seat[int]) (int, error) {
+		_, err := ask(ctx, "a", func(ctx context.Context, _ *Call[int]) (int, error) {
+			return ask(ctx, "b", func(ctx context.Context, _ *Call[int]) (int, error) {
 				ctx, cancel := context.WithTimeout(ctx, time.Hour)
 				defer cancel()
 				return ask(ctx, "a", nil)
@@ -413,7 +413,7 @@ func TestTimeoutOfTheLoad(t *testing.T) {
 		do := func() <-chan error {
 			ch := make(chan error, 1)
 			go func() {
-				_, _, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Timeout: 2 * time.Second, Load: l.load})
+				_, _, err := g.Do(ctx, Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute, Timeout: 2 * time.Second}, Load: l.load})
 				ch <- err
 			}()
 			return ch
@@ -453,7 +453,7 @@ func TestAlone(t *testing.T) {
 		synctest.Wait()
 		second := make(chan int, 1)
 		go func() {
-			v, joined, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Alone: true, Load: func(ctx context.Context, s *Seat[int]) (int, error) {
+			v, joined, err := g.Do(ctx, Request[int]{Key: "key", Terms: Terms{Queue: true}, Load: func(ctx context.Context, s *Call[int]) (int, error) {
 				young.load(ctx, s)
 				return 7, nil
 			}})
@@ -500,7 +500,7 @@ func TestClockIsReadUnderTheLock(t *testing.T) {
 		}
 		return clock.Instant{Wall: 1}
 	}))
-	g.Do(context.Background(), Call[int]{Key: "key", MaxAge: time.Minute, Load: func(context.Context, *Seat[int]) (int, error) { return 1, nil }})
+	g.Do(context.Background(), Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, *Call[int]) (int, error) { return 1, nil }})
 }
 
 // Everything at once, for the race detector: nobody hangs, every value is one
@@ -519,9 +519,9 @@ func TestStress(t *testing.T) {
 				case 1:
 					ctx, cancel = context.WithTimeout(ctx, time.Duration(i)*time.Microsecond)
 				case 2:
-					g.Forget("key")
+					g.Invalidate("key")
 				}
-				v, _, err := g.Do(ctx, Call[int]{Key: "key", MaxAge: time.Minute, Load: func(context.Context, *Seat[int]) (int, error) {
+				v, _, err := g.Do(ctx, Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, *Call[int]) (int, error) {
 					runtime.Gosched()
 					return int(loads.Add(1)), nil
 				}})
@@ -535,8 +535,8 @@ func TestStress(t *testing.T) {
 	wg.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.seats) != 0 {
-		t.Errorf("%d flights left", len(g.seats))
+	if len(g.lines) != 0 {
+		t.Errorf("%d flights left", len(g.lines))
 	}
 }
 
@@ -547,9 +547,9 @@ func TestLatest(t *testing.T) {
 	defer cancel()
 	later, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 	defer cancel()
-	var seat *Seat[int]
+	var seat *Call[int]
 	started, land := make(chan bool), make(chan bool)
-	call := Call[int]{Key: "k", MaxAge: time.Hour, Load: func(_ context.Context, s *Seat[int]) (int, error) {
+	call := Request[int]{Key: "k", Terms: Terms{MaxAge: time.Hour}, Load: func(_ context.Context, s *Call[int]) (int, error) {
 		seat = s
 		close(started)
 		<-land
@@ -558,7 +558,7 @@ func TestLatest(t *testing.T) {
 	want := func(ctx context.Context) {
 		t.Helper()
 		wantAt, wantSet := ctx.Deadline()
-		if at, set := seat.Latest(); set != wantSet || !at.Equal(wantAt) {
+		if at, set := seat.LatestDeadline(); set != wantSet || !at.Equal(wantAt) {
 			t.Errorf("Latest = %v, %v; want %v, %v", at, set, wantAt, wantSet)
 		}
 	}

@@ -80,6 +80,29 @@ func check(t reflect.Type, path string) error {
 	}
 }
 
+// Shape describes the encoding of keys of type K: the kinds it is made of, and the
+// names of struct fields, in order. Two types of the same shape encode equal keys
+// alike; an encoded key means nothing to a type of another shape. Names of types are
+// no part of it.
+func Shape[K comparable]() string { return shape(reflect.TypeFor[K]()) }
+
+func shape(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Array:
+		return fmt.Sprintf("[%d]%s", t.Len(), shape(t.Elem()))
+	case reflect.Struct:
+		s := "{"
+		for i := range t.NumField() {
+			if f := t.Field(i); f.Name != "_" { // not encoded
+				s += f.Name + " " + shape(f.Type) + ";"
+			}
+		}
+		return s + "}"
+	default:
+		return t.Kind().String()
+	}
+}
+
 func appendValue(b []byte, v reflect.Value) []byte {
 	switch k := v.Kind(); {
 	case k == reflect.String:

@@ -165,3 +165,19 @@ func TestShortcutsAgree(t *testing.T) {
 		}
 	}
 }
+
+func TestShape(t *testing.T) {
+	type id int64
+	type key struct {
+		Tenant string
+		_      [3]byte
+		IDs    [2]id
+		Sub    struct{ OK bool }
+	}
+	if got, want := Shape[key](), "{Tenant string;IDs [2]int64;Sub {OK bool;};}"; got != want {
+		t.Errorf("Shape = %s; want %s", got, want)
+	}
+	if Shape[int64]() == Shape[uint64]() || Shape[id]() != Shape[int64]() {
+		t.Error("the shape is not that of the kind")
+	}
+}
