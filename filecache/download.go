@@ -22,15 +22,19 @@ type download struct {
 	id     ID
 	store.Validation
 	patience transfer.Patience
+	kept     *interrupted // an earlier download, which this one goes on with
 }
 
-// run receives the object from resp, after what kept has of it, and keeps it. It sends
+// run receives the object from resp and keeps it. It sends
 // one more request if the bytes turn out wrong or the object is replaced meanwhile, or if
 // the origin falls silent and the rest cannot be requested, and one more past the disk if
 // that lost the bytes.
-func (d *download) run(resp *Response, kept *interrupted) (source, error) {
-	src, err := d.receive(resp, kept, d.cache.concurrency)
+func (d *download) run(resp *Response) (source, error) {
+	src, err := d.receive(resp, d.cache.concurrency)
 	stalled := errors.Is(err, transfer.ErrStalled) && !src.rangeable()
+	if d.ctx.Err() != nil { // nobody waits any more
+		return src, err
+	}
 	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || stalled {
 		src, err = d.again(Request{NewConnection: stalled})
 	}
@@ -51,12 +55,12 @@ func (d *download) again(req Request) (source, error) {
 	case err != nil:
 		return source{}, err
 	}
-	return d.receive(resp, nil, 1)
+	return d.receive(resp, 1)
 }
 
 // receive receives the object from resp and at most that many connections. The source
 // says what the object is even if there is an error.
-func (d *download) receive(resp *Response, kept *interrupted, connections int) (source, error) {
+func (d *download) receive(resp *Response, connections int) (source, error) {
 	src := source{Validation: d.Validation, object: object{id: d.id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
 	if resp.Size < 0 {
 		return d.receiveUnsized(resp, src)
@@ -64,7 +68,7 @@ func (d *download) receive(resp *Response, kept *interrupted, connections int) (
 	sums := usable(d.id.expected(resp.Checksums))
 	var to *sink
 	var parts *transfer.Parts
-	if kept != nil {
+	if kept := d.takeKept(); kept != nil {
 		sums, parts = kept.sums, kept.parts
 		to = &sink{cache: d.cache, size: resp.Size, draft: kept.draft}
 	} else {
@@ -209,7 +213,7 @@ func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) 
 		return nil, err
 	}
 	c.miss(id, nil, why)
-	src, err := d.run(resp, nil)
+	src, err := d.run(resp)
 	if err != nil {
 		return nil, err
 	}

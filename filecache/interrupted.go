@@ -28,9 +28,6 @@ const leastKept = 1 << 20
 
 // keep keeps what was received for the next Open.
 func (d *download) keep(i *interrupted) {
-	if i == nil {
-		return
-	}
 	if i.parts.Done() < leastKept || !i.rangeable() {
 		i.draft.Close()
 		return
@@ -38,41 +35,56 @@ func (d *download) keep(i *interrupted) {
 	d.cache.store.Keep(store.Key(d.id), i.draft, i, d.Validation.At)
 }
 
-func (i *interrupted) close() {
-	if i != nil {
+// close keeps what an earlier download has, if this one has not used it.
+func (d *download) close() {
+	if i := d.takeKept(); i != nil {
+		d.keep(i)
+	}
+}
+
+// dropKept drops what an earlier download has.
+func (d *download) dropKept() {
+	if i := d.takeKept(); i != nil {
 		i.draft.Close()
 	}
 }
 
+func (d *download) takeKept() *interrupted {
+	i := d.kept
+	d.kept = nil
+	return i
+}
+
 // request requests the object, or the rest of it if an earlier download of the current
 // version was interrupted.
-func (d *download) request(req Request) (*Response, *interrupted, error) {
-	if draft, i := d.cache.store.Resume(store.Key(d.id)); draft != nil {
-		resp, err := d.requestRest(i.(*interrupted))
-		if resp != nil || err != nil {
-			return resp, i.(*interrupted), err
+func (d *download) request(req Request) (*Response, error) {
+	_, i := d.cache.store.Resume(store.Key(d.id))
+	if i != nil {
+		d.kept = i.(*interrupted)
+		if resp, err := d.requestRest(d.kept); resp != nil || err != nil {
+			return resp, err
 		}
-		draft.Close()
 	}
 	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	resp, err := d.fetch(req)
-	return resp, nil, err
+	if isAnswer(err) { // and there is no other use for it
+		d.dropKept()
+	}
+	return resp, err
 }
 
 // requestRest requests the first bytes that i lacks. It returns neither a response nor
-// an error if i is of no use.
+// an error if a request for the whole may do better.
 func (d *download) requestRest(i *interrupted) (*Response, error) {
 	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	off, end := i.parts.Next()
 	resp, err := d.fetch(Request{IfMatch: strong(i.etag), Offset: off, Length: end - off})
 	switch {
+	case err == nil && i.isSame(resp) == nil:
+		return resp, nil
 	case err == nil:
-		if i.isSame(resp) == nil {
-			return resp, nil
-		}
 		resp.Body.Close()
 	case d.ctx.Err() != nil, errors.Is(err, transfer.ErrStalled):
-		d.keep(i)
 		return nil, err
 	}
 	return nil, nil

@@ -150,7 +150,8 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 	d := download{cache: c, ctx: ctx, flight: fl, obj: obj, id: id}
 	d.patience = patience(id, deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
 	defer c.downloads.begin(ctx, id)()
-	resp, kept, err := d.request(req)
+	defer d.close()
+	resp, err := d.request(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return c.gone(fl, id, d.Validation, err)
@@ -165,17 +166,16 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 	switch err := ctx.Err(); {
 	case fetched != nil:
 		resp.Body.Close()
-		kept.close()
+		d.dropKept()
 		src, err := c.revalidated(fl, fetched, d.Validation)
 		src.saved = &c.stats.shared
 		return src, err
 	case err != nil: // nobody waits any more
 		resp.Body.Close()
-		d.keep(kept)
 		return source{}, err
 	}
 	c.miss(id, l, missing)
-	return d.run(resp, kept)
+	return d.run(resp)
 }
 
 // revalidated notes that the origin still has what l is a copy of.

@@ -19,8 +19,9 @@ import (
 // faster answer counts. If a stale copy may be served, it is served in the end.
 
 const (
-	// giveUpFor bounds the silence of an origin if a stale copy may be served, and
-	// giveUpAlways if not: then it is far longer than an origin that works needs.
+	// giveUpFor bounds the silence of an origin if a stale copy may be served. If not,
+	// the caller's deadline does; without one it is giveUpAlways, far longer than an
+	// origin that works needs.
 	giveUpFor    = transfer.DefaultRenew / 2 * 3
 	giveUpAlways = time.Minute
 )
@@ -31,9 +32,12 @@ func patience(id ID, deadline time.Time, stale bool) transfer.Patience {
 	if _, ok := id.source(); ok {
 		return transfer.Patience{Renew: Immutable}
 	}
-	p := transfer.Patience{Renew: transfer.DefaultRenew, GiveUp: giveUpAlways, Deadline: deadline}
-	if stale {
+	p := transfer.Patience{Renew: transfer.DefaultRenew, Deadline: deadline}
+	switch {
+	case stale:
 		p.GiveUp = giveUpFor
+	case deadline.IsZero():
+		p.GiveUp = giveUpAlways
 	}
 	return p
 }
@@ -66,6 +70,9 @@ func (c *Cache) fetchPatiently(ctx context.Context, obj Object, req Request, p t
 	first, cancel := context.WithCancel(ctx)
 	f.cancel[0] = cancel
 	f.busy.Add(1)
+	if giveUp == 0 {
+		giveUp = Immutable // ctx ends it
+	}
 	f.timer = time.AfterFunc(min(renew, giveUp), func() {
 		defer f.busy.Done()
 		f.silent(ctx, giveUp-renew)

@@ -21,6 +21,7 @@ import (
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/filecache"
 	"github.com/warmcache/warmcache/filecache/httpsource"
+	"github.com/warmcache/warmcache/filecache/objecttest"
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
@@ -338,6 +339,26 @@ func TestRanges(t *testing.T) {
 		}
 		if _, err := object.Fetch(t.Context(), filecache.Request{Offset: 1000, Length: 1}); err == nil || errors.Is(err, filecache.ErrChanged) {
 			t.Errorf("range past the end = %v", err)
+		}
+	})
+}
+
+// The contract of an Object, on real servers.
+func TestConformance(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		body := origin.Object(300_000, 1)
+		of := objecttest.Origin{
+			Content: body,
+			Replace: func(content []byte) error { s.put(t, "dir/a", content); return nil },
+			Remove:  func() error { s.remove(t, "dir/a"); return nil },
+		}
+		s.put(t, "dir/a", body)
+		if err := objecttest.TestObject(t.Context(), s.reader(t).bucket.Object("dir/a"), of); err != nil {
+			t.Errorf("s3source: %v", err)
+		}
+		source := httpsource.Source{Client: &http.Client{Transport: s.transport(t)}}
+		if err := objecttest.TestObject(t.Context(), source.Object(s.presign(t, "dir/a", time.Hour)), of); err != nil {
+			t.Errorf("httpsource: %v", err)
 		}
 	})
 }

@@ -32,6 +32,7 @@ func badObject(t *testing.T, url string) filecache.Object {
 	return s3source.Bucket{Client: client, Name: "models"}.Object("k")
 }
 
+func TestConformance(t *testing.T)       { origintest.RunConformance(t, badObject) }
 func TestBadOrigin(t *testing.T)         { origintest.Run(t, badObject) }
 func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject, false) }
 

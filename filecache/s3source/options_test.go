@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -274,8 +275,8 @@ func TestNewConnection(t *testing.T) {
 				if i == 3 && name == "other" {
 					continue
 				}
-				if i > 0 && (from[i] != from[i-1]) != fresh {
-					t.Errorf("request %d on a new connection: %v, want %v", i, !fresh, fresh)
+				if got := !slices.Contains(from[:i], from[i]); got != fresh {
+					t.Errorf("request %d on a new connection: %v, want %v", i, got, fresh)
 				}
 			}
 		})

@@ -376,7 +376,7 @@ func (b *body) excess() bool {
 	b.mu.Lock()
 	a := b.answer
 	b.mu.Unlock()
-	if a == nil {
+	if a == nil || a.at != b.Size { // it was replaced at the last moment
 		return false
 	}
 	b.busy.Add(1)
@@ -400,9 +400,16 @@ func (b *body) aim(goal int64) {
 	b.goal, b.renewed, b.since, b.gotSince = goal, 0, time.Now(), 0
 }
 
+// pace is how long a part took, from its request to its last byte.
+type pace struct {
+	bytes int64
+	took  time.Duration
+}
+
 const (
 	// A connection is slow if the rest would take that many times as long as at the
-	// rate of another one, and by minGain longer. It is judged by leastJudged at least.
+	// pace of another one, and by minGain longer. It is judged when it has had the time
+	// of one and a half parts, and leastJudged.
 	slower      = 4
 	minGain     = 100 * time.Millisecond
 	leastJudged = 200 * time.Millisecond
@@ -410,16 +417,17 @@ const (
 	maxRenewals = 3 // of slow connections, for one goal
 )
 
-// renewIfSlow renews a connection that is much slower than rate, in bytes per second.
-func (b *body) renewIfSlow(rate float64) {
+// renewIfSlow renews a connection that is much slower than another one.
+func (b *body) renewIfSlow(other pace) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	elapsed := time.Since(b.since)
-	if elapsed < leastJudged || b.renewed >= maxRenewals {
+	if elapsed < max(leastJudged, other.took/2*3) || b.renewed >= maxRenewals {
 		return
 	}
 	rest := float64(b.goal - b.offset)
-	quick, slow := rest/rate, rest*elapsed.Seconds()/float64(b.gotSince) // +Inf if nothing came
+	quick := rest * other.took.Seconds() / float64(other.bytes)
+	slow := rest * elapsed.Seconds() / float64(b.gotSince) // +Inf if nothing came
 	if slow > slower*quick+minGain.Seconds() {
 		b.renewLocked(false)
 	}

@@ -27,7 +27,7 @@ type parallel struct {
 	todo     []int              // missing parts that nobody receives, in order
 	taken    int                // how many parts somebody receives
 	reading  map[*body]struct{} // what they are received from
-	rate     float64            // of the last part that came, in bytes per second; zero: none has
+	last     pace               // of the last part that came
 	finished chan struct{}      // closed when todo is empty and taken is zero
 }
 
@@ -233,9 +233,11 @@ func (p *parallel) read(part *part, from *body, saw func(bytes int)) error {
 	if err := p.pump(part, from, saw); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.rate = float64(part.sum.Done()-before) / max(time.Since(start), time.Microsecond).Seconds()
+	if n := part.sum.Done() - before; n >= p.parts.partSize/2 { // else the wait for its first byte is most of it
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last = pace{n, time.Since(start)}
+	}
 	return nil
 }
 
@@ -277,12 +279,12 @@ func (p *parallel) oversee(done <-chan struct{}, d time.Duration) bool {
 
 func (p *parallel) renewSlow() {
 	p.mu.Lock()
-	rate, reading := p.rate, slices.Collect(maps.Keys(p.reading))
+	last, reading := p.last, slices.Collect(maps.Keys(p.reading))
 	p.mu.Unlock()
-	if rate == 0 {
+	if last.bytes == 0 {
 		return // nothing to compare with
 	}
 	for _, b := range reading {
-		b.renewIfSlow(rate)
+		b.renewIfSlow(last)
 	}
 }
