@@ -36,6 +36,7 @@ var examples = []example{
 	{name: "checks", env: checksEnv, event: checksEvent, prepare: putChecks, every: 10},
 	{name: "counter", env: noEnv, event: noEvent, varies: true, same: true},
 	{name: "presign", env: presignEnv, event: presignEvent, varies: true},
+	rulesExample,
 }
 
 func noEnv(*origins) []string { return nil }
