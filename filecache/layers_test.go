@@ -18,8 +18,8 @@ func TestLayers(t *testing.T) {
 		"internal/transfer": {"filecache/internal/blocks", "internal/flight"},
 		"internal/blocks":   nil,
 		"../internal/disk":  {"internal/clock"},
-		"s3source":          {"filecache"},
-		"httpsource":        {"filecache", "internal/keys"},
+		"s3source":          {"filecache", "filecache/internal/redial"},
+		"httpsource":        {"filecache", "filecache/internal/redial", "internal/keys"},
 	} {
 		files, err := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go"))
 		if err != nil || len(files) == 0 {

@@ -609,7 +609,7 @@ func TestChecksums(t *testing.T) {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
 			// They are right, too.
-			if b, err := newFiles(t).ReadFile(background, o); err != nil || string(b) != "hel" {
+			if b, err := newFiles(t).ReadFile(background, o); err != nil || string(b) != "hello" {
 				t.Errorf("ReadFile = %q, %v", b, err)
 			}
 			if resp, _, err := fetch(t, o, filecache.Request{Offset: 1}); err != nil || resp.Checksums != nil {
@@ -826,7 +826,7 @@ func TestWithoutAClientTheBodyHasNone(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Error("the body's context ended")
 		}
-		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "hel" {
+		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "hello" {
 			t.Errorf("%q, %v", b, err)
 		}
 		resp.Body.Close()
@@ -861,7 +861,7 @@ func TestThroughACache(t *testing.T) {
 		// Renewed each time, as a function that signs per request has it.
 		u := fmt.Sprintf("%s/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=2026010%d&X-Amz-Signature=SECRET%d", s.url, i, i)
 		b, err := files.ReadFile(background, s.Object(u))
-		if err != nil || string(b) != "hel" {
+		if err != nil || string(b) != "hello" {
 			t.Errorf("ReadFile = %q, %v", b, err)
 		}
 	}

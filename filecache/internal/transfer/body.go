@@ -297,6 +297,8 @@ func (b *body) silent() {
 		return
 	case waited < renew: // this is about an earlier wait
 		return
+	case b.answer != nil && b.answer.asked.After(b.waits): // it was renewed, but Close has not ended Read
+		return
 	}
 	again := 2 * waited
 	if giveUp > 0 {

@@ -58,7 +58,8 @@ func (p *parallel) meet() error {
 	ctx, leave := context.WithCancel(p.ctx)
 	defer leave()
 	var ranges sync.WaitGroup
-	for range min(p.connections, len(p.todo)) - 1 {
+	front, ok := p.take(true) // before ranges can: it is under way already
+	for range min(p.connections, len(p.todo)+1) - 1 {
 		ranges.Go(func() { p.guard(func() error { return p.takeBack(ctx) }) })
 	}
 	met := false
@@ -68,7 +69,7 @@ func (p *parallel) meet() error {
 		}
 		ranges.Wait()
 	}()
-	err := p.takeFront()
+	err := p.takeFront(front, ok)
 	if err == nil {
 		met = true
 		p.await(&ranges, leave)
@@ -106,15 +107,12 @@ const (
 	maxPatience = 3 * DefaultRenew
 )
 
-// takeFront receives parts in their order, from the first answer as far as it goes.
-func (p *parallel) takeFront() error {
-	for {
+// takeFront receives part i, if there is one, and more in their order, from the first
+// answer as far as it goes.
+func (p *parallel) takeFront(i int, ok bool) error {
+	for ; ok; i, ok = p.take(true) {
 		if err := p.outcome(); err != nil {
 			return err
-		}
-		i, ok := p.take(true)
-		if !ok {
-			return nil
 		}
 		part := p.parts.at(i)
 		if p.first.reaches(part.next(), part.end()) {
@@ -135,6 +133,7 @@ func (p *parallel) takeFront() error {
 			return nil //nolint:nilerr // takeLeft tries once more
 		}
 	}
+	return nil
 }
 
 // takeBack receives parts by range requests. One that fails is the last of this
