@@ -21,6 +21,7 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 	"github.com/warmcache/warmcache/examples/checks/checktest"
 	"github.com/warmcache/warmcache/examples/model/table"
+	"github.com/warmcache/warmcache/examples/rules/ruleset"
 )
 
 // example is an action to measure.
@@ -46,6 +47,9 @@ const (
 	copyBucket   = "copies"
 	ocrKey       = "ocr/eng.traineddata"
 	guest        = "guest" // a tenant; OpenWhisk has a word on its name: the namespace
+	rulesBucket  = "settings"
+	rulesKey     = "rules.json"
+	rulesCount   = 20_000 // 1 MB of JSON
 )
 
 // examples are all actions that have a cold and a warm side.
@@ -96,6 +100,11 @@ var examples = []example{{
 	env:    func(o *origins) []string { return o.s3Env("PRESIGN_BUCKET=" + modelBucket) },
 	event:  func(int) string { return `{"tenant":"blue","user":"ann","do":"get","name":"2026/scan.tiff"}` },
 	varies: true,
+}, {
+	name:    "rules",
+	env:     func(o *origins) []string { return o.s3Env("RULES_BUCKET="+rulesBucket, "RULES_KEY="+rulesKey) },
+	event:   rulesEvent,
+	prepare: putRules,
 }}
 
 // errSkip is for an example that needs something which this machine does not have.
@@ -221,4 +230,15 @@ func putChecks(ctx context.Context, _ example, o *origins) error {
 		o.s3.Put(ctx, modelBucket, ocrKey, data),
 		o.s3.Put(ctx, scanBucket, "ada.png", checktest.Check("40817263", "1,234.56")),
 		fill(ctx, o.database("CHECKS_DB"), "checks/testdata/checks.sql"))
+}
+
+func rulesEvent(round int) string {
+	return fmt.Sprintf(`{"cart":[{"article":"A%05d-blue","quantity":%d,"cents":1999}]}`, round*7919%rulesCount, 1+round%10)
+}
+
+func putRules(ctx context.Context, _ example, o *origins) error {
+	if err := o.s3.CreateBucket(ctx, rulesBucket); err != nil {
+		return err
+	}
+	return o.s3.Put(ctx, rulesBucket, rulesKey, ruleset.Make(rulesCount, "1"))
 }

@@ -40,6 +40,7 @@ var subjects = map[string]func(t *testing.T, dir string, o *origins) subject{
 	"checks":                checksSubject,
 	"checks on CouchDB":     couchSubject,
 	"model":                 modelSubject,
+	"rules":                 rulesSubject,
 }
 
 // again are subjects whose code but for a database is that of another one, and that

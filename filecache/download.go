@@ -11,6 +11,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
+	"github.com/warmcache/warmcache/internal/flight"
 )
 
 // download is the fetching of an object for a flight, or for one caller past the disk.
@@ -21,27 +22,34 @@ type download struct {
 	obj    Object
 	id     ID
 	store.Validation
+	patience transfer.Patience
+	kept     *interrupted // an earlier download, which this one goes on with
 }
 
-// run receives the object from resp and keeps it. It asks once more from the start if
-// the bytes turn out wrong or the object is replaced meanwhile, and once more past the
-// disk if that lost them.
+// run receives the object from resp and keeps it. It sends
+// one more request if the bytes turn out wrong or the object is replaced meanwhile, or if
+// the origin falls silent and the rest cannot be requested, and one more past the disk if
+// that lost the bytes.
 func (d *download) run(resp *Response) (source, error) {
 	src, err := d.receive(resp, d.cache.concurrency)
-	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) {
-		src, err = d.again()
+	stalled := errors.Is(err, transfer.ErrStalled) && !src.rangeable()
+	if d.ctx.Err() != nil { // nobody waits any more
+		return src, err
+	}
+	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || stalled {
+		src, err = d.again(Request{NewConnection: stalled})
 	}
 	if errors.Is(err, errLost) {
 		d.flight = nil
-		src, err = d.again()
+		src, err = d.again(Request{})
 	}
 	return src, err
 }
 
-// again asks for the object once more and receives it in one piece.
-func (d *download) again() (source, error) {
+// again requests the object once more and receives it in one piece.
+func (d *download) again(req Request) (source, error) {
 	d.At = d.cache.clock.Now()
-	resp, err := d.cache.fetch(d.ctx, d.obj, Request{})
+	resp, err := d.fetch(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.flight != nil:
 		return d.cache.gone(d.flight, d.id, d.Validation, err)
@@ -51,27 +59,61 @@ func (d *download) again() (source, error) {
 	return d.receive(resp, 1)
 }
 
-// receive takes the object from resp and at most that many connections.
+// receive receives the object from resp and at most that many connections. The source
+// says what the object is even if there is an error.
 func (d *download) receive(resp *Response, connections int) (source, error) {
 	src := source{Validation: d.Validation, object: object{id: d.id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
-	to := d.cache.newSink(resp.Size, d.flight != nil)
+	if resp.Size < 0 {
+		return d.receiveUnsized(resp, src)
+	}
+	sums := usable(d.id.expected(resp.Checksums))
+	var to *sink
+	var parts *transfer.Parts
+	if kept := d.takeKept(); kept != nil {
+		sums, parts = kept.sums, kept.parts
+		to = &sink{cache: d.cache, size: resp.Size, draft: kept.draft}
+	} else {
+		to = d.cache.newSink(resp.Size, d.flight != nil)
+	}
 	defer to.close()
 	if to.full() {
 		resp.Body.Close()
 		return d.byRanges(src, to.lost)
 	}
-	sums := usable(d.id.expected(resp.Checksums))
-	sum := blocks.NewDigest(resp.Size, expected(sums))
-	err := transfer.Receive(d.ctx, d.version(src.object), resp.Body, to, sum, d.options(src.object, connections))
+	v := d.version(src.object)
+	if parts == nil {
+		parts = transfer.NewParts(v, expected(sums), d.partSize(src.object, connections))
+	}
+	first := transfer.Answer{Body: resp.Body}
+	first.Off, first.End = parts.Next()
+	err := transfer.Receive(d.ctx, v, first, to, parts, d.options(src.object, connections))
 	if errors.Is(err, errNoRoom) {
 		return d.byRanges(src, to.lost)
 	}
-	if err == nil {
-		err = sum.Verify()
-	}
 	if err != nil {
-		return source{}, err
+		d.interrupt(to, &interrupted{object: src.object, sums: sums, parts: parts}, err)
+		return src, err
 	}
+	sum := parts.Digest()
+	if err := sum.Verify(); err != nil {
+		return src, err
+	}
+	return d.store(src, to, sum, sums)
+}
+
+// interrupt keeps what a download has that ended with err, unless err says that its
+// bytes are of no use.
+func (d *download) interrupt(to *sink, i *interrupted, err error) {
+	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || d.flight == nil {
+		return
+	}
+	if i.draft = to.takeDraft(); i.draft != nil {
+		d.keep(i)
+	}
+}
+
+// store makes what was received a copy, or else holds it in memory.
+func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checksum) (source, error) {
 	if len(sums) == 0 {
 		d.cache.stats.unsummed.Add(1)
 	}
@@ -92,6 +134,7 @@ func (d *download) receive(resp *Response, connections int) (source, error) {
 		return d.byRanges(src, true)
 	}
 	d.cache.stats.uncached.Add(1)
+	src.crc = sum.Whole()
 	src.bytes = to.handOver()
 	return src, nil
 }
@@ -106,13 +149,18 @@ func (d *download) version(what object) transfer.Version {
 	return v
 }
 
-// options say how to receive what. It comes over several connections only if its ETag
-// is strong: a Version alone does not tell that an origin keeps to it.
-func (d *download) options(what object, connections int) transfer.Options {
-	opts := transfer.Options{Connections: connections, PartSize: d.cache.partSize}
-	if strong(what.etag) == "" {
-		opts.Connections = 1
+// partSize returns how long parts of what are. It comes over several connections only
+// if its ETag is strong: a Version alone does not tell that an origin keeps to it.
+func (d *download) partSize(what object, connections int) int64 {
+	if strong(what.etag) == "" || connections < 2 {
+		return max(1, what.size)
 	}
+	return d.cache.partSize
+}
+
+// options say how to receive what.
+func (d *download) options(what object, connections int) transfer.Options {
+	opts := transfer.Options{Connections: connections, Patience: d.patience}
 	if tell := d.cache.progress; tell != nil {
 		opts.Progress = func(done int64) { tell(what.id, done, what.size) }
 	}
@@ -145,7 +193,10 @@ var errUnrangeable = errors.New("there is no room for a local copy, and the obje
 // byRanges leaves an object at the origin that found no room, or that the disk
 // lost.
 func (d *download) byRanges(src source, lost bool) (source, error) {
+	_, isDerived := src.id.source()
 	switch {
+	case isDerived && !lost && src.id.sha256() == nil:
+		return d.streamed(src)
 	case lost && (!src.rangeable() || src.id.sha256() != nil):
 		return source{}, errLost
 	case !src.rangeable():
@@ -158,12 +209,14 @@ func (d *download) byRanges(src source, lost bool) (source, error) {
 // openUncached opens the object without the disk, which has failed too often, at
 // last by why.
 func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
-	resp, err := c.fetch(ctx, obj, Request{})
+	deadline, _ := flight.Latest(ctx)
+	d := download{cache: c, ctx: ctx, obj: obj, id: id, patience: patience(id, deadline, false)}
+	d.Validation = store.Validation{At: c.clock.Now(), Flight: c.flights.LastID()}
+	resp, err := d.fetch(Request{})
 	if err != nil {
 		return nil, err
 	}
 	c.miss(id, nil, why)
-	d := download{cache: c, ctx: ctx, obj: obj, id: id}
 	src, err := d.run(resp)
 	if err != nil {
 		return nil, err

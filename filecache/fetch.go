@@ -14,7 +14,7 @@ import (
 // fetch is obj.Fetch, counted and with the answer checked for what must be there.
 func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, error) {
 	c.stats.requests.Add(1)
-	resp, err := obj.Fetch(ctx, req)
+	resp, err := obj.Fetch(context.WithValue(ctx, cacheKey{}, c), req)
 	switch {
 	case err != nil:
 		return nil, err
@@ -22,9 +22,9 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 		return nil, errors.New("the Object's Fetch returned no answer")
 	case resp.NotModified && req.IfNoneMatch == "":
 		return nil, errors.New("the origin says not modified, but was not asked")
-	case !resp.NotModified && (resp.Size < 0 || resp.Size > blocks.MaxObject):
+	case !resp.NotModified && (resp.Size < -1 || resp.Size > blocks.MaxObject):
 		resp.Body.Close()
-		return nil, fmt.Errorf("the origin did not say the size, or an impossible one: %d", resp.Size)
+		return nil, fmt.Errorf("the origin announced an impossible size: %d", resp.Size)
 	}
 	if len(resp.ETag) > store.MaxText {
 		resp.ETag = ""
@@ -32,28 +32,41 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 	return resp, nil
 }
 
-// fetchPart asks for length bytes from off on of the version that want is, as far as
-// its ETag can tell, or for all if length is zero.
-func (c *Cache) fetchPart(ctx context.Context, obj Object, want object, off, length int64) (io.ReadCloser, error) {
+// fetchPart requests length bytes from off on of the version that want is, as far as
+// its ETag can tell, or up to the end if length is zero. It requests a new connection
+// if fresh is set.
+func (c *Cache) fetchPart(ctx context.Context, obj Object, want object, off, length int64, fresh bool) (io.ReadCloser, error) {
 	etag := strong(want.etag)
-	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: length})
+	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: length, NewConnection: fresh})
 	if err != nil {
 		return nil, err
 	}
-	if etag != "" && resp.ETag != etag || resp.Size != want.size {
+	if err := want.isSame(resp); err != nil {
 		resp.Body.Close()
-		return nil, ErrChanged
+		return nil, err
 	}
 	return resp.Body, nil
 }
 
-// version returns what, to be read from its origin. Its Part does not ask whether
+// isSame returns an error if resp, to a request for a range, is of another version.
+func (o object) isSame(resp *Response) error {
+	etag := strong(o.etag)
+	switch {
+	case resp.Size < 0:
+		return errors.New("the origin sent a range without the size of the object")
+	case etag != "" && resp.ETag != etag, resp.Size != o.size:
+		return ErrChanged
+	}
+	return nil
+}
+
+// version returns what, to be read from its origin. Its Part does not check whether
 // ranges can be told to be of this version.
 func (c *Cache) version(obj Object, what object) transfer.Version {
 	return transfer.Version{
 		Size: what.size,
-		Part: func(ctx context.Context, off, length int64) (io.ReadCloser, error) {
-			return c.fetchPart(ctx, obj, what, off, length)
+		Part: func(ctx context.Context, off, length int64, fresh bool) (io.ReadCloser, error) {
+			return c.fetchPart(ctx, obj, what, off, length, fresh)
 		},
 		Came: func(n int) { c.stats.originBytes.Add(int64(n)) },
 	}

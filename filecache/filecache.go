@@ -132,9 +132,11 @@ type Cache struct {
 	// How long to wait for another process; tests have more of it.
 	lockWait func(size int64, left time.Duration) time.Duration
 
-	flights *flight.Group[source]
-	closed  atomic.Bool
-	stats   counters
+	flights   *flight.Group[source]
+	downloads downloads
+	forgets   forgets
+	closed    atomic.Bool
+	stats     counters
 }
 
 // The defaults are those of other S3 clients.

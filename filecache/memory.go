@@ -114,8 +114,9 @@ type remote struct {
 	held  int64 // of the memory for such objects
 }
 
-// chunkSize is how much is asked for at once: enough that the wait for its first
-// byte does not dominate. Where memory is short it is blocks.MinSize.
+// chunkSize is the memory for what is read ahead of such an object, and so the longest
+// range: enough that the wait for its first byte does not dominate. Where memory is
+// short it is blocks.MinSize.
 const chunkSize = 8 << 20
 
 func (c *Cache) newRemote(ctx context.Context, obj Object, what object) *remote {

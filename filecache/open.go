@@ -68,13 +68,13 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		c.store.DropCorrupt(l, err)
 	}
-	caller := ctx
+	deadline, _ := flight.Latest(ctx)
 	load := flight.Request[source]{
 		Key:   id.key(),
 		Terms: flight.Terms{MaxAge: clock.LongestInvocation},
 		Load: func(ctx context.Context, fl *call) (source, error) {
 			flight.GrowStack()
-			return c.resolve(ctx, fl, obj, id, began, timeLeft(caller))
+			return c.resolve(ctx, fl, obj, id, began, deadline)
 		},
 	}
 	var why error
@@ -84,6 +84,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		case errors.Is(err, store.ErrRevoked):
 			continue
 		case err != nil:
+			rethrow(err)
 			return c.serveStale(ctx, obj, id, err)
 		case src.local == nil:
 			return c.newFile(ctx, obj, src)
@@ -121,9 +122,10 @@ func (c *Cache) ask(ctx context.Context, load flight.Request[source], id ID, beg
 	}
 }
 
-// resolve finds out where the object's current bytes are, and fetches them if
-// the local copy has not got them. The first caller has that much time left.
-func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began uint64, left time.Duration) (source, error) {
+// resolve finds out where the object's current bytes are, and fetches them if the
+// local copy does not have them. Deadline is that of the first caller; zero if there is
+// none.
+func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began uint64, deadline time.Time) (source, error) {
 	key := store.Key(id)
 	l, missing := c.store.Lookup(key), error(nil)
 	switch {
@@ -131,6 +133,10 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 		l, missing = c.store.Find(key)
 	case !c.satisfies(id, l.Validation, began):
 		l = c.store.Reread(l)
+	}
+	known := l
+	if l != nil && c.isSourceForgotten(id, l.Validation) {
+		l = nil // it is not used even if the source turns out to be of the same version
 	}
 	var req Request
 	if l != nil {
@@ -141,23 +147,27 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 		}
 		req.IfNoneMatch = l.ETag()
 	}
-	v := store.Validation{At: c.clock.Now(), Flight: fl.ID()}
-	resp, err := c.fetch(ctx, obj, req)
+	d := download{cache: c, ctx: ctx, flight: fl, obj: obj, id: id}
+	d.patience = patience(id, deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
+	defer c.downloads.begin(ctx, id)()
+	defer d.close()
+	resp, err := d.request(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return c.gone(fl, id, v, err)
+		return c.gone(fl, id, d.Validation, err)
 	case err != nil:
 		return source{}, err
 	case resp.NotModified:
 		c.stats.revalidated.Add(1)
-		return c.revalidated(fl, l, v)
+		return c.revalidated(fl, l, d.Validation)
 	}
-	fetched, done := c.awaitPeer(ctx, id, resp, l, left)
+	fetched, done := c.awaitPeer(ctx, id, resp, known, timeLeft(deadline))
 	defer done()
 	switch err := ctx.Err(); {
 	case fetched != nil:
 		resp.Body.Close()
-		src, err := c.revalidated(fl, fetched, v)
+		d.dropKept()
+		src, err := c.revalidated(fl, fetched, d.Validation)
 		src.saved = &c.stats.shared
 		return src, err
 	case err != nil: // nobody waits any more
@@ -165,7 +175,6 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 		return source{}, err
 	}
 	c.miss(id, l, missing)
-	d := download{cache: c, ctx: ctx, flight: fl, obj: obj, id: id, Validation: v}
 	return d.run(resp)
 }
 
@@ -207,7 +216,8 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 // Path returns the path of a file with the object's bytes, for programs that open it
 // by themselves. All of it is verified first. Until release is called, the file is
 // neither evicted nor removed, as far as the file system has locks. Calling release more
-// than once is safe. Two versions of an object have different paths.
+// than once is safe. Two versions of an object have different paths; one
+// version may have several: to notice a new one, compare File.Version.
 //
 // The file is read-only and must not be changed. Nor may a program leave files beside
 // it: open an SQLite database with "file:" + path + "?immutable=1", else SQLite may write
@@ -224,17 +234,13 @@ func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func
 		if f, err = c.Open(ctx, obj); err != nil {
 			return "", nil, err
 		}
-		local, ok := f.bytes.(*localFile)
-		if !ok {
-			f.Close()
-			return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: ErrNoDisk}
-		}
-		if path, err = local.Pin(); err == nil {
+		if path, err = f.Path(); err == nil {
 			return path, func() { f.Close() }, nil
 		}
 		f.Close()
-		c.store.DropCorrupt(local.Copy(), err)
+		if !f.unusable.Load() {
+			break
+		}
 	}
-	// What the disk says must not be matched: it may be that a file does not exist.
-	return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: fmt.Errorf("%w: %v", ErrNoDisk, err)}
+	return "", nil, err
 }

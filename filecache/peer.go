@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
@@ -27,23 +28,29 @@ func lockWait(size int64, left time.Duration) time.Duration {
 	return max(0, min(download, longest, left/4)) // no time is left, or less: see Instant.Within
 }
 
-// timeLeft is how much time ctx has.
-func timeLeft(ctx context.Context) time.Duration {
-	if t, ok := ctx.Deadline(); ok {
-		return time.Until(t)
+// timeLeft is how much time is left until deadline; zero means that there is none.
+func timeLeft(deadline time.Time) time.Duration {
+	if deadline.IsZero() {
+		return Immutable
 	}
-	return Immutable
+	return time.Until(deadline)
 }
 
 // awaitPeer waits if another process is downloading what resp brings, and returns that
 // process's copy. Without a copy, the caller downloads the object and then calls done.
 func (c *Cache) awaitPeer(ctx context.Context, id ID, resp *Response, known *store.Copy, left time.Duration) (l *store.Copy, done func()) {
 	done = func() {}
-	if resp.Size < lockFrom || id.Version == "" && strong(resp.ETag) == "" || !c.store.Fits(resp.Size) {
+	size := resp.Size
+	if size < 0 { // it may take as long as it likes to make it
+		size = blocks.MaxObject
+	} else if size < lockFrom || !c.store.Fits(size) {
+		return nil, done
+	}
+	if id.Version == "" && strong(resp.ETag) == "" {
 		return nil, done
 	}
 	lock := c.store.DownloadLock(store.Key(id))
-	c.acquire(ctx, lock, c.lockWait(resp.Size, left))
+	c.acquire(ctx, lock, c.lockWait(size, left))
 	if l := c.arrived(id, resp, known); l != nil {
 		lock.Release()
 		return l, done
@@ -80,7 +87,7 @@ func (c *Cache) arrived(id ID, resp *Response, known *store.Copy) *store.Copy {
 	switch {
 	case l == nil,
 		l.Is(known),
-		l.Size() != resp.Size,
+		resp.Size >= 0 && l.Size() != resp.Size,
 		id.Version == "" && l.ETag() != resp.ETag:
 		return nil
 	}

@@ -2,6 +2,7 @@ package filecache
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -12,31 +13,48 @@ import (
 // prefetchers is how many objects Prefetch fetches at a time.
 const prefetchers = 4
 
+// errExited is the error of an Object whose method has called runtime.Goexit, as
+// testing.T.FailNow does.
+var errExited = errors.New("filecache.Prefetch: an Object called runtime.Goexit")
+
 // Prefetch makes local copies of objects before they are needed, such as while a
-// function initialises. It returns when all have been tried, with the first error:
-// one that fails does not hold up the others. What could not be prefetched is
-// fetched when it is opened. If an Object panics, so does Prefetch.
+// function initializes. It returns when all have been tried, with the first error:
+// one that fails does not hold up the others. An object that could not be prefetched is
+// fetched when it is opened. If an Object panics, so does Prefetch; if one calls
+// runtime.Goexit, Prefetch returns an error.
 func (c *Cache) Prefetch(ctx context.Context, objects ...Object) error {
 	var g errgroup.Group
 	var panicked atomic.Pointer[flight.PanicError]
+	var exited atomic.Bool
 	g.SetLimit(prefetchers)
 	for _, obj := range objects {
 		g.Go(func() error {
-			defer func() { // it would end the process from here
+			returned := false
+			defer func() {
+				if returned {
+					return
+				}
+				// A panic would end the process from here, and a Goexit would look like success.
 				if p := flight.NewPanicError(recover()); p != nil {
 					panicked.Store(p)
+				} else {
+					exited.Store(true)
 				}
 			}()
 			f, err := c.Open(ctx, obj)
-			if err != nil {
-				return err
+			if err == nil {
+				err = f.Close()
 			}
-			return f.Close()
+			returned = true
+			return err
 		})
 	}
 	err := g.Wait()
 	if p := panicked.Load(); p != nil {
 		panic(p)
+	}
+	if err == nil && exited.Load() {
+		err = errExited
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
 // localFile reads a local copy. A block that cannot be used comes from the origin
@@ -30,7 +31,7 @@ func (c *Cache) openLocal(ctx context.Context, obj Object, l *store.Copy) (*File
 	if err := c.store.Open(ctx, &f.File, l, ID(l.Key()).sha256()); err != nil {
 		return nil, err
 	}
-	return &File{object: objectOf(l), bytes: f}, nil
+	return &File{object: objectOf(l), validation: l.Validation, bytes: f}, nil
 }
 
 // ReadAt fills p from off; both are within the file.
@@ -92,7 +93,7 @@ func (f *localFile) fetch(p []byte, start int64) error {
 		return f.fetchVerified(p, start)
 	}
 	v := f.cache.version(f.obj, what)
-	return v.Read(f.ctx, p, start)
+	return v.Read(f.ctx, p, start, transfer.Patience{})
 }
 
 // fetchVerified fills p, which begins at start, from a new copy that has been

@@ -11,13 +11,17 @@ import (
 // parts may be written at the same time.
 type sink struct {
 	cache *Cache
-	size  int64
+	size  int64 // unknownSize until end is called
 
 	mu     sync.RWMutex // shared by writers, but not while toMemory moves
 	draft  *store.Draft
 	memory []byte
-	lost   bool // the disk did not give back what it had
+	held   int64 // of the Cache's memory
+	lost   bool  // the disk did not give back what it had
 }
+
+// unknownSize is that of an object whose size turns out at its end.
+const unknownSize = store.UnknownSize
 
 // errNoRoom is the error of a sink that can take the bytes nowhere.
 var errNoRoom = errors.New("neither disk nor memory has room")
@@ -58,11 +62,31 @@ func (s *sink) write(p []byte, off int64) error {
 	case s.draft != nil:
 		_, err := s.draft.WriteAt(p, off)
 		return err
-	case s.memory != nil:
+	case s.memory != nil && s.size >= 0:
 		copy(s.memory[off:], p)
+		return nil
+	case s.memory != nil && s.hold(off+int64(len(p))): // there is one writer
+		s.memory = append(s.memory[:off], p...)
 		return nil
 	}
 	return errNoRoom
+}
+
+// hold takes memory for size bytes in all, and reports whether it may be used.
+func (s *sink) hold(size int64) bool {
+	if size > maxInMemory || size > s.held && !s.cache.memory.take(size-s.held) {
+		return false
+	}
+	s.held = max(s.held, size)
+	return true
+}
+
+// end ends a download of unknown size.
+func (s *sink) end(size int64) {
+	s.size = size
+	if s.draft != nil {
+		s.draft.End(size)
+	}
 }
 
 // toMemory goes on in memory, with what the draft has so far, if that can be.
@@ -72,12 +96,16 @@ func (s *sink) toMemory() {
 	if d != nil {
 		defer d.Close()
 	}
-	if s.size > maxInMemory || !s.cache.memory.take(s.size) {
+	size := s.size
+	if d != nil && size < 0 {
+		size = d.Written()
+	}
+	if !s.hold(max(0, size)) {
 		return
 	}
-	b := make([]byte, s.size)
+	b := make([]byte, max(0, size))
 	if d != nil && !d.ReadBack(b) {
-		s.cache.memory.give(s.size)
+		s.release()
 		s.lost = true
 		return
 	}
@@ -87,15 +115,27 @@ func (s *sink) toMemory() {
 // handOver returns what is in memory, with the room that it takes.
 func (s *sink) handOver() *inMemory {
 	b := newInMemory(&s.cache.memory, s.memory)
-	s.memory = nil
+	s.cache.memory.give(s.held - int64(len(s.memory)))
+	s.memory, s.held = nil, 0
 	return b
+}
+
+// takeDraft takes the draft out of s, or returns nil if the download went on in memory.
+func (s *sink) takeDraft() *store.Draft {
+	d := s.draft
+	s.draft = nil
+	return d
 }
 
 func (s *sink) close() {
 	if s.draft != nil {
 		s.draft.Close()
 	}
-	if s.memory != nil {
-		s.cache.memory.give(s.size)
-	}
+	s.release()
+}
+
+// release gives back the memory.
+func (s *sink) release() {
+	s.cache.memory.give(s.held)
+	s.held = 0
 }

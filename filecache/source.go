@@ -28,7 +28,9 @@ type object struct {
 	id       ID
 	etag     string
 	size     int64
+	unsized  bool // the origin does not say the size
 	modified time.Time
+	crc      uint64 // CRC-64/NVME of the bytes; zero if they are only at the origin
 }
 
 // sourceOf returns the source that is a local copy.
@@ -37,11 +39,11 @@ func sourceOf(c *store.Copy) source {
 }
 
 func objectOf(c *store.Copy) object {
-	return object{id: ID(c.Key()), etag: c.ETag(), size: c.Size(), modified: c.Modified()}
+	return object{id: ID(c.Key()), etag: c.ETag(), size: c.Size(), modified: c.Modified(), crc: c.CRC()}
 }
 
 // rangeable reports whether ranges can be asked for that are of this version.
-func (o object) rangeable() bool { return o.id.Version != "" || strong(o.etag) != "" }
+func (o object) rangeable() bool { return !o.unsized && (o.id.Version != "" || strong(o.etag) != "") }
 
 // strong returns an ETag if equal ones mean equal bytes. Others start with W/.
 func strong(etag string) string {

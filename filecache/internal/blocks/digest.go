@@ -132,3 +132,17 @@ func (d *Digest) Verify() error {
 	}
 	return nil
 }
+
+// Fit merges blocks until they have the size for an object of as many bytes as have
+// been written. It is for a Digest of an object whose size was unknown.
+func (d *Digest) Fit() {
+	for d.BlockSize < SizeFor(d.done) {
+		merged := d.Blocks[:0]
+		for i := range (len(d.Blocks) + 1) / 2 {
+			pair := d.Blocks[2*i : min(2*i+2, len(d.Blocks))]
+			start := int64(2*i) * d.BlockSize
+			merged = append(merged, combined(pair, d.BlockSize, min(2*d.BlockSize, d.done-start)))
+		}
+		d.Blocks, d.BlockSize = merged, 2*d.BlockSize
+	}
+}

@@ -77,3 +77,24 @@ func TestBlocksAreFewAndTheirSizeIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// A Digest of an unknown size ends as one of a known size would.
+func TestFit(t *testing.T) {
+	for _, size := range []int64{0, 1, MinSize, MinSize + 1, 400 * MinSize, 400*MinSize + 1, 801*MinSize + 5, 1603 * MinSize} {
+		known, unknown := NewDigest(size, nil), NewDigest(0, nil)
+		p := make([]byte, MinSize+77)
+		for i := range p {
+			p[i] = byte(i * i)
+		}
+		for left := size; left > 0; {
+			p := p[:min(left, int64(len(p)))]
+			known.Write(p)
+			unknown.Write(p)
+			left -= int64(len(p))
+		}
+		unknown.Fit()
+		if unknown.BlockSize != known.BlockSize || unknown.Whole() != known.Whole() || !slices.Equal(unknown.Blocks, known.Blocks) {
+			t.Errorf("%d bytes: blocks of %d, want %d, or their checksums differ", size, unknown.BlockSize, known.BlockSize)
+		}
+	}
+}

@@ -164,6 +164,9 @@ func (s *Store) reserve(size int64) bool {
 		if missing.fits(room{}) {
 			return true
 		}
+		if s.dropDrafts() {
+			continue
+		}
 		if !possible || !s.evict(missing, need, !walked) {
 			return false
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"sync"
 
@@ -15,20 +16,31 @@ type Draft struct {
 	store *Store
 	file  disk.NewFile
 	size  int64
+	grows bool // size is not known yet
 
 	mu       sync.Mutex
-	done     int64 // nothing is written from here on
-	written  int64 // what the file system has given of what is reserved
-	reserved bool
+	done     int64   // nothing is written from here on
+	written  int64   // what the file system has given of what is reserved
+	reserved []int64 // sizes for which room is reserved
 }
 
+// UnknownSize is that of an object whose size turns out at its end.
+const UnknownSize = -1
+
+// errNoRoom is the error of a Draft that grows beyond what there is.
+var errNoRoom = errors.New("there is no room for more")
+
 // Create returns a Draft for an object of size bytes, for which it reserves room, by
-// eviction if it must. It returns nil if there is no room or no usable disk.
+// eviction if it must. It returns nil if there is no room or no usable disk. If size is
+// UnknownSize, room is reserved as the Draft grows; its bytes are written in order, and
+// End tells their number before Publish.
 func (s *Store) Create(size int64) *Draft {
+	d := &Draft{store: s, size: max(0, size), grows: size < 0}
+	size = d.size
 	if !s.reserve(size) {
 		return nil
 	}
-	d := &Draft{store: s, size: size, reserved: true}
+	d.reserved = append(d.reserved, size)
 	f, err := s.create(dataDir, size)
 	if s.madeRoom(err, size) {
 		f, err = s.create(dataDir, size)
@@ -47,6 +59,9 @@ func (s *Store) Create(size int64) *Draft {
 
 // WriteAt writes the bytes from off on.
 func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
+	if d.grows && !d.grow(off+int64(len(p))) {
+		return 0, errNoRoom
+	}
 	n, err := d.file.WriteAt(p, off)
 	if n < len(p) && d.store.madeRoom(err, d.size) {
 		var m int
@@ -62,12 +77,33 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// A Draft grows by what it has, within these bounds.
+const leastGrowth, mostGrowth = 1 << 20, 16 << 20
+
+// grow reserves room for size bytes in all.
+func (d *Draft) grow(size int64) bool {
+	for d.size < size {
+		n := min(max(d.size, leastGrowth), mostGrowth)
+		if !d.store.reserve(n) {
+			return false
+		}
+		d.mu.Lock()
+		d.reserved = append(d.reserved, n)
+		d.mu.Unlock()
+		d.size += n
+	}
+	return true
+}
+
+// End ends the growth of d, which has size bytes.
+func (d *Draft) End(size int64) { d.size, d.grows = size, false }
+
 // filled notes that n bytes up to end are in the file.
 func (d *Draft) filled(n, end int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.done = max(d.done, end)
-	if !d.file.Allocated() {
+	if d.grows || !d.file.Allocated() {
 		d.wrote(n)
 	}
 }
@@ -76,6 +112,13 @@ func (d *Draft) filled(n, end int64) {
 func (d *Draft) wrote(n int64) {
 	d.written += n
 	d.store.budget.wrote(n)
+}
+
+// Written returns where the bytes end that have been written so far.
+func (d *Draft) Written() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.done
 }
 
 // ReadBack fills p with what has been written so far, and reports whether the disk
@@ -105,11 +148,13 @@ func (d *Draft) commit(data string) {
 func (d *Draft) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.reserved {
-		d.reserved = false
+	if d.reserved != nil {
 		d.store.budget.wrote(-d.written)
-		d.store.budget.unreserve(d.size)
 	}
+	for _, size := range d.reserved {
+		d.store.budget.unreserve(size)
+	}
+	d.reserved = nil
 }
 
 // Close ends the Draft. If it was not published, it leaves nothing.

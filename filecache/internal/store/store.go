@@ -32,6 +32,7 @@ type Store struct {
 	boot   boots
 	budget budget
 	index  index
+	kept   kept
 
 	evictions, verified, diskBytes atomic.Int64
 	answered                       atomic.Int64 // when the disk last did: see hang.go
@@ -87,7 +88,10 @@ func (s *Store) Stats() Stats {
 var ErrRevoked = errors.New("invalidated during the download")
 
 // Lookup returns the copy of k that this process knows, or nil.
-func (s *Store) Lookup(k Key) *Copy { return s.index.lookup(k) }
+func (s *Store) Lookup(k Key) *Copy {
+	s.dropOldDrafts()
+	return s.index.lookup(k)
+}
 
 // Find returns the copy of k that this process knows, or else the one that another
 // process left on disk. The error is why there is none.
@@ -259,6 +263,7 @@ func (s *Store) Invalidate(k Key) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.index.invalidate(k, s.clock.Now())
+	s.dropDraft(k)
 	s.removeCopy(k)
 }
 
@@ -276,6 +281,7 @@ func (s *Store) InvalidateAll() {
 	s.changing.Lock()
 	s.index.invalidateAll(s.clock.Now())
 	s.changing.Unlock()
+	s.dropDrafts()
 	s.fault(s.removeAll())
 }
 

@@ -4,77 +4,62 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"runtime"
+	"maps"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/warmcache/warmcache/filecache/internal/blocks"
-	"github.com/warmcache/warmcache/internal/flight"
 )
 
 // parallel is a transfer in parts.
 //
 // The first answer goes on from the front, part by part, and range requests take parts
-// from the back, until they meet. If the origin refuses ranges, or they bring nothing any
-// more, the first answer is read to its end.
+// from the back, until they meet. A part whose connection is much slower than the
+// others is requested once more, by the goroutine that is free first. If the origin
+// refuses ranges, or they bring nothing any more, the first answer is read to its end.
 type parallel struct {
 	*transfer
+	parts       *Parts
+	first       *body
 	connections int
 	began       time.Time
-	partSize    int64
-	failed      atomic.Pointer[failure] // why all of it ends
 
-	mu     sync.Mutex
-	lo, hi int              // nobody has the parts from lo to before hi
-	sums   []*blocks.Digest // of the parts that are there
+	mu       sync.Mutex
+	todo     []int              // missing parts that nobody receives, in order
+	taken    int                // how many parts somebody receives
+	reading  map[*body]struct{} // what they are received from
+	last     pace               // of the last part that came
+	finished chan struct{}      // closed when todo is empty and taken is zero
 }
 
-// failure is how a range ended the whole transfer.
-type failure struct {
-	err      error
-	panicked *flight.PanicError
-	exited   bool // it called runtime.Goexit
-}
-
-// split returns nil if the object is to be received in one piece: because it is
-// small, or nothing tells whether two answers are of the same version, or what it
-// is verified by must be computed in order.
-func (t *transfer) split(opts Options) *parallel {
-	size := roundUp(opts.PartSize, t.sum.BlockSize)
-	if opts.Connections < 2 || t.Size/2 < size || t.Part == nil || !t.sum.Joinable() {
-		return nil
+func (t *transfer) parallel(first *body, parts *Parts, connections int) *parallel {
+	p := &parallel{
+		transfer: t, parts: parts, first: first, connections: connections, began: time.Now(),
+		reading: make(map[*body]struct{}), finished: make(chan struct{}),
 	}
-	n := int(roundUp(t.Size, size) / size)
-	return &parallel{
-		transfer: t, connections: opts.Connections, began: time.Now(),
-		partSize: size, hi: n, sums: make([]*blocks.Digest, n),
+	for i := range parts.sums {
+		if !parts.at(i).complete() {
+			p.todo = append(p.todo, i)
+		}
 	}
+	return p
 }
-
-func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
 
 func (p *parallel) receive() error {
 	if err := p.meet(); err != nil {
 		return err
 	}
 	p.progress.report()
-	if err := p.takeLeft(); err != nil {
-		return err
-	}
-	for _, s := range p.sums {
-		p.sum.Append(s)
-	}
-	return nil
+	return p.takeLeft()
 }
 
-// meet receives parts from both ends until none is left that nobody has, and
-// waits for those that ranges have.
+// meet receives parts from both ends until none is left that nobody has, and waits
+// for those that ranges have.
 func (p *parallel) meet() error {
 	ctx, leave := context.WithCancel(p.ctx)
 	defer leave()
 	var ranges sync.WaitGroup
-	for range min(p.connections, len(p.sums)) - 1 {
+	front, ok := p.take(true) // before ranges can: it is under way already
+	for range min(p.connections, len(p.todo)+1) - 1 {
 		ranges.Go(func() { p.guard(func() error { return p.takeBack(ctx) }) })
 	}
 	met := false
@@ -84,7 +69,7 @@ func (p *parallel) meet() error {
 		}
 		ranges.Wait()
 	}()
-	err := p.takeFront()
+	err := p.takeFront(front, ok)
 	if err == nil {
 		met = true
 		p.await(&ranges, leave)
@@ -102,62 +87,67 @@ func (p *parallel) await(ranges *sync.WaitGroup, leave func()) {
 	}()
 	for came := int64(-1); came != p.progress.done.Load(); {
 		came = p.progress.done.Load()
-		select {
-		case <-ended:
+		p.progress.report()
+		if p.oversee(ended, p.patience()) {
 			return
-		case <-time.After(p.patience()):
 		}
 	}
 	leave()
 	<-ended
 }
 
-// patience is how long ranges may be silent: as long as all has taken so far, and
-// longer than a connection that works.
-func (p *parallel) patience() time.Duration { return max(time.Since(p.began), minPatience) }
-
-const minPatience = time.Second
-
-// outcome ends the transfer as a range has ended it, if one has.
-func (p *parallel) outcome() error {
-	f := p.failed.Load()
-	switch {
-	case f == nil:
-		return nil
-	case f.panicked != nil:
-		panic(f.panicked)
-	case f.exited:
-		runtime.Goexit()
-	}
-	return f.err
+// patience is how long ranges may be silent: as long as all has taken so far, longer
+// than a connection that works, and long enough to be renewed.
+func (p *parallel) patience() time.Duration {
+	return min(max(time.Since(p.began), minPatience), maxPatience)
 }
 
-// takeFront receives parts from the first answer.
-func (p *parallel) takeFront() error {
-	for {
+const (
+	minPatience = time.Second
+	maxPatience = 3 * DefaultRenew
+)
+
+// takeFront receives part i, if there is one, and more in their order, from the first
+// answer as far as it goes.
+func (p *parallel) takeFront(i int, ok bool) error {
+	for ; ok; i, ok = p.take(true) {
 		if err := p.outcome(); err != nil {
 			return err
 		}
-		i, ok := p.front()
-		if !ok {
-			return nil
+		part := p.parts.at(i)
+		if p.first.reaches(part.next(), part.end()) {
+			err := p.read(part, p.first, p.progress.saw)
+			p.release()
+			if err != nil {
+				return err
+			}
+			continue
 		}
-		if err := p.take(i, p.first, p.progress.saw); err != nil {
+		p.first.close(errClosed) // it ended before this part
+		err := p.request(p.ctx, part, p.progress.saw)
+		p.release()
+		if isFinal(err) {
 			return err
 		}
+		if err != nil {
+			return nil //nolint:nilerr // takeLeft tries once more
+		}
 	}
+	return nil
 }
 
 // takeBack receives parts by range requests. One that fails is the last of this
 // connection, and its part is left to the first answer.
 func (p *parallel) takeBack(ctx context.Context) error {
 	for {
-		i, ok := p.back()
+		i, ok := p.take(false)
 		if !ok {
+			p.oversee(p.finished, forever)
 			return nil
 		}
-		err := p.takeRange(ctx, i)
-		if errors.Is(err, ErrChanged) || errors.As(err, new(dstError)) {
+		err := p.request(ctx, p.parts.at(i), p.progress.came)
+		p.release()
+		if isFinal(err) {
 			return err
 		}
 		if err != nil {
@@ -166,96 +156,134 @@ func (p *parallel) takeBack(ctx context.Context) error {
 	}
 }
 
-func (p *parallel) takeRange(ctx context.Context, i int) error {
-	off, length := p.at(i)
-	answer, err := p.Part(ctx, off, length)
-	if err != nil {
-		return err
+// isFinal reports whether no other attempt could end better.
+func isFinal(err error) bool { return errors.Is(err, ErrChanged) || errors.As(err, new(dstError)) }
+
+// take takes the first or the last of the parts that nobody receives.
+func (p *parallel) take(first bool) (i int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.todo)
+	if n == 0 {
+		return 0, false
 	}
-	b := p.body(ctx, answer, off, off+length)
-	defer b.Close()
-	defer context.AfterFunc(ctx, b.Close)() // its Read may heed no context
-	return p.take(i, b, p.progress.came)
+	p.taken++
+	if first {
+		i, p.todo = p.todo[0], p.todo[1:]
+	} else {
+		i, p.todo = p.todo[n-1], p.todo[:n-1]
+	}
+	return i, true
+}
+
+// release ends what take began.
+func (p *parallel) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken--; p.taken == 0 && len(p.todo) == 0 {
+		close(p.finished)
+	}
+}
+
+// request receives the rest of a part by a range request.
+func (p *parallel) request(ctx context.Context, part *part, saw func(bytes int)) error {
+	b := p.newBody(ctx, part.next(), part.end())
+	return b.use(func() error { return p.read(part, b, saw) })
 }
 
 // takeLeft receives the parts that no range has brought: by a range once more, or
 // else from the first answer.
 func (p *parallel) takeLeft() error {
-	ctx, cancel := context.WithTimeout(p.ctx, p.patience())
-	defer cancel()
-	for i, s := range p.sums {
-		if s != nil {
+	for i := range p.parts.sums {
+		part := p.parts.at(i)
+		if part.complete() {
 			continue
 		}
-		off, length := p.at(i)
-		if off-p.first.offset > length && p.takeRange(ctx, i) == nil { // rather than all that lies between
-			continue
-		}
-		if err := p.first.skipTo(off); err != nil {
-			return err
-		}
-		if err := p.take(i, p.first, p.progress.saw); err != nil {
+		if err := p.takeOne(part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// take receives part i.
-func (p *parallel) take(i int, from *body, saw func(bytes int)) error {
-	off, length := p.at(i)
-	sum := p.transfer.sum.Part(length)
-	if err := p.pump(off, length, from, sum, saw); err != nil {
-		p.progress.came(-int(sum.Done()))
+func (p *parallel) takeOne(part *part) error {
+	if !p.first.reaches(part.next(), part.end()) {
+		return p.request(p.ctx, part, p.progress.saw)
+	}
+	if p.first.distance(part.next()) > part.length { // a range rather than all that lies between
+		ctx, cancel := context.WithTimeout(p.ctx, p.patience())
+		defer cancel()
+		if err := p.request(ctx, part, p.progress.saw); err == nil || isFinal(err) {
+			return err
+		}
+	}
+	return p.read(part, p.first, p.progress.saw)
+}
+
+// read receives the rest of a part from a body.
+func (p *parallel) read(part *part, from *body, saw func(bytes int)) error {
+	from.aim(part.end())
+	p.watch(from, true)
+	defer p.watch(from, false)
+	start, before := time.Now(), part.sum.Done()
+	if err := from.skipTo(part.next()); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sums[i] = sum
+	if err := p.pump(part, from, saw); err != nil {
+		return err
+	}
+	if n := part.sum.Done() - before; n >= p.parts.partSize/2 { // else the wait for its first byte is most of it
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last = pace{n, time.Since(start)}
+	}
 	return nil
 }
 
-// at returns where part i begins, and its length.
-func (p *parallel) at(i int) (off, length int64) {
-	off = int64(i) * p.partSize
-	return off, min(p.partSize, p.Size-off)
-}
-
-// front takes the first of the parts that nobody has.
-func (p *parallel) front() (i int, ok bool) {
+// watch makes b one that oversee sees, or not.
+func (p *parallel) watch(b *body, on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lo == p.hi {
-		return 0, false
+	if on {
+		p.reading[b] = struct{}{}
+	} else {
+		delete(p.reading, b)
 	}
-	p.lo++
-	return p.lo - 1, true
 }
 
-// back takes the last of them.
-func (p *parallel) back() (i int, ok bool) {
+const (
+	forever   = time.Duration(1<<63 - 1)
+	lookEvery = 50 * time.Millisecond
+)
+
+// oversee renews connections that are much slower than the others. It reports whether
+// done was closed within d.
+func (p *parallel) oversee(done <-chan struct{}, d time.Duration) bool {
+	look := time.NewTicker(min(lookEvery, d))
+	defer look.Stop()
+	for began := time.Now(); ; {
+		p.renewSlow()
+		select {
+		case <-done:
+			return true
+		case <-p.ctx.Done():
+			return false
+		case <-look.C:
+		}
+		if time.Since(began) >= d {
+			return false
+		}
+	}
+}
+
+func (p *parallel) renewSlow() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.lo == p.hi {
-		return 0, false
+	last, reading := p.last, slices.Collect(maps.Keys(p.reading))
+	p.mu.Unlock()
+	if last.bytes == 0 {
+		return // nothing to compare with
 	}
-	p.hi--
-	return p.hi, true
-}
-
-// guard notes how do ended the transfer, if it did. A panic must reach the
-// callers and not end the process.
-func (p *parallel) guard(do func() error) {
-	f := &failure{exited: true}
-	defer func() {
-		if f.exited {
-			f.panicked = flight.NewPanicError(recover())
-		}
-		if f.exited || f.err != nil {
-			p.failed.CompareAndSwap(nil, f)
-			p.abort()
-		}
-	}()
-	f.err = do()
-	f.exited = false
+	for _, b := range reading {
+		b.renewIfSlow(last)
+	}
 }

@@ -2,53 +2,187 @@ package transfer
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // Ranges reads an object by ranges from the origin, always of the same version. The
-// origin has no checksum for a range. It is safe for concurrent use.
+// origin has no checksum for a range. It is safe for concurrent use, and reads at
+// different offsets do not wait for each other.
+//
+// A read requests what it lacks and some more, in a window that is kept for the reads
+// that follow. The more of the object has been read in sequence, the longer it is.
 type Ranges struct {
-	ctx       context.Context
-	version   Version
-	chunkSize int64
+	ctx     context.Context
+	version Version
+	limit   int64 // of what windows may hold in all
 
-	mu    sync.Mutex
-	chunk []byte // the last one read
-	start int64  // where it begins
+	mu      sync.Mutex
+	windows []*window // the least recently used first
+	held    int64     // the sum of their lengths
+	runs    []run     // the latest last
 }
 
-// NewRanges returns the Ranges of v, whose Part must not be nil. It asks with ctx, for
-// chunkSize bytes at once.
-func NewRanges(ctx context.Context, v Version, chunkSize int64) *Ranges {
-	return &Ranges{ctx: ctx, version: v, chunkSize: chunkSize}
+// window is a stretch of the object in memory.
+type window struct {
+	start, end int64
+	ready      chan struct{} // closed when bytes is set, or err
+	bytes      []byte
+	err        error
 }
+
+// run is a stretch that was read in sequence.
+type run struct{ end, length int64 }
+
+const (
+	// leastAhead is the length of a window for a read that follows no other.
+	leastAhead = 256 << 10
+	// maxGap is how far from the end of the last read the next one may begin.
+	maxGap = 64 << 10
+	// maxRuns is how many sequential readers are told apart.
+	maxRuns = 16
+)
+
+// NewRanges returns the Ranges of v, whose Part must not be nil. Requests have ctx.
+// Limit bounds the memory for windows, in bytes.
+func NewRanges(ctx context.Context, v Version, limit int64) *Ranges {
+	return &Ranges{ctx: ctx, version: v, limit: limit}
+}
+
+// Detach makes requests have ctx from now on. It must be called before r is read by
+// several goroutines.
+func (r *Ranges) Detach(ctx context.Context) { r.ctx = ctx }
 
 // ReadAt fills p from off on; both are within the object.
 func (r *Ranges) ReadAt(p []byte, off int64) (n int, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for n < len(p) {
-		at := off + int64(n)
-		if at < r.start || at >= r.start+int64(len(r.chunk)) {
-			if err := r.load(at - at%r.chunkSize); err != nil {
-				return n, err
-			}
+		m, err := r.readSome(p[n:], off+int64(n))
+		n += m
+		if err != nil {
+			return n, err
 		}
-		n += copy(p[n:], r.chunk[at-r.start:])
 	}
 	return n, nil
 }
 
-func (r *Ranges) load(start int64) error {
-	size := min(r.chunkSize, r.version.Size-start)
-	if int64(cap(r.chunk)) < size {
-		r.chunk = make([]byte, size)
+// readSome fills the front of p.
+func (r *Ranges) readSome(p []byte, off int64) (int, error) {
+	w, mine := r.find(off, int64(len(p)))
+	switch {
+	case w == nil:
+		return r.readDirectly(p, off)
+	case mine:
+		r.load(w)
+		if w.err != nil {
+			return 0, w.err
+		}
+	default:
+		select {
+		case <-w.ready:
+		case <-r.ctx.Done():
+			return 0, r.ctx.Err()
+		}
 	}
-	chunk := r.chunk[:size]
-	r.chunk = nil // until it is whole
-	if err := r.version.Read(r.ctx, chunk, start); err != nil {
-		return err
+	if w.err != nil {
+		return 0, nil // of another reader's request: this one makes its own
 	}
-	r.chunk, r.start = chunk, start
-	return nil
+	return copy(p, w.bytes[off-w.start:]), nil
+}
+
+func (r *Ranges) readDirectly(p []byte, off int64) (int, error) {
+	if err := r.version.Read(r.ctx, p, off, Patience{}); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// find returns the window with the byte at off, and whether the caller must load it,
+// or nil if n bytes are better read without one.
+func (r *Ranges) find(off, n int64) (w *window, mine bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, w := range r.windows {
+		if w.start <= off && off < w.end {
+			r.windows = append(slices.Delete(r.windows, i, i+1), w)
+			return w, false
+		}
+	}
+	w = r.window(off, r.follow(off)/2)
+	if n >= w.end-off && n >= leastAhead || !r.makeRoom(w.end-w.start) {
+		r.advance(off, n)
+		return nil, false
+	}
+	r.held += w.end - w.start
+	r.windows = append(r.windows, w)
+	r.advance(off, w.end-off)
+	return w, true
+}
+
+// window returns one for a read at off, with ahead bytes or more.
+func (r *Ranges) window(off, ahead int64) *window {
+	length := min(max(ahead, leastAhead), r.limit, r.version.Size)
+	w := &window{start: off, end: min(off+length, r.version.Size), ready: make(chan struct{})}
+	// Formats with a directory at the end are read backwards there.
+	w.start = max(0, min(off, r.version.Size-min(length, leastAhead)))
+	return w
+}
+
+// follow returns how many bytes have been read in sequence before off. The caller
+// holds mu.
+func (r *Ranges) follow(off int64) int64 {
+	for i, run := range r.runs {
+		if gap := off - run.end; gap >= 0 && gap <= maxGap {
+			r.runs = append(slices.Delete(r.runs, i, i+1), run)
+			return run.length
+		}
+	}
+	if len(r.runs) == maxRuns {
+		r.runs = slices.Delete(r.runs, 0, 1)
+	}
+	r.runs = append(r.runs, run{end: off})
+	return 0
+}
+
+// advance adds n bytes from off on to the run that follow has returned. The caller holds mu.
+func (r *Ranges) advance(off, n int64) {
+	last := &r.runs[len(r.runs)-1]
+	last.end, last.length = off+n, last.length+n
+}
+
+// makeRoom drops windows until there is room for n bytes more. Those that are being
+// loaded stay. The caller holds mu.
+func (r *Ranges) makeRoom(n int64) bool {
+	for r.held+n > r.limit {
+		i := slices.IndexFunc(r.windows, func(w *window) bool { return w.bytes != nil })
+		if i < 0 {
+			return false
+		}
+		r.drop(r.windows[i])
+	}
+	return true
+}
+
+// drop removes a window. The caller holds mu.
+func (r *Ranges) drop(w *window) {
+	if i := slices.Index(r.windows, w); i >= 0 {
+		r.windows = slices.Delete(r.windows, i, i+1)
+		r.held -= w.end - w.start
+	}
+}
+
+// load requests the bytes of w.
+func (r *Ranges) load(w *window) {
+	bytes := make([]byte, w.end-w.start)
+	err := errClosed // if Read panics
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if w.err = err; err != nil {
+			r.drop(w)
+		} else {
+			w.bytes = bytes
+		}
+		close(w.ready)
+	}()
+	err = r.version.Read(r.ctx, bytes, w.start, Patience{})
 }
