@@ -119,6 +119,14 @@ func (s *sink) takeDraft() *store.Draft {
 	return d
 }
 
+// handOver returns what is in memory, with the room that it takes.
+func (s *sink) handOver() *inMemory {
+	b := newInMemory(&s.cache.memory, s.memory)
+	s.held -= int64(len(s.memory))
+	s.memory = nil
+	return b
+}
+
 func (s *sink) close() {
 	if s.draft != nil {
 		s.draft.Close()

@@ -14,9 +14,9 @@ import (
 
 // measures returns all of them.
 func measures(s settings) []measure {
-	large, huge, many, n := 100<<20, 1<<30, 10_000, 2000
+	large, huge, many, n, full := 100<<20, 1<<30, 10_000, 2000, 100_000
 	if s.quick {
-		large, huge, many, n = 9<<20, 32<<20, 100, 20
+		large, huge, many, n, full = 9<<20, 32<<20, 100, 20, 100
 	}
 	return []measure{
 		largeObject(large),
@@ -24,6 +24,7 @@ func measures(s settings) []measure {
 		reopen(1<<10, n), reopen(1<<20, n), reopen(large, n), reopen(huge, n),
 		firstRead(large, false), firstRead(large, true),
 		newCache(many),
+		evict(full, n/10, false), evict(full, 1, true),
 	}
 }
 
@@ -205,4 +206,56 @@ func newCache(many int) measure {
 			}, func() {}, nil
 		},
 	}
+}
+
+// evict is an Open that must make room, beside one that finds room, with as many copies
+// there. If first, it is the first Open of a process.
+func evict(many, n int, first bool) measure {
+	const size = 4 << 10
+	m := measure{
+		Name: "evict", Unit: "µs", limit: 2, over: []string{"warmcache, with room"},
+		Title: fmt.Sprintf("Open of a new object of %d bytes that must evict one of %d", size, many),
+	}
+	if first {
+		m.Name += "/first"
+		m.Title += ", the first of a process"
+	}
+	m.start = func(ctx context.Context, dir string) ([]contender, func(), error) {
+		next := many
+		opens := func(sub string, maxBytes int64) (contender, error) {
+			opts := filecache.Options{Dir: filepath.Join(dir, sub), MaxBytes: maxBytes}
+			open := func(files *filecache.Cache, i int) error {
+				f, err := files.Open(ctx, zeros{fmt.Sprint(i), size})
+				if err != nil {
+					return err
+				}
+				return f.Close()
+			}
+			files := filecache.Must(filecache.New(opts))
+			for i := range many {
+				if err := open(files, i); err != nil {
+					return contender{}, err
+				}
+			}
+			return contender{"warmcache", func() (float64, error) {
+				if first {
+					files = filecache.Must(filecache.New(opts))
+				}
+				before := files.Stats()
+				us, err := each(n, func(int) error { next++; return open(files, next) })
+				if now := files.Stats(); now.Uncached != 0 || (now.Evictions > before.Evictions) != (maxBytes < 1<<40) {
+					return 0, fmt.Errorf("%d evictions, %d not kept", now.Evictions-before.Evictions, now.Uncached)
+				}
+				return us, err
+			}}, nil
+		}
+		full, err := opens("full", int64(many)*2*size)
+		if err != nil {
+			return nil, nil, err
+		}
+		roomy, err := opens("roomy", 1<<40)
+		roomy.name += ", with room"
+		return []contender{full, roomy}, func() {}, err
+	}
+	return m
 }

@@ -301,14 +301,8 @@ func (b *body) silent() {
 	b.renewLocked(true)
 }
 
-// renew requests the rest of the bytes up to goal once more, and reads them from that
-// answer when it comes. Fresh requests a new connection.
-func (b *body) renew(fresh bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.renewLocked(fresh)
-}
-
+// renewLocked requests the rest of the bytes up to goal once more, and reads them from
+// that answer when it comes. Fresh requests a new connection. The caller holds mu.
 func (b *body) renewLocked(fresh bool) {
 	if b.closed != nil || b.Part == nil || b.offset >= b.goal {
 		return
