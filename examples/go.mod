@@ -5,6 +5,7 @@ go 1.26.0
 replace (
 	github.com/warmcache/warmcache => ../
 	github.com/warmcache/warmcache/cache/redistier => ../cache/redistier
+	github.com/warmcache/warmcache/examples/action => ./action
 )
 
 require (
@@ -15,8 +16,10 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.7
 	github.com/go-kivik/kivik/v4 v4.5.2
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/klauspost/compress v1.20.3
 	github.com/warmcache/warmcache v0.0.0
 	github.com/warmcache/warmcache/cache/redistier v0.0.0
+	github.com/warmcache/warmcache/examples/action v0.0.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/image v0.47.0
 	modernc.org/sqlite v1.60.1

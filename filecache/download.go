@@ -11,6 +11,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
+	"github.com/warmcache/warmcache/internal/flight"
 )
 
 // download is the fetching of an object for a flight, or for one caller past the disk.
@@ -133,6 +134,7 @@ func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checks
 		return d.byRanges(src, true)
 	}
 	d.cache.stats.uncached.Add(1)
+	src.crc = sum.Whole()
 	src.bytes = to.handOver()
 	return src, nil
 }
@@ -191,7 +193,10 @@ var errUnrangeable = errors.New("there is no room for a local copy, and the obje
 // byRanges leaves an object at the origin that found no room, or that the disk
 // lost.
 func (d *download) byRanges(src source, lost bool) (source, error) {
+	_, isDerived := src.id.source()
 	switch {
+	case isDerived && !lost && src.id.sha256() == nil:
+		return d.streamed(src)
 	case lost && (!src.rangeable() || src.id.sha256() != nil):
 		return source{}, errLost
 	case !src.rangeable():
@@ -204,8 +209,9 @@ func (d *download) byRanges(src source, lost bool) (source, error) {
 // openUncached opens the object without the disk, which has failed too often, at
 // last by why.
 func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
-	deadline, _ := ctx.Deadline()
-	d := download{cache: c, ctx: ctx, obj: obj, id: id, patience: patience(deadline, false)}
+	deadline, _ := flight.Latest(ctx)
+	d := download{cache: c, ctx: ctx, obj: obj, id: id, patience: patience(id, deadline, false)}
+	d.Validation = store.Validation{At: c.clock.Now(), Flight: c.flights.LastID()}
 	resp, err := d.fetch(Request{})
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 // fetch is obj.Fetch, counted and with the answer checked for what must be there.
 func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, error) {
 	c.stats.requests.Add(1)
-	resp, err := obj.Fetch(ctx, req)
+	resp, err := obj.Fetch(context.WithValue(ctx, cacheKey{}, c), req)
 	switch {
 	case err != nil:
 		return nil, err

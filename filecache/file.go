@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // A File is an object open for reading. ReadAt and Stat are safe for concurrent
@@ -21,9 +22,11 @@ import (
 // not affected by what happens to the cache while it is open.
 type File struct {
 	object
-	bytes  bytesAt
-	offset int64
-	closed atomic.Bool
+	validation store.Validation // of the bytes
+	bytes      bytesAt
+	offset     int64
+	closed     atomic.Bool
+	unusable   atomic.Bool // its copy was dropped, for Path had no use for it
 }
 
 // bytesAt is where a File's bytes come from.
@@ -36,11 +39,14 @@ type bytesAt interface {
 func (c *Cache) newFile(ctx context.Context, obj Object, src source) (*File, error) {
 	switch {
 	case src.bytes != nil:
-		return &File{object: src.object, bytes: c.newMemoryFile(src.bytes)}, nil
+		return &File{object: src.object, validation: src.Validation, bytes: c.newMemoryFile(src.bytes)}, nil
 	case src.id.sha256() != nil:
 		return nil, errUnverifiable
 	}
-	return &File{object: src.object, bytes: c.newRemote(ctx, obj, src.object)}, nil
+	if _, ok := src.id.source(); ok {
+		return &File{object: src.object, validation: src.Validation, bytes: &stream{cache: c, ctx: ctx, obj: obj, object: src.object}}, nil
+	}
+	return &File{object: src.object, validation: src.Validation, bytes: c.newRemote(ctx, obj, src.object)}, nil
 }
 
 // ReadAt reads as io.ReaderAt says. An error other than io.EOF means that bytes
@@ -176,7 +182,7 @@ func (f *File) Close() error {
 func (f *File) Size() int64 { return f.size }
 
 // Stat returns the size, the origin's modification time, and the last element of
-// the object's name.
+// the object's name. Sys returns a *Info.
 func (f *File) Stat() (fs.FileInfo, error) { return fileInfo{f.object}, nil }
 
 func (f *File) fail(op string, err error) error {
@@ -190,4 +196,4 @@ func (i fileInfo) Size() int64        { return i.size }
 func (i fileInfo) Mode() fs.FileMode  { return 0o444 }
 func (i fileInfo) ModTime() time.Time { return i.modified }
 func (i fileInfo) IsDir() bool        { return false }
-func (i fileInfo) Sys() any           { return nil }
+func (i fileInfo) Sys() any           { return i.info() }

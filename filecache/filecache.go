@@ -137,6 +137,7 @@ type Cache struct {
 
 	flights   *flight.Group[source]
 	downloads downloads
+	forgets   forgets
 	closed    atomic.Bool
 	stats     counters
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -98,10 +99,12 @@ func (o hammerObject) right(b []byte) bool {
 type hammer struct {
 	*Cache
 	*rand.Rand
+	values map[int]*Value[int] // by key
+	object *hammerObject       // that the Values open now
 }
 
 func newHammer(dir string, seed uint64) hammer {
-	return hammer{Must(New(hammerOptions(dir))), rand.New(rand.NewPCG(seed, 1))}
+	return hammer{Must(New(hammerOptions(dir))), rand.New(rand.NewPCG(seed, 1)), map[int]*Value[int]{}, new(hammerObject)}
 }
 
 // hit does something at random.
@@ -117,8 +120,65 @@ func (h hammer) hit() error {
 		return h.path(o)
 	case 2:
 		return h.slowly(o)
+	case 3:
+		return h.parsed(o)
+	case 4:
+		return h.derived(o)
 	}
 	return h.read(o, o)
+}
+
+// derived reads what is made of an object: its bytes, turned around.
+func (h hammer) derived(o hammerObject) error {
+	b, err := h.ReadFile(background, Derived(o, "backwards", func(ctx context.Context, src *File, dst io.Writer) error {
+		b, err := io.ReadAll(src)
+		slices.Reverse(b)
+		for chunk := range slices.Chunk(b, 50_000) {
+			if err == nil {
+				_, err = dst.Write(chunk)
+			}
+		}
+		return err
+	}))
+	slices.Reverse(b)
+	switch {
+	case err != nil && !o.fail:
+		return err
+	case err == nil && !o.right(b):
+		return fmt.Errorf("wrong bytes made of object %d", o.key)
+	}
+	return nil
+}
+
+// presentObject is an Object that is, in turn, what points to it.
+type presentObject struct{ *hammerObject }
+
+// parsed gets the Value of an object, which is the number of its version: its bytes are
+// right when they are parsed.
+func (h hammer) parsed(o hammerObject) error {
+	*h.object = o
+	v := h.values[o.key]
+	if v == nil {
+		v = NewValue(h.Cache, presentObject{h.object}, h.parse)
+		h.values[o.key] = v
+	}
+	if _, err := v.Get(background); err != nil && !o.fail {
+		return err
+	}
+	return nil
+}
+
+func (h hammer) parse(ctx context.Context, f *File) (int, error) {
+	b, err := io.ReadAll(f)
+	for version := range 2 {
+		if err == nil && bytes.Equal(b, h.object.body(version)) {
+			return version, nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("wrong bytes of object %d", h.object.key)
+	}
+	return 0, err
 }
 
 func (h hammer) read(obj Object, o hammerObject) error {

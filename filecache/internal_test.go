@@ -29,3 +29,9 @@ func (c *testCache) entryPath(name string) string { return filepath.Join(c.root,
 
 // copyOf returns the local copy that f reads.
 func copyOf(f *File) *store.Copy { return f.bytes.(*localFile).Copy() }
+
+// storeKey returns the Key of o's copies.
+func storeKey(o *origin) store.Key {
+	id, _ := o.ID()
+	return store.Key(id)
+}

@@ -93,6 +93,13 @@ func (d *download) requestRest(i *interrupted) (*Response, error) {
 // fetch sends a request, and learns from the answer how long those that follow may
 // take.
 func (d *download) fetch(req Request) (*Response, error) {
+	if _, ok := d.id.source(); ok { // its own requests are those of its source
+		resp, err := d.cache.fetch(d.ctx, d.obj, req)
+		if err == nil && resp.sourceAt != nil {
+			d.At = *resp.sourceAt
+		}
+		return resp, err
+	}
 	began := time.Now()
 	resp, err := d.cache.fetchPatiently(d.ctx, d.obj, req, d.patience)
 	d.patience.Renew = max(d.patience.Renew, 4*time.Since(began))

@@ -17,8 +17,11 @@ func (c *Cache) Forget(obj Object) error {
 	if err != nil {
 		return fmt.Errorf("filecache.Forget: %w", err)
 	}
-	c.flights.Invalidate(id.key()) // first: see flight.Call.Revoked
-	c.store.Invalidate(store.Key(id))
+	id.sources(func(id ID) {
+		c.flights.Invalidate(id.key()) // first: see flight.Call.Revoked
+		c.store.Invalidate(store.Key(id))
+		c.forgets.add(id) // last: see there
+	})
 	return nil
 }
 
@@ -26,4 +29,5 @@ func (c *Cache) Forget(obj Object) error {
 func (c *Cache) Clear() {
 	c.flights.InvalidateAll()
 	c.store.InvalidateAll()
+	c.forgets.addAll()
 }

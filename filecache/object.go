@@ -9,6 +9,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
+	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
@@ -130,6 +131,8 @@ type Response struct {
 	ETag         string     // opaque, with its quotes, and W/ if it is weak; empty if there is none
 	LastModified time.Time  // zero if unknown
 	Checksums    []Checksum // of the whole object; all are verified
+
+	sourceAt *clock.Instant // when the source was validated, if it is made of one: see Derived
 }
 
 // Algorithm names the algorithm of a Checksum.

@@ -68,7 +68,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		}
 		c.store.DropCorrupt(l, err)
 	}
-	deadline, _ := ctx.Deadline()
+	deadline, _ := flight.Latest(ctx)
 	load := flight.Request[source]{
 		Key:   id.key(),
 		Terms: flight.Terms{MaxAge: clock.LongestInvocation},
@@ -84,6 +84,7 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 		case errors.Is(err, store.ErrRevoked):
 			continue
 		case err != nil:
+			rethrow(err)
 			return c.serveStale(ctx, obj, id, err)
 		case src.local == nil:
 			return c.newFile(ctx, obj, src)
@@ -133,6 +134,10 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 	case !c.satisfies(id, l.Validation, began):
 		l = c.store.Reread(l)
 	}
+	known := l
+	if l != nil && c.isSourceForgotten(id, l.Validation) {
+		l = nil // it is not used even if the source turns out to be of the same version
+	}
 	var req Request
 	if l != nil {
 		if c.satisfies(id, l.Validation, began) {
@@ -143,7 +148,7 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 		req.IfNoneMatch = l.ETag()
 	}
 	d := download{cache: c, ctx: ctx, flight: fl, obj: obj, id: id}
-	d.patience = patience(deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
+	d.patience = patience(id, deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
 	defer c.downloads.end(id, c.downloads.begin(ctx, id))
 	defer d.close()
 	resp, err := d.request(req)
@@ -156,7 +161,7 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 		c.stats.revalidated.Add(1)
 		return c.revalidated(fl, l, d.Validation)
 	}
-	fetched, done := c.awaitPeer(ctx, id, resp, l, timeLeft(deadline))
+	fetched, done := c.awaitPeer(ctx, id, resp, known, timeLeft(deadline))
 	defer done()
 	switch err := ctx.Err(); {
 	case fetched != nil:
@@ -211,7 +216,8 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 // Path returns the path of a file with the object's bytes, for programs that open it
 // by themselves. All of it is verified first. Until release is called, the file is
 // neither evicted nor removed, as far as the file system has locks. Calling release more
-// than once is safe. Two versions of an object have different paths.
+// than once is safe. Two versions of an object have different paths; one
+// version may have several: to notice a new one, compare File.Version.
 //
 // The file is read-only and must not be changed. Nor may a program leave files beside
 // it: open an SQLite database with "file:" + path + "?immutable=1", else SQLite may write
@@ -228,17 +234,13 @@ func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func
 		if f, err = c.Open(ctx, obj); err != nil {
 			return "", nil, err
 		}
-		local, ok := f.bytes.(*localFile)
-		if !ok {
-			f.Close()
-			return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: ErrNoDisk}
-		}
-		if path, err = local.Pin(); err == nil {
+		if path, err = f.Path(); err == nil {
 			return path, func() { f.Close() }, nil
 		}
 		f.Close()
-		c.store.DropCorrupt(local.Copy(), err)
+		if !f.unusable.Load() {
+			break
+		}
 	}
-	// What the disk says must not be matched: it may be that a file does not exist.
-	return "", nil, &fs.PathError{Op: "path", Path: f.id.String(), Err: fmt.Errorf("%w: %v", ErrNoDisk, err)}
+	return "", nil, err
 }

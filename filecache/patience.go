@@ -27,8 +27,11 @@ const (
 )
 
 // patience returns how long an origin may be silent for a caller who has until deadline,
-// or no deadline if that is zero.
-func patience(deadline time.Time, stale bool) transfer.Patience {
+// or no deadline if that is zero. What is derived may take as long as it needs.
+func patience(id ID, deadline time.Time, stale bool) transfer.Patience {
+	if _, ok := id.source(); ok {
+		return transfer.Patience{Renew: Immutable}
+	}
 	p := transfer.Patience{Renew: transfer.DefaultRenew, Deadline: deadline}
 	switch {
 	case stale:

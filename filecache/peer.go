@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
@@ -39,11 +40,17 @@ func timeLeft(deadline time.Time) time.Duration {
 // process's copy. Without a copy, the caller downloads the object and then calls done.
 func (c *Cache) awaitPeer(ctx context.Context, id ID, resp *Response, known *store.Copy, left time.Duration) (l *store.Copy, done func()) {
 	done = func() {}
-	if resp.Size < lockFrom || id.Version == "" && strong(resp.ETag) == "" || !c.store.Fits(resp.Size) {
+	size := resp.Size
+	if size < 0 { // it may take as long as it likes to make it
+		size = blocks.MaxObject
+	} else if size < lockFrom || !c.store.Fits(size) {
+		return nil, done
+	}
+	if id.Version == "" && strong(resp.ETag) == "" {
 		return nil, done
 	}
 	lock := c.store.DownloadLock(store.Key(id))
-	c.acquire(ctx, lock, c.lockWait(resp.Size, left))
+	c.acquire(ctx, lock, c.lockWait(size, left))
 	if l := c.arrived(id, resp, known); l != nil {
 		lock.Release()
 		return l, done
@@ -80,7 +87,7 @@ func (c *Cache) arrived(id ID, resp *Response, known *store.Copy) *store.Copy {
 	switch {
 	case l == nil,
 		l.Is(known),
-		l.Size() != resp.Size,
+		resp.Size >= 0 && l.Size() != resp.Size,
 		id.Version == "" && l.ETag() != resp.ETag:
 		return nil
 	}

@@ -31,7 +31,7 @@ func (c *Cache) openLocal(ctx context.Context, obj Object, l *store.Copy) (*File
 	if err := c.store.Open(ctx, &f.File, l, ID(l.Key()).sha256()); err != nil {
 		return nil, err
 	}
-	return &File{object: objectOf(l), bytes: f}, nil
+	return &File{object: objectOf(l), validation: l.Validation, bytes: f}, nil
 }
 
 // ReadAt fills p from off; both are within the file.

@@ -30,6 +30,7 @@ type object struct {
 	etag     string
 	size     int64
 	modified time.Time
+	crc      uint64 // CRC-64/NVME of the bytes; zero if they are only at the origin
 }
 
 // sourceOf returns the source that is a local copy.
@@ -38,7 +39,7 @@ func sourceOf(c *store.Copy) source {
 }
 
 func objectOf(c *store.Copy) object {
-	return object{id: ID(c.Key()), etag: c.ETag(), size: c.Size(), modified: c.Modified()}
+	return object{id: ID(c.Key()), etag: c.ETag(), size: c.Size(), modified: c.Modified(), crc: c.CRC()}
 }
 
 // rangeable reports whether ranges can be asked for that are of this version.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/flight"
@@ -30,8 +31,12 @@ func (c *Cache) serveStale(ctx context.Context, obj Object, id ID, err error) (*
 
 // mayServeStale reports whether bytes that v vouches for may be handed out although
 // the origin could not be asked. What was forgotten may not.
-func (c *Cache) mayServeStale(v store.Validation) bool {
-	until := c.maxAge + c.stale
+func (c *Cache) mayServeStale(v store.Validation) bool { return c.isWithin(v, c.stale) }
+
+// isWithin reports whether bytes that v vouches for are at most past older than MaxAge,
+// and not forgotten.
+func (c *Cache) isWithin(v store.Validation, past time.Duration) bool {
+	until := c.maxAge + past
 	if until < 0 { // beyond what can be counted
 		until = Immutable
 	}
@@ -47,5 +52,5 @@ func (c *Cache) recent(v store.Validation) bool {
 // been that many flights: it is recent, or the origin was asked since. The clocks alone
 // could not tell: they may run back.
 func (c *Cache) satisfies(id ID, v store.Validation, began uint64) bool {
-	return id.Version != "" || v.Flight > began || c.recent(v)
+	return v.Flight > began || (id.Version != "" || c.recent(v)) && !c.isSourceForgotten(id, v)
 }

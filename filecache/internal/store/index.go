@@ -36,6 +36,9 @@ func (c *Copy) Key() Key { return c.key }
 // ETag returns the origin's ETag of the bytes.
 func (c *Copy) ETag() string { return c.etag }
 
+// CRC returns the CRC-64/NVME of the bytes.
+func (c *Copy) CRC() uint64 { return c.whole }
+
 // Size returns the number of bytes.
 func (c *Copy) Size() int64 { return c.size }
 
@@ -77,6 +80,13 @@ type index struct {
 
 func newIndex() index {
 	return index{known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{}, inUse: map[string]*use{}}
+}
+
+// IsInvalidatedSince reports whether k may have been invalidated since at.
+func (s *Store) IsInvalidatedSince(k Key, at clock.Instant) bool {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	return s.index.invalidated.since(k, at)
 }
 
 func (x *index) lookup(k Key) *Copy {

@@ -69,7 +69,14 @@ var errClosed = errors.New("the transfer has ended")
 // body returns one that reads an answer that has come.
 func (t *transfer) body(ctx context.Context, first io.ReadCloser, off, end int64) *body {
 	b := t.newBody(ctx, off, end)
-	b.answer = &answer{body: first, cancel: func() {}, at: off, asked: time.Now()}
+	a := &answer{body: first, cancel: func() {}, at: off, asked: time.Now()}
+	b.mu.Lock()
+	b.answer = a
+	closed := b.closed != nil // ctx has ended already
+	b.mu.Unlock()
+	if closed {
+		b.dispose(a)
+	}
 	return b
 }
 

@@ -49,6 +49,10 @@ func NewRanges(ctx context.Context, v Version, limit int64) *Ranges {
 	return &Ranges{ctx: ctx, version: v, limit: limit}
 }
 
+// Detach makes requests have ctx from now on. It must be called before r is read by
+// several goroutines.
+func (r *Ranges) Detach(ctx context.Context) { r.ctx = ctx }
+
 // ReadAt fills p from off on; both are within the object.
 func (r *Ranges) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {

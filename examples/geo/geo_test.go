@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.uber.org/goleak"
+
+	"github.com/warmcache/warmcache/examples/geo/geodb"
+	"github.com/warmcache/warmcache/examples/internal/s3test"
+	"github.com/warmcache/warmcache/filecache"
+)
+
+// store is where the database is.
+var store *s3test.Server
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	store = s3test.New()
+	for name, value := range store.Env() {
+		os.Setenv(name, value)
+	}
+	os.Setenv("GEO_BUCKET", "geo")
+	os.Setenv("GEO_KEY", "countries.db.zst")
+	code := m.Run()
+	store.Close()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+const ranges = 10_000
+
+func pack(b []byte) []byte {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err)
+	}
+	defer w.Close()
+	return w.EncodeAll(b, nil)
+}
+
+func put(seed int) { store.Put("/geo/countries.db.zst", pack(geodb.Make(ranges, seed))) }
+
+// newProcess is a new process that finds dir as its temporary directory.
+func newProcess(t *testing.T, dir string, maxAge time.Duration) {
+	files = filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: maxAge}))
+	database = sync.OnceValues(newDatabase)
+	t.Cleanup(func() {
+		if v, err := database(); err == nil {
+			v.Close()
+		}
+	})
+	store.Asked()
+}
+
+var some = In{Addresses: []netip.Addr{netip.MustParseAddr("0.0.0.1"), netip.MustParseAddr("255.255.255.255")}}
+
+func want(seed int) []string {
+	return []string{geodb.Letters(0, seed), geodb.Letters(ranges-1, seed)}
+}
+
+func invoke(t *testing.T, what, requests string, seed int) {
+	t.Helper()
+	out, err := handle(t.Context(), some)
+	if err != nil || fmt.Sprint(out.Countries) != fmt.Sprint(want(seed)) {
+		t.Errorf("%s: %v, %v, want %v", what, out.Countries, err, want(seed))
+	}
+	if got := store.Asked(); got != requests {
+		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
+	}
+}
+
+func TestLife(t *testing.T) {
+	dir := t.TempDir()
+	put(1)
+	newProcess(t, dir, time.Hour)
+	invoke(t, "cold", "GET 200", 1)
+	invoke(t, "warm", "", 1)
+	newProcess(t, dir, time.Hour)
+	invoke(t, "restarted", "", 1)
+	if s := files.Stats(); s.Misses != 0 || s.Hits != 1 {
+		t.Errorf("restarted: %+v: want the unpacked copy to be opened, and no other", s)
+	}
+	newProcess(t, dir, time.Nanosecond)
+	invoke(t, "after MaxAge", "GET 304", 1)
+	put(2)
+	invoke(t, "after a new database", "GET 200", 2)
+}
+
+func TestWithoutCacheTheSameAnswers(t *testing.T) {
+	t.Setenv("WARMCACHE", "off")
+	put(1)
+	newProcess(t, t.TempDir(), time.Hour)
+	invoke(t, "first", "GET 200", 1)
+	invoke(t, "second", "GET 200", 1)
+}
+
+func TestWithoutADisk(t *testing.T) {
+	put(1)
+	newProcess(t, "/dev/null/nowhere", time.Hour)
+	invoke(t, "cold", "GET 200", 1)
+	invoke(t, "warm", "", 1)
+}
+
+func TestBomb(t *testing.T) {
+	store.Put("/geo/countries.db.zst", pack(make([]byte, maxSize+1)))
+	newProcess(t, t.TempDir(), time.Hour)
+	if _, err := handle(t.Context(), some); !errors.Is(err, filecache.ErrTooLarge) {
+		t.Errorf("a database of more than %d bytes: %v", maxSize, err)
+	}
+}
+
+// The trap: to unmap a database in which somebody still searches ends the process. It is
+// replaced a hundred times while eight search.
+func TestSwappedUnderReaders(t *testing.T) {
+	const swaps, readers = 100, 8
+	put(0)
+	newProcess(t, t.TempDir(), 0) // S3 is asked every time
+	v, err := database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var current atomic.Int64
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range readers {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				read(t, v, int(current.Load()), swaps)
+			}
+		})
+	}
+	for seed := 1; seed <= swaps && !t.Failed(); seed++ {
+		put(seed)
+		current.Store(int64(seed))
+		for parses := v.Stats().Parses; v.Stats().Parses == parses && !t.Failed(); {
+			time.Sleep(time.Millisecond) // until a reader has found it
+		}
+	}
+	close(stop)
+	wg.Wait()
+	if s := v.Stats(); s.Parses != swaps+1 || s.Failures != 0 || s.CloseErrors != 0 {
+		t.Errorf("Stats = %+v, want %d parses", s, swaps+1)
+	}
+}
+
+// read searches all of a database and returns when it is right as a whole.
+func read(t *testing.T, v *filecache.Value[*geodb.DB], least, most int) {
+	db, release, err := v.Acquire(context.Background())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer release()
+	for seed := least; seed <= most; seed++ {
+		if db.Country(some.Addresses[0]) != geodb.Letters(0, seed) {
+			continue
+		}
+		for i := 0; i < ranges; i += 97 {
+			first := uint32(uint64(i)<<32/ranges) + 1
+			addr := netip.AddrFrom4([4]byte{byte(first >> 24), byte(first >> 16), byte(first >> 8), byte(first)})
+			if got := db.Country(addr); got != geodb.Letters(i, seed) {
+				t.Errorf("%v is in %s, want %s", addr, got, geodb.Letters(i, seed))
+				return
+			}
+		}
+		return
+	}
+	t.Errorf("the database is none of %d to %d", least, most)
+}
+
+func TestInvalid(t *testing.T) {
+	newProcess(t, t.TempDir(), time.Hour)
+	if _, err := handle(t.Context(), In{}); err == nil {
+		t.Error("no addresses: no error")
+	}
+	store.Put("/geo/countries.db.zst", bytes.Repeat([]byte("x"), 100))
+	if _, err := handle(t.Context(), some); err == nil {
+		t.Error("not packed: no error")
+	}
+	store.Put("/geo/countries.db.zst", pack([]byte("not a database")))
+	if _, err := handle(t.Context(), some); err == nil {
+		t.Error("not a database: no error")
+	}
+	t.Setenv("GEO_KEY", "")
+	if _, err := handle(t.Context(), some); err == nil {
+		t.Error("no error without GEO_KEY")
+	}
+}

@@ -1,0 +1,45 @@
+package filecache
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+)
+
+// Path returns the path of a file with the bytes that f reads, for what opens it by
+// itself, such as a memory map or a database. All of it is verified first. Until f is
+// closed, the file is neither evicted nor removed, as far as the file system has locks.
+// See Cache.Path for what must not be done to it.
+//
+// The error is ErrNoDisk if the bytes are not in a local copy.
+func (f *File) Path() (string, error) {
+	local, ok := f.bytes.(*localFile)
+	switch {
+	case f.closed.Load():
+		return "", f.fail("path", fs.ErrClosed)
+	case !ok:
+		return "", f.fail("path", ErrNoDisk)
+	}
+	path, err := local.Pin()
+	if err != nil {
+		f.unusable.Store(true)
+		local.cache.store.DropCorrupt(local.Copy(), err)
+		// What the disk says must not be matched: it may be that a file does not exist.
+		return "", f.fail("path", fmt.Errorf("%w: %v", ErrNoDisk, err))
+	}
+	return path, nil
+}
+
+// outlive makes f usable after ctx, which it was opened with, has ended: what it needs
+// from the origin it requests all the same.
+func (f *File) outlive(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	switch b := f.bytes.(type) {
+	case *localFile:
+		b.ctx = ctx
+	case *remote:
+		b.Detach(ctx)
+	case *stream:
+		b.ctx = ctx
+	}
+}

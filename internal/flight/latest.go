@@ -1,0 +1,14 @@
+package flight
+
+import (
+	"context"
+	"time"
+)
+
+// Latest returns the deadline of ctx. If ctx is that of a load, which has none of its
+// own, it returns the latest deadline of the callers who wait for the load, if all have
+// one.
+func Latest(ctx context.Context) (time.Time, bool) {
+	d := newWaiter(ctx).deadline
+	return d.at, d.set
+}
