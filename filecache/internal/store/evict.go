@@ -57,6 +57,9 @@ func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
 			return 0, err
 		}
 		missing := bytes - sp.Free
+		if missing > 0 && s.dropDrafts() {
+			continue
+		}
 		if missing <= 0 || !s.mayFree(missing) || !s.evict(room{bytes: missing}, room{}, true) {
 			return sp.Free, nil
 		}

@@ -253,7 +253,7 @@ func (s *Store) buildWithRoom(e *entry) (f disk.NewFile, size int64, err error) 
 // processes and quotas are no part of the budget.
 func (s *Store) madeRoom(err error, size int64) bool {
 	need := roomFor(size)
-	return disk.IsFull(err) && s.evict(need, need, true)
+	return disk.IsFull(err) && (s.dropDrafts() || s.evict(need, need, true))
 }
 
 // Invalidate removes the copy of k. No process that fetched before relies on it, even
