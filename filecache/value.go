@@ -284,7 +284,7 @@ func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *F
 	if out.stale {
 		v.stats.stale.Add(1)
 	}
-	old, err := v.known(p.id), error(nil)
+	old := v.known(p.id)
 	if old != nil && old.version == p.version {
 		v.stats.revalidated.Add(1)
 		p.value, p.use = old.value, old.use
@@ -292,9 +292,11 @@ func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *F
 		out.parsed = p
 		return out, nil
 	}
-	if p.value, err = v.parse(ctx, f); err != nil {
+	value, err := v.parse(ctx, f)
+	if err != nil {
 		return v.parseFailed(ctx, fl, out, old, err)
 	}
+	p.value = value
 	if v.opts.Close != nil {
 		f.outlive(ctx)
 		p.use, kept = newUses(f), true
