@@ -7,7 +7,7 @@ import (
 
 func rulesSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
-	if err := putRules(t.Context(), rulesExample, o); err != nil {
+	if err := putRules(t.Context(), example{}, o); err != nil {
 		t.Fatal(err)
 	}
 	return subject{

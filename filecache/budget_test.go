@@ -37,10 +37,12 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
 	objs := objects(4, size)
-	for _, o := range objs[:3] {
+	for i, o := range objs[:3] { // the clock of the file system may be coarse
 		c.want(o)
-		c.clocks.Move(time.Minute, time.Minute)
+		at := time.Now().Add(time.Duration(i-3) * time.Second)
+		os.Chtimes(c.entryPath(entryName(mustID(o))), at, at)
 	}
+	c.clocks.Move(time.Minute, time.Minute)
 	c.want(objs[0]) // used again: now objs[1] is the oldest
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(objs[3])
@@ -143,48 +145,64 @@ func TestOpenFilesAreNotEvicted(t *testing.T) {
 	}
 }
 
-// What a killed process left is removed when it is old and room is needed.
+// A file that a killed process left under construction is removed when it is old and
+// room is needed, and data without an entry at once.
 func TestSweep(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
 	objs := objects(3, size)
 	c.want(objs[0])
-	orphan := c.dataPath(store.TestDataName(1, 2*size, 3))
+	orphan := c.dataPath(store.TestDataName(entryName(ID{Name: "x"}), 2*size, 3))
 	temp := c.dataPath(disk.TempPrefix + "1")
-	junk := c.entryPath(strings.Repeat("ab", 32))
 	foreign := []string{c.entryPath("foreign"), c.dataPath("12-34"), c.dataPath("notes.txt")} // not of a name that a Store gives
-	for _, p := range []string{orphan, temp, junk} {
+	for _, p := range append([]string{orphan, temp}, foreign...) {
 		if err := os.WriteFile(p, make([]byte, 10), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c = c.restart(nil)
-	c.want(objs[1]) // there is no room beside the orphan: one goes
-	for _, p := range []string{orphan, temp, junk} {
-		if _, err := os.Stat(p); err != nil {
-			t.Errorf("%s was swept while it may be in use", p)
-		}
-		old := time.Now().Add(-time.Hour)
-		os.Chtimes(p, old, old)
+	c.want(objs[1]) // there is no room beside the orphan
+	if s := c.Stats(); s.Evictions != 0 {
+		t.Errorf("%d copies were evicted, and not the orphan", s.Evictions)
 	}
-	for _, p := range foreign {
-		if err := os.WriteFile(p, make([]byte, 10), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		old := time.Now().Add(-time.Hour)
+	if _, err := os.Stat(orphan); err == nil {
+		t.Error("the orphan is still there")
+	}
+	if _, err := os.Stat(temp); err != nil {
+		t.Errorf("%s was swept while it may be in use", temp)
+	}
+	old := time.Now().Add(-time.Hour)
+	for _, p := range append([]string{temp}, foreign...) {
 		os.Chtimes(p, old, old)
 	}
 	c.want(objs[2])
-	for _, p := range []string{orphan, temp, junk} {
-		if _, err := os.Stat(p); err == nil {
-			t.Errorf("%s is still there", p)
-		}
+	if _, err := os.Stat(temp); err == nil {
+		t.Errorf("%s is still there", temp)
 	}
 	c.Clear()
 	for _, p := range foreign {
 		if _, err := os.Stat(p); err != nil {
 			t.Errorf("%s was removed, which no Store has made", p)
 		}
+	}
+}
+
+// What is no entry at all goes like one that was not used for as long.
+func TestDamagedEntryIsEvicted(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(size)}, nil)
+	objs := objects(3, size)
+	c.want(objs[0])
+	junk := c.entryPath(strings.Repeat("ab", 32))
+	if err := os.WriteFile(junk, make([]byte, 10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Minute)
+	os.Chtimes(junk, old, old)
+	c.want(objs[1])
+	c.want(objs[2])
+	if _, err := os.Stat(junk); err == nil {
+		t.Error("it is still there")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/minio/crc64nvme"
 
@@ -134,7 +135,7 @@ func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checks
 	}
 	d.cache.stats.uncached.Add(1)
 	src.crc = sum.Whole()
-	src.bytes = &inMemory{bytes: to.memory}
+	src.bytes = to.handOver()
 	return src, nil
 }
 
@@ -169,7 +170,7 @@ func (d *download) options(what object, connections int) transfer.Options {
 // meta returns what a copy is kept with.
 func meta(src source, sums []Checksum) store.Meta {
 	m := store.Meta{Key: store.Key(src.id), ETag: src.etag, Size: src.size, Modified: store.Unknown}
-	if !src.modified.IsZero() {
+	if knowable(src.modified) {
 		m.Modified = src.modified.UnixNano()
 	}
 	if len(sums) > 0 {
@@ -177,6 +178,9 @@ func meta(src source, sums []Checksum) store.Meta {
 	}
 	return m
 }
+
+// knowable reports whether an entry can tell t: from 1678 to 2261, and not the zero Time.
+func knowable(t time.Time) bool { return t.Year() > 1677 && t.Year() < 2262 }
 
 // errLost is the error of a disk that does not give back what it took of an object
 // that cannot be read by ranges.

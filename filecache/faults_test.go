@@ -127,6 +127,29 @@ func (d *faultyDisk) ReadDir(p string) ([]string, error) {
 	return d.osDisk.ReadDir(p)
 }
 
+func (d *faultyDisk) List(p string) (disk.Listing, error) {
+	if err := d.op("list"); err != nil {
+		return nil, err
+	}
+	l, err := d.osDisk.List(p)
+	if err != nil {
+		return nil, err
+	}
+	return faultyListing{l, d}, nil
+}
+
+type faultyListing struct {
+	disk.Listing
+	d *faultyDisk
+}
+
+func (l faultyListing) Next() ([]string, error) {
+	if err := l.d.op("readdir"); err != nil {
+		return nil, err
+	}
+	return l.Listing.Next()
+}
+
 func (d *faultyDisk) Touch(p string, t time.Time) error {
 	if err := d.op("touch"); err != nil {
 		return err

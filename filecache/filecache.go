@@ -36,6 +36,7 @@ import (
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/cgroup"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 	"github.com/warmcache/warmcache/internal/flight"
@@ -81,11 +82,20 @@ type Options struct {
 	// Zero means not at all. Negative is an error.
 	StaleIfError time.Duration
 
-	// MaxBytes bounds the disk space used. Zero means three quarters of what
-	// the file system has left, a quarter where it is made of memory, and at
-	// most 8 GiB; 256 MiB where it does not say. Larger objects are handed out
-	// but not kept. Negative is an error.
+	// MaxBytes bounds the disk space used, in bytes. Zero means three quarters of
+	// what the file system has left, and at most 8 GiB; 256 MiB where it does not
+	// say. On a file system made of memory, zero means a quarter of what it has left
+	// or of what the memory limit of the container leaves, whichever is less.
+	// Larger objects are handed out but not kept. With either, the copies use no more
+	// than three quarters (zero) or nineteen twentieths of the inodes. Negative is an
+	// error.
 	MaxBytes int64
+
+	// KeepFree is how many bytes of the file system stay free for the function's own
+	// files: copies never use that room, and a download that needs it evicts others or
+	// is not kept. A twentieth of the file system always stays free. Files that the
+	// function has written already do not count towards KeepFree. Negative is an error.
+	KeepFree int64
 
 	// Concurrency is how many connections at most fetch a large object: the one
 	// that the object was asked for on, and others for ranges of it. Each takes
@@ -150,6 +160,8 @@ func newCache(opts Options, clk *clock.Clock, d disk.FS) (*Cache, error) {
 		return nil, errors.New("filecache.New: Options.StaleIfError is for copies past Options.MaxAge, which is Immutable")
 	case opts.MaxBytes < 0:
 		return nil, fmt.Errorf("filecache.New: Options.MaxBytes is %d: it must not be negative", opts.MaxBytes)
+	case opts.KeepFree < 0:
+		return nil, fmt.Errorf("filecache.New: Options.KeepFree is %d: it must not be negative", opts.KeepFree)
 	case opts.Concurrency < 0:
 		return nil, fmt.Errorf("filecache.New: Options.Concurrency is %d: it must not be negative", opts.Concurrency)
 	case opts.PartSize < 0:
@@ -159,13 +171,14 @@ func newCache(opts Options, clk *clock.Clock, d disk.FS) (*Cache, error) {
 		maxAge:   opts.MaxAge,
 		stale:    opts.StaleIfError,
 		clock:    clk,
-		store:    store.New(d, opts.MaxBytes, clk),
+		store:    store.New(d, store.Limits{MaxBytes: opts.MaxBytes, KeepFree: opts.KeepFree}, clk),
 		lockWait: lockWait,
 
 		concurrency: cmp.Or(opts.Concurrency, defaultConcurrency),
 		partSize:    min(cmp.Or(opts.PartSize, defaultPartSize), blocks.MaxObject),
 		progress:    opts.Progress,
 
+		memory:  memory{clock: clk, there: cgroup.NewMemory()},
 		flights: flight.NewGroup[source](clk),
 	}
 	return c, nil
@@ -190,18 +203,49 @@ func (c *Cache) Close() error {
 
 // Scratch makes an empty directory for the work of one invocation, such as files
 // on their way from the origin through a converter and back. Remove removes it with
-// all that is in it, also read-only directories; calling it more than once is safe. If the process is killed, a later
+// all that is in it; calling it more than once is safe. If the process is killed, a later
 // Scratch in the same directory, of any process, removes what it left.
 //
 // It needs a disk by nature: its error matches ErrNoDisk. The space is the caller's
-// and does not count as the Cache's.
+// and does not count as the Cache's. ScratchSize makes sure that there is some.
 func (c *Cache) Scratch() (dir string, remove func() error, err error) {
-	if c.closed.Load() {
-		return "", nil, fmt.Errorf("filecache.Scratch: %w", fs.ErrClosed)
+	return c.scratch("Scratch", 0)
+}
+
+// ScratchSize is Scratch with room for size bytes: it evicts copies if it must, and until
+// remove is called, this Cache leaves to others what of the room is not used yet. It fails
+// if there cannot be so much room, with an error that matches ErrNoDisk and says how much
+// there is; then it evicts nothing. A negative size is an error.
+func (c *Cache) ScratchSize(size int64) (dir string, remove func() error, err error) {
+	if size < 0 {
+		return "", nil, fmt.Errorf("filecache.ScratchSize: the size is %d: it must not be negative", size)
 	}
-	dir, remove, err = c.store.Scratch()
+	return c.scratch("ScratchSize", size)
+}
+
+func (c *Cache) scratch(name string, size int64) (dir string, remove func() error, err error) {
+	if c.closed.Load() {
+		return "", nil, fmt.Errorf("filecache.%s: %w", name, fs.ErrClosed)
+	}
+	dir, remove, err = c.store.Scratch(size)
 	if err != nil {
-		return "", nil, fmt.Errorf("filecache.Scratch: %w: %w", ErrNoDisk, err)
+		return "", nil, fmt.Errorf("filecache.%s: %w: %w", name, ErrNoDisk, err)
 	}
 	return dir, remove, nil
+}
+
+// MakeRoom evicts local copies, least recently used first, until the file system has so
+// many bytes free, and returns how many are free then. It may return fewer: the function's
+// own files, and copies that are open or in use by Path, stay. If evicting all others would
+// not be enough, it evicts none. Later downloads may use the room again, as far as
+// Options.KeepFree lets them. The error is ErrNoDisk if the directory is not usable.
+func (c *Cache) MakeRoom(bytes int64) (free int64, err error) {
+	if c.closed.Load() {
+		return 0, fmt.Errorf("filecache.MakeRoom: %w", fs.ErrClosed)
+	}
+	free, err = c.store.MakeRoom(bytes)
+	if err != nil {
+		return 0, fmt.Errorf("filecache.MakeRoom: %w: %w", ErrNoDisk, err)
+	}
+	return free, nil
 }

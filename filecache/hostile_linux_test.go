@@ -20,7 +20,7 @@ func TestAttackedByAnotherUser(t *testing.T) {
 	const size = 100_000
 	files := []string{
 		strings.Repeat("ab", 32), // as an entry's
-		store.TestDataName(1, 2, 3), store.TestDataName(4, 100<<30, 5),
+		store.TestDataName(strings.Repeat("ab", 32), 2, 3), store.TestDataName(strings.Repeat("cd", 32), 100<<30, 5),
 		".tmp-1-2", "turns",
 	}
 	name := filepath.Base(store.DefaultPath(t.TempDir()))

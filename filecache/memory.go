@@ -2,7 +2,11 @@ package filecache
 
 import (
 	"context"
+	"runtime"
 	"sync"
+
+	"github.com/warmcache/warmcache/internal/cgroup"
+	"github.com/warmcache/warmcache/internal/clock"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
@@ -10,7 +14,7 @@ import (
 
 // maxInMemory is the largest object that is held in memory when the disk cannot
 // take it. Larger ones are read from the origin by ranges. maxMemory bounds what
-// is held in all.
+// is held in all, as does a quarter of the memory that the container's limit leaves.
 const (
 	maxInMemory = 32 << 20
 	maxMemory   = 2 * maxInMemory
@@ -18,6 +22,9 @@ const (
 
 // memory counts what is held of objects that the disk does not take.
 type memory struct {
+	clock *clock.Clock
+	there *cgroup.Memory // that the container and the machine have
+
 	mu   sync.Mutex
 	held int64
 }
@@ -26,7 +33,7 @@ type memory struct {
 func (m *memory) take(n int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.held+n > maxMemory {
+	if m.held+n > min(maxMemory, m.there.There(m.held, m.clock.Now())/4) {
 		return false
 	}
 	m.held += n
@@ -40,10 +47,36 @@ func (m *memory) give(n int64) {
 }
 
 // inMemory is an object that found no room on disk. All Files of one download
-// share it.
+// share it. Its bytes count from the download on until the last File is closed, or, if
+// none was ever open, until nobody can open one any more.
 type inMemory struct {
 	bytes []byte
+	claim *claim
 	files int // guarded by memory.mu
+}
+
+// claim is what an inMemory has of the memory for such objects.
+type claim struct {
+	memory *memory
+	bytes  int64 // guarded by memory.mu; zero when it was given back
+}
+
+func (c *claim) end() {
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
+	c.endLocked()
+}
+
+func (c *claim) endLocked() {
+	c.memory.held -= c.bytes
+	c.bytes = 0
+}
+
+// newInMemory takes over b, whose bytes were taken from m.
+func newInMemory(m *memory, b []byte) *inMemory {
+	o := &inMemory{bytes: b, claim: &claim{m, int64(len(b))}}
+	runtime.AddCleanup(o, (*claim).end, o.claim)
+	return o
 }
 
 // memoryFile reads an object in memory.
@@ -55,8 +88,9 @@ type memoryFile struct {
 func (c *Cache) newMemoryFile(b *inMemory) memoryFile {
 	c.memory.mu.Lock()
 	defer c.memory.mu.Unlock()
-	if b.files++; b.files == 1 {
-		c.memory.held += int64(len(b.bytes))
+	if b.files++; b.files == 1 && b.claim.bytes == 0 { // all others were closed before
+		b.claim.bytes = int64(len(b.bytes))
+		c.memory.held += b.claim.bytes
 	}
 	return memoryFile{c, b}
 }
@@ -68,7 +102,7 @@ func (m memoryFile) Close() error {
 	mem.mu.Lock()
 	defer mem.mu.Unlock()
 	if m.files--; m.files == 0 {
-		mem.held -= int64(len(m.bytes))
+		m.claim.endLocked()
 	}
 	return nil
 }

@@ -163,7 +163,8 @@ func TestFilesUnderConstructionCount(t *testing.T) {
 	}
 }
 
-// However old it is, data that an entry refers to is not litter.
+// However old it is, data that an entry refers to is not litter. Other data is, however
+// young, unless a live process is about to write its entry.
 func TestSweepLeavesReferredData(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
 	c.want(o)
@@ -172,7 +173,42 @@ func TestSweepLeavesReferredData(t *testing.T) {
 	if n != 1 || len(c.dataFiles()) != 1 {
 		t.Errorf("%d copies, %v", n, c.dataFiles())
 	}
-	young := c.dataPath(store.TestDataName(1, 2, 3))
+	young := c.dataPath(store.TestDataName(entryName(ID{Name: "x"}), 2, 3))
+	os.WriteFile(young, nil, 0o600)
+	release := c.restart(nil).store.TestLockEntry(store.Key{Name: "x"})
+	c.store.TestSweep()
+	if _, err := os.Stat(young); err != nil {
+		t.Error("swept while its maker lives")
+	}
+	release()
+	c.store.TestSweep()
+	if _, err := os.Stat(young); err == nil {
+		t.Error("not swept")
+	}
+}
+
+// Two data files of one entry, the older of which was left.
+func TestSweepFindsReplacedData(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+	c.want(o)
+	for i := range 3 {
+		os.WriteFile(c.dataPath(store.TestDataName(entryName(mustID(o)), 100, uint64(i))), make([]byte, 100), 0o600)
+	}
+	c.store.TestSweep()
+	o.requests()
+	c.only(c.dataFiles())
+	c.restart(nil).want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests: the data that the entry refers to was swept", n)
+	}
+}
+
+// Where there are no locks, nobody knows who lives: an orphan must be old.
+func TestSweepWithoutLocks(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+	c.store.TestWrap(func(d disk.FS) disk.FS { return brokenTurns{d, syscall.ENOLCK} })
+	c.want(o)
+	young := c.dataPath(store.TestDataName(entryName(ID{Name: "x"}), 2, 3))
 	os.WriteFile(young, nil, 0o600)
 	fi, _ := os.Stat(young)
 	c.clocks.Move(time.Duration(fi.ModTime().UnixNano()-c.clocks.Now().Wall)+clock.LongestInvocation-1, 0)
@@ -216,28 +252,55 @@ func TestReservationsCount(t *testing.T) {
 	}
 }
 
-// To read all entries for every object that is to come would take long with
-// thousands of them.
-func TestEvictionMakesRoomForSomeMore(t *testing.T) {
-	const size, n = 1000, 64
+// An object that needs the room of one copy evicts one, and looks at no more of the
+// directory however much there is.
+func TestEvictionLooksAtLittle(t *testing.T) {
+	const size = 1000
+	calls := func(n int) (perEviction int) {
+		d := &faultyDisk{}
+		c := newTest(t, Options{MaxAge: Immutable, MaxBytes: int64(n) * onDisk(size)}, d)
+		objs := objects(n+40, size)
+		for _, o := range objs[:n+20] {
+			c.want(o)
+		}
+		d.count = 0
+		for _, o := range objs[n+20:] {
+			c.want(o)
+		}
+		if s := c.Stats(); s.Evictions != 40 || s.Uncached != 0 {
+			t.Errorf("%d copies: Stats = %+v", n, s)
+		}
+		return d.count / 20
+	}
+	few, many := calls(100), calls(1600) // more than are remembered
+	t.Logf("%d operations on the disk each with 100 copies, %d with 1600", few, many)
+	if many > few*5/4 {
+		t.Errorf("%d operations on the disk each with 100 copies, but %d with 1600", few, many)
+	}
+}
+
+// A new process evicts as few while it does not know yet how much there is.
+func TestFirstEvictionOfAProcess(t *testing.T) {
+	const size, n = 1000, 1500
 	d := &faultyDisk{}
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: n * onDisk(size)}, d)
-	objs := objects(n+8, size)
+	objs := objects(n+20, size)
 	for _, o := range objs[:n] {
 		c.want(o)
 	}
-	scans := 0
-	d.fails = func(op string) bool {
-		if op == "readdir" {
-			scans++
-		}
-		return false
-	}
-	for _, o := range objs[n:] {
+	c = c.restart(d)
+	for i, o := range objs[n:] {
+		d.count = 0
 		c.want(o)
+		if d.count > 1000 {
+			t.Errorf("object %d: %d operations on the disk", i, d.count)
+		}
+		if got := c.diskBytes(); got > c.maxBytes {
+			t.Fatalf("%d bytes on disk, the budget is %d", got, c.maxBytes)
+		}
 	}
-	if s := c.Stats(); scans > 8 || s.Evictions > 8 {
-		t.Errorf("%d directories were read for eight objects, %d evicted", scans, s.Evictions)
+	if s := c.Stats(); s.Evictions > 20 || s.Uncached != 0 {
+		t.Errorf("Stats = %+v", s)
 	}
 }
 

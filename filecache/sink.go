@@ -112,6 +112,14 @@ func (s *sink) toMemory() {
 	s.memory = b
 }
 
+// handOver returns what is in memory, with the room that it takes.
+func (s *sink) handOver() *inMemory {
+	b := newInMemory(&s.cache.memory, s.memory)
+	s.cache.memory.give(s.held - int64(len(s.memory)))
+	s.memory, s.held = nil, 0
+	return b
+}
+
 // takeDraft takes the draft out of s, or returns nil if the download went on in memory.
 func (s *sink) takeDraft() *store.Draft {
 	d := s.draft

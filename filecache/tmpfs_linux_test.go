@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,7 +46,7 @@ func TestRealDisks(t *testing.T) {
 			fill(t, filepath.Join(dir, "other"), 600<<10)
 			return dir
 		}, false},
-		{"no inodes left", func(t *testing.T) string { return mountTmpfs(t, "size=8m,nr_inodes=3") }, true},
+		{"no inodes left", func(t *testing.T) string { return mountTmpfs(t, "size=8m,nr_inodes=3") }, false},
 		{"read-only", func(t *testing.T) string {
 			dir := mountTmpfs(t, "size=8m")
 			if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
@@ -101,5 +102,47 @@ func fill(t *testing.T, path string, n int) {
 	f.Write(make([]byte, n)) // as much as fits
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Inodes can run out long before bytes do, and the function needs some of them.
+func TestInodesCount(t *testing.T) {
+	for _, max := range []int64{0, 32 << 20} {
+		dir := mountTmpfs(t, "size=64m,nr_inodes=200")
+		c := newTest(t, Options{Dir: dir, MaxAge: Immutable, MaxBytes: max}, nil)
+		for _, o := range objects(300, 1000) {
+			c.want(o)
+		}
+		if s := c.Stats(); s.Uncached != 0 || s.Faults != 0 || s.Evictions < 150 {
+			t.Errorf("MaxBytes %d: Stats = %+v", max, s)
+		}
+		for i := range 8 {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("own", i)), []byte("x"), 0o600); err != nil {
+				t.Errorf("MaxBytes %d: the function's own file: %v", max, err)
+			}
+		}
+	}
+}
+
+// What the function may use of a real file system is there when it is promised.
+func TestScratchSizeOnARealDisk(t *testing.T) {
+	const mib = 1 << 20
+	dir := mountTmpfs(t, "size=64m")
+	c := newTest(t, Options{Dir: dir, MaxAge: Immutable, MaxBytes: 48 * mib}, nil)
+	objs := objects(80, mib)
+	for _, o := range objs {
+		c.want(o)
+	}
+	work, remove, err := c.ScratchSize(40 * mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	for _, o := range objs {
+		c.want(o)
+	}
+	fill(t, filepath.Join(work, "output"), 40*mib)
+	if fi, err := os.Stat(filepath.Join(work, "output")); err != nil || fi.Size() != 40*mib {
+		t.Errorf("%d bytes, %v", fi.Size(), err)
 	}
 }

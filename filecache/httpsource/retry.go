@@ -19,8 +19,8 @@ const maxAttempts = 3
 // twice as long. Tests have none.
 var firstBackoff = 100 * time.Millisecond
 
-// maxRetryAfter bounds the wait that a server may ask for with Retry-After. Beyond
-// it, the caller gets the error and decides.
+// maxRetryAfter bounds the wait that a Retry-After may impose. Beyond it, Fetch
+// returns the error, and the caller decides.
 const maxRetryAfter = 5 * time.Second
 
 // ask sends a request and returns the first answer that is not an error of the
@@ -81,7 +81,7 @@ func broke(err error) bool {
 		strings.Contains(err.Error(), "transport connection broken") // net/http has no type for a header that was cut
 }
 
-// retryAfter returns the wait that a server asks for, in seconds or by a date.
+// retryAfter returns the wait in a Retry-After, which has seconds or a date.
 func retryAfter(h http.Header) (time.Duration, bool) {
 	v := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(v, 10, 31); err == nil {

@@ -195,8 +195,7 @@ func TestNewConnection(t *testing.T) {
 	}
 }
 
-// What the Response says of an answer without a length, for each way there is to
-// end one.
+// Each way to end an answer without a length, and how the Response describes it.
 func TestAnswersWithoutALengthSayHowTheyEnd(t *testing.T) {
 	chunked := func(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()

@@ -73,7 +73,7 @@ func TestObject(ctx context.Context, obj filecache.Object, o Origin) error {
 	if len(o.Content) < 16 {
 		return errors.New("objecttest: Origin.Content has less than 16 bytes")
 	}
-	// What follows a failed check of these would only repeat it.
+	// Without these, the other checks would only repeat the failure.
 	for _, check := range []func(){t.identity, t.whole} {
 		if check(); len(t.errs) > 0 {
 			return errors.Join(t.errs...)

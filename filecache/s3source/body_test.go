@@ -43,8 +43,7 @@ func fetch(t *testing.T, o filecache.Object, req filecache.Request) (f fetched) 
 	return fetched{Response: *resp, body: string(b), readErr: err}
 }
 
-// What the Response says of an answer without a length, for each way there is to
-// end one.
+// Each way to end an answer without a length, and how the Response describes it.
 func TestAnswersWithoutALengthSayHowTheyEnd(t *testing.T) {
 	chunked := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Checksum-Crc32", crc32of("hello"))
@@ -362,7 +361,7 @@ func TestTransportThatChangesTheBody(t *testing.T) {
 	}
 }
 
-// What is no checksum of that algorithm cannot be one of the bytes.
+// A value of another length is not a checksum of that algorithm.
 func TestChecksumsOfAWrongLengthAreIgnored(t *testing.T) {
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Checksum-Crc32", "AAAA")

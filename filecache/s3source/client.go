@@ -54,6 +54,7 @@ func serviceOf(client Client) (service string, ok bool) {
 // of the user's may lead anywhere.
 func serviceIn(o s3.Options) (service string, ok bool) {
 	ours := reflect.TypeOf(s3.NewDefaultEndpointResolverV2())
+	//nolint:staticcheck // deprecated, but still used
 	if o.EndpointResolver != nil || o.EndpointResolverV2 != nil && reflect.TypeOf(o.EndpointResolverV2) != ours {
 		return "", false
 	}

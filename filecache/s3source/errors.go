@@ -17,14 +17,15 @@ import (
 // and their codes differ between servers. 403 may mean that there is no such
 // object, or that nobody may know: that is not a reason to drop a copy.
 func (o object) failure(err error, req filecache.Request) (*filecache.Response, error) {
-	resp := answerOf(err)
-	if resp == nil {
+	answer := answerOf(err)
+	if answer == nil {
 		return nil, local{err}
 	}
-	switch resp.StatusCode {
+	header := answer.Response.Header
+	switch answer.HTTPStatusCode() {
 	case http.StatusNotModified:
 		// Some servers leave out the ETag.
-		if got := resp.Header.Get("ETag"); got != "" && strings.TrimPrefix(got, "W/") != strings.TrimPrefix(req.IfNoneMatch, "W/") {
+		if got := header.Get("ETag"); got != "" && strings.TrimPrefix(got, "W/") != strings.TrimPrefix(req.IfNoneMatch, "W/") {
 			return nil, errors.New("s3source: the service says not modified, of another ETag than the one requested")
 		}
 		return &filecache.Response{NotModified: true}, nil
@@ -34,7 +35,7 @@ func (o object) failure(err error, req filecache.Request) (*filecache.Response, 
 		}
 		return nil, both{fs.ErrNotExist, err}
 	case http.StatusMethodNotAllowed:
-		if o.version != "" && resp.Header.Get("X-Amz-Delete-Marker") == "true" {
+		if o.version != "" && header.Get("X-Amz-Delete-Marker") == "true" {
 			return nil, both{fs.ErrNotExist, err}
 		}
 	case http.StatusPreconditionFailed:
@@ -44,12 +45,12 @@ func (o object) failure(err error, req filecache.Request) (*filecache.Response, 
 }
 
 // answerOf returns the service's answer in err, or nil if there was none.
-func answerOf(err error) *http.Response {
+func answerOf(err error) *smithyhttp.ResponseError {
 	re, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || re.Response == nil {
 		return nil
 	}
-	return re.Response.Response
+	return re
 }
 
 func codeOf(err error) string {
@@ -67,9 +68,9 @@ var notOfHeaders = []string{"ExpiredToken", "InvalidToken", "TokenRefreshRequire
 
 // mayBeRefusal reports whether the service may have refused a header.
 func mayBeRefusal(err error) bool {
-	resp := answerOf(err)
-	return resp != nil && !slices.Contains(notOfHeaders, codeOf(err)) &&
-		(resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusNotImplemented)
+	answer := answerOf(err)
+	return answer != nil && !slices.Contains(notOfHeaders, codeOf(err)) &&
+		(answer.HTTPStatusCode() == http.StatusBadRequest || answer.HTTPStatusCode() == http.StatusNotImplemented)
 }
 
 // both is the SDK's error, and also matches what it means.

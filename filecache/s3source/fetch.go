@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/warmcache/warmcache/filecache"
 )
@@ -143,7 +144,7 @@ func rangeHeader(r filecache.Request) string {
 
 // checkRange makes sure that the body begins at the requested offset: a server may
 // ignore a range and send the whole object.
-func checkRange(out *s3.GetObjectOutput, raw *http.Response, req filecache.Request) error {
+func checkRange(out *s3.GetObjectOutput, raw *smithyhttp.Response, req filecache.Request) error {
 	want, got := rangeHeader(req), aws.ToString(out.ContentRange)
 	isPart := raw != nil && raw.StatusCode == http.StatusPartialContent
 	if want == "" && got == "" && !isPart {

@@ -150,8 +150,7 @@ func TestUnknownEndpointIsAnError(t *testing.T) {
 	for name, c := range map[string]s3source.Client{
 		"wrapper without Options": hides{Client: client},
 		"resolver":                s3.New(s3.Options{Region: "us-east-1", EndpointResolverV2: resolverV2{}}),
-		//lint:ignore SA1019 that is how people reached MinIO for years
-		"old resolver": s3.New(s3.Options{Region: "us-east-1", EndpointResolver: s3.EndpointResolverFromURL("http://127.0.0.1:9000")}), //nolint:staticcheck
+		"old resolver":            s3.New(s3.Options{Region: "us-east-1", EndpointResolver: s3.EndpointResolverFromURL("http://127.0.0.1:9000")}), //nolint:staticcheck // that is how people reached MinIO for years
 	} {
 		_, err := s3source.Bucket{Client: c, Name: "models"}.Object("k").ID()
 		if err == nil || !strings.Contains(err.Error(), "Bucket.Endpoint") {

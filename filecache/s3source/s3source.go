@@ -17,10 +17,11 @@
 //     client, works: the copy on disk has the changed (decrypted) bytes. It is
 //     fetched in one piece, and needs a Bucket.Endpoint and a Bucket.Scope of its
 //     own.
-//   - After a request without an answer, a new connection is used. That needs an
-//     HTTPClient of the SDK's or an *http.Client with an *http.Transport; with
-//     others, as with HTTP/2 behind them, set a timeout for dead connections
-//     (http.Transport.HTTP2.SendPingTimeout).
+//   - After a request without an answer, filecache asks for a new connection. That
+//     works if the client's HTTPClient is the SDK's own, or an *http.Client with an
+//     *http.Transport. In another one, set the time limits of its transport:
+//     ResponseHeaderTimeout, and HTTP2.SendPingTimeout for connections that died in
+//     a freeze.
 package s3source
 
 import (
@@ -39,8 +40,8 @@ import (
 //
 // Its options hold, but for two: the SDK's own verification of the body is off, for
 // filecache verifies more, and a ResponseChecksumValidation that is not set counts
-// as WhenSupported. With WhenRequired, S3 is not asked for its checksum, and bytes
-// are verified by length.
+// as WhenSupported. With WhenRequired, no request is sent for S3's checksum, and
+// bytes are verified by length.
 type Client interface {
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
@@ -111,7 +112,7 @@ const nullVersion = "null"
 func (b Bucket) origin() (string, error) {
 	service := b.Endpoint
 	if service == "" {
-		known := false
+		var known bool
 		if service, known = serviceOf(b.Client); !known {
 			return "", fmt.Errorf("s3source: the endpoint of bucket %q is unknown: %T does not tell it; set Bucket.Endpoint", b.Name, b.Client)
 		}

@@ -30,7 +30,7 @@ import (
 // wire itself.
 type wire struct {
 	io.ReadCloser
-	resp *http.Response
+	resp *smithyhttp.Response
 
 	once   sync.Once
 	verify []verifier // of all bytes that pass
@@ -46,7 +46,7 @@ func (c *call) intercept(ctx context.Context, in middleware.DeserializeInput, ne
 	out, metadata, err := next.HandleDeserialize(ctx, in)
 	resp, ok := out.RawResponse.(*smithyhttp.Response)
 	if err == nil && ok && resp.Body != nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent) {
-		c.wire = &wire{ReadCloser: resp.Body, resp: resp.Response}
+		c.wire = &wire{ReadCloser: resp.Body, resp: resp}
 		resp.Body = c.wire
 	}
 	return out, metadata, err
@@ -111,19 +111,17 @@ func (c *changed) Close() error {
 
 // rawResponse returns the answer as the transport had it, or nil if the Client
 // does not tell.
-func rawResponse(out *s3.GetObjectOutput, c *call) *http.Response {
+func rawResponse(out *s3.GetObjectOutput, c *call) *smithyhttp.Response {
 	if c.wire != nil {
 		return c.wire.resp
 	}
-	if resp, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); ok {
-		return resp.Response
-	}
-	return nil
+	resp, _ := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
+	return resp
 }
 
 // replaced reports whether the Client or its middleware hands out another body than
 // that of the answer.
-func replaced(out *s3.GetObjectOutput, c *call, raw *http.Response) bool {
+func replaced(out *s3.GetObjectOutput, c *call, raw *smithyhttp.Response) bool {
 	if c.wire != nil {
 		return true // out.Body is another
 	}
@@ -135,7 +133,7 @@ func same(a, b io.ReadCloser) bool {
 }
 
 // framed reports whether the end of the body is told from a cut.
-func framed(raw *http.Response) bool {
+func framed(raw *smithyhttp.Response) bool {
 	return raw != nil && (raw.ProtoMajor >= 2 || raw.Uncompressed ||
 		len(raw.TransferEncoding) > 0 && raw.TransferEncoding[0] == "chunked")
 }
@@ -146,7 +144,7 @@ type verifier struct {
 	want filecache.Checksum
 }
 
-func verifiers(resp *http.Response) (all []verifier) {
+func verifiers(resp *smithyhttp.Response) (all []verifier) {
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Amz-Checksum-Type") == string(types.ChecksumTypeComposite) {
 		return nil
 	}

@@ -334,6 +334,15 @@ func (d *Dir) ReadDir(name string) (names []string, err error) {
 	return names, err
 }
 
+// List implements FS.
+func (d *Dir) List(name string) (l Listing, err error) {
+	err = d.at(name+"/.dir", func(h *handle, _ string) (err error) {
+		l, err = h.list()
+		return err
+	})
+	return l, err
+}
+
 // Touch implements FS.
 func (d *Dir) Touch(name string, at time.Time) error {
 	return d.at(name, func(h *handle, base string) error { return h.touch(base, at) })

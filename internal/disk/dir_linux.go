@@ -98,7 +98,11 @@ func statfs(path string) (Space, error) {
 
 func spaceOf(st *unix.Statfs_t) Space {
 	block := int64(st.Bsize)
-	return Space{Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Memory: isMemory(st)}
+	return Space{
+		Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block,
+		Inodes: int64(st.Files), FreeInodes: int64(st.Ffree),
+		Memory: isMemory(st),
+	}
 }
 
 // lockFile is a descriptor. Its locks belong to it and not to the process: two

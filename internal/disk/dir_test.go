@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -264,5 +265,51 @@ func TestSpace(t *testing.T) {
 	}
 	if after, err := d.Space(); err != nil || after.Total != before.Total {
 		t.Errorf("%+v, %v; before: %+v", after, err, before)
+	}
+}
+
+// A listing meets each name that is there all the time, whatever comes and goes
+// meanwhile, and holds none back for a later call.
+func TestList(t *testing.T) {
+	d := newDir(t)
+	const n = 300
+	for i := range n {
+		put(t, d, fmt.Sprintf("name-%03d", i), "")
+	}
+	l, err := d.List("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	seen, calls := map[string]bool{}, 0
+	for {
+		names, err := l.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil || len(names) == 0 {
+			t.Fatalf("Next = %v, %v", names, err)
+		}
+		for _, name := range names {
+			if _, err := d.Lstat("d/" + name); err != nil {
+				t.Errorf("%s was removed before the call that returned it", name)
+			}
+			seen[name] = true
+		}
+		for i := range n { // of the odd ones, some that were not met yet
+			if name := fmt.Sprintf("name-%03d", i); i%2 == 1 && i/10 == calls && !seen[name] {
+				d.Remove("d/" + name)
+			}
+		}
+		put(t, d, fmt.Sprintf("new-%d", calls), "")
+		calls++
+	}
+	for i := 0; i < n; i += 2 {
+		if name := fmt.Sprintf("name-%03d", i); !seen[name] {
+			t.Errorf("%s was not met", name)
+		}
+	}
+	if calls < 3 {
+		t.Errorf("%d calls", calls)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type FS interface {
 	Remove(name string) error               // a file or an empty directory
 	RemoveAll(name string) error            // a file, or a directory with all that is in it
 	ReadDir(name string) ([]string, error)  // of a subdirectory, or "" for the directory itself
+	List(name string) (Listing, error)      // ReadDir, some names at a time
 	Touch(name string, t time.Time) error   // sets the modification time
 	Space() (Space, error)
 	Locks(name string) (Locks, error) // makes the file if it is missing
@@ -42,6 +44,15 @@ type FS interface {
 	// Path returns the path of name for other programs. It fails if the path does
 	// not lead to what is below the descriptor.
 	Path(name string) (string, error)
+}
+
+// A Listing reads the names in a directory. Names that come or go meanwhile may be
+// among them.
+type Listing interface {
+	// Next returns some names, or io.EOF after the last. Those of one call were there
+	// during that call.
+	Next() ([]string, error)
+	io.Closer
 }
 
 // A File is open for reading.
@@ -107,10 +118,17 @@ type FileID struct {
 	Size, Mtime, Ctime int64 // times in Unix nanoseconds
 }
 
-// Space is the size of a file system, in bytes.
+// Space is the size of a file system.
 type Space struct {
-	Total, Free int64
-	Memory      bool // it is made of memory, as /tmp on some hosts
+	Total, Free        int64 // bytes
+	Inodes, FreeInodes int64 // how many files there can be; Inodes zero: any number
+	Memory             bool  // it is made of memory, as /tmp on some hosts
+}
+
+// IsFull reports whether err is that a file system, or this user's share of it, has no
+// room for more bytes or files.
+func IsFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // ErrLocked is the error of a lock that another File or process has. Any other

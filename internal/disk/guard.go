@@ -54,6 +54,9 @@ func (g guarded) Modify(name string) (Modifiable, error) {
 func (g guarded) ReadDir(name string) ([]string, error) {
 	return try1(g.breaker, func() ([]string, error) { return g.fs.ReadDir(name) })
 }
+func (g guarded) List(name string) (Listing, error) {
+	return try1(g.breaker, func() (Listing, error) { return g.fs.List(name) })
+}
 func (g guarded) Locks(name string) (Locks, error) {
 	return try1(g.breaker, func() (Locks, error) { return g.fs.Locks(name) })
 }

@@ -4,6 +4,7 @@ package disk
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -120,6 +121,29 @@ func (h *handle) names() ([]string, error) {
 	defer d.Close()
 	return d.Readdirnames(-1)
 }
+
+// listing has all names at once: a directory that is open could not be removed.
+type listing struct{ names []string }
+
+func (h *handle) list() (Listing, error) {
+	names, err := h.names()
+	if err != nil {
+		return nil, err
+	}
+	return &listing{names}, nil
+}
+
+func (l *listing) Next() ([]string, error) {
+	if len(l.names) == 0 {
+		return nil, io.EOF
+	}
+	n := min(len(l.names), 64)
+	names := l.names[:n]
+	l.names = l.names[n:]
+	return names, nil
+}
+
+func (l *listing) Close() error { return nil }
 
 func (h *handle) probe() (uint32, error) { return 0, errors.ErrUnsupported }
 

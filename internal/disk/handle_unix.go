@@ -186,6 +186,43 @@ func (h *handle) names() ([]string, error) {
 	return d.f.Readdirnames(-1)
 }
 
+// listBuffer is how much of a directory is read at once: some 10 names.
+const listBuffer = 1 << 10
+
+// listing does without os.File, which would keep names in a buffer for later calls.
+type listing struct {
+	dir *handle
+	buf [listBuffer]byte
+}
+
+func (h *handle) list() (Listing, error) {
+	d, err := h.openDir(".")
+	if err != nil {
+		return nil, err
+	}
+	return &listing{dir: d}, nil
+}
+
+// Next implements Listing.
+func (l *listing) Next() ([]string, error) {
+	defer runtime.KeepAlive(l.dir)
+	for {
+		n, err := uninterrupted(func() (int, error) { return unix.ReadDirent(l.dir.fd, l.buf[:]) })
+		if err != nil {
+			return nil, pathError("readdir", l.dir.f.Name(), err)
+		}
+		if n <= 0 {
+			return nil, io.EOF
+		}
+		if _, _, names := unix.ParseDirent(l.buf[:n], -1, nil); len(names) > 0 {
+			return names, nil
+		}
+	}
+}
+
+// Close implements Listing.
+func (l *listing) Close() error { return l.dir.f.Close() }
+
 // removeAll removes a file, or a directory with all that is in it, also where a
 // directory's mode forbids that.
 func (h *handle) removeAll(name string) error {

@@ -2,174 +2,219 @@ package store
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
-	"strconv"
-	"strings"
+	"math"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/cgroup"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // budget keeps the disk space within bounds. Room is reserved before a byte is
-// written. The Store scans how much is used when a download first needs room, from
-// the names of the data files, and again now and then, since other processes may
-// share the directory: between their looks they can overshoot by what each wrote.
+// written. What is used already is learned from the names in the directory, some at
+// each reservation, and again now and then, since other processes may share the
+// directory: between two rounds they can overshoot by what each wrote.
 type budget struct {
-	max   int64 // zero: by the file system
-	disk  disk.FS
-	clock *clock.Clock
+	max    int64 // zero: by the file system
+	keep   int64 // of the file system, for others
+	disk   disk.FS
+	clock  *clock.Clock
+	memory *cgroup.Memory
 
-	mu      sync.Mutex
-	scanned clock.Instant
-	files   map[string]int64 // what each data file takes; nil: not known
-	used    int64            // their sum
-	open    int64            // what is taken by files that have no name any more
+	mu     sync.Mutex
+	walk   walk
+	began  clock.Instant // the round under way, or else the last one
+	rounds int
+	known  *sum // of the last whole round and of changes since; nil: there was none
+	round  *sum // of the round under way; nil: there is none
+	pool   pool
+	litter []string // paths of what seems to be of no use
 
-	reserved int64
+	// Whether there are two data files of a key, of the keys that the round under way
+	// has met, and that the last one met.
+	owners, duplicates map[uint64]bool
+
+	// Since New. As long as known is nil, nobody knows how much more there is.
+	changed room
+
+	open     room // taken by files that have no name any more
+	reserved room
 	written  int64 // how much of what is reserved the file system has given already
+	promises []*promise
 }
 
-// rescanAfter is how long the sum of what is used is relied on.
-const rescanAfter = 30 * time.Second
+// room is what files take of a file system.
+type room struct{ bytes, files int64 }
+
+func (r room) plus(o room) room  { return room{r.bytes + o.bytes, r.files + o.files} }
+func (r room) minus(o room) room { return room{r.bytes - o.bytes, r.files - o.files} }
+
+// fits reports whether there is as much in o.
+func (r room) fits(o room) bool { return r.bytes <= o.bytes && r.files <= o.files }
+
+// atLeast returns the larger of each.
+func (r room) atLeast(o room) room { return room{max(r.bytes, o.bytes), max(r.files, o.files)} }
+func (r room) atMost(o room) room  { return room{min(r.bytes, o.bytes), min(r.files, o.files)} }
+
+// unlimited is more than any file system has.
+const unlimited = math.MaxInt64 / 4
 
 // onDisk is what a data file of that size takes, with its entry, whose texts have
 // some 1.5 KiB at most.
-func onDisk(size int64) int64 {
-	n := int64(blocks.Count(size, blocks.SizeFor(size)))
-	return pages(size) + pages(8*n+1536)
+func onDisk(size int64) int64 { return pages(size) + entryPages(size) }
+
+// roomFor is what a copy of that size takes.
+func roomFor(size int64) room { return room{onDisk(size), 2} }
+
+func entryPages(size int64) int64 {
+	return pages(8*int64(blocks.Count(size, blocks.SizeFor(size))) + 1536)
 }
 
-func pages(size int64) int64 {
-	const page = 4 << 10
-	return (size + page - 1) / page * page
+const page = 4 << 10
+
+func pages(size int64) int64 { return (size + page - 1) / page * page }
+
+// A sum is how much a set of files takes. It knows them by numbers that their names
+// have: 16 bytes a file.
+type sum struct {
+	pages map[uint64]uint32
+	bytes int64
 }
 
-// use counts a data file that was published in the room that s had.
-func (b *budget) use(data string, size int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count(data, onDisk(size))
+func newSum() *sum { return &sum{pages: map[uint64]uint32{}} }
+
+func (s *sum) room() room {
+	if s == nil {
+		return room{}
+	}
+	return room{s.bytes, int64(len(s.pages))}
 }
 
-func (b *budget) count(name string, size int64) {
-	if b.files == nil { // the look that is to come will find it
+// add counts a file, once.
+func (s *sum) add(id uint64, size int64) {
+	if s == nil {
 		return
 	}
-	b.used += size - b.files[name]
-	b.files[name] = size
+	n := uint32(min(size/page, math.MaxUint32))
+	s.bytes += (int64(n) - int64(s.pages[id])) * page
+	s.pages[id] = n
 }
 
-// free takes a data file that is gone out of the sum, if it was ever counted.
-func (b *budget) free(data string) {
+func (s *sum) remove(id uint64) {
+	if s == nil {
+		return
+	}
+	s.bytes -= int64(s.pages[id]) * page
+	delete(s.pages, id)
+}
+
+// use counts a data file that was published.
+func (b *budget) use(data string, size int64) { b.added(dataID(data), pages(size)) }
+
+func (b *budget) added(id uint64, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= b.files[data]
-	delete(b.files, data)
+	b.known.add(id, size)
+	b.round.add(id, size)
+	b.changed = b.changed.plus(room{size, 1})
 }
 
-// unlinked and closed tell of a file that lost its name while it was open.
-func (b *budget) unlinked(data string) { b.add(&b.open, onDisk(sizeInName(data))) }
-func (b *budget) closed(data string)   { b.add(&b.open, -onDisk(sizeInName(data))) }
-
-func (b *budget) unreserve(size int64) { b.add(&b.reserved, -onDisk(size)) }
-func (b *budget) wrote(n int64)        { b.add(&b.written, n) }
-
-func (b *budget) add(n *int64, size int64) {
+// removed takes a file that is gone out of the sum, if it was ever counted.
+func (b *budget) removed(id uint64, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	*n += size
+	b.known.remove(id)
+	b.round.remove(id)
+	b.changed = b.changed.minus(room{size, 1})
 }
 
-// forget makes the next reservation look at the directory again.
-func (b *budget) forget() {
+// unlinked and closed tell of a data file that lost its name while it was open.
+func (b *budget) unlinked(data string) { b.addOpen(room{pages(sizeInName(data)), 1}) }
+func (b *budget) closed(data string)   { b.addOpen(room{}.minus(room{pages(sizeInName(data)), 1})) }
+
+func (b *budget) addOpen(r room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.files, b.used = nil, 0
+	b.open = b.open.plus(r)
 }
 
-// reserve takes room for an object of that size, by eviction if it must. It
-// reports whether there is any.
+func (b *budget) unreserve(size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reserved = b.reserved.minus(roomFor(size))
+}
+
+func (b *budget) wrote(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.written += n
+}
+
+// reserve takes room for an object of that size, by eviction if it must. It reports
+// whether there is any.
 func (s *Store) reserve(size int64) bool {
-	need := onDisk(size)
-	b := &s.budget
-	missing, limit := b.reserve(need)
-	if missing > 0 && s.dropDrafts() {
-		missing, limit = b.reserve(need)
+	need := roomFor(size)
+	walked, err := s.budget.look(need.bytes)
+	s.fault(err)
+	s.removeLitter(litterAtOnce)
+	for {
+		missing, possible := s.budget.reserve(need)
+		if missing.fits(room{}) {
+			return true
+		}
+		if s.dropDrafts() {
+			continue
+		}
+		if !possible || !s.evict(missing, need, !walked) {
+			return false
+		}
+		walked = false
 	}
-	if missing > 0 && need <= limit {
-		s.evict(need)
-		missing, _ = b.reserve(need)
-	}
-	return missing <= 0
 }
 
-// reserve takes need bytes if there is room for them, and else tells how many are
-// missing. It also tells the limit.
-func (b *budget) reserve(need int64) (missing, limit int64) {
+// reserve takes need if there is room for it, and else tells how much is missing, and
+// whether eviction could give it.
+func (b *budget) reserve(need room) (missing room, possible bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	missing, limit = b.missing(need)
-	if missing <= 0 {
-		b.reserved += need
+	missing, limit := b.missing(need)
+	if missing.fits(room{}) {
+		b.reserved = b.reserved.plus(need)
 	}
-	return missing, limit
+	return missing, need.plus(b.open).plus(b.reserved).fits(limit)
 }
 
-// missing is how much there is too little of for need bytes, and the limit. The
-// caller holds mu.
-func (b *budget) missing(need int64) (missing, limit int64) {
-	b.scan()
-	limit = b.limit()
-	return b.used + b.open + b.reserved + need - limit, limit
-}
-
-// scan sums up the data files if that was not done lately. The caller holds mu.
-func (b *budget) scan() {
-	now := b.clock.Now()
-	if b.files != nil && b.scanned.Within(rescanAfter, now) {
-		return
+// missing is how much there is too little of for need, and the limit of all. The caller
+// holds mu.
+func (b *budget) missing(need room) (missing, limit room) {
+	sp, err := b.disk.Space()
+	if err != nil { // writing will show
+		sp = disk.Space{}
+		limit = room{cmp.Or(b.max, unknownShare), unlimited}
 	}
-	names, err := b.disk.ReadDir(dataDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return // what cannot be read cannot be written to either: that will show
+	need = need.plus(b.open).plus(b.reserved)
+	if b.known != nil {
+		used := b.known.room()
+		if err == nil {
+			limit = b.limit(used, sp)
+		}
+		return used.plus(need).minus(limit), limit
 	}
-	b.files, b.used, b.scanned = make(map[string]int64, len(names)), 0, now
-	for _, name := range names {
-		b.count(name, b.sizeOf(name))
+	// It is not known how much is used. At most, it is all that is taken of the file
+	// system: that may do. Else each copy that comes must make room for itself.
+	most := room{sp.Total - sp.Free, sp.Inodes - sp.FreeInodes}
+	if err == nil {
+		limit = b.limit(most, sp)
+		if missing = most.plus(need).minus(limit); missing.fits(room{}) {
+			return missing, limit
+		}
+	} else {
+		missing = room{unlimited, 0}
 	}
-}
-
-// sizeOf returns what a file in the data directory takes. What this process has
-// under construction takes nothing: it is reserved.
-func (b *budget) sizeOf(name string) int64 {
-	switch {
-	case isDataName(name):
-		return onDisk(sizeInName(name))
-	case disk.OwnTemp(name):
-		return 0
-	}
-	info, err := b.disk.Lstat(dataPath(name))
-	if err != nil {
-		return 0
-	}
-	return pages(info.Size)
-}
-
-// sizeInName returns the size that dataName put into a name, or zero.
-func sizeInName(name string) int64 {
-	parts := strings.Split(name, "-")
-	if len(parts) != 3 {
-		return 0
-	}
-	n, err := strconv.ParseInt(parts[1], 10, 64)
-	if err != nil || n < 0 || n > blocks.MaxObject {
-		return 0
-	}
-	return n
+	missing = missing.atMost(b.changed.plus(need))
+	return missing.atLeast(b.round.room().plus(need).minus(limit)), limit
 }
 
 // unknownShare is what may be used of a file system that does not say what it
@@ -179,28 +224,74 @@ const unknownShare = 256 << 20
 // Fits reports whether an object of that size could be kept, after eviction.
 func (s *Store) Fits(size int64) bool {
 	b := &s.budget
+	_, err := b.look(size)
+	s.fault(err)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.scan()
-	return onDisk(size) <= b.limit()
+	_, limit := b.missing(room{})
+	return roomFor(size).fits(limit)
 }
 
-// limit is what may be used in all: the user's bound or the default, and never
-// more than leaves a twentieth of the file system to the function itself. The
-// caller holds mu.
-func (b *budget) limit() int64 {
-	sp, err := b.disk.Space()
-	if err != nil {
-		return cmp.Or(b.max, unknownShare) // writing will show
-	}
-	there := b.used + b.open + b.written + sp.Free
-	limit := there - sp.Total/20
-	if b.max > 0 {
-		return min(limit, b.max)
-	}
+// limit is what may be used in all, if so much is used by named files: the user's
+// bound or the default, and never more than leaves a twentieth of the file system to
+// the function itself, or what it wants to be kept free. The caller holds mu.
+func (b *budget) limit(used room, sp disk.Space) room {
+	there := used.bytes + b.open.bytes + b.written + sp.Free
+	limit := room{there - max(sp.Total/20, b.keep) - b.promised(there), unlimited}
 	share := there / 4 * 3
 	if sp.Memory {
-		share = there / 4
+		share = min(there, b.memory.There(used.bytes+b.open.bytes+b.written, b.clock.Now())) / 4
 	}
-	return min(limit, share, 8<<30)
+	if b.max > 0 {
+		limit.bytes = min(limit.bytes, b.max)
+	} else {
+		limit.bytes = min(limit.bytes, share, 8<<30)
+	}
+	if sp.Inodes > 0 {
+		there := used.files + b.open.files + sp.FreeInodes
+		limit.files = there - max(sp.Inodes/20, minFreeInodes)
+		if b.max == 0 {
+			limit.files = min(limit.files, there/4*3)
+		}
+	}
+	return limit
+}
+
+// minFreeInodes is how many files the function can make at least.
+const minFreeInodes = 16
+
+// A promise is room on the file system that the function was promised.
+type promise struct {
+	bytes int64
+	there int64 // what was free or used by the Store then; zero: it is not known yet
+}
+
+// promised returns what is left of the promises: what is there shrinks by what the
+// function writes. The caller holds mu.
+func (b *budget) promised(there int64) (n int64) {
+	for _, p := range b.promises {
+		if p.there == 0 && b.known != nil {
+			p.there = there
+		}
+		if p.there == 0 {
+			n += p.bytes
+		} else {
+			n += max(0, min(p.bytes, p.bytes-p.there+there))
+		}
+	}
+	return n
+}
+
+// promise keeps room from the Store until it is withdrawn.
+func (b *budget) promise(bytes int64) (withdraw func()) {
+	p := &promise{bytes: bytes}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.promises = append(b.promises, p)
+	b.missing(room{}) // notes what is there
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.promises = slices.DeleteFunc(b.promises, func(o *promise) bool { return o == p })
+	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"time"
 
 	"github.com/warmcache/warmcache/internal/disk"
 )
@@ -45,6 +46,53 @@ func (l DownloadLock) TryAcquire() bool {
 
 // Release ends the lock.
 func (l DownloadLock) Release() {
+	if l.locks != nil {
+		l.locks.Close()
+	}
+}
+
+// An entryLock orders what several processes do to an entry and its data files: they
+// read, compare and replace under it. Like a DownloadLock it is a lock on one byte.
+type entryLock struct {
+	locks disk.Locks
+	sure  bool // no other process has it
+}
+
+// entryLocks is where the bytes for entryLocks begin.
+const entryLocks = 1 << 62
+
+// tryLockEntry locks an entry by name, unless another process has it. Where there are
+// no locks, it is not sure.
+func (s *Store) tryLockEntry(name string) (l entryLock, ok bool) {
+	if s.disk.Check() != nil {
+		return entryLock{}, true
+	}
+	locks, err := s.disk.Locks(lockFile)
+	if err != nil {
+		return entryLock{}, true
+	}
+	err = locks.Acquire(entryLocks | int64(entryID(name)>>2))
+	if errors.Is(err, disk.ErrLocked) {
+		locks.Close()
+		return entryLock{}, false
+	}
+	return entryLock{locks, err == nil}, true
+}
+
+// lockEntry locks an entry. It does not wait long for a process that is frozen while it
+// has the lock: without it, some data file may be left that nobody refers to.
+func (s *Store) lockEntry(name string) entryLock {
+	for range 20 {
+		if l, ok := s.tryLockEntry(name); ok {
+			return l
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
+	return entryLock{}
+}
+
+// Release ends the lock.
+func (l entryLock) Release() {
 	if l.locks != nil {
 		l.locks.Close()
 	}

@@ -42,6 +42,9 @@ func (s *Store) Create(size int64) *Draft {
 	}
 	d.reserved = append(d.reserved, size)
 	f, err := s.create(dataDir, size)
+	if s.madeRoom(err, size) {
+		f, err = s.create(dataDir, size)
+	}
 	if err != nil {
 		d.release()
 		s.fault(err)
@@ -60,6 +63,11 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 		return 0, errNoRoom
 	}
 	n, err := d.file.WriteAt(p, off)
+	if n < len(p) && d.store.madeRoom(err, d.size) {
+		var m int
+		m, err = d.file.WriteAt(p[n:], off+int64(n))
+		n += m
+	}
 	if err != nil || n < len(p) {
 		err = cmp.Or(err, io.ErrShortWrite)
 		d.store.fault(err)

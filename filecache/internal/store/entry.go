@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -10,11 +11,11 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// The on-disk format, version 1. An entry says everything about a local copy of
+// The on-disk format, version 2. An entry says everything about a local copy of
 // an object; the data file beside it is the object's bytes and nothing else.
 //
 //	magic       8 bytes  "WARMCACH"
-//	version     u32      1
+//	version     u32      2
 //	length      u32      of the whole entry
 //	origin, name, version, etag     text: u32 length, bytes
 //	modified    i64      the origin's Last-Modified, Unix nanoseconds; minInt64: unknown
@@ -36,7 +37,7 @@ import (
 // change of this list is a new version, in a directory of its own.
 const (
 	entryMagic   = "WARMCACH"
-	entryVersion = 1
+	entryVersion = 2
 	MaxText      = 4 << 10 // length of a text
 	maxEntry     = 32 << 10
 	unknownTime  = math.MinInt64
@@ -125,19 +126,23 @@ func (e *entry) plausible() bool {
 	return e.size >= 0 &&
 		e.blockSize == blocks.SizeFor(e.size) &&
 		len(e.crcs) == blocks.Count(e.size, e.blockSize) &&
-		isDataName(e.data)
+		isDataName(e.data) && entryOf(e.data) == e.key.entryName()
 }
 
-// dataName returns a name for the data file of bytes with this CRC and size. It
-// is random at the end: a name is used once, so a data file is never rewritten.
-func dataName(crc uint64, size int64, random uint64) string {
-	return fmt.Sprintf("%016x-%d-%016x", crc, size, random)
+// entryNameLen is the length of an entry's name.
+const entryNameLen = 2 * sha256.Size
+
+// dataName returns a name for the data file of that entry, for bytes of that size. It is
+// random at the end: a name is used once, so a data file is never rewritten. The name
+// tells which entry refers to the file, if any does.
+func dataName(entry string, size int64, random uint64) string {
+	return fmt.Sprintf("%s-%d-%016x", entry, size, random)
 }
 
 // isDataName reports whether s is a name that dataName may give.
 func isDataName(s string) bool {
 	parts := strings.Split(s, "-")
-	return len(parts) == 3 && isHex64(parts[0]) && isHex64(parts[2]) &&
+	return len(parts) == 3 && isEntryName(parts[0]) && isHex64(parts[2]) &&
 		parts[1] != "" && strings.Trim(parts[1], "0123456789") == ""
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"os"
 	"reflect"
 	"strings"
@@ -14,7 +15,7 @@ import (
 )
 
 func sampleEntry() *entry {
-	return &entry{
+	e := &entry{
 		key:       Key{Origin: "s3://models", Name: "prices-eu.bin", Version: "v1"},
 		etag:      `"abc"`,
 		modified:  1_767_323_045_000_000_000,
@@ -24,16 +25,17 @@ func sampleEntry() *entry {
 		whole:     0x0123456789abcdef,
 		blockSize: blocks.MinSize,
 		crcs:      []uint64{7, 8},
-		data:      dataName(0x0123456789abcdef, blocks.MinSize+1, 99),
 		wall:      1_800_000_000_000_000_000,
 		mono:      123_456_789,
 		boot:      [16]byte{15: 9},
 	}
+	e.data = dataName(e.key.entryName(), e.size, 99)
+	return e
 }
 
 // The encoding must not change without a new version in a new directory.
 func TestGoldenEntry(t *testing.T) {
-	const file = "testdata/entry.v1.hex"
+	const file = "testdata/entry.v2.hex"
 	got := hex.Dump(sampleEntry().encode())
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		os.MkdirAll("testdata", 0o755)
@@ -44,7 +46,27 @@ func TestGoldenEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != strings.ReplaceAll(string(want), "\r\n", "\n") {
-		t.Errorf("format version 1 has changed:\n%s", got)
+		t.Errorf("format version 2 has changed:\n%s", got)
+	}
+}
+
+// An entry of an earlier version is a miss, and nothing else.
+func TestGoldenEntryOfVersion1(t *testing.T) {
+	text, err := os.ReadFile("testdata/entry.v1.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b []byte
+	for line := range strings.Lines(string(text)) {
+		columns, _, _ := strings.Cut(line[10:], "|")
+		row, err := hex.DecodeString(strings.Join(strings.Fields(columns), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, row...)
+	}
+	if _, err := decodeEntry(b); !errors.Is(err, errEntry) || !strings.Contains(err.Error(), "version 1") {
+		t.Errorf("got %v, want an error that names version 1", err)
 	}
 }
 
@@ -69,7 +91,7 @@ func TestEntrySize(t *testing.T) {
 
 // Data names cannot lead out of the directory.
 func TestDataNames(t *testing.T) {
-	for _, s := range []string{"", "..", "../x", "a/b", "A", "x"} {
+	for _, s := range []string{"", "..", "../x", "a/b", "A", "x", dataName(Key{Name: "another"}.entryName(), 1, 2)} {
 		e := sampleEntry()
 		e.data = s
 		if _, err := decodeEntry(e.encode()); err == nil {

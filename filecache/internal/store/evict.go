@@ -1,10 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,138 +10,290 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// evictable is a copy as eviction sees it.
-type evictable struct {
-	key  Key
-	data string
-	size int64
-	used time.Time
+// victim is a copy to be evicted.
+type victim struct {
+	candidate
+	data string // empty: the entry does not decode
+	room room
 }
 
-// evict removes copies, least recently used first, until need bytes have room.
-// If there cannot be room for them, it removes none.
-func (s *Store) evict(need int64) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	s.budget.forget()
-	copies := s.sweep()
-	for _, victim := range s.victims(copies, need) {
-		s.evictOne(victim)
+// victimsAtOnce is how many copies are chosen before the first of them is removed.
+const victimsAtOnce = 64
+
+// evict removes copies, least recently used first, to make room for what is missing of
+// need. It reports whether it removed any; the room may not be enough yet. If there
+// cannot be room for need, it removes none. First it may walk on, to know old copies.
+func (s *Store) evict(missing, need room, walkOn bool) bool {
+	if walkOn {
+		s.fault(s.budget.walkOn())
+	}
+	if s.removeLitter(maxLitter) {
+		return true
+	}
+	if need != (room{}) && !need.fits(s.evictable()) {
+		return false
+	}
+	for tried := map[string]bool{}; ; {
+		victims := s.victims(missing, tried)
+		removed := false
+		for _, v := range victims {
+			removed = s.evictOne(v) || removed
+		}
+		if removed || len(victims) == 0 {
+			return removed
+		}
 	}
 }
 
-// victims chooses the copies to evict. To read all entries for every object that
-// is to come would take long with thousands of them, so some more go, but neither
-// more than a sixteenth of them nor of the room. Files that are open stay:
-// removing them would free nothing yet.
-func (s *Store) victims(copies []evictable, need int64) []evictable {
+// MakeRoom evicts copies until so many bytes are free on the file system, and returns how
+// many are. If there cannot be as many, it evicts none.
+func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
+	_, err = s.budget.look(bytes)
+	s.fault(err)
+	for {
+		sp, err := s.disk.Space()
+		if err != nil {
+			s.fault(err)
+			return 0, err
+		}
+		missing := bytes - sp.Free
+		if missing <= 0 || !s.mayFree(missing) || !s.evict(room{bytes: missing}, room{}, true) {
+			return sp.Free, nil
+		}
+	}
+}
+
+// mayFree reports whether there may be so much of copies that this process has not open.
+func (s *Store) mayFree(bytes int64) bool {
+	inUse := s.index.named()
 	b := &s.budget
 	b.mu.Lock()
-	missing, limit := b.missing(need)
-	b.mu.Unlock()
-	if missing <= 0 {
-		return nil
-	}
-	slices.SortFunc(copies, func(a, b evictable) int {
-		return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.data, b.data))
-	})
-	var sum int64
-	var chosen []evictable
-	for _, v := range copies {
-		if sum >= missing && (len(chosen) >= len(copies)/16 || sum+onDisk(v.size) > missing+limit/16) {
-			return chosen
+	defer b.mu.Unlock()
+	return b.known == nil || bytes <= b.known.bytes-inUse.bytes
+}
+
+// evictable is how much could be had if all copies were evicted but those that this
+// process has open: to remove them would free nothing yet.
+func (s *Store) evictable() room {
+	inUse := s.index.named()
+	b := &s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, limit := b.missing(room{})
+	return limit.minus(b.open).minus(b.reserved).minus(inUse)
+}
+
+// walkOn looks at some more names, which it does for each copy that is evicted, so that
+// old ones are known.
+func (b *budget) walkOn() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.step(lookStep)
+}
+
+// victims chooses copies to evict, of those that were not tried. If there are too few,
+// it chooses none.
+func (s *Store) victims(missing room, tried map[string]bool) []victim {
+	var chosen []victim
+	var sum room
+	for len(chosen) < victimsAtOnce && !missing.fits(sum) {
+		if len(chosen) > 0 {
+			s.fault(s.budget.walkOn())
 		}
-		if !s.index.isOpen(v.data) && !s.pinned(v.data) {
-			sum += onDisk(v.size)
+		c, ok := s.budget.oldest(tried)
+		if !ok {
+			s.budget.offer(chosen)
+			return nil
+		}
+		v, err := s.victim(c)
+		switch {
+		case err == errUsedSince: // it goes back to its place among the candidates
+			s.budget.offer([]victim{v})
+			continue
+		case err != nil:
+			s.faultUnlessNotExist(err)
+		case len(chosen) > 0 && v.data != "" && s.pinned(v.data): // of one alone, its removal will tell
+		default:
+			sum = sum.plus(v.room)
 			chosen = append(chosen, v)
 		}
-	}
-	if sum < missing {
-		return nil
+		tried[c.name] = true
 	}
 	return chosen
 }
 
-// evictOne removes a copy, unless somebody has come for its path. The entry goes
+// errUsedSince is the error of a candidate that is not as old as it was.
+var errUsedSince = errors.New("used since")
+
+// victim looks whether an entry can be evicted.
+func (s *Store) victim(c candidate) (victim, error) {
+	e, used, err := s.read(c.name)
+	switch {
+	case errors.Is(err, errEntry):
+		return victim{candidate: c, room: room{page, 1}}, nil
+	case err != nil:
+		return victim{}, err
+	case used.UnixNano() > c.used:
+		return victim{candidate: candidate{c.name, used.UnixNano()}}, errUsedSince
+	case s.index.isOpen(e.data):
+		return victim{}, fs.ErrNotExist
+	}
+	return victim{c, e.data, roomFor(e.size)}, nil
+}
+
+// oldest returns the least recently used of the entries that are known and were not
+// tried.
+func (b *budget) oldest(tried map[string]bool) (candidate, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for looked, began := 0, b.rounds; ; looked += lookStep {
+		for c, ok := b.pool.take(); ok; c, ok = b.pool.take() {
+			if !tried[c.name] {
+				return c, true
+			}
+		}
+		if looked >= maxLook || b.rounds-began > 1 { // in two rounds, all were met
+			return candidate{}, false
+		}
+		if b.step(lookStep) != nil {
+			return candidate{}, false
+		}
+	}
+}
+
+// offer gives back what was taken.
+func (b *budget) offer(vs []victim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, v := range vs {
+		b.pool.offer(v.candidate)
+	}
+}
+
+// evictOne removes a copy, unless it was replaced meanwhile or is in use. The entry goes
 // first: without its data it would be a miss, but the data without it only litter.
-func (s *Store) evictOne(v evictable) {
-	s.exclusively(v.data, func() {
-		err := s.remove(entryPath(v.key.entryName()))
+func (s *Store) evictOne(v victim) (removed bool) {
+	lock, ok := s.tryLockEntry(v.name)
+	if !ok { // another process is about to change it
+		return false
+	}
+	defer lock.Release()
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	e, _, err := s.read(v.name)
+	switch {
+	case errors.Is(err, errEntry) && v.data == "":
+		return s.removeEntryFile(v.name) == nil
+	case err != nil || e.data != v.data || s.index.isOpen(e.data):
+		return false
+	}
+	s.exclusively(e.data, func() {
+		err := s.removeEntryFile(v.name)
 		if err == nil {
+			removed = true
 			s.evictions.Add(1)
-			s.index.because(v.key, Evicted)
-			s.index.unknow(v.key, v.data)
-			err = s.remove(dataPath(v.data))
+			s.index.evicted(e.key, e.data)
+			err = s.remove(dataPath(e.data))
 		}
 		if err != nil {
 			s.fault(err)
 			return
 		}
-		s.unlinked(v.data)
+		s.unlinked(e.data)
 	})
+	return removed
 }
 
-// sweepAge is the age at which a file that nobody refers to is litter: whoever
-// was about to refer to it has been gone for longer than an invocation may take.
+// evicted notes that a copy was evicted.
+func (x *index) evicted(k Key, data string) {
+	x.because(k, Evicted)
+	x.unknow(k, data)
+}
+
+// sweepAge is the age at which a file under construction is litter: whoever was about
+// to give it a name has been gone for longer than an invocation may take.
 const sweepAge = clock.LongestInvocation
 
-// sweep returns what the directory has, and removes what killed processes left
-// of it. The caller holds publishing.
-func (s *Store) sweep() []evictable {
-	names, err := s.disk.ReadDir(entryDir)
-	if err != nil {
-		s.fault(err)
-		return nil
-	}
-	var copies []evictable
-	referred, unread := map[string]bool{}, false
-	for _, name := range names {
-		if !isEntryFile(name) {
-			continue
-		}
-		e, used, err := s.read(name)
-		switch {
-		case err == nil:
-			referred[e.data] = true
-			copies = append(copies, evictable{e.key, e.data, e.size, used})
-		case !errors.Is(err, errEntry):
-			s.faultUnlessNotExist(err)
-			unread = unread || !errors.Is(err, fs.ErrNotExist)
-		case s.isLitter(entryPath(name)):
-			s.fault(s.remove(entryPath(name)))
+// removeLitter removes up to n files that nobody refers to, and reports whether it
+// removed any.
+func (s *Store) removeLitter(n int) (removed bool) {
+	for _, path := range s.budget.takeLitter(n) {
+		if dir, name, _ := strings.Cut(path, "/"); dir == dataDir && isDataName(name) {
+			removed = s.removeOrphan(name) || removed
+		} else {
+			removed = s.removeTemp(path) || removed
 		}
 	}
-	if !unread { // else it is not known which data is referred to
-		s.sweepData(referred)
+	return removed
+}
+
+func (b *budget) takeLitter(n int) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n = min(n, len(b.litter))
+	taken := b.litter[:n:n]
+	b.litter = b.litter[n:]
+	return taken
+}
+
+// removeOrphan removes a data file unless its entry refers to it. A live process that is
+// about to write that entry holds its lock. Where there are no locks, the file must be
+// old.
+func (s *Store) removeOrphan(data string) bool {
+	lock, ok := s.tryLockEntry(entryOf(data))
+	if !ok {
+		return false
 	}
-	return copies
-}
-
-func (s *Store) sweepData(referred map[string]bool) {
-	names, err := s.disk.ReadDir(dataDir)
-	s.fault(err)
-	for _, name := range names {
-		if isDataFile(name) && !referred[name] && s.isLitter(dataPath(name)) {
-			s.unlink(name)
-		}
+	defer lock.Release()
+	if !lock.sure && !s.budget.isOldFile(dataPath(data)) {
+		return false
 	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	switch e, _, err := s.read(entryOf(data)); {
+	case err == nil && e.data != data, errors.Is(err, fs.ErrNotExist):
+		return s.unlink(data)
+	case errors.Is(err, errEntry):
+		return s.removeEntryFile(entryOf(data)) == nil && s.unlink(data)
+	}
+	return false
 }
 
-// isLitter reports whether a file that nobody refers to is old enough to go.
-func (s *Store) isLitter(path string) bool {
-	info, err := s.disk.Lstat(path)
-	return err == nil && !info.Mode.IsDir() && time.Unix(0, s.clock.Now().Wall).Sub(info.ModTime) >= sweepAge
+// removeTemp removes a file under construction, or what a program left beside a data
+// file, if it is old.
+func (s *Store) removeTemp(path string) bool {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if !s.budget.isOldFile(path) {
+		return false
+	}
+	dir, name, _ := strings.Cut(path, "/")
+	if dir == dataDir && !s.layout.unlink(name) || dir == entryDir && s.remove(path) != nil {
+		return false
+	}
+	s.budget.removed(otherID(name), 0)
+	return true
 }
 
-// isEntryFile and isDataFile report whether a Store may have made a file of that name.
-// It leaves all others alone, whoever made them.
-func isEntryFile(name string) bool {
-	return isEntryName(name) || strings.HasPrefix(name, disk.TempPrefix)
+func (b *budget) isOldFile(path string) bool {
+	info, err := b.disk.Lstat(path)
+	return err == nil && b.isOld(info)
 }
 
-func isDataFile(name string) bool {
+func (b *budget) isOld(info disk.Info) bool {
+	return !info.Mode.IsDir() && time.Unix(0, b.clock.Now().Wall).Sub(info.ModTime) >= sweepAge
+}
+
+// isTemp reports whether a file is one under construction, or one that a program leaves
+// beside a data file. All others are left alone, whoever made them.
+func isTemp(name string) bool {
+	if strings.HasPrefix(name, disk.TempPrefix) {
+		return true
+	}
 	for _, suffix := range sideFiles {
-		name = strings.TrimSuffix(name, suffix)
+		if base, ok := strings.CutSuffix(name, suffix); ok {
+			return isDataName(base)
+		}
 	}
-	return isDataName(name) || strings.HasPrefix(name, disk.TempPrefix)
+	return false
 }

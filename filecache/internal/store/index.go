@@ -183,6 +183,19 @@ func (x *index) release(data string) (freed bool) {
 	return u.removed
 }
 
+// named returns what the open data files take that have their names still, with their
+// entries.
+func (x *index) named() (r room) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for data, u := range x.inUse {
+		if !u.removed {
+			r = r.plus(roomFor(sizeInName(data)))
+		}
+	}
+	return r
+}
+
 func (x *index) isOpen(data string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

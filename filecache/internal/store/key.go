@@ -2,8 +2,8 @@ package store
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
+	"strings"
 
 	"github.com/warmcache/warmcache/internal/keys"
 )
@@ -30,12 +30,8 @@ func (k Key) entryName() string {
 
 // isEntryName reports whether s is a name that entryName may give.
 func isEntryName(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == sha256.Size
+	return len(s) == entryNameLen && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // lockByte returns the number of the byte that stands for k in the file of locks.
-func (k Key) lockByte() int64 {
-	sum := sha256.Sum256(k.encode())
-	return int64(binary.BigEndian.Uint64(sum[:]) >> 2)
-}
+func (k Key) lockByte() int64 { return int64(entryID(k.entryName()) >> 2) }

@@ -15,7 +15,7 @@ import (
 // layout is where things are in the private directory:
 //
 //	e/<SHA-256 of the Key>            entries, replaced by rename
-//	d/<CRC-64>-<size>-<random>        data, written once
+//	d/<entry's name>-<size>-<random>  data, written once
 //	turns                             empty: see downloadlock.go
 //	s/                                work space: see scratch.go
 //
@@ -117,14 +117,9 @@ func (l *layout) open(path string, damaged error) (disk.File, error) {
 	return nil, err
 }
 
-// add writes e, and returns the entry that it replaced, if there was one.
-func (l *layout) add(e *entry) (old *entry, err error) {
-	f, err := l.build(e)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	name := e.key.entryName()
+// add gives f the name of an entry, and returns the entry that it replaced, if there
+// was one.
+func (l *layout) add(f disk.NewFile, name string) (old *entry, err error) {
 	err = f.Publish(name)
 	if errors.Is(err, fs.ErrExist) {
 		old, _, _ = l.read(name)
@@ -133,31 +128,21 @@ func (l *layout) add(e *entry) (old *entry, err error) {
 	return old, err
 }
 
-// write replaces the entry of e's Key by e.
-func (l *layout) write(e *entry) error {
-	f, err := l.build(e)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return l.replace(f, e.key.entryName())
-}
-
-// build makes the file of an entry, without its name.
-func (l *layout) build(e *entry) (disk.NewFile, error) {
+// build makes the file of an entry, without its name. It returns its size as well.
+func (l *layout) build(e *entry) (disk.NewFile, int64, error) {
 	b := e.encode()
 	if len(b) > maxEntry {
-		return nil, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.key, len(b), maxEntry)
+		return nil, 0, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.key, len(b), maxEntry)
 	}
 	f, err := l.create(entryDir, int64(len(b)))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := writeAll(f, b); err != nil {
 		f.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return f, nil
+	return f, int64(len(b)), nil
 }
 
 // replace gives f the name of an entry. A directory cannot be replaced, and would be
@@ -213,7 +198,7 @@ func (l *layout) exclusively(data string, do func()) bool {
 }
 
 // unlink removes a data file that no entry refers to any more, unless a program
-// has its path: then a later sweep does. It reports whether the file is removed.
+// has its path: then a later walk does. It reports whether the file is removed.
 func (l *layout) unlink(data string) (removed bool) {
 	l.exclusively(data, func() { removed = l.remove(dataPath(data)) == nil })
 	return removed
@@ -247,7 +232,7 @@ func writeAll(w io.Writer, b []byte) error {
 // the host tells them, so a new version starts afresh. The path stays the same when
 // the process changes its working directory.
 func DefaultPath(dir string) string {
-	name := "warmcache.v1." + fmt.Sprint(os.Geteuid())
+	name := "warmcache.v2." + fmt.Sprint(os.Geteuid())
 	if dir == "" {
 		dir = os.TempDir()
 		for _, v := range []string{"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "__OW_ACTION_NAME", "__OW_ACTION_VERSION"} {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -11,16 +12,36 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Scratch makes an empty directory for the caller's work, below s/. Remove removes it
-// with all that is in it. The directory is locked until then, and the lock ends with
+// ErrNoRoom is the error of Scratch when there cannot be the room.
+var ErrNoRoom = errors.New("there is too little room")
+
+// Scratch makes an empty directory for the caller's work, below s/, with room for so many
+// bytes, which no copy takes. Remove removes it with all that is in it. The directory is locked until then, and the lock ends with
 // its process: so a later Scratch knows what killed processes left, however young it
 // is, and removes it.
-func (s *Store) Scratch() (dir string, remove func() error, err error) {
-	dir, remove, err = s.scratch()
+func (s *Store) Scratch(bytes int64) (dir string, remove func() error, err error) {
+	if bytes > 0 {
+		free, err := s.MakeRoom(bytes)
+		if err == nil && free < bytes {
+			err = fmt.Errorf("%w: %d bytes are free, %d are wanted", ErrNoRoom, free, bytes)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+	}
+	dir, removeDir, err := s.scratch()
 	if err != nil {
 		s.fault(err)
+		return "", nil, err
 	}
-	return dir, remove, err
+	if bytes <= 0 {
+		return dir, removeDir, nil
+	}
+	withdraw := s.budget.promise(bytes)
+	return dir, func() error {
+		withdraw()
+		return removeDir()
+	}, nil
 }
 
 func (s *Store) scratch() (dir string, remove func() error, err error) {

@@ -8,12 +8,14 @@ package store
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
 	"github.com/warmcache/warmcache/internal/boot"
+	"github.com/warmcache/warmcache/internal/cgroup"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 
@@ -40,9 +42,14 @@ type Store struct {
 	changing sync.Mutex
 }
 
-// New returns a Store in d. It does not look at the directory. MaxBytes zero means a
-// share of the file system.
-func New(d disk.FS, maxBytes int64, c *clock.Clock) *Store {
+// Limits are those of the disk space that a Store uses.
+type Limits struct {
+	MaxBytes int64 // zero means a share of the file system
+	KeepFree int64 // bytes of the file system that are left to others
+}
+
+// New returns a Store in d. It does not look at the directory.
+func New(d disk.FS, l Limits, c *clock.Clock) *Store {
 	breaker := disk.NewBreaker(c)
 	s := &Store{
 		layout: layout{disk.Guarded(d, breaker)},
@@ -52,7 +59,7 @@ func New(d disk.FS, maxBytes int64, c *clock.Clock) *Store {
 		boot:   boots{clock: c, read: boot.Read},
 		index:  newIndex(),
 	}
-	s.budget = budget{max: maxBytes, disk: s.disk, clock: c}
+	s.budget = budget{max: l.MaxBytes, keep: l.KeepFree, disk: s.disk, clock: c, walk: walk{disk: s.disk}, memory: cgroup.NewMemory()}
 	return s
 }
 
@@ -139,19 +146,42 @@ func (s *Store) Peek(k Key) *Copy {
 // Revalidated notes that the origin has confirmed c. If persist, other processes
 // learn it, too. It fails only if revoked reports true.
 func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() bool) (*Copy, error) {
+	e, confirmed := *c.entry, *c
+	confirmed.entry, confirmed.Validation = &e, v
+	var f disk.NewFile
+	if persist {
+		s.boot.record(&e, v.At)
+		var err error
+		if f, _, err = s.buildWithRoom(&e); err != nil {
+			s.fault(err)
+		} else {
+			defer f.Close()
+		}
+		defer s.lockEntry(e.key.entryName()).Release()
+	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if revoked() {
 		return nil, ErrRevoked
 	}
-	e, confirmed := *c.entry, *c
-	confirmed.entry, confirmed.Validation = &e, v
-	if persist {
-		s.boot.record(&e, v.At)
-		s.fault(s.write(&e))
+	if f != nil {
+		s.fault(s.replaceOlder(f, &e))
 	}
 	s.index.remember(&confirmed)
 	return &confirmed, nil
+}
+
+// replaceOlder gives f the name of e's entry if the present one is an older state of the
+// same copy, or cannot be decoded. What another process has put there stays. The caller
+// holds changing.
+func (s *Store) replaceOlder(f disk.NewFile, e *entry) error {
+	name := e.key.entryName()
+	present, _, err := s.read(name)
+	switch {
+	case err == nil && present.data == e.data && present.wall <= e.wall, errors.Is(err, errEntry):
+		return s.replace(f, name)
+	}
+	return ignoreNotExist(err)
 }
 
 // Meta is what the origin said of the bytes of a copy.
@@ -167,38 +197,39 @@ type Meta struct {
 // Unknown is the modification time of an object whose origin does not tell it.
 const Unknown = unknownTime
 
-// attempts is how often a new name for a data file is tried.
-const attempts = 3
-
 // publish makes the draft a copy: first the data, under a name that nobody knows,
 // then the entry that tells it. Killed in between, the process leaves a file that a
-// later sweep removes.
+// later walk removes.
 func (s *Store) publish(d *Draft, m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
+	name := m.Key.entryName()
 	e := &entry{
 		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
 		algorithm: m.Algorithm, sum: m.Sum,
 		whole: sum.Whole(), blockSize: sum.BlockSize, crcs: sum.Blocks,
+		data: dataName(name, m.Size, rand.Uint64()),
 	}
 	s.boot.record(e, v.At)
+	f, size, err := s.buildWithRoom(e)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 
+	defer s.lockEntry(name).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if revoked() {
 		return nil, ErrRevoked
 	}
-	err := fs.ErrExist
-	for i := 0; i < attempts && errors.Is(err, fs.ErrExist); i++ {
-		e.data = dataName(e.whole, e.size, rand.Uint64())
-		err = d.file.Publish(e.data)
-	}
-	if err != nil {
+	if err := d.file.Publish(e.data); err != nil {
 		return nil, err
 	}
-	old, err := s.add(e)
+	old, err := s.add(f, name)
 	if err != nil {
 		s.layout.unlink(e.data)
 		return nil, err
 	}
+	s.budget.added(entryID(name), pages(size))
 	d.commit(e.data)
 	if old != nil && old.data != e.data {
 		s.unlink(old.data)
@@ -208,9 +239,27 @@ func (s *Store) publish(d *Draft, m Meta, sum *blocks.Digest, v Validation, revo
 	return c, nil
 }
 
+// buildWithRoom makes the file of an entry, if need be in the room of an evicted copy.
+func (s *Store) buildWithRoom(e *entry) (f disk.NewFile, size int64, err error) {
+	f, size, err = s.build(e)
+	if s.madeRoom(err, 0) {
+		f, size, err = s.build(e)
+	}
+	return f, size, err
+}
+
+// madeRoom reports whether err is that the file system has no room, and room for an
+// object of that size was made by eviction: it is worth trying once more. Other
+// processes and quotas are no part of the budget.
+func (s *Store) madeRoom(err error, size int64) bool {
+	need := roomFor(size)
+	return disk.IsFull(err) && s.evict(need, need, true)
+}
+
 // Invalidate removes the copy of k. No process that fetched before relies on it, even
 // if the disk refuses to remove it.
 func (s *Store) Invalidate(k Key) {
+	defer s.lockEntry(k.entryName()).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.index.invalidate(k, s.clock.Now())
@@ -226,14 +275,14 @@ func (x *index) invalidate(k Key, at clock.Instant) {
 	x.becauseLocked(k, Invalidated)
 }
 
-// InvalidateAll removes all copies, as Invalidate does.
+// InvalidateAll removes all copies, as Invalidate does. It takes time in proportion to
+// their number, during which other calls go on.
 func (s *Store) InvalidateAll() {
 	s.changing.Lock()
-	defer s.changing.Unlock()
 	s.index.invalidateAll(s.clock.Now())
+	s.changing.Unlock()
 	s.dropDrafts()
 	s.fault(s.removeAll())
-	s.budget.forget()
 }
 
 func (x *index) invalidateAll(at clock.Instant) {
@@ -248,27 +297,49 @@ func (x *index) invalidateAll(at clock.Instant) {
 
 // removeAll removes all entries, then all data but those whose paths programs have.
 func (s *Store) removeAll() error {
-	names, err := s.disk.ReadDir(entryDir)
+	err := s.forEach(entryDir, func(name string) error {
+		if !isEntryName(name) {
+			return nil
+		}
+		s.changing.Lock()
+		defer s.changing.Unlock()
+		return s.removeEntryFile(name)
+	})
+	return errors.Join(err, s.forEach(dataDir, func(name string) error {
+		if isDataName(name) {
+			s.removeOrphan(name)
+		}
+		return nil
+	}))
+}
+
+// forEach calls do with each name in a directory, and returns the last error.
+func (s *Store) forEach(dir string, do func(name string) error) error {
+	l, err := s.disk.List(dir)
 	if err != nil {
 		return ignoreNotExist(err)
 	}
-	for _, name := range names {
-		if isEntryName(name) {
-			err = errors.Join(err, s.remove(entryPath(name)))
+	defer l.Close()
+	for {
+		names, end := l.Next()
+		if end == io.EOF {
+			return err
+		}
+		if end != nil {
+			return end
+		}
+		for _, name := range names {
+			if e := do(name); e != nil {
+				err = e
+			}
 		}
 	}
-	names, dataErr := s.disk.ReadDir(dataDir)
-	for _, name := range names {
-		if isDataName(name) {
-			s.unlink(name)
-		}
-	}
-	return errors.Join(err, ignoreNotExist(dataErr))
 }
 
 // Remove removes the copy of an object that the origin no longer has. It leaves alone
 // what came after the flight was revoked that learned so; its one error is ErrRevoked.
 func (s *Store) Remove(k Key, revoked func() bool) error {
+	defer s.lockEntry(k.entryName()).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if revoked() {
@@ -293,13 +364,19 @@ func (s *Store) DropCorrupt(c *Copy, why error) {
 	}
 	s.faultUnlessNotExist(why)
 	s.index.unknow(c.key, c.data)
-	if !errors.Is(why, ErrDamaged) && !errors.Is(why, fs.ErrNotExist) {
+	damaged := errors.Is(why, ErrDamaged)
+	if !damaged && !errors.Is(why, fs.ErrNotExist) {
 		return
 	}
-	s.index.because(c.key, Damaged)
+	defer s.lockEntry(c.key.entryName()).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if e, _, err := s.readKey(c.key); err == nil && e.data == c.data {
+	e, _, err := s.readKey(c.key)
+	refers := err == nil && e.data == c.data // else it was evicted or replaced
+	if damaged || refers {
+		s.index.because(c.key, Damaged)
+	}
+	if refers {
 		s.removeEntry(e)
 	}
 }
@@ -308,7 +385,7 @@ func (s *Store) DropCorrupt(c *Copy, why error) {
 // miss, data without an entry would only be litter. It reports whether the entry
 // is removed. The caller holds changing.
 func (s *Store) removeEntry(e *entry) bool {
-	if err := s.remove(entryPath(e.key.entryName())); err != nil {
+	if err := s.removeEntryFile(e.key.entryName()); err != nil {
 		s.fault(err)
 		return false
 	}
@@ -329,18 +406,29 @@ func (s *Store) removeCopy(k Key) bool {
 		return true
 	}
 	if err = s.disk.Check(); err == nil {
-		err = s.remove(entryPath(k.entryName()))
+		err = s.removeEntryFile(k.entryName())
 		s.fault(err)
 	}
 	return err == nil
 }
 
-// unlink removes a data file that no entry refers to any more. The caller holds
-// changing.
-func (s *Store) unlink(data string) {
-	if s.layout.unlink(data) {
+// removeEntryFile removes the file of an entry. The caller holds changing.
+func (s *Store) removeEntryFile(name string) error {
+	err := s.remove(entryPath(name))
+	if err == nil {
+		s.budget.removed(entryID(name), page)
+	}
+	return err
+}
+
+// unlink removes a data file that no entry refers to any more. It reports whether there
+// is none now. The caller holds changing.
+func (s *Store) unlink(data string) bool {
+	removed := s.layout.unlink(data)
+	if removed {
 		s.unlinked(data)
 	}
+	return removed
 }
 
 // unlinked takes a data file that is gone from its directory out of the budget, but
@@ -349,7 +437,7 @@ func (s *Store) unlinked(data string) {
 	if s.index.unlinked(data) {
 		s.budget.unlinked(data)
 	}
-	s.budget.free(data)
+	s.budget.removed(dataID(data), pages(sizeInName(data)))
 }
 
 // release ends the use of a data file by one File.

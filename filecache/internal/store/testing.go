@@ -23,8 +23,10 @@ const TestMaxKnown = maxKnown
 // TestRoom returns what a copy of size bytes takes of the disk.
 func TestRoom(size int64) int64 { return onDisk(size) }
 
-// TestDataName returns a name for a data file.
-func TestDataName(crc uint64, size int64, random uint64) string { return dataName(crc, size, random) }
+// TestDataName returns a name for a data file of an entry.
+func TestDataName(entry string, size int64, random uint64) string {
+	return dataName(entry, size, random)
+}
 
 // TestUsage is what a Store believes of its room, and how many data files are open.
 type TestUsage struct {
@@ -39,7 +41,11 @@ func (s *Store) TestUsage() TestUsage {
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return TestUsage{b.max, b.used, b.open, b.reserved, b.written, len(s.index.inUse)}
+	var used int64
+	if b.known != nil {
+		used = b.known.bytes
+	}
+	return TestUsage{b.max, used, b.open.bytes, b.reserved.bytes, b.written, len(s.index.inUse)}
 }
 
 // TestUnreserve gives back what was reserved for size bytes.
@@ -52,7 +58,10 @@ func (s *Store) TestReserve(size int64) bool { return s.reserve(size) }
 func (s *Store) TestBoot(read func() ([16]byte, int64)) { s.boot.read = read }
 
 // TestWrap puts a disk in front of the one that is used.
-func (s *Store) TestWrap(wrap func(disk.FS) disk.FS) { s.disk = wrap(s.disk); s.budget.disk = s.disk }
+func (s *Store) TestWrap(wrap func(disk.FS) disk.FS) {
+	s.disk = wrap(s.disk)
+	s.budget.disk, s.budget.walk.disk = s.disk, s.disk
+}
 
 // TestLocks opens the file of the download locks.
 func (s *Store) TestLocks() (disk.Locks, error) { return s.openLocks() }
@@ -60,11 +69,37 @@ func (s *Store) TestLocks() (disk.Locks, error) { return s.openLocks() }
 // TestLockByte returns the number of k's lock.
 func TestLockByte(k Key) int64 { return k.lockByte() }
 
-// TestSweep removes what killed processes left, and returns how many copies there are.
-func (s *Store) TestSweep() int {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	return len(s.sweep())
+// TestEntryLocks is the first of the numbers for locks of entries.
+const TestEntryLocks = int64(entryLocks)
+
+// TestLockEntry locks k's entry as another process would.
+func (s *Store) TestLockEntry(k Key) (release func()) { return s.lockEntry(k.entryName()).Release }
+
+// TestSweep goes round the directory twice, removes all litter, and returns how many
+// copies there are.
+func (s *Store) TestSweep() (copies int) {
+	for range 2 {
+		b := &s.budget
+		b.mu.Lock()
+		b.round = nil
+		b.walk.stop()
+		b.walk.data = false
+		for n := b.rounds; b.rounds == n; {
+			if err := b.step(1); err != nil {
+				s.fault(err)
+				break
+			}
+		}
+		b.mu.Unlock()
+		s.removeLitter(maxLitter)
+	}
+	s.forEach(entryDir, func(name string) error {
+		if _, _, err := s.read(name); err == nil {
+			copies++
+		}
+		return nil
+	})
+	return copies
 }
 
 // TestFailures returns how many failures in a row the breaker counts.
@@ -100,7 +135,12 @@ func (s *Store) TestForge(m Meta, data string, sum *blocks.Digest, at clock.Inst
 	}
 	s.boot.record(e, at)
 	if write {
-		return nil, s.write(e)
+		f, _, err := s.build(e)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return nil, s.replace(f, m.Key.entryName())
 	}
 	return &Copy{entry: e}, nil
 }
@@ -121,6 +161,13 @@ func (s *Store) TestKnown() int {
 
 // TestRemember makes a copy of k known.
 func (s *Store) TestRemember(k Key) { s.index.remember(&Copy{entry: &entry{key: k}}) }
+
+// TestKnow makes c the known copy of its object.
+func (s *Store) TestKnow(c *Copy) {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	s.index.known[c.key] = c
+}
 
 // TestSwap remembers a copy in the place of old, if that is the known one.
 func (s *Store) TestSwap(old, c *Copy) { s.index.swap(old, c) }

@@ -1,0 +1,382 @@
+package filecache
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/cgroup"
+	"github.com/warmcache/warmcache/internal/disk"
+)
+
+// quotaDisk refuses new files as a quota does: the file system says that it has room.
+type quotaDisk struct {
+	osDisk
+	dir   func() []string
+	files int
+	err   error
+	write bool // it refuses the bytes, and not the file
+}
+
+func (d *quotaDisk) full() bool { return len(d.dir()) >= d.files }
+
+func (d *quotaDisk) Create(dir string, size int64) (disk.NewFile, error) {
+	if !d.write && dir == "d" && d.full() {
+		return nil, &os.PathError{Op: "create", Path: dir, Err: d.err}
+	}
+	f, err := d.osDisk.Create(dir, size)
+	if err != nil || dir != "d" {
+		return f, err
+	}
+	return quotaFile{f, d}, nil
+}
+
+type quotaFile struct {
+	disk.NewFile
+	d *quotaDisk
+}
+
+func (f quotaFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.d.write && f.d.full() {
+		n, _ := f.NewFile.WriteAt(p[:len(p)/2], off)
+		return n, f.d.err
+	}
+	return f.NewFile.WriteAt(p, off)
+}
+
+// A file system that is full before the budget is used up, or a quota, costs a copy and
+// not the download.
+func TestFullFileSystemEvicts(t *testing.T) {
+	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		for _, write := range []bool{false, true} {
+			d := &quotaDisk{files: 3, err: err, write: write}
+			c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
+			d.dir = c.dataFiles
+			for _, o := range objects(8, 10_000) {
+				c.want(o)
+			}
+			if s := c.Stats(); s.Uncached != 0 || s.Evictions != 5 || s.Faults != 0 {
+				t.Errorf("%v, write %v: Stats = %+v", err, write, s)
+			}
+		}
+	}
+}
+
+// Nothing is evicted twice for one object: then the download goes on in memory.
+func TestFullFileSystemIsTriedOnce(t *testing.T) {
+	d := &quotaDisk{files: 0, err: syscall.ENOSPC}
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
+	d.dir = func() []string { return nil }
+	d.files = 1
+	objs := objects(5, 10_000)
+	for _, o := range objs[:4] {
+		c.want(o)
+	}
+	d.files = 0 // from now on it is full whatever is removed
+	c.want(objs[4])
+	if s := c.Stats(); s.Uncached != 1 || s.Evictions != 1 || s.FaultsBy["ENOSPC"] != 1 {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
+// A process that confirms its copy does not put it in the place of a newer one, which
+// another process has fetched meanwhile.
+func TestRevalidationLeavesTheNewerCopy(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
+	c.want(o)
+	old := c.store.Lookup(store.Key(mustID(o)))
+	other := c.restart(nil)
+	o.put(randomBytes(100, 2))
+	c.clocks.Move(time.Minute, time.Minute)
+	other.want(o)
+	c.store.Revalidated(old, store.Validation{At: c.clocks.Now()}, true, func() bool { return false })
+	c.only(c.dataFiles())
+	o.requests()
+	c.restart(nil).want(o)
+	if n := o.requests(); n != 0 {
+		t.Errorf("%d requests: the newer copy was lost", n)
+	}
+}
+
+// A process that confirms a copy which another process has evicted does not leave an
+// entry without data.
+func TestRevalidationOfAnEvictedCopy(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
+	c.want(o)
+	old := c.store.Lookup(store.Key(mustID(o)))
+	c.restart(nil).Forget(o)
+	c.store.Revalidated(old, store.Validation{At: c.clocks.Now()}, true, func() bool { return false })
+	if n := len(c.entryFiles()); n != 0 {
+		t.Error("an entry without data")
+	}
+}
+
+// Misses because of an eviction, by this process or another one, are not damage.
+func TestEvictionIsNotDamage(t *testing.T) {
+	const size = 100_000
+	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(size)}, nil)
+	objs := objects(4, size)
+	c.want(objs[0])
+	l := c.store.Lookup(store.Key(mustID(objs[0])))
+	for _, o := range objs[1:] {
+		c.want(o)
+	}
+	c.store.TestKnow(l) // as if the Open had found it just before the eviction
+	c.want(objs[0])
+	if s := c.Stats(); s.MissesBy.Evicted != 1 || s.MissesBy.Damaged != 0 || s.Faults != 0 {
+		t.Errorf("evicted by this process: Stats = %+v", s)
+	}
+	other := c.restart(nil)
+	for _, o := range objs[1:] {
+		other.want(o)
+	}
+	c.want(objs[0])
+	if s := c.Stats(); s.MissesBy.Damaged != 0 || s.Faults != 0 {
+		t.Errorf("evicted by another process: Stats = %+v", s)
+	}
+	os.Remove(c.dataFiles()[0])
+	os.Remove(c.dataFiles()[0])
+	c.want(objs[0])
+	if s := c.Stats(); s.MissesBy.Damaged != 1 {
+		t.Errorf("data that vanished: Stats = %+v", s)
+	}
+}
+
+// What an object in memory takes is counted from its download until its last File is
+// closed, once, and neither twice nor not at all in between.
+func TestMemoryIsCountedOnce(t *testing.T) {
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	o := newOrigin(1000)
+	src := source{object: object{id: mustID(o), size: 1000}, bytes: func() *inMemory {
+		s := c.newSink(1000, false)
+		b := s.handOver()
+		s.close()
+		return b
+	}()}
+	want := func(when string, n int64) {
+		t.Helper()
+		if got := c.memory.held; got != n {
+			t.Errorf("%s: %d bytes are held, want %d", when, got, n)
+		}
+	}
+	want("downloaded", 1000)
+	f, _ := c.newFile(background, o, src)
+	g, _ := c.newFile(background, o, src)
+	want("open twice", 1000)
+	f.Close()
+	want("open", 1000)
+	g.Close()
+	want("closed", 0)
+	h, _ := c.newFile(background, o, src) // a late joiner
+	want("open again", 1000)
+	h.Close()
+	want("closed again", 0)
+}
+
+// An object that nobody came to open is not held for ever.
+func TestMemoryOfAnAbandonedDownload(t *testing.T) {
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	s := c.newSink(1000, false)
+	s.handOver()
+	s.close()
+	for range 100 {
+		runtime.GC()
+		c.memory.mu.Lock()
+		held := c.memory.held
+		c.memory.mu.Unlock()
+		if held == 0 {
+			return
+		}
+		runtime.Gosched()
+		time.Sleep(time.Millisecond) // for the goroutine that runs cleanups
+	}
+	t.Errorf("%d bytes are held", c.memory.held)
+}
+
+// Objects in memory leave the container its own.
+func TestMemoryLimitOfTheContainer(t *testing.T) {
+	c := newTest(t, Options{}, &faultyDisk{from: 1})
+	c.memory.there = &cgroup.Memory{Left: func() (int64, bool) { return 4 << 20, true }}
+	small, large := newOrigin(1<<20), newOrigin(1<<20+1)
+	for o, inMemory := range map[*origin]bool{small: true, large: false} {
+		f, err := c.Open(background, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := f.bytes.(memoryFile); ok != inMemory {
+			t.Errorf("%d bytes are read by a %T", len(o.body), f.bytes)
+		}
+		if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+			t.Errorf("wrong bytes, or %v", err)
+		}
+		f.Close()
+	}
+}
+
+// A Last-Modified that an entry cannot tell is unknown, and no other time.
+func TestLastModifiedFarAway(t *testing.T) {
+	for _, tt := range []struct{ at, want time.Time }{
+		{time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Time{}},
+		{time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}},
+		{time.Date(2261, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2261, 12, 31, 0, 0, 0, 0, time.UTC)},
+		{time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Time{}},
+	} {
+		c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+		o.modified = tt.at
+		for range 2 {
+			f, err := c.Open(background, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fi, _ := f.Stat(); !fi.ModTime().Equal(tt.want) {
+				t.Errorf("%v is told as %v", tt.at, fi.ModTime())
+			}
+			f.Close()
+		}
+	}
+}
+
+// functionDisk is a file system of which the function uses some.
+type functionDisk struct {
+	osDisk
+	used  func() int64 // by the cache
+	total int64
+	other int64
+}
+
+func (d *functionDisk) Space() (disk.Space, error) {
+	return disk.Space{Total: d.total, Free: d.total - d.other - d.used()}, nil
+}
+
+func newFunctionDisk(t *testing.T, opts Options, total int64) (*testCache, *functionDisk) {
+	d := &functionDisk{total: total}
+	c := newTest(t, opts, d)
+	d.used = c.diskBytes
+	return c, d
+}
+
+func TestKeepFree(t *testing.T) {
+	const mib = 1 << 20
+	c, d := newFunctionDisk(t, Options{MaxAge: Immutable, KeepFree: 60 * mib}, 100*mib)
+	for _, o := range objects(60, mib) {
+		c.want(o)
+		if sp, _ := d.Space(); sp.Free < 60*mib {
+			t.Fatalf("%d bytes are free", sp.Free)
+		}
+	}
+	if s := c.Stats(); s.Uncached != 0 || s.Evictions > 30 {
+		t.Errorf("Stats = %+v", s)
+	}
+	d.other += 20 * mib // the function takes some of it
+	next := objects(62, mib)[60:]
+	c.want(next[0])
+	if sp, _ := d.Space(); sp.Free < 60*mib {
+		t.Errorf("%d bytes are free after another copy came", sp.Free)
+	}
+	d.other += 50 * mib // more than all copies can give back
+	evictions := c.Stats().Evictions
+	c.want(next[1])
+	if s := c.Stats(); s.Uncached != 1 || s.Evictions != evictions {
+		t.Errorf("Stats = %+v: evicted in vain", s)
+	}
+}
+
+func TestMakeRoom(t *testing.T) {
+	const mib = 1 << 20
+	c, d := newFunctionDisk(t, Options{MaxAge: Immutable}, 100*mib)
+	objs := objects(60, mib)
+	for _, o := range objs {
+		c.want(o)
+	}
+	f, err := c.Open(background, objs[59])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	evicted := c.Stats().Evictions
+	if free, err := c.MakeRoom(100 * mib); err != nil || free >= 100*mib || c.Stats().Evictions != evicted {
+		t.Errorf("more than there can be: %d, %v, %d evictions", free, err, c.Stats().Evictions-evicted)
+	}
+	free, err := c.MakeRoom(80 * mib)
+	if sp, _ := d.Space(); err != nil || free < 80*mib || sp.Free != free || free > 82*mib {
+		t.Errorf("MakeRoom = %d, %v, and %d bytes are free", free, err, sp.Free)
+	}
+	if free, err = c.MakeRoom(98 * mib); err != nil || free < 98*mib {
+		t.Errorf("MakeRoom of all but the open copy = %d, %v", free, err)
+	}
+	c.Close()
+	if _, err := c.MakeRoom(1); err == nil {
+		t.Error("MakeRoom after Close")
+	}
+}
+
+// Room that was promised is kept until the function has written to it.
+func TestScratchSize(t *testing.T) {
+	const mib = 1 << 20
+	c, d := newFunctionDisk(t, Options{MaxAge: Immutable}, 100*mib)
+	objs := objects(80, mib)
+	for _, o := range objs[:60] {
+		c.want(o)
+	}
+	_, remove, err := c.ScratchSize(70 * mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := func(least int64) {
+		t.Helper()
+		for _, o := range objs[60:] {
+			c.want(o)
+		}
+		if sp, _ := d.Space(); sp.Free < least {
+			t.Errorf("%d MiB are free, want %d", sp.Free/mib, least/mib)
+		}
+	}
+	more(70 * mib)
+	d.other += 40 * mib
+	evicted := c.Stats().Evictions
+	more(30 * mib)
+	if n := c.Stats().Evictions - evicted; n > 1 {
+		t.Errorf("%d copies were evicted, though the function wrote to its own room", n)
+	}
+	remove()
+	remove()
+	d.other = 0
+	for _, o := range objs {
+		c.want(o)
+	}
+	if sp, _ := d.Space(); sp.Free > 30*mib {
+		t.Errorf("%d MiB are free after remove: the promise is still kept", sp.Free/mib)
+	}
+	if _, _, err := c.ScratchSize(200 * mib); err == nil || !strings.Contains(err.Error(), "bytes are free") {
+		t.Errorf("ScratchSize of more than there is = %v", err)
+	}
+	if _, _, err := c.ScratchSize(-1); err == nil {
+		t.Error("a negative size")
+	}
+}
+
+// While nothing is known of a directory, no copy is evicted that the file system has
+// room for.
+func TestNoNeedlessEvictionAtTheStart(t *testing.T) {
+	const size, n = 100, 600 // more than a process looks at first
+	d := &functionDisk{total: 100 << 20}
+	c := newTest(t, Options{MaxAge: Immutable}, d)
+	d.used = func() int64 { return 20 << 20 }
+	objs := objects(n+10, size)
+	for _, o := range objs[:n] {
+		c.want(o)
+	}
+	c = c.restart(d)
+	for _, o := range objs[n:] {
+		c.want(o)
+	}
+	if s := c.Stats(); s.Evictions != 0 || s.Uncached != 0 {
+		t.Errorf("Stats = %+v", s)
+	}
+}

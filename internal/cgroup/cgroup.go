@@ -1,0 +1,149 @@
+// Package cgroup tells how much memory a process may still use: as much as the memory
+// limits of its control groups leave, and no more than the machine has.
+package cgroup
+
+import (
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// MemoryLeft returns how many bytes of memory the process may still use, as the kernel
+// counts now. If nothing tells, ok is false. On systems other than Linux it always is.
+//
+// A group that contains this one limits it as well, in version 1 and in version 2 of
+// control groups. Cached files that were not used lately count as free: the kernel drops
+// them when a group needs memory. Files on a file system made of memory do not.
+func MemoryLeft() (bytes int64, ok bool) { return system{}.memoryLeft() }
+
+// system reads the files of the system. Tests put them below another root.
+type system struct{ root string }
+
+func (s system) read(name string) string {
+	b, _ := os.ReadFile(s.root + name)
+	return string(b)
+}
+
+func (s system) memoryLeft() (left int64, ok bool) {
+	least := func(n int64) {
+		if !ok || n < left {
+			left, ok = n, true
+		}
+	}
+	if kib, found := field(s.read("/proc/meminfo"), "MemAvailable:"); found {
+		least(kib * 1024)
+	}
+	for _, g := range s.groups() {
+		for _, dir := range g.upwards() {
+			if n, limited := s.leftIn(g.version, dir); limited {
+				least(n)
+			}
+		}
+	}
+	return max(left, 0), ok
+}
+
+// files of each version of control groups, and the field of memory.stat that tells how
+// much the kernel can drop.
+var files = map[int]struct{ limit, usage, droppable string }{
+	1: {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+	2: {"memory.max", "memory.current", "inactive_file"},
+}
+
+// leftIn returns what the limit of one group leaves, if it has one.
+func (s system) leftIn(version int, dir string) (left int64, limited bool) {
+	f := files[version]
+	limit, err := strconv.ParseInt(strings.TrimSpace(s.read(dir+"/"+f.limit)), 10, 64)
+	if err != nil || limit >= 1<<60 { // "max", or the largest number of pages
+		return 0, false
+	}
+	usage, err := strconv.ParseInt(strings.TrimSpace(s.read(dir+"/"+f.usage)), 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	droppable, _ := field(s.read(dir+"/memory.stat"), f.droppable)
+	return limit - usage + droppable, true
+}
+
+// field returns the number that follows name at the start of a line.
+func field(text, name string) (n int64, ok bool) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
+			n, err := strconv.ParseInt(f[1], 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// group is a control group for memory, as this process sees it.
+type group struct {
+	version int
+	mount   string // where its hierarchy is mounted
+	path    string // below that
+}
+
+// upwards returns the directories of a group and of all that contain it.
+func (g group) upwards() (dirs []string) {
+	for p := path.Clean("/" + g.path); ; p = path.Dir(p) {
+		dirs = append(dirs, path.Join(g.mount, p))
+		if p == "/" {
+			return dirs
+		}
+	}
+}
+
+// groups returns the control groups of this process that may limit memory.
+func (s system) groups() (found []group) {
+	mounts := s.read("/proc/self/mountinfo")
+	for line := range strings.Lines(s.read("/proc/self/cgroup")) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		version := 1
+		switch {
+		case parts[1] == "":
+			version = 2
+		case !has(parts[1], "memory"):
+			continue
+		}
+		if g, ok := mounted(mounts, version, parts[2]); ok {
+			found = append(found, g)
+		}
+	}
+	return found
+}
+
+// mounted finds where the hierarchy of a group is mounted. In a container that may be
+// only the part of it below root.
+func mounted(mounts string, version int, name string) (group, bool) {
+	for line := range strings.Lines(mounts) {
+		before, after, ok := strings.Cut(line, " - ")
+		f, fs := strings.Fields(before), strings.Fields(after)
+		if !ok || len(f) < 5 || len(fs) < 3 {
+			continue
+		}
+		if version == 1 && (fs[0] != "cgroup" || !has(fs[2], "memory")) || version == 2 && fs[0] != "cgroup2" {
+			continue
+		}
+		root, mount := f[3], f[4]
+		below, ok := strings.CutPrefix(name, strings.TrimSuffix(root, "/"))
+		if !ok || below != "" && below[0] != '/' {
+			below = "/"
+		}
+		return group{version, mount, below}, true
+	}
+	return group{}, false
+}
+
+// has reports whether a list with commas has an element.
+func has(list, element string) bool {
+	for e := range strings.SplitSeq(list, ",") {
+		if e == element {
+			return true
+		}
+	}
+	return false
+}
