@@ -1,18 +1,23 @@
 package filecache_test
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/filecache/objecttest"
 )
 
-// inventory stands for an origin. In a function it would be an S3 object:
+// inventory is an Object of one's own, over an origin that is a string here. Package
+// s3source has S3 objects:
 //
 //	models := s3source.Bucket{Client: client, Name: "models"}
 //	models.Object("prices-eu.bin")
@@ -23,12 +28,36 @@ func (inventory) ID() (filecache.ID, error) {
 }
 
 func (o inventory) Fetch(ctx context.Context, req filecache.Request) (*filecache.Response, error) {
-	fmt.Println("asking the origin")
-	return &filecache.Response{
-		Body: io.NopCloser(bytes.NewReader([]byte(o.body))),
-		Size: int64(len(o.body)),
-		ETag: `"v1"`,
-	}, nil
+	fmt.Println("fetching from the origin")
+	return answer(o.body, req)
+}
+
+// answer does what a Request says. Package objecttest tests that.
+func answer(body string, req filecache.Request) (*filecache.Response, error) {
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(body)))
+	size := int64(len(body))
+	switch {
+	case req.IfMatch != "" && req.IfMatch != etag:
+		return nil, filecache.ErrChanged
+	case req.IfNoneMatch == etag:
+		return &filecache.Response{NotModified: true}, nil
+	case req.Offset > size:
+		return nil, errors.New("the range begins past the end")
+	}
+	part := body[req.Offset:]
+	if req.Length > 0 {
+		part = part[:min(req.Length, int64(len(part)))]
+	}
+	return &filecache.Response{Body: io.NopCloser(strings.NewReader(part)), Size: size, ETag: etag}, nil
+}
+
+func TestObjectsOfTheExamples(t *testing.T) {
+	text := strings.Repeat("lamp 1999, ", 10)
+	for _, obj := range []filecache.Object{inventory{text}, shelf{"list.txt": text}.Object("list.txt")} {
+		if err := objecttest.TestObject(t.Context(), obj, objecttest.Origin{Content: []byte(text)}); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func Example() {
@@ -59,7 +88,7 @@ func Example() {
 		}
 	}
 	// Output:
-	// asking the origin
+	// fetching from the origin
 	// 1999 cents
 	// 1999 cents
 }
@@ -79,7 +108,7 @@ func ExampleWithSHA256() {
 		fmt.Printf("%s %v\n", b, err)
 	}
 	// Output:
-	// asking the origin
+	// fetching from the origin
 	// lamp 1999 <nil>
 	// lamp 1999 <nil>
 }
@@ -102,7 +131,7 @@ func ExampleCache_Path() {
 	b, err := os.ReadFile(path) // exec.CommandContext(ctx, "lookup", path).Output()
 	fmt.Printf("%s %v\n", b, err)
 	// Output:
-	// asking the origin
+	// fetching from the origin
 	// lamp 1999 <nil>
 }
 

@@ -22,20 +22,22 @@ var ErrChanged = transfer.ErrChanged
 // now. (Bytes that are missing are an io.ErrUnexpectedEOF.)
 var ErrChecksum = blocks.ErrChecksum
 
-// An Object is something that an origin can be asked for, such as an S3 object.
-// Packages s3source and httpsource make them. It must be safe for concurrent use.
+// An Object is something that an origin can serve, such as an S3 object. Packages
+// s3source and httpsource implement it; package objecttest tests implementations.
+// It must be safe for concurrent use.
 type Object interface {
-	// ID names the object. It is called on every Open and asks nobody. It
-	// fails if the Object is incomplete.
+	// ID returns the object's identity. It is called on every Open and sends
+	// nothing. It fails if the Object is incomplete.
 	ID() (ID, error)
 
-	// Fetch asks the origin once.
+	// Fetch sends one request to the origin and returns its answer. It may retry
+	// briefly, such as after a 503. It returns when ctx is done.
 	//
 	// Its error matches fs.ErrNotExist only if the origin said that there is no
-	// such object, and ErrChanged if req.IfMatch did not hold. Any other error
-	// means that the origin could not be asked, and goes to the caller as it is.
-	// (Beware of errors that match by themselves, of a missing local file with
-	// credentials: they would remove the local copy.)
+	// such object, and ErrChanged only if req.IfMatch did not hold. Any other
+	// error means that the origin did not answer, and reaches the caller as it
+	// is. Do not return unrelated errors that match fs.ErrNotExist, such as a
+	// missing credentials file: they would remove the local copy.
 	Fetch(ctx context.Context, req Request) (*Response, error)
 }
 
@@ -81,28 +83,53 @@ func (id ID) key() string {
 	return string(b)
 }
 
-// A Request is what is asked of an origin. The zero Request asks for the whole
-// object.
+// A Request says what to fetch. The zero Request is for the whole object.
 type Request struct {
-	IfNoneMatch string // an ETag: only if the object has another one
-	IfMatch     string // an ETag: only if the object still has this one
+	// IfNoneMatch is an ETag. If it is still the object's, the origin answers
+	// NotModified and sends no bytes. An origin without conditional requests may
+	// compare the ETags itself.
+	IfNoneMatch string
 
-	// The range to send. Length zero means up to the end. An origin that sends
-	// something else must make an error of Fetch.
+	// IfMatch is an ETag. If it is no longer the object's, Fetch fails with
+	// ErrChanged.
+	IfMatch string
+
+	// Offset and Length are the range of bytes to send. A Length of zero means up
+	// to the end; a range that goes beyond the end is cut there. Fetch must return
+	// an error if the origin sends anything else, such as the whole object.
 	Offset, Length int64
+
+	// NewConnection reports that an earlier request got no answer, as after a
+	// freeze, when connections that were kept open are dead. Fetch must not reuse
+	// one if it can help it, and should close those that are idle. An Object
+	// without connections ignores it.
+	NewConnection bool
 }
 
 // A Response is an origin's answer.
 type Response struct {
-	// NotModified says that Request.IfNoneMatch is still the object's ETag.
-	// Nothing else is set then.
+	// NotModified reports that Request.IfNoneMatch is still the object's ETag.
+	// All other fields are zero then.
 	NotModified bool
 
-	Body         io.ReadCloser // the bytes asked for. Close must end a Read that waits
-	Size         int64         // of the whole object, in bytes. Required
-	ETag         string        // opaque, with its quotes and W/ if it is weak; empty if there is none
-	LastModified time.Time     // zero if unknown
-	Checksums    []Checksum    // of the whole object; all are verified
+	// Body has the requested bytes. A body that breaks off must end with an error
+	// other than io.EOF. Close may be called while Read waits, and must end it.
+	Body io.ReadCloser
+
+	// Size is the size of the whole object in bytes, also in the answer to a
+	// range; -1 if the origin does not say it.
+	Size int64
+
+	// Framed matters only if Size is -1. It reports that Body returns io.EOF only
+	// after the last byte, because the protocol marks the end (the last chunk of
+	// HTTP/1.1, the end of an HTTP/2 stream) or the format does (an authenticated
+	// cipher). If it is false, a cut connection may look like the end, so the
+	// bytes are handed out but kept only if one of Checksums proves them.
+	Framed bool
+
+	ETag         string     // opaque, with its quotes, and W/ if it is weak; empty if there is none
+	LastModified time.Time  // zero if unknown
+	Checksums    []Checksum // of the whole object; all are verified
 }
 
 // Algorithm names the algorithm of a Checksum.
@@ -117,8 +144,23 @@ const (
 	SHA256
 )
 
-// A Checksum is what the origin says of an object's bytes.
+// Size returns the length of a Sum in bytes, or zero for an unknown Algorithm.
+func (a Algorithm) Size() int {
+	switch a {
+	case CRC32, CRC32C:
+		return 4
+	case CRC64NVME:
+		return 8
+	case SHA1:
+		return 20
+	case SHA256:
+		return 32
+	}
+	return 0
+}
+
+// A Checksum is a checksum of an object's bytes that the origin announces.
 type Checksum struct {
 	Algorithm Algorithm
-	Sum       []byte // big-endian, as hash.Hash.Sum gives it
+	Sum       []byte // Algorithm.Size bytes, big-endian, as hash.Hash.Sum returns them
 }

@@ -23,10 +23,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// server is a real S3 server with an empty bucket that keeps versions.
+// server is a real S3 server with an empty bucket.
 type server struct {
 	endpoint    string
 	credentials aws.Credentials
+	simple      bool // it keeps no versions, and no checksums of what comes in parts
+	plain       bool // it does not encode the keys of a listing
 }
 
 // client returns one that sends its requests through send, or http's if it is nil.
@@ -54,6 +56,7 @@ func (s *server) transport(t *testing.T) *http.Transport {
 func onEach(t *testing.T, test func(t *testing.T, s *server)) {
 	t.Run("versitygw", func(t *testing.T) { test(t, startVersity(t)) })
 	t.Run("minio", func(t *testing.T) { test(t, startMinIO(t)) })
+	t.Run("rclone", func(t *testing.T) { test(t, startRclone(t)) })
 }
 
 func startVersity(t *testing.T) *server {
@@ -63,7 +66,7 @@ func startVersity(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { v.Close() })
-	s := &server{endpoint: v.Endpoint(), credentials: v.Credentials()}
+	s := &server{endpoint: v.Endpoint(), credentials: v.Credentials(), plain: true}
 	s.prepare(t)
 	return s
 }
@@ -71,33 +74,56 @@ func startVersity(t *testing.T) *server {
 // startMinIO starts MinIO as a process that does not outlive the test.
 func startMinIO(t *testing.T) *server {
 	t.Helper()
-	program := minioProgram(t)
+	program := installed(t, "minio", "--version")
 	addr, console := freeAddr(t), freeAddr(t)
 	cmd := exec.Command(program, "server", t.TempDir(), "--address", addr, "--console-address", console, "--quiet")
 	cmd.Env = []string{"MINIO_ROOT_USER=testaccess", "MINIO_ROOT_PASSWORD=testsecret1", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}
-	cmd.SysProcAttr = dieWithParent()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	start(t, cmd)
 	s := &server{endpoint: "http://" + addr, credentials: aws.Credentials{AccessKeyID: "testaccess", SecretAccessKey: "testsecret1"}}
 	s.awaitReady(t)
 	s.prepare(t)
 	return s
 }
 
-func minioProgram(t *testing.T) string {
+// startRclone starts rclone as a process that serves a directory as S3.
+func startRclone(t *testing.T) *server {
+	t.Helper()
+	program, addr := installed(t, "rclone", "version"), freeAddr(t)
+	cmd := exec.Command(program, "serve", "s3", "--addr", addr, "--auth-key", "testaccess,testsecret1", "--config", os.DevNull, t.TempDir())
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	start(t, cmd)
+	s := &server{
+		endpoint: "http://" + addr, simple: true,
+		credentials: aws.Credentials{AccessKeyID: "testaccess", SecretAccessKey: "testsecret1"},
+	}
+	s.awaitReady(t)
+	s.prepare(t)
+	return s
+}
+
+// start starts a process that does not outlive the test.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.SysProcAttr = dieWithParent()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+}
+
+// installed returns the path of a program that .ci/install put there.
+func installed(t *testing.T, name, version string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err == nil {
-		if p := filepath.Join(cache, "warmcache", "bin", "minio"); exec.Command(p, "--version").Run() == nil {
+		if p := filepath.Join(cache, "warmcache", "bin", name); exec.Command(p, version).Run() == nil {
 			return p
 		}
 	}
 	if os.Getenv("WARMCACHE_TEST_REQUIRE") == "all" {
-		t.Fatal("needs MinIO: run .ci/install/minio")
+		t.Fatalf("needs %s: run .ci/install/%[1]s", name)
 	}
-	t.Skip("needs MinIO: run .ci/install/minio")
+	t.Skipf("needs %s: run .ci/install/%[1]s", name)
 	return ""
 }
 
@@ -120,7 +146,7 @@ func (s *server) awaitReady(t *testing.T) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("MinIO is not ready: %v", err)
+			t.Fatalf("the server is not ready: %v", err)
 		}
 	}
 }
@@ -132,6 +158,9 @@ func (s *server) prepare(t *testing.T) {
 	client := s.client(t, nil)
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
 		t.Fatal(err)
+	}
+	if s.simple {
+		return
 	}
 	_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket:                  aws.String(bucket),

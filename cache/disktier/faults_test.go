@@ -250,3 +250,21 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("the breaker is %v, and was open %d times", state, opened)
 	}
 }
+
+// An error of the moment does not end the epochs, and with them all records.
+func TestTransientFaultKeepsTheEpochs(t *testing.T) {
+	fail := false
+	dir := filepath.Join(t.TempDir(), "tier")
+	tier := newTier(dir, DefaultMaxBytes, clock.New(), &hooked{disk.New(dir), func(op string) error {
+		if fail && op == "open" {
+			return syscall.EMFILE
+		}
+		return nil
+	}})
+	var loads atomic.Int64
+	wantGet(t, newCache(tier, &loads), "k", "k v1")
+	fail = true
+	wantGet(t, newCache(tier, &loads), "k", "k v2") // and not kept: there was no lease
+	fail = false
+	wantGet(t, newCache(tier, &loads), "k", "k v1")
+}

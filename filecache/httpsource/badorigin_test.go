@@ -15,5 +15,6 @@ func badObject(t *testing.T, url string) filecache.Object {
 	return httpsource.Source{Client: &http.Client{Transport: transport}}.Object(url + origintest.Path)
 }
 
+func TestConformance(t *testing.T)       { origintest.RunConformance(t, badObject) }
 func TestBadOrigin(t *testing.T)         { origintest.Run(t, badObject) }
-func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject) }
+func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject, true) }

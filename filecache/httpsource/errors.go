@@ -18,8 +18,8 @@ import (
 // A StatusError is the error of an answer that is neither the object nor that it
 // is not modified.
 //
-// It matches fs.ErrNotExist if the object is gone (404, 410), and
-// filecache.ErrChanged if it is not the one that was asked for (412). A 403 is
+// It matches fs.ErrNotExist if the object is gone (404, 410, or 405 for a version
+// of an S3 object that is a delete marker), and filecache.ErrChanged if it is not the one that was asked for (412). A 403 is
 // neither: a signature that has expired says nothing about the object.
 type StatusError struct {
 	StatusCode int
@@ -28,6 +28,8 @@ type StatusError struct {
 	// sent one as S3, Google and Azure do. The rest of what servers say is left
 	// out: many repeat the URL or the signature.
 	Code string
+
+	deleteMarker bool // the answer to a version that is one
 }
 
 func (e *StatusError) Error() string {
@@ -44,6 +46,8 @@ func (e *StatusError) Is(target error) bool {
 	case http.StatusNotFound, http.StatusGone:
 		// That there is no such bucket is a mistake, not an object that was deleted.
 		return target == fs.ErrNotExist && e.Code != "NoSuchBucket" && e.Code != "ContainerNotFound"
+	case http.StatusMethodNotAllowed:
+		return target == fs.ErrNotExist && e.deleteMarker
 	case http.StatusPreconditionFailed:
 		return target == filecache.ErrChanged
 	}
@@ -56,6 +60,7 @@ const maxErrorBody = 8 << 10
 
 func (o *object) statusError(resp *http.Response) error {
 	e := &StatusError{StatusCode: resp.StatusCode}
+	e.deleteMarker = o.id.Version != "" && resp.Header.Get("X-Amz-Delete-Marker") == "true"
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what is there will do
 	_, rest, _ := strings.Cut(string(b), "<Code>")
 	if code, _, ok := strings.Cut(rest, "</Code>"); ok && o.isCode(code) {

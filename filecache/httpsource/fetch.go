@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/filecache/internal/redial"
 )
 
 type object struct {
@@ -34,15 +37,14 @@ func (o *object) Fetch(ctx context.Context, req filecache.Request) (*filecache.R
 	if err != nil {
 		return nil, err
 	}
-	u := *o.url // a RoundTripper may change it
-	resp, err := o.source.do((&http.Request{Method: http.MethodGet, URL: &u, Host: u.Host, Header: header}).WithContext(ctx))
+	resp, err := o.ask(ctx, header, req.NewConnection)
 	if err != nil {
-		return nil, o.redact(err)
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusNotModified && req.IfNoneMatch != "" {
 		resp.Body.Close()
 		if !confirms(resp.Header, req.IfNoneMatch) {
-			return o.Fetch(ctx, filecache.Request{Offset: req.Offset, Length: req.Length})
+			return o.Fetch(ctx, filecache.Request{Offset: req.Offset, Length: req.Length, NewConnection: req.NewConnection})
 		}
 		return &filecache.Response{NotModified: true}, nil
 	}
@@ -103,7 +105,7 @@ func (o *object) response(resp *http.Response, req filecache.Request) (*filecach
 	case http.StatusOK:
 		size, err = wholeSize(resp, req)
 	case http.StatusPartialContent:
-		size, err = partSize(resp, req)
+		size, err = o.partSize(resp, req)
 	default:
 		err = o.statusError(resp)
 	}
@@ -117,42 +119,111 @@ func (o *object) response(resp *http.Response, req filecache.Request) (*filecach
 	if req.IfMatch != "" && tag != req.IfMatch {
 		return nil, filecache.ErrChanged // by a server that does not know If-Match
 	}
-	r := &filecache.Response{Body: resp.Body, Size: size, ETag: tag, LastModified: lastModified(resp.Header)}
+	r := &filecache.Response{Body: resp.Body, Size: size, Framed: framed(resp), ETag: tag, LastModified: lastModified(resp.Header)}
 	if resp.StatusCode == http.StatusOK {
 		r.Checksums = checksums(resp.Header)
+	}
+	if size < 0 {
+		r.Body = &limited{resp.Body, o.source.maxSize()}
 	}
 	return r, nil
 }
 
-// wholeSize returns the size of a whole object, or -1 if the answer does not say
-// it: without a length, a cut body looks complete.
+// limited is a body of unknown length that may have so many bytes.
+type limited struct {
+	io.ReadCloser
+	left int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errors.New("httpsource: the object has more bytes than Source.MaxSize allows")
+	}
+	return n, err
+}
+
+// wholeSize returns the size of a whole object, or -1 if the answer does not have
+// it.
 func wholeSize(resp *http.Response, req filecache.Request) (int64, error) {
-	if asked := rangeHeader(req); asked != "" {
-		return 0, fmt.Errorf("httpsource: asked for range %q, got the whole: the server does not know ranges", asked)
+	if want := rangeHeader(req); want != "" {
+		return 0, fmt.Errorf("httpsource: requested range %q, got the whole object: the server does not support ranges", want)
 	}
 	return resp.ContentLength, nil
 }
 
-// partSize returns the size of the object that the body is a part of, after
-// making sure that it is the part that was asked for.
-func partSize(resp *http.Response, req filecache.Request) (int64, error) {
-	asked, got := rangeHeader(req), resp.Header.Get("Content-Range")
-	_, total, _ := strings.Cut(got, "/")
-	if total == "*" {
-		return -1, nil
+// partSize returns the size of the object that the body is a part of, or -1 if the
+// answer does not have it, after making sure that it is the requested part.
+func (o *object) partSize(resp *http.Response, req filecache.Request) (int64, error) {
+	want, got := rangeHeader(req), resp.Header.Get("Content-Range")
+	r, ok := parseContentRange(got)
+	if !ok || want == "" || r.first != req.Offset || req.Length > 0 && r.end() > req.Offset+req.Length ||
+		r.end() < r.wantedEnd(req) {
+		return 0, fmt.Errorf("httpsource: requested range %q, got %s", want, o.scrub(shown(got)))
 	}
-	size, err := strconv.ParseInt(total, 10, 64)
-	end := size
-	if req.Length > 0 {
-		end = min(size, req.Offset+req.Length)
+	if n := r.end() - r.first; resp.ContentLength >= 0 && resp.ContentLength != n {
+		return 0, fmt.Errorf("httpsource: Content-Length is %d for a range of %d bytes", resp.ContentLength, n)
 	}
-	if err != nil || asked == "" || got != fmt.Sprintf("bytes %d-%d/%d", req.Offset, end-1, size) {
-		return 0, fmt.Errorf("httpsource: asked for range %q, got %.100q", asked, got)
+	return r.size, nil
+}
+
+// A contentRange is a header of that name.
+type contentRange struct {
+	first, last int64
+	size        int64 // of the whole object; -1 if unknown
+}
+
+// end returns the offset of the first byte after the range.
+func (r contentRange) end() int64 { return r.last + 1 }
+
+// wantedEnd returns where the range for req must end. If the size is unknown, the
+// server may end it earlier.
+func (r contentRange) wantedEnd(req filecache.Request) int64 {
+	switch {
+	case r.size < 0:
+		return 0
+	case req.Length > 0:
+		return min(r.size, req.Offset+req.Length)
+	default:
+		return r.size
 	}
-	if resp.ContentLength != end-req.Offset {
-		return 0, fmt.Errorf("httpsource: Content-Length is %d for range %q", resp.ContentLength, got)
+}
+
+var contentRanges = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)$`)
+})
+
+func parseContentRange(s string) (r contentRange, ok bool) {
+	m := contentRanges().FindStringSubmatch(s)
+	if m == nil {
+		return contentRange{}, false
 	}
-	return size, nil
+	r.first, _ = strconv.ParseInt(m[1], 10, 64)
+	r.last, _ = strconv.ParseInt(m[2], 10, 64)
+	r.size = -1
+	if m[3] != "*" {
+		r.size, _ = strconv.ParseInt(m[3], 10, 64)
+	}
+	return r, r.first <= r.last && (r.size < 0 || r.last < r.size)
+}
+
+// shown returns a Content-Range for an error. A server may put anything into it,
+// also the signature of the URL.
+func shown(s string) string {
+	if s == "" {
+		return "no Content-Range"
+	}
+	if strings.Trim(strings.TrimPrefix(s, "bytes "), "0123456789-/*") != "" || len(s) > 100 {
+		return "a Content-Range that is not one of bytes"
+	}
+	return strconv.Quote(s)
+}
+
+// framed reports whether the end of the body is told from a cut: it is if HTTP/2 or
+// chunks mark it, and gzip's checksum does, too, which the transport verified.
+func framed(resp *http.Response) bool {
+	return resp.ProtoMajor >= 2 || resp.Uncompressed ||
+		len(resp.TransferEncoding) > 0 && resp.TransferEncoding[0] == "chunked"
 }
 
 // patience is how long an answer's header may take if the caller has set no
@@ -161,14 +232,25 @@ const patience = 30 * time.Second
 
 var errNoAnswer = fmt.Errorf("no answer within %v: %w", patience, os.ErrDeadlineExceeded)
 
-// do sends req.
-func (s Source) do(req *http.Request) (*http.Response, error) {
+// client returns the client for one request, which dials if that is wanted.
+func (s Source) client(dial bool) *http.Client {
+	client := &http.Client{}
 	if s.Client != nil {
-		client := *s.Client
-		client.CheckRedirect = checkRedirect(client.CheckRedirect)
+		*client = *s.Client
+	}
+	client.CheckRedirect = checkRedirect(client.CheckRedirect)
+	if dial {
+		client = redial.Client(client)
+	}
+	return client
+}
+
+// do sends req.
+func (s Source) do(req *http.Request, dial bool) (*http.Response, error) {
+	client := s.client(dial)
+	if s.Client != nil {
 		return client.Do(req)
 	}
-	client := http.Client{CheckRedirect: checkRedirect(nil)}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	timer := time.AfterFunc(patience, func() { cancel(errNoAnswer) })
 	resp, err := client.Do(req.WithContext(ctx))

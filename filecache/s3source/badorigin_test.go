@@ -32,8 +32,9 @@ func badObject(t *testing.T, url string) filecache.Object {
 	return s3source.Bucket{Client: client, Name: "models"}.Object("k")
 }
 
+func TestConformance(t *testing.T)       { origintest.RunConformance(t, badObject) }
 func TestBadOrigin(t *testing.T)         { origintest.Run(t, badObject) }
-func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject) }
+func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject, false) }
 
 // What the client tries again is none of the caller's business.
 func TestErrorsThatTheClientRetries(t *testing.T) {

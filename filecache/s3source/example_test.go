@@ -15,7 +15,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// standIn stands for S3. In a function the client is made once, in main:
+// standIn is a Client without S3, so the Bucket needs an Endpoint. In a function the
+// client is made once, in main, and tells its own:
 //
 //	conf, err := config.LoadDefaultConfig(ctx)
 //	client := s3.NewFromConfig(conf)
@@ -38,7 +39,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	// In a function: package-level variables, and no Dir.
 	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: 5 * time.Minute}))
-	models := s3source.Bucket{Client: standIn{}, Name: "models"}
+	models := s3source.Bucket{Client: standIn{}, Name: "models", Endpoint: "stand-in"}
 
 	for range 2 { // two invocations of one container
 		f, err := files.Open(context.Background(), models.Object("prices-eu.bin"))

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/warmcache/warmcache/filecache"
 )
@@ -30,29 +32,70 @@ func (b Bucket) List(ctx context.Context, dir string) ([]filecache.Listed, error
 	if prefix != "" {
 		prefix += "/"
 	}
+	list, err := b.list(ctx, client, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("s3source: list %s/%s: %w", b.Name, prefix, err)
+	}
+	return list, nil
+}
+
+func (b Bucket) list(ctx context.Context, client ListClient, prefix string) (list []filecache.Listed, err error) {
 	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{
-		Bucket:    &b.Name,
-		Prefix:    optional(prefix),
-		Delimiter: aws.String("/"),
+		Bucket:       &b.Name,
+		Prefix:       optional(prefix),
+		Delimiter:    aws.String("/"),
+		EncodingType: types.EncodingTypeUrl, // XML cannot have all characters of a key
 	})
-	var list []filecache.Listed
+	seen := map[string]bool{}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("s3source: list %s/%s: %w", b.Name, prefix, err)
+			return nil, err
 		}
-		for _, p := range page.CommonPrefixes {
-			name := strings.TrimSuffix(strings.TrimPrefix(aws.ToString(p.Prefix), prefix), "/")
-			list = append(list, filecache.Listed{Name: name, Dir: true})
+		if list, err = appendPage(list, page, prefix); err != nil {
+			return nil, err
 		}
-		for _, o := range page.Contents {
-			list = append(list, filecache.Listed{
-				Name: strings.TrimPrefix(aws.ToString(o.Key), prefix),
-				Size: aws.ToInt64(o.Size),
-				// In seconds, as the answer to a GET has it.
-				Modified: aws.ToTime(o.LastModified).Truncate(time.Second),
-			})
+		token := aws.ToString(page.NextContinuationToken)
+		if token != "" && seen[token] {
+			return nil, errors.New("the service repeats a continuation token, so the listing would never end")
 		}
+		seen[token] = true
 	}
 	return list, nil
+}
+
+func appendPage(list []filecache.Listed, page *s3.ListObjectsV2Output, prefix string) ([]filecache.Listed, error) {
+	for _, p := range page.CommonPrefixes {
+		name, err := decode(p.Prefix, page.EncodingType)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, filecache.Listed{Name: strings.TrimSuffix(strings.TrimPrefix(name, prefix), "/"), Dir: true})
+	}
+	for _, o := range page.Contents {
+		name, err := decode(o.Key, page.EncodingType)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, filecache.Listed{
+			Name: strings.TrimPrefix(name, prefix),
+			Size: aws.ToInt64(o.Size),
+			// In seconds, as the answer to a GET has it.
+			Modified: aws.ToTime(o.LastModified).Truncate(time.Second),
+		})
+	}
+	return list, nil
+}
+
+// decode returns a key of a listing. A service that does not know the encoding does
+// not say that it used it.
+func decode(key *string, encoding types.EncodingType) (string, error) {
+	if encoding != types.EncodingTypeUrl {
+		return aws.ToString(key), nil
+	}
+	name, err := url.QueryUnescape(aws.ToString(key))
+	if err != nil {
+		return "", fmt.Errorf("a key is not URL-encoded: %w", err)
+	}
+	return name, nil
 }

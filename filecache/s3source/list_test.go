@@ -65,3 +65,57 @@ func TestListWithoutAListClient(t *testing.T) {
 }
 
 var _ filecache.Lister = s3source.Bucket{}
+
+// XML cannot have all characters that a key can.
+func TestListingOfOddKeys(t *testing.T) {
+	for name, encoded := range map[string]bool{"encoded": true, "a service that does not encode": false} {
+		t.Run(name, func(t *testing.T) {
+			bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Get("encoding-type") != "url" {
+					t.Error("the encoding was not requested")
+				}
+				if encoded {
+					fmt.Fprint(w, "<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%01%2B+%25</Key></Contents>"+
+						"<CommonPrefixes><Prefix>d%02/</Prefix></CommonPrefixes></ListBucketResult>")
+					return
+				}
+				fmt.Fprint(w, "<ListBucketResult><Contents><Key>a%01+</Key></Contents></ListBucketResult>")
+			})
+			list, err := bucket.List(t.Context(), "")
+			want := []filecache.Listed{{Name: "d\x02", Dir: true}, {Name: "a\x01+ %"}}
+			if !encoded {
+				want = []filecache.Listed{{Name: "a%01+"}}
+			}
+			for i := range list {
+				list[i].Modified = want[i].Modified
+			}
+			if err != nil || fmt.Sprint(list) != fmt.Sprint(want) {
+				t.Errorf("List = %+v, %v", list, err)
+			}
+		})
+	}
+	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%zz</Key></Contents></ListBucketResult>")
+	})
+	if _, err := bucket.List(t.Context(), ""); err == nil {
+		t.Error("a key that cannot be decoded was listed")
+	}
+}
+
+// A listing whose pages repeat never ends, and where it stops it is not whole.
+func TestListingThatRepeatsAToken(t *testing.T) {
+	for name, tokens := range map[string][]string{"at once": {"a"}, "in turn": {"a", "b"}} {
+		t.Run(name, func(t *testing.T) {
+			n := 0
+			bucket, requests := server(t, func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprintf(w, "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken></ListBucketResult>",
+					tokens[n%len(tokens)])
+				n++
+			})
+			_, err := bucket.List(t.Context(), "dir")
+			if err == nil || !strings.Contains(err.Error(), "repeats") || requests.Load() != int64(len(tokens)+1) {
+				t.Errorf("List = %v after %d requests", err, requests.Load())
+			}
+		})
+	}
+}

@@ -374,12 +374,10 @@ func (d *Dir) Locks(name string) (l Locks, err error) {
 	return l, err
 }
 
-var errNotRegular = errors.New("not a regular file")
-
 // Create implements FS.
 func (d *Dir) Create(dir string, size int64) (f NewFile, err error) {
 	err = d.at(within(dir, ".new"), func(h *handle, _ string) (err error) {
-		f, err = d.create(h, size)
+		f, err = create(h, size, &d.noTmpfile)
 		return err
 	})
 	return f, err

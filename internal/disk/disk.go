@@ -139,4 +139,7 @@ var ErrLocked = errors.New("locked by another")
 // read or change it.
 var ErrNotPrivate = errors.New("not a private directory")
 
-var errNotDirectory = errors.New("it is not a directory")
+var (
+	errNotDirectory = errors.New("it is not a directory")
+	errNotRegular   = errors.New("not a regular file")
+)

@@ -3,18 +3,15 @@ package disk
 import (
 	"errors"
 	"io/fs"
-	"math/rand/v2"
 	"os"
-	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 )
 
 // create makes a file without a name where the file system has such files, and else
-// one with a temporary name. It has room for size bytes.
-func (d *Dir) create(h *handle, size int64) (*newFile, error) {
-	f, err := d.createEmpty(h)
+// one with a temporary name. It has room for size bytes. It sets noTmpfile once unnamed
+// files turn out to be of no use.
+func create(h *handle, size int64, noTmpfile *atomic.Bool) (*newFile, error) {
+	f, err := createEmpty(h, noTmpfile)
 	if err != nil {
 		return nil, err
 	}
@@ -25,10 +22,10 @@ func (d *Dir) create(h *handle, size int64) (*newFile, error) {
 	return f, nil
 }
 
-func (d *Dir) createEmpty(h *handle) (*newFile, error) {
-	if !d.noTmpfile.Load() {
+func createEmpty(h *handle, noTmpfile *atomic.Bool) (*newFile, error) {
+	if !noTmpfile.Load() {
 		if f, err := h.createUnnamed(); err == nil {
-			return &newFile{File: f, dir: h, noTmpfile: &d.noTmpfile}, nil
+			return &newFile{File: f, dir: h, noTmpfile: noTmpfile}, nil
 		}
 	}
 	for {
@@ -53,18 +50,6 @@ type newFile struct {
 	allocated bool
 	closed    bool
 }
-
-// TempPrefix starts the names of files under construction.
-const TempPrefix = ".tmp-"
-
-var ownTemps = sync.OnceValue(func() string {
-	return TempPrefix + strconv.FormatUint(rand.Uint64(), 16) + "-"
-})
-
-// OwnTemp reports whether name is that of a file which this process constructs.
-func OwnTemp(name string) bool { return strings.HasPrefix(name, ownTemps()) }
-
-func tempName() string { return ownTemps() + strconv.FormatUint(rand.Uint64(), 16) }
 
 func (f *newFile) Allocated() bool { return f.allocated }
 

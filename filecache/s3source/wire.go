@@ -1,0 +1,168 @@
+package s3source
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/minio/crc64nvme"
+
+	"github.com/warmcache/warmcache/filecache"
+)
+
+// A wire is the body of an answer as the transport has it, below whatever the
+// client's middleware makes of it. If no middleware does, nobody reads from the
+// wire itself.
+type wire struct {
+	io.ReadCloser
+	resp *smithyhttp.Response
+
+	once   sync.Once
+	verify []verifier // of all bytes that pass
+
+	err    error // the first of Read, io.EOF too
+	closed atomic.Bool
+}
+
+// intercept is a Deserialize middleware, the one next to the transport.
+func (c *call) intercept(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	middleware.DeserializeOutput, middleware.Metadata, error,
+) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	resp, ok := out.RawResponse.(*smithyhttp.Response)
+	if err == nil && ok && resp.Body != nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent) {
+		c.wire = &wire{ReadCloser: resp.Body, resp: resp}
+		resp.Body = c.wire
+	}
+	return out, metadata, err
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	w.once.Do(func() { w.verify = verifiers(w.resp) })
+	n, err := w.ReadCloser.Read(p)
+	for _, v := range w.verify {
+		v.Write(p[:n])
+	}
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
+func (w *wire) Close() error {
+	w.closed.Store(true)
+	return w.ReadCloser.Close()
+}
+
+// finish returns nil if all bytes have come and are right, as far as the service's
+// checksum and the transport can tell. It reads what the middleware left.
+func (w *wire) finish() error {
+	if w.err == nil && !w.closed.Load() {
+		io.Copy(io.Discard, w)
+	}
+	if w.err != nil && w.err != io.EOF {
+		return w.err // which the middleware took for the end
+	}
+	for _, v := range w.verify {
+		if got := v.Sum(nil); w.err == io.EOF && string(got) != string(v.want.Sum) {
+			return fmt.Errorf("s3source: %w: before the client's middleware, %v is %x, expected %x",
+				filecache.ErrChecksum, v.want.Algorithm, got, v.want.Sum)
+		}
+	}
+	return nil
+}
+
+// changed is a body that the client's middleware put in the place of the wire. It
+// ends where that one ends, unless the wire was cut.
+type changed struct {
+	io.ReadCloser
+	wire *wire
+}
+
+func (c *changed) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if err == io.EOF {
+		if broken := c.wire.finish(); broken != nil {
+			return n, broken
+		}
+	}
+	return n, err
+}
+
+// Close also closes the wire, which middleware may not pass on.
+func (c *changed) Close() error {
+	return errors.Join(c.ReadCloser.Close(), c.wire.Close())
+}
+
+// rawResponse returns the answer as the transport had it, or nil if the Client
+// does not tell.
+func rawResponse(out *s3.GetObjectOutput, c *call) *smithyhttp.Response {
+	if c.wire != nil {
+		return c.wire.resp
+	}
+	resp, _ := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
+	return resp
+}
+
+// replaced reports whether the Client or its middleware hands out another body than
+// that of the answer.
+func replaced(out *s3.GetObjectOutput, c *call, raw *smithyhttp.Response) bool {
+	if c.wire != nil {
+		return true // out.Body is another
+	}
+	return raw != nil && raw.Body != nil && !same(out.Body, raw.Body)
+}
+
+func same(a, b io.ReadCloser) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && (!reflect.TypeOf(a).Comparable() || a == b)
+}
+
+// framed reports whether the end of the body is told from a cut.
+func framed(raw *smithyhttp.Response) bool {
+	return raw != nil && (raw.ProtoMajor >= 2 || raw.Uncompressed ||
+		len(raw.TransferEncoding) > 0 && raw.TransferEncoding[0] == "chunked")
+}
+
+// A verifier computes a checksum that the service announced.
+type verifier struct {
+	hash.Hash
+	want filecache.Checksum
+}
+
+func verifiers(resp *smithyhttp.Response) (all []verifier) {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Amz-Checksum-Type") == string(types.ChecksumTypeComposite) {
+		return nil
+	}
+	for _, x := range []struct {
+		algorithm filecache.Algorithm
+		header    string
+		new       func() hash.Hash
+	}{
+		{filecache.CRC64NVME, "Crc64nvme", func() hash.Hash { return crc64nvme.New() }},
+		{filecache.CRC32, "Crc32", func() hash.Hash { return crc32.NewIEEE() }},
+		{filecache.CRC32C, "Crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+		{filecache.SHA256, "Sha256", sha256.New},
+		{filecache.SHA1, "Sha1", sha1.New},
+	} {
+		sum, err := base64.StdEncoding.DecodeString(resp.Header.Get("X-Amz-Checksum-" + x.header))
+		if err == nil && len(sum) == x.algorithm.Size() {
+			all = append(all, verifier{x.new(), filecache.Checksum{Algorithm: x.algorithm, Sum: sum}})
+		}
+	}
+	return all
+}

@@ -1,0 +1,20 @@
+package disk
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// TempPrefix starts the names of files under construction.
+const TempPrefix = ".tmp-"
+
+var ownTemps = sync.OnceValue(func() string {
+	return TempPrefix + strconv.FormatUint(rand.Uint64(), 16) + "-"
+})
+
+// OwnTemp reports whether name is that of a file which this process constructs.
+func OwnTemp(name string) bool { return strings.HasPrefix(name, ownTemps()) }
+
+func tempName() string { return ownTemps() + strconv.FormatUint(rand.Uint64(), 16) }
