@@ -29,3 +29,16 @@ func (c *testCache) entryPath(name string) string { return filepath.Join(c.root,
 
 // copyOf returns the local copy that f reads.
 func copyOf(f *File) *store.Copy { return f.bytes.(*localFile).Copy() }
+
+// brokenTurns is a disk without locks.
+type brokenTurns struct {
+	disk.FS
+	err error
+}
+
+func (d brokenTurns) Locks(string) (disk.Locks, error) { return brokenTurn{d.err}, nil }
+
+type brokenTurn struct{ err error }
+
+func (b brokenTurn) Acquire(int64) error { return b.err }
+func (b brokenTurn) Close() error        { return nil }

@@ -144,6 +144,9 @@ func (b *budget) see(dir, name string) {
 			b.pool.offer(candidate{name, info.ModTime.UnixNano()})
 		}
 	case dir == dataDir && isDataName(name):
+		if _, err := b.disk.Lstat(path); err != nil { // see disk.Listing
+			return
+		}
 		b.round.add(dataID(name), pages(sizeInName(name)))
 		info, err := b.disk.Lstat(entryPath(entryOf(name)))
 		if err == nil { // so that the pool does not run dry while the walk is here
