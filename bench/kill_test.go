@@ -24,7 +24,7 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.close()
-	model, _ := find(all, "model")
+	model := pick(t, all, "model")
 	event := []byte(model.event(3))
 	want := invokeIn(t, model.lambda(o, "WARMCACHE=off"), event)
 

@@ -17,25 +17,16 @@ type origins struct {
 	s3   *origin.S3
 	gate *origin.Gate
 	toll *origin.Toll
-
-	// SQLite files.
-	database, sessions, checks string
+	dir  string // of SQLite files
 }
 
 func startOrigins(ctx context.Context, dir string, s settings) (_ *origins, err error) {
-	o := &origins{
-		database: filepath.Join(dir, "catalog.db"),
-		sessions: filepath.Join(dir, "sessions.db"),
-		checks:   filepath.Join(dir, "checks.db"),
-	}
+	o := &origins{dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("start the origins: %w", err), o.close())
 		}
 	}()
-	if err := origin.SeedCatalog(o.database, tenants, products); err != nil {
-		return nil, err
-	}
 	if o.toll, err = origin.StartToll(origin.TollOptions{Latency: orNone(s.database)}); err != nil {
 		return nil, err
 	}
@@ -53,9 +44,19 @@ func startOrigins(ctx context.Context, dir string, s settings) (_ *origins, err 
 }
 
 // s3Env is the environment of an action that uses S3 through the gate.
-func (o *origins) s3Env() []string { return append(o.s3.Env(o.gate.URL()), "S3_PATH_STYLE=1") }
+func (o *origins) s3Env(more ...string) []string {
+	return append(append(o.s3.Env(o.gate.URL()), "S3_PATH_STYLE=1"), more...)
+}
 
-// calls are what the origins were asked so far.
+// database is the SQLite file that a variable names.
+func (o *origins) database(variable string) string { return filepath.Join(o.dir, variable) }
+
+// databaseEnv is the environment of an action that uses such a file.
+func (o *origins) databaseEnv(variable string) []string {
+	return []string{variable + "=" + o.database(variable), "ORIGIN_TOLL=" + o.toll.Addr()}
+}
+
+// calls are the calls to all origins so far.
 func (o *origins) calls() result.Calls {
 	s3, db := o.gate.Counts(), o.toll.Counts()
 	gets := o.gate.CountsOf(http.MethodGet).Calls

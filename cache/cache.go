@@ -2,30 +2,52 @@
 // memory of a process that outlives the invocations it serves, as a warm
 // container of AWS Lambda or OpenWhisk does.
 //
-// A [Cache] is read-through: it asks Load on a miss and remembers the answer for
-// TTL. Keep it in a package-level variable:
+// A [Cache] is read-through: it calls Load on a miss and keeps the value for TTL.
+// Keep the Cache in a package-level variable:
 //
 //	var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
 //		Load: loadProduct,
 //		TTL:  time.Minute,
 //	}))
 //
-// and ask it instead of the database. Every miss is normal: a new container
+// and call its Get instead of the database. Every miss is normal: a new container
 // starts empty, and nothing but speed may depend on what is kept.
 //
 // A Cache is made for a process that is frozen between invocations. It has no
-// goroutine and no timer of its own. It tells age by the wall and by the
-// monotonic clock, and believes the one that says older, since a paused machine
-// may stop the one and a time server may step the other: nothing is handed out
-// that is older than TTL as long as one of them was right. A load that an
-// invocation left behind is never joined by a later one.
+// goroutine and no timer of its own. It measures age by the wall clock and by the
+// monotonic clock, and the older age counts, because a paused machine may stop one
+// of them and a time server may step the other: nothing is handed out that is older
+// than TTL as long as one of them was right. A load that an invocation left behind
+// costs later invocations at most one wait.
+//
+// When TTL is not the question: [Cache.Newer] returns something younger than what the
+// caller has, [Cache.GetWithin] something younger than a duration, [Cache.Refresh] what
+// the origin has now, and [Cache.Delete] follows a write. Options.Reload confirms a
+// value without loading it again; Options.StaleIfError bridges an outage.
 //
 // With a [Tier], what one container has loaded serves the others as well, or the
 // process that is started after a crash: see Options.Tier, and packages redistier
 // and disktier.
 //
-// Caveat: values are shared. All callers get the same V, and what it points to
-// must not be changed, unless Options.Clone is set.
+// # Rules for values and contexts
+//
+// Values are shared: all callers get the same V, and what it refers to must not be
+// changed, unless Options.Clone is set. To append to a shared slice is a change, too.
+//
+// Pass Get a context that outlives the call. Load gets its values, and Load may go on
+// for other callers after Get has returned; a context that a web framework reuses for
+// the next request (a *gin.Context, a *fasthttp.RequestCtx) would change under it.
+//
+// Values need no closing: an evicted value is left to the garbage collector, since
+// other callers may still use it. If a value holds a resource, let
+// [runtime.AddCleanup] release it once nobody refers to it:
+//
+//	runtime.AddCleanup(conn, func(fd int) { syscall.Close(fd) }, conn.fd)
+//
+// # Tests of code that uses a Cache
+//
+// Use testing/synctest: in its bubble, time.Sleep lets values expire at once. Make the
+// Cache within the bubble. No other hook is needed.
 package cache
 
 import (
@@ -48,17 +70,17 @@ type Cache[K comparable, V any] struct {
 	clock   *clock.Clock
 	flights *flight.Group[item[V]]
 	kept    *store[K, V]
-	shared  *shared                       // nil without a Tier
+	tier    *tierClient                   // nil without a Tier
 	hung    atomic.Pointer[clock.Instant] // when a load last hung; nil: none since the last success
 	stats   counters
 }
 
-// New returns an empty Cache. It starts nothing and asks nothing.
+// New returns an empty Cache. It starts no goroutines and does not call Load.
 //
 // K must be made of strings, integers, bools, and arrays and structs of them,
-// and should hold everything that the answer depends on: arguments, tenant,
-// version. Anything else, and Options that are out of range or contradict each
-// other, are errors that name what is wrong.
+// and should hold everything that the value depends on: arguments, tenant,
+// version. Another K, or Options that are out of range or contradict each other,
+// are an error that names the part.
 func New[K comparable, V any](opts Options[K, V]) (*Cache[K, V], error) {
 	return newCache(opts, clock.New())
 }
@@ -87,7 +109,7 @@ func newCache[K comparable, V any](opts Options[K, V], clk *clock.Clock) (*Cache
 		return nil, fmt.Errorf("cache.New: %w", err)
 	}
 	if opts.Tier != nil {
-		c.shared = newShared(&opts)
+		c.tier = newTierClient(&opts)
 	}
 	c.stats.gap.start(clk.Now())
 	return c, nil
@@ -102,14 +124,18 @@ func Must[K comparable, V any](c *Cache[K, V], err error) *Cache[K, V] {
 	return c
 }
 
-// Get returns the value of key: a kept one that is younger than TTL, or what
-// Load gives. If a Load takes longer than TTL, those who joined it after its
-// start make another one, and get what the origin said while they waited.
+// Get returns the value of key: a kept one that is younger than TTL, or the result of
+// Load. If a Load takes longer than TTL, the callers that joined it after its start
+// call Load again, and get a value that the origin had while they waited.
 //
-// It returns the error of Load as it is. A caller that waits for a Load returns
-// the error of its ctx as soon as that ends, while the Load goes on for others;
-// what is kept is handed out without a look at ctx. If Load panics, Get panics with
-// an error that has Load's stack.
+// Get returns the error of Load as it is. If ctx ends while it waits, it returns the
+// error of ctx at once, and the Load goes on for other callers. A kept value is
+// returned without checking ctx. If Load panics, Get panics with an error that has
+// Load's stack.
+//
+// A Load that only callers without a deadline wait for may be left over from an
+// earlier invocation. It is joined during its first second, and no more once a
+// caller has given up waiting for it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if it, ok := c.kept.hit(key, c.clock); ok {
 		return c.handOut(it, Hit, nil)
@@ -118,18 +144,21 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	return c.handOut(c.fetch(ctx, key, anyFresh))
 }
 
-// Refresh loads key anew, whatever is kept, and keeps the result; for use when
-// the value is known to have changed and is wanted at once. A Load that is under
-// way is not joined, and its result is not kept. When the new Load fails, what
-// was kept stays.
+// Refresh loads key again, whatever is kept, and keeps the result. Use it when the value
+// is known to have changed and is needed at once. If you hold the value that is wrong,
+// [Cache.Newer] needs fewer Loads.
+//
+// The Load of a Refresh begins after the call. If a Load of key is running, it begins
+// when that has ended; all Refreshes that come before share it, and so do Gets that
+// miss. So no two Loads of a key run at once because of Refresh. After an error, the
+// kept value stays.
 func (c *Cache[K, V]) Refresh(ctx context.Context, key K) (V, error) {
 	c.kept.epoch.Add(1)
 	return c.handOut(c.fetch(ctx, key, want{refresh: true}))
 }
 
-// Peek returns the value of key if it is kept and fresh. It never loads, and it
-// neither counts nor marks the value as used. That a key is remembered not to
-// exist is no value.
+// Peek returns the value of key if it is kept and fresh. It never calls Load, and it
+// neither counts as a hit nor marks the value as used. For a known miss, ok is false.
 func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 	it := c.kept.peek(key)
 	if it.none() || it.missing() != nil || !it.fresh(c.clock.Now()) {
@@ -138,8 +167,7 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 	return c.clone(it.value), true
 }
 
-// handOut gives a caller what was loaded, which may be that there is nothing. With
-// an error, both are Load's.
+// handOut returns an item to a caller. With an error, both are Load's.
 func (c *Cache[K, V]) handOut(it item[V], _ Source, err error) (V, error) {
 	if err == nil {
 		err = it.missing()
@@ -157,13 +185,11 @@ func (c *Cache[K, V]) clone(v V) V {
 	return v
 }
 
-// Delete removes key, for use after a write to the database, once it is committed.
-// No Get that starts after it returns a value that was loaded before it: a Load
-// under way is not joined any more and its result is not kept. Other containers do
-// not hear of it.
+// Delete removes key. Call it after a write to the database has been committed. No Get
+// that starts after it returns a value that was loaded before it: a Load under way is
+// not joined any more and its result is not kept. Delete affects this container only.
 //
-// With a Tier, Delete is Invalidate without an error: what it could not do is
-// counted in Stats.
+// With a Tier, Delete is [Cache.Invalidate] without the error, which Stats counts.
 func (c *Cache[K, V]) Delete(key K) { _ = c.Invalidate(context.Background(), key) }
 
 // Invalidate is Delete for a Cache with a Tier, from which it removes key as well.
@@ -171,22 +197,22 @@ func (c *Cache[K, V]) Delete(key K) { _ = c.Invalidate(context.Background(), key
 //
 // After it has returned nil, no container gets a value from the Tier that was loaded
 // before it, not even by a Load that is under way in another one. What others have
-// in memory they may hand out until TTL. After an error, which is the Tier's or that
-// of ctx, what is promised of Delete still holds for this container, but others may
-// get from the Tier what was loaded before, until TTL. Then call it again, or report
-// the write as one that will be seen late.
+// in memory they may hand out until TTL, or MemoryTTL. After an error, which is the
+// Tier's or that of ctx, the promise of Delete still holds for this container, but
+// others may get from the Tier what was loaded before, until TTL. Then call it again, or
+// report the write as one that will be seen late.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	name := c.encode(key)
-	if c.shared != nil {
+	if c.tier != nil {
 		// First: what a flight here finds in the Tier before that is not kept, since
-		// the flight is forgotten below.
-		tierCtx, cancel := context.WithTimeout(ctx, c.shared.budget)
+		// the flight is invalidated below.
+		tierCtx, cancel := context.WithTimeout(ctx, c.tier.budget)
 		defer cancel()
-		err = c.deleteShared(tierCtx, nameOf(c.shared.space, name))
+		err = c.deleteFromTier(tierCtx, nameOf(c.tier.space, name))
 	}
-	// Both under the lock, and in this order. A load that comes home in between
-	// must not be kept: see flight.Seat.Dropped. And one that starts in between
-	// must not find the old value when it looks again.
+	// Both under the lock, and in this order. A load that ends in between must not be
+	// kept: see flight.Call.Claim. And one that starts in between must not find the
+	// old value in memory.
 	c.kept.remove(key, func() { c.flights.Invalidate(name) })
 	return err
 }
@@ -194,14 +220,14 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 // Clear removes all keys from memory, as Delete does. What the Tier keeps stays
 // there for others, but this Cache uses none of it that was loaded before.
 func (c *Cache[K, V]) Clear() {
-	if c.shared != nil {
-		c.shared.distrust(c.clock.Now())
+	if c.tier != nil {
+		c.tier.invalidateBefore(c.clock.Now())
 	}
 	c.kept.clear(c.flights.InvalidateAll)
 }
 
-// Len returns the number of values kept, with those that have expired and were
-// not asked for since, and with the keys that are remembered not to exist.
+// Len returns the number of entries kept, including known misses, and expired entries
+// that nobody has requested since.
 func (c *Cache[K, V]) Len() int {
 	n, _ := c.kept.size()
 	return n

@@ -395,7 +395,7 @@ func TestBadOptions(t *testing.T) {
 		{"negative MaxEntries", newErr(Options[string, string]{Load: load, TTL: 1, MaxEntries: -1}), "Options.MaxEntries is negative (-1)"},
 		{"float key", newErr(Options[float64, int]{Load: func(context.Context, float64) (int, error) { return 0, nil }, TTL: 1}), "float64"},
 		{"interface key", newErr(Options[any, int]{Load: func(context.Context, any) (int, error) { return 0, nil }, TTL: 1}), "interface"},
-		{"time key", newErr(Options[time.Time, int]{Load: func(context.Context, time.Time) (int, error) { return 0, nil }, TTL: 1}), "time.Time.loc is a ptr"},
+		{"time key", newErr(Options[time.Time, int]{Load: func(context.Context, time.Time) (int, error) { return 0, nil }, TTL: 1}), "use its UnixNano"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.err == nil || !strings.Contains(tt.err.Error(), tt.want) || !strings.HasPrefix(tt.err.Error(), "cache.New: ") {

@@ -32,7 +32,7 @@ var anyFresh = want{maxAge: Forever}
 // accepts reports whether a caller takes a value that is within TTL.
 func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 	if w.refresh {
-		return it.elsewhere() // the flight has deleted older records
+		return it.fromTier() // the flight has deleted older records
 	}
 	return (w.maxAge == Forever || it.loaded.Within(w.maxAge, now)) && (w.after.local == 0 || it.isAfter(w.after))
 }
@@ -43,7 +43,7 @@ func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 // old by now. A load that begins while the caller waits is as young as it gets,
 // however long it takes. The clocks alone could not tell: they may run back.
 func satisfies[V any](w want, it *item[V], began uint64, now clock.Instant) bool {
-	return int32(it.load-uint32(began)) > 0 && !it.elsewhere() || it.fresh(now) && accepts(w, it, now)
+	return int32(it.load-uint32(began)) > 0 && !it.fromTier() || it.fresh(now) && accepts(w, it, now)
 }
 
 // terms are those of the flights that a caller joins or starts.
@@ -78,8 +78,8 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source
 					return it, nil
 				}
 			}
-			if c.shared != nil {
-				return c.loadShared(ctx, s, key, w)
+			if c.tier != nil {
+				return c.loadThroughTier(ctx, s, key, w)
 			}
 			return c.loadOne(ctx, s, key, s.Started(), w)
 		},
@@ -107,7 +107,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source
 			c.stats.joins.Add(1)
 		}
 		switch {
-		case (joined || it.elsewhere()) && !it.none() && !satisfies(w, &it, began, c.clock.Now()):
+		case (joined || it.fromTier()) && !it.none() && !satisfies(w, &it, began, c.clock.Now()):
 			// Once more: what it joins now has begun since.
 		case err == nil:
 			return it, sourceOf(&it, joined, began), nil
@@ -130,7 +130,7 @@ func sourceOf[V any](it *item[V], joined bool, began uint64) Source {
 		return Joined
 	case int32(it.load-uint32(began)) <= 0:
 		return Hit
-	case it.elsewhere():
+	case it.fromTier():
 		return TierHit
 	}
 	return Loaded
@@ -171,7 +171,7 @@ func (c *Cache[K, V]) callLoad(ctx context.Context, key K) (V, error) {
 // flight: of two flights, the one that began later may have been the first to load.
 func (c *Cache[K, V]) newItem(id uint64, started clock.Instant, w want) item[V] {
 	it := item[V]{loaded: started, load: uint32(id)}
-	if c.shared != nil {
+	if c.tier != nil {
 		it.extra = &extra{record: c.clock.Uint64(), after: w.after.record}
 	}
 	return it

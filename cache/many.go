@@ -254,8 +254,8 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V],
 	}
 	switch {
 	case len(wanted) == 0:
-	case c.shared != nil:
-		c.loadBatchShared(ctx, wanted, at, w)
+	case c.tier != nil:
+		c.loadBatchThroughTier(ctx, wanted, at, w)
 	default:
 		c.loadAll(ctx, wanted, at, at[0].Started(), w)
 	}
@@ -275,7 +275,7 @@ func (c *Cache[K, V]) loadAll(ctx context.Context, keys []K, seats []*seat[V], s
 			items = append(items, loaded...)
 			return err
 		}
-		if c.shared == nil && len(batch) == len(keys) {
+		if c.tier == nil && len(batch) == len(keys) {
 			load(ctx) // within the time of the flight
 		} else {
 			err = c.timed(ctx, load)

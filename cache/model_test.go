@@ -584,6 +584,11 @@ func TestModelFindsBrokenCaches(t *testing.T) {
 		"age from the load's end":     func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{fromEnd: true}) },
 		"Delete does nothing":         func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{noDelete: true}) },
 		"late load after Delete kept": func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{}) },
+		"Newer returns what is kept":  func(w *world, c *Cache[int, modelValue]) subject { return notNewer{c} },
+		"GetWithin is Get":            func(w *world, c *Cache[int, modelValue]) subject { return notWithin{c} },
+		"failed keys do not exist":    func(w *world, c *Cache[int, modelValue]) subject { return lostErrors{c} },
+		"RetryAfter is too long":      func(w *world, c *Cache[int, modelValue]) subject { return neverRetries(w, t) },
+		"Reload confirms anything":    func(w *world, c *Cache[int, modelValue]) subject { return blindReload(w, t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); seed <= 200; seed++ {
@@ -594,6 +599,56 @@ func TestModelFindsBrokenCaches(t *testing.T) {
 			t.Error("no fault was found")
 		})
 	}
+}
+
+// notNewer does not look at the entry that the client has.
+type notNewer struct{ *Cache[int, modelValue] }
+
+func (s notNewer) Newer(ctx context.Context, key int, _ Entry[modelValue]) (Entry[modelValue], error) {
+	return s.Lookup(ctx, key)
+}
+
+// notWithin ignores maxAge.
+type notWithin struct{ *Cache[int, modelValue] }
+
+func (s notWithin) GetWithin(ctx context.Context, key int, _ time.Duration) (modelValue, error) {
+	return s.Get(ctx, key)
+}
+
+// lostErrors takes keys that failed for keys that do not exist.
+type lostErrors struct{ *Cache[int, modelValue] }
+
+func (s lostErrors) GetMany(ctx context.Context, keys []int) ([]Result[modelValue], error) {
+	r, err := s.Cache.GetMany(ctx, keys)
+	for i := range r {
+		r[i].Err = nil
+	}
+	return r, err
+}
+
+// neverRetries serves a stale value as long as it may after one failure.
+func neverRetries(w *world, t *testing.T) subject {
+	w.hurried = false
+	o := w.options()
+	if w.stale > 0 {
+		o.RetryAfter = w.stale
+	}
+	c, err := newCache(o, clock.NewFake(w.read))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// blindReload confirms values without a look at the origin.
+func blindReload(w *world, t *testing.T) subject {
+	o := w.options()
+	o.Reload = func(context.Context, int, modelValue) (modelValue, error) { return modelValue{}, ErrUnchanged }
+	c, err := newCache(o, clock.NewFake(w.read))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // naive is a plain map with a TTL, without flights, and with a fault.

@@ -35,6 +35,7 @@ type fleet struct {
 
 	memoryTTL time.Duration
 	keeps     time.Duration // broken: memory keeps values that long instead
+	anyNewer  bool          // broken: Newer takes any record
 
 	// Guarded by the world's mu.
 	records map[string][]byte
@@ -156,18 +157,27 @@ func (k *container) invalidated(moment int, keys ...int) {
 	}
 }
 
-// delete invalidates a key for the fleet.
+// delete invalidates a key for the fleet, sometimes together with another one.
 func (k *container) delete(ctx context.Context, _ subject, key int) {
 	f := k.fleet
+	f.mu.Lock()
+	keys := []int{key, (key + 1) % modelKeys}[:1+f.rand.IntN(2)]
+	f.mu.Unlock()
 	a := k.ask("Invalidate")
-	if err := k.cache.Invalidate(ctx, key); err == nil {
+	invalidate := func() error { return k.cache.Invalidate(ctx, key) }
+	if len(keys) > 1 {
+		invalidate = func() error { return k.cache.InvalidateMany(ctx, keys) }
+	}
+	if invalidate() == nil {
 		f.mu.Lock()
-		name := nameOf("model", k.cache.encode(key))
-		f.deleted[name] = max(f.deleted[name], a.moment)
-		f.everywhere[key] = append(f.everywhere[key], deletion{a.moment, f.now()})
+		for _, key := range keys {
+			name := nameOf("model", k.cache.encode(key))
+			f.deleted[name] = max(f.deleted[name], a.moment)
+			f.everywhere[key] = append(f.everywhere[key], deletion{a.moment, f.now()})
+		}
 		f.mu.Unlock()
 	}
-	k.invalidated(a.moment, key)
+	k.invalidated(a.moment, keys...)
 }
 
 // live lets containers come and go, and their clients do what they do.
@@ -181,8 +191,12 @@ func (f *fleet) live(t *testing.T) {
 				for range 2 {
 					clients.Go(func() {
 						entries := map[int]Entry[modelValue]{}
+						var s subject = k.cache
+						if f.anyNewer {
+							s = anyNewer{k.cache}
+						}
 						for range 20 {
-							f.client(k, k.cache, entries)
+							f.client(k, s, entries)
 							f.sleep(f.ttl / 4)
 						}
 					})
@@ -360,6 +374,13 @@ func (t flakyBatch) GetMany(ctx context.Context, names []string, use func(int, [
 	return leases, err
 }
 
+func (t flakyBatch) DeleteMany(ctx context.Context, names []string) (err error) {
+	for _, name := range names {
+		err = errors.Join(err, t.Delete(ctx, name))
+	}
+	return err
+}
+
 func (t flakyBatch) SetMany(ctx context.Context, records []TierRecord) (err error) {
 	for _, r := range records {
 		err = errors.Join(err, t.Set(ctx, r))
@@ -401,4 +422,32 @@ func TestTierModelFindsBrokenLeases(t *testing.T) {
 		}
 	}
 	t.Error("no fault was found")
+}
+
+// The checker finds a memory that outlives MemoryTTL.
+func TestTierModelFindsBrokenMemoryTTL(t *testing.T) {
+	for seed := uint64(1); seed <= 100; seed++ {
+		if faults, _ := runFleet(t, seed, func(f *fleet) { f.keeps = Forever }); faults != nil {
+			return
+		}
+	}
+	t.Error("no fault was found")
+}
+
+// The checker finds a Newer that takes any record for a newer one.
+func TestTierModelFindsBrokenNewer(t *testing.T) {
+	for seed := uint64(1); seed <= 200; seed++ {
+		if faults, _ := runFleet(t, seed, func(f *fleet) { f.anyNewer = true }); faults != nil {
+			return
+		}
+	}
+	t.Error("no fault was found")
+}
+
+// anyNewer is a cache whose Newer asks the Tier as Get does.
+type anyNewer struct{ *Cache[int, modelValue] }
+
+func (s anyNewer) Newer(ctx context.Context, key int, than Entry[modelValue]) (Entry[modelValue], error) {
+	s.kept.remove(key, func() {})
+	return s.Lookup(ctx, key)
 }

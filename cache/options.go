@@ -284,6 +284,8 @@ func (o *Options[K, V]) validateTier() error {
 		return fmt.Errorf("Options.ClockSkew is %v, and Options.TTL only %v: all that the Tier keeps would be too old", skew, o.TTL)
 	case skew > time.Hour:
 		return fmt.Errorf("Options.ClockSkew is %v: it must be at most an hour", skew)
+	case o.Codec.check != nil:
+		return o.Codec.check()
 	}
 	return nil
 }

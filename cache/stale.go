@@ -87,7 +87,7 @@ func (c *Cache[K, V]) serveStale(ctx context.Context, key K, w want, f failure[V
 	if hung {
 		f.err = c.timeoutError()
 	}
-	if c.shared != nil && !w.refresh {
+	if c.tier != nil && !w.refresh {
 		now := c.clock.Now()
 		if kept := c.kept.peek(key); !kept.none() && kept.missing() == nil && kept.fresh(now) && accepts(w, &kept, now) {
 			return kept, Loaded, nil // loaded; the Tier has used up the time

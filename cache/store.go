@@ -30,10 +30,10 @@ type extra struct {
 	hasFailed bool
 
 	// With a Tier.
-	elsewhere bool          // loaded by another process, before the flight that brought it
-	ttl       time.Duration // that of the value, if that of the item is shorter; else zero
-	record    uint64        // names the load
-	after     uint64        // names a load that has begun before it
+	fromTier bool          // loaded by another process, before the flight that brought it
+	ttl      time.Duration // that of the value, if that of the item is shorter; else zero
+	record   uint64        // names the load
+	after    uint64        // names a load that has begun before it
 }
 
 func (it *item[V]) none() bool                   { return it.load == 0 }
@@ -54,7 +54,7 @@ func (it *item[V]) missing() error {
 	return it.extra.missing
 }
 
-func (it *item[V]) elsewhere() bool { return it.extra != nil && it.extra.elsewhere }
+func (it *item[V]) fromTier() bool { return it.extra != nil && it.extra.fromTier }
 
 func (it *item[V]) size() int64 {
 	if it.extra == nil {
@@ -83,7 +83,7 @@ func (it *item[V]) fullTTL() time.Duration {
 // isAfter reports whether the item's load began after that one. Of two loads in other
 // processes, no clock tells: a record names the load that it was to replace.
 func (it *item[V]) isAfter(id loadID) bool {
-	if it.elsewhere() {
+	if it.fromTier() {
 		return id.record != 0 && it.extra.after == id.record
 	}
 	return int32(it.load-id.local) > 0

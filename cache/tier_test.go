@@ -23,6 +23,7 @@ type fakeTier struct {
 	issued  int
 	sets    []TierRecord
 	err     error // of every call
+	calls   int   // of Get
 }
 
 func newFakeTier() *fakeTier {
@@ -38,6 +39,7 @@ func (f *fakeTier) setErr(err error) {
 func (f *fakeTier) Get(_ context.Context, name string, use func([]byte) bool) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.calls++
 	if f.err != nil {
 		return "", f.err
 	}

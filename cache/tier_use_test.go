@@ -203,6 +203,11 @@ func TestInvalidateBeatsALoadElsewhere(t *testing.T) {
 // old, but what was certainly loaded since.
 func TestInvalidateWithoutTheTier(t *testing.T) {
 	for name, invalidate := range map[string]func(t *testing.T, c *Cache[string, string]){
+		"InvalidateMany": func(t *testing.T, c *Cache[string, string]) {
+			if c.InvalidateMany(background, []string{"j", "k"}) == nil {
+				t.Error("InvalidateMany returns nil although the Tier failed")
+			}
+		},
 		"Invalidate": func(t *testing.T, c *Cache[string, string]) {
 			if c.Invalidate(background, "k") == nil {
 				t.Error("Invalidate says that it has")
@@ -523,4 +528,70 @@ func TestTierHitsInMemoryDoNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { c.Get(background, "k") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// batchTier is a fakeTier that counts its batches.
+type batchTier struct {
+	oneByOne
+	deletes [][]string
+}
+
+func (b *batchTier) DeleteMany(ctx context.Context, names []string) error {
+	b.deletes = append(b.deletes, names)
+	return b.oneByOne.DeleteMany(ctx, names)
+}
+
+// InvalidateMany is one call of a BatchTier, and holds for memory, for the Tier and for
+// loads that are under way.
+func TestInvalidateMany(t *testing.T) {
+	fake, o := newFakeTier(), &origin{}
+	for name, tier := range map[string]Tier{"Tier": fake, "BatchTier": &batchTier{oneByOne: oneByOne{fake}}, "none": nil} {
+		t.Run(name, func(t *testing.T) {
+			o.calls.Store(0)
+			change := withTier(tier)
+			if tier == nil {
+				change = func(*Options[string, string]) {}
+			}
+			c := newTest(t, o, clock.New(), change)
+			for i, key := range []string{"a", "b", "c"} {
+				wantGet(t, c, key, fmt.Sprintf("%s v%d", key, i+1))
+			}
+			if err := c.InvalidateMany(background, nil); err != nil {
+				t.Error(err)
+			}
+			if err := c.InvalidateMany(background, []string{"a", "c", "a", "none"}); err != nil {
+				t.Error(err)
+			}
+			wantGet(t, c, "b", "b v2")
+			wantGet(t, c, "a", "a v4")
+			wantGet(t, c, "c", "c v5")
+			if b, ok := tier.(*batchTier); ok && (len(b.deletes) != 1 || len(b.deletes[0]) != 4) {
+				t.Errorf("DeleteMany got %q", b.deletes)
+			}
+			c.InvalidateMany(background, []string{"a", "b", "c"})
+		})
+	}
+}
+
+// A failure of one Delete does not keep the others from being deleted.
+func TestOneByOneDeletesTheRest(t *testing.T) {
+	tier := failsFor{newFakeTier(), "b"}
+	for _, name := range []string{"a", "b", "c"} {
+		tier.records[name] = []byte{}
+	}
+	if err := (oneByOne{tier}).DeleteMany(background, []string{"a", "b", "c"}); err == nil || len(tier.records) != 1 {
+		t.Errorf("DeleteMany: %v; left are %q", err, tier.records)
+	}
+}
+
+type failsFor struct {
+	*fakeTier
+	name string
+}
+
+func (f failsFor) Delete(ctx context.Context, name string) error {
+	if name == f.name {
+		return errors.New("down")
+	}
+	return f.fakeTier.Delete(ctx, name)
 }

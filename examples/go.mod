@@ -5,6 +5,7 @@ go 1.26.0
 replace (
 	github.com/warmcache/warmcache => ../
 	github.com/warmcache/warmcache/cache/redistier => ../cache/redistier
+	github.com/warmcache/warmcache/examples/action => ./action
 )
 
 require (
@@ -17,6 +18,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/warmcache/warmcache v0.0.0
 	github.com/warmcache/warmcache/cache/redistier v0.0.0
+	github.com/warmcache/warmcache/examples/action v0.0.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/image v0.47.0
 	modernc.org/sqlite v1.60.1

@@ -10,25 +10,26 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// measures returns all of them.
-func measures(s settings) []measure {
+// measures returns all measures, or small ones.
+func measures(quick bool) []measure {
 	large, huge, many, n, full := 100<<20, 1<<30, 10_000, 2000, 100_000
-	if s.quick {
+	if quick {
 		large, huge, many, n, full = 9<<20, 32<<20, 100, 20, 100
 	}
 	return []measure{
 		largeObject(large),
 		smallObject(1<<10, n/2), smallObject(64<<10, n/2),
-		reopen(1<<10, n), reopen(1<<20, n), reopen(large, n), reopen(huge, n),
+		reopen([]int{1 << 10, 1 << 20, large, huge}, n),
 		firstRead(large, false), firstRead(large, true),
 		newCache(many),
 		evict(full, n/10, false), evict(full, 1, true),
 	}
 }
 
-// zeros is an object of so many zero bytes: what its origin costs is not measured.
+// zeros is an object of zero bytes, whose origin costs nothing.
 type zeros struct {
 	name string
 	size int64
@@ -50,19 +51,19 @@ type zero struct{}
 
 func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// copied returns a cache with a verified copy of z, and the file it is in.
-func copied(ctx context.Context, dir string, z zeros) (*filecache.Cache, string, error) {
-	files, err := filecache.New(filecache.Options{Dir: dir, MaxBytes: z.size + 1<<30})
+// copied returns a cache with a verified copy of z, and the path of the copy.
+func (s *setup) copied(z zeros) (*filecache.Cache, string, error) {
+	files, err := filecache.New(filecache.Options{Dir: s.dir, MaxBytes: z.size + 2<<30})
 	if err != nil {
 		return nil, "", err
 	}
-	f, err := files.Open(ctx, z)
+	f, err := files.Open(s.ctx, z)
 	if err != nil {
 		return nil, "", err
 	}
 	f.Close()
-	time.Sleep(100 * time.Millisecond) // a file that is younger is not remembered as verified
-	path, release, err := files.Path(ctx, z)
+	time.Sleep(100 * time.Millisecond) // a younger file is not remembered as verified
+	path, release, err := files.Path(s.ctx, z)
 	if err != nil {
 		return nil, "", err
 	}
@@ -70,99 +71,84 @@ func copied(ctx context.Context, dir string, z zeros) (*filecache.Cache, string,
 	return files, path, nil
 }
 
-// reopen is what a warm invocation does before it reads.
-func reopen(size, n int) measure {
+func sizeName(size int) string {
+	for _, unit := range []string{"B", "KiB", "MiB"} {
+		if size < 1024 {
+			return fmt.Sprint(size, " ", unit)
+		}
+		size /= 1024
+	}
+	return fmt.Sprint(size, " GiB")
+}
+
+// reopen is the beginning of a read in a warm invocation.
+func reopen(sizes []int, n int) measure {
 	return measure{
-		Name: fmt.Sprintf("reopen/%d", size), Unit: "µs", limit: 1.6, over: []string{"os.Open"},
-		Title: fmt.Sprintf("Open and Close of a verified file of %d bytes", size),
-		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
-			z := zeros{"model.bin", int64(size)}
-			files, path, err := copied(ctx, dir, z)
-			if err != nil {
-				return nil, nil, err
+		compare.Measure{Name: "reopen", Unit: "µs", Title: "Open and Close of a verified file"},
+		func(s *setup) (all []compare.Contender, err error) {
+			for _, size := range sizes {
+				z := zeros{"model.bin." + sizeName(size), int64(size)}
+				files, path, err := s.copied(z)
+				if err != nil {
+					return nil, err
+				}
+				base := subject + ", " + sizeName(size)
+				all = append(all,
+					compare.Contender{Name: base, Base: base, Sample: each(n, func() error { return closeOpened(files.Open(s.ctx, z)) })},
+					compare.Contender{Name: "os.Open, " + sizeName(size), Base: base, Sample: each(n, func() error { return closeOpened(os.Open(path)) })})
 			}
-			return []contender{
-				{"warmcache", func() (float64, error) {
-					return each(n, func(int) error {
-						f, err := files.Open(ctx, z)
-						if err != nil {
-							return err
-						}
-						return f.Close()
-					})
-				}},
-				{"os.Open", func() (float64, error) {
-					return each(n, func(int) error {
-						f, err := os.Open(path)
-						if err != nil {
-							return err
-						}
-						return f.Close()
-					})
-				}},
-			}, func() {}, nil
+			return all, nil
 		},
 	}
 }
 
-// firstRead is what the first invocation of a new process does: nothing is known
-// as verified. The target is of os.ReadFile, also for the caller's own buffer.
-func firstRead(size int, buffer bool) measure {
-	m := measure{
-		Name: "first-read", Unit: "ms", limit: 1.2, over: []string{"os.ReadFile"},
-		Title: fmt.Sprintf("First read of a file of %d MiB in a new process, in the page cache", size>>20),
+// closeOpened closes f, unless err says that it could not be opened.
+func closeOpened(f io.Closer, err error) error {
+	if err != nil {
+		return err
 	}
-	if buffer {
-		m.Name, m.limit = m.Name+"/buffer", 1
-		m.Title += ", into the caller's buffer"
-	}
-	m.start = func(ctx context.Context, dir string) ([]contender, func(), error) {
-		z := zeros{"model.bin", int64(size)}
-		_, path, err := copied(ctx, dir, z)
-		if err != nil {
-			return nil, nil, err
-		}
-		readFile := contender{"os.ReadFile", reading(size, func() (int, error) {
-			b, err := os.ReadFile(path)
-			return len(b), err
-		})}
-		if !buffer {
-			return []contender{{"warmcache", reading(size, func() (int, error) {
-				b, err := restarted(dir).ReadFile(ctx, z)
-				return len(b), err
-			})}, readFile}, func() {}, nil
-		}
-		buf := bytes.Repeat([]byte{1}, size)
-		return []contender{
-			{"warmcache", reading(size, func() (int, error) {
-				f, err := restarted(dir).Open(ctx, z)
-				if err != nil {
-					return 0, err
-				}
-				defer f.Close()
-				return io.ReadFull(f, buf)
-			})},
-			readFile,
-			{"os, the same buffer", reading(size, func() (int, error) {
-				f, err := os.Open(path)
-				if err != nil {
-					return 0, err
-				}
-				defer f.Close()
-				return io.ReadFull(f, buf)
-			})},
-		}, func() {}, nil
-	}
-	return m
+	return f.Close()
 }
 
-// reading is the time in ms of a read that has to give so many bytes.
-func reading(size int, read func() (int, error)) func() (float64, error) {
+// firstRead is the first read in a new process, which knows of no copy that it is
+// verified; perhaps into a buffer of the caller.
+func firstRead(size int, buffer bool) measure {
+	m := compare.Measure{Name: "first-read", Unit: "ms", Title: fmt.Sprintf("First read of a file of %s in a new process, in the page cache", sizeName(size))}
+	if buffer {
+		m.Name, m.Title = m.Name+"/buffer", m.Title+", into the caller's buffer"
+	}
+	return measure{m, func(s *setup) ([]compare.Contender, error) {
+		z := zeros{"model.bin", int64(size)}
+		_, path, err := s.copied(z)
+		readFile := compare.Contender{Name: "os.ReadFile", Sample: reading(size, func() ([]byte, error) { return os.ReadFile(path) })}
+		if !buffer {
+			ours := reading(size, func() ([]byte, error) { return restarted(s.dir).ReadFile(s.ctx, z) })
+			return []compare.Contender{{Name: subject, Sample: ours}, readFile}, err
+		}
+		buf := bytes.Repeat([]byte{1}, size)
+		into := func(f io.ReadCloser, err error) ([]byte, error) {
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			n, err := io.ReadFull(f, buf)
+			return buf[:n], err
+		}
+		return []compare.Contender{
+			{Name: subject, Sample: reading(size, func() ([]byte, error) { return into(restarted(s.dir).Open(s.ctx, z)) })},
+			readFile,
+			{Name: "os, the same buffer", Sample: reading(size, func() ([]byte, error) { return into(os.Open(path)) })},
+		}, err
+	}}
+}
+
+// reading samples the time in ms of a read, which must return size bytes.
+func reading(size int, read func() ([]byte, error)) func() (float64, error) {
 	return func() (float64, error) {
 		return wall(func() error {
-			n, err := read()
-			if err == nil && n != size {
-				err = fmt.Errorf("%d bytes, want %d", n, size)
+			b, err := read()
+			if err == nil && len(b) != size {
+				err = fmt.Errorf("%d bytes, want %d", len(b), size)
 			}
 			return err
 		})
@@ -174,36 +160,25 @@ func restarted(dir string) *filecache.Cache {
 	return filecache.Must(filecache.New(filecache.Options{Dir: dir}))
 }
 
-// newCache is what a cold start pays.
+// newCache is the price of a file cache in a cold start.
 func newCache(many int) measure {
 	return measure{
-		Name: "new", Unit: "µs", limit: 1, over: []string{"100 µs"},
-		Title: fmt.Sprintf("New, with %d files in the directory", many),
-		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
-			files := restarted(filepath.Join(dir, "many"))
+		compare.Measure{Name: "new", Unit: "µs", Title: fmt.Sprintf("New, with %d files in the directory", many)},
+		func(s *setup) ([]compare.Contender, error) {
+			dir := filepath.Join(s.dir, "many")
+			files := restarted(dir)
 			for i := range many {
-				if _, err := files.ReadFile(ctx, zeros{fmt.Sprint(i), 100}); err != nil {
-					return nil, nil, err
+				if _, err := files.ReadFile(s.ctx, zeros{fmt.Sprint(i), 100}); err != nil {
+					return nil, err
 				}
 			}
 			if st := files.Stats(); st.Uncached+st.Faults+st.Evictions != 0 {
-				return nil, nil, fmt.Errorf("not all are there: %+v", st)
+				return nil, fmt.Errorf("some objects are not on disk: %+v", st)
 			}
-			return []contender{
-				{"warmcache", func() (float64, error) {
-					return each(1, func(int) error { restarted(filepath.Join(dir, "many")); return nil })
-				}},
-				{"warmcache, and the first Open", func() (float64, error) {
-					return each(1, func(int) error {
-						f, err := restarted(filepath.Join(dir, "many")).Open(ctx, zeros{"7", 100})
-						if err != nil {
-							return err
-						}
-						return f.Close()
-					})
-				}},
-				{"100 µs", func() (float64, error) { return 100, nil }},
-			}, func() {}, nil
+			return []compare.Contender{
+				{Name: subject, Sample: each(1, func() error { restarted(dir); return nil })},
+				{Name: subject + ", and the first Open", Sample: each(1, func() error { return closeOpened(restarted(dir).Open(s.ctx, zeros{"7", 100})) })},
+			}, nil
 		},
 	}
 }
@@ -212,50 +187,43 @@ func newCache(many int) measure {
 // there. If first, it is the first Open of a process.
 func evict(many, n int, first bool) measure {
 	const size = 4 << 10
-	m := measure{
-		Name: "evict", Unit: "µs", limit: 2, over: []string{"warmcache, with room"},
+	m := compare.Measure{
+		Name: "evict", Unit: "µs",
 		Title: fmt.Sprintf("Open of a new object of %d bytes that must evict one of %d", size, many),
 	}
 	if first {
 		m.Name += "/first"
 		m.Title += ", the first of a process"
 	}
-	m.start = func(ctx context.Context, dir string) ([]contender, func(), error) {
+	return measure{m, func(s *setup) ([]compare.Contender, error) {
 		next := many
-		opens := func(sub string, maxBytes int64) (contender, error) {
-			opts := filecache.Options{Dir: filepath.Join(dir, sub), MaxBytes: maxBytes}
-			open := func(files *filecache.Cache, i int) error {
-				f, err := files.Open(ctx, zeros{fmt.Sprint(i), size})
-				if err != nil {
-					return err
-				}
-				return f.Close()
-			}
+		opens := func(name, sub string, maxBytes int64) (compare.Contender, error) {
+			opts := filecache.Options{Dir: filepath.Join(s.dir, sub), MaxBytes: maxBytes}
 			files := filecache.Must(filecache.New(opts))
+			open := func(i int) error { return closeOpened(files.Open(s.ctx, zeros{fmt.Sprint(i), size})) }
 			for i := range many {
-				if err := open(files, i); err != nil {
-					return contender{}, err
+				if err := open(i); err != nil {
+					return compare.Contender{}, err
 				}
 			}
-			return contender{"warmcache", func() (float64, error) {
+			sample := each(n, func() error { next++; return open(next) })
+			return compare.Contender{Name: name, Sample: func() (float64, error) {
 				if first {
 					files = filecache.Must(filecache.New(opts))
 				}
 				before := files.Stats()
-				us, err := each(n, func(int) error { next++; return open(files, next) })
+				us, err := sample()
 				if now := files.Stats(); now.Uncached != 0 || (now.Evictions > before.Evictions) != (maxBytes < 1<<40) {
 					return 0, fmt.Errorf("%d evictions, %d not kept", now.Evictions-before.Evictions, now.Uncached)
 				}
 				return us, err
 			}}, nil
 		}
-		full, err := opens("full", int64(many)*2*size)
+		full, err := opens(subject+", full", "full", int64(many)*2*size)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		roomy, err := opens("roomy", 1<<40)
-		roomy.name += ", with room"
-		return []contender{full, roomy}, func() {}, err
-	}
-	return m
+		roomy, err := opens(subject+", with room", "roomy", 1<<40)
+		return []compare.Contender{roomy, full}, err
+	}}
 }

@@ -1,102 +1,136 @@
-// Command files measures the file cache beside what it takes the place of: the
-// downloaders of the AWS SDK, a plain GetObject into a file, and package os.
+// Command files measures the file cache beside the downloaders of the AWS SDK, a
+// plain GetObject into a file, and package os.
 //
 //	go run ./bench/files                      everything, in some minutes
 //	go run ./bench/files -quick               to see that it works
 //	go run ./bench/files -only '^(large|new)' measures by name
-//
-// Each round takes one sample of each contender, in an order that moves on by one
-// from round to round. A ratio is the median of the rounds' own ratios.
 package main
 
 import (
 	"context"
-	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"regexp"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/warmcache/warmcache/bench/origin"
-	"github.com/warmcache/warmcache/internal/conditions"
+	"github.com/warmcache/warmcache/internal/compare"
 )
-
-// settings are the command line.
-type settings struct {
-	rounds int
-	quick  bool
-	only   *regexp.Regexp
-	json   string
-}
-
-func parse(args []string) (settings, error) {
-	var s settings
-	f := flag.NewFlagSet("files", flag.ContinueOnError)
-	f.IntVar(&s.rounds, "rounds", 9, "samples to take of each contender")
-	f.BoolVar(&s.quick, "quick", false, "one round, small sizes: only to see that it works")
-	f.StringVar(&s.json, "json", "", "write the results to this `file` as well")
-	only := f.String("only", "", "measure what matches this `regexp`")
-	if err := f.Parse(args); err != nil {
-		return s, err
-	}
-	if s.quick {
-		s.rounds = 1
-	}
-	switch {
-	case f.NArg() > 0:
-		return s, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	case s.rounds < 1:
-		return s, fmt.Errorf("-rounds is %d: it must be positive", s.rounds)
-	}
-	var err error
-	if s.only, err = regexp.Compile(*only); err != nil {
-		return s, fmt.Errorf("-only: %w", err)
-	}
-	return s, nil
-}
 
 func main() {
 	origin.ServeIfChild()
-	s, err := parse(os.Args[1:])
-	if err == flag.ErrHelp {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "files:", err)
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err = run(ctx, s, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "files:", err)
-		os.Exit(1)
-	}
+	command.Main()
 }
 
-func run(ctx context.Context, s settings, args []string) error {
-	r := results{Conditions: newConditions(s, args)}
+var command = compare.Command{
+	Path: "files", Rounds: 9, Quick: 1,
+	Libraries: []string{"/s3", "versitygw"},
+	Set: func(f *compare.Flags) string {
+		return fmt.Sprintf("%d interleaved rounds, files on %s", f.Rounds, fileSystem(os.TempDir()))
+	},
+	Measure: measureAll,
+}
+
+// measure is a kind of work with its contenders. The first contender is warmcache.
+type measure struct {
+	compare.Measure
+	start func(s *setup) ([]compare.Contender, error)
+}
+
+// setup is the directory of a measure, with the functions to call at its end.
+type setup struct {
+	ctx  context.Context
+	dir  string
+	undo []func()
+}
+
+func measureAll(ctx context.Context, f *compare.Flags, r *compare.Report) error {
+	for _, m := range measures(f.Quick) {
+		if !f.Only.MatchString(m.Name) {
+			continue
+		}
+		if err := m.run(ctx, f.Rounds, r); err != nil {
+			return err
+		}
+	}
+	for _, t := range targets {
+		what := fmt.Sprintf("%s: %s over %s", t.measure, t.of, t.over)
+		r.TargetRatio(what, t.atMost, r.Find(t.measure, t.of), r.Find(t.measure, t.over))
+	}
+	r.TargetMedian("new, µs", 100, r.Find("new", subject), 1)
+	return nil
+}
+
+func (m measure) run(ctx context.Context, rounds int, r *compare.Report) error {
 	dir, err := os.MkdirTemp("", "warmcache-files-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, m := range measures(s) {
-		if !s.only.MatchString(m.Name) {
-			continue
-		}
-		if err := m.run(ctx, dir, s.rounds, &r); err != nil {
-			return fmt.Errorf("%s: %w", m.Name, err)
-		}
+	s := &setup{ctx: ctx, dir: dir}
+	contenders, err := m.start(s)
+	for _, undo := range s.undo {
+		defer undo()
 	}
-	r.Conditions.LoadAfter = conditions.LoadAverage()
-	if err := r.print(os.Stdout); err != nil || s.json == "" {
-		return err
-	}
-	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", m.Name, err)
 	}
-	return os.WriteFile(s.json, append(b, '\n'), 0o644)
+	return r.Run(m.Measure, rounds, contenders)
+}
+
+const subject = "warmcache"
+
+var targets = []struct {
+	measure, of, over string
+	atMost            float64
+}{
+	{"large", subject, "transfermanager", 0.35},
+	{"large", subject, "manager", 0.85},
+	{"small/1024", subject, "GetObject", 1.3},
+	{"small/65536", subject, "GetObject", 1.3},
+	{"reopen", subject + ", 1 KiB", "os.Open, 1 KiB", 1},
+	{"reopen", subject + ", 1 MiB", "os.Open, 1 MiB", 1},
+	{"reopen", subject + ", 100 MiB", "os.Open, 100 MiB", 1},
+	{"reopen", subject + ", 1 GiB", "os.Open, 1 GiB", 1},
+	{"first-read", subject, "os.ReadFile", 1.05},
+	{"first-read/buffer", subject, "os.ReadFile", 0.8},
+	{"evict", subject + ", full", subject + ", with room", 2},
+	{"evict/first", subject + ", full", subject + ", with room", 2},
+}
+
+// wall returns the time in ms that f takes.
+func wall(f func() error) (float64, error) {
+	start := time.Now()
+	err := f()
+	return float64(time.Since(start)) / 1e6, err
+}
+
+// each returns a sample of the time in µs that one of n calls takes.
+func each(n int, f func() error) func() (float64, error) {
+	return func() (float64, error) {
+		start := time.Now()
+		for range n {
+			if err := f(); err != nil {
+				return 0, err
+			}
+		}
+		return float64(time.Since(start)) / 1e3 / float64(n), nil
+	}
+}
+
+// fileSystem names the usual ones.
+func fileSystem(dir string) string {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return "an unknown file system"
+	}
+	name, known := map[int64]string{
+		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.XFS_SUPER_MAGIC: "XFS",
+		unix.BTRFS_SUPER_MAGIC: "Btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
+	}[st.Type]
+	if !known {
+		return fmt.Sprintf("a file system of type %#x", st.Type)
+	}
+	return name
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,130 +20,121 @@ import (
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/filecache"
 	"github.com/warmcache/warmcache/filecache/s3source"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
 const bucket, key = "models", "model.bin"
 
 // store is an S3 server with one object, and clients that count their requests.
 type store struct {
-	s3       *origin.S3
-	gate     *origin.Gate
+	*setup
 	client   *s3.Client
 	requests atomic.Int64
 	size     int
-	dir      string
-	files    int // made so far
+	files    int // names handed out so far
 }
 
-// startStore starts a server, behind a gate with the latencies of S3 if slow.
-func startStore(ctx context.Context, dir string, size int, slow bool) (_ *store, err error) {
-	x := &store{dir: dir, size: size}
-	if x.s3, err = origin.StartS3(ctx, origin.S3Options{Dir: filepath.Join(dir, "s3")}); err != nil {
+// store starts a server, behind a gate with the latencies of S3 if slow.
+func (s *setup) store(size int, slow bool) (*store, error) {
+	server, err := origin.StartS3(s.ctx, origin.S3Options{Dir: filepath.Join(s.dir, "s3")})
+	if err != nil {
 		return nil, err
 	}
-	endpoint := x.s3.Endpoint()
+	s.undo = append(s.undo, func() { server.Close() })
+	endpoint := server.Endpoint()
 	if slow {
-		if x.gate, err = origin.StartGate(endpoint, origin.GateOptions{}); err != nil {
-			x.close()
+		gate, err := origin.StartGate(endpoint, origin.GateOptions{})
+		if err != nil {
 			return nil, err
 		}
-		endpoint = x.gate.URL()
+		s.undo = append(s.undo, func() { gate.Close() })
+		endpoint = gate.URL()
 	}
+	x := &store{setup: s, size: size}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	x.client = x.s3.ClientAt(endpoint, func(o *s3.Options) {
+	s.undo = append(s.undo, transport.CloseIdleConnections)
+	x.client = server.ClientAt(endpoint, func(o *s3.Options) {
 		o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
 			x.requests.Add(1)
 			return transport.RoundTrip(r)
 		})
 	})
-	if err = x.s3.CreateBucket(ctx, bucket); err == nil {
-		err = x.s3.Put(ctx, bucket, key, origin.Object(size, 1))
-	}
-	if err != nil {
-		x.close()
+	if err := server.CreateBucket(s.ctx, bucket); err != nil {
 		return nil, err
 	}
-	return x, nil
+	return x, server.Put(s.ctx, bucket, key, origin.Object(size, 1))
 }
 
 type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-func (x *store) close() {
-	if x.gate != nil {
-		x.gate.Close()
-	}
-	x.s3.Close()
-}
-
-// fresh returns a name that there was not yet.
+// fresh returns a new name.
 func (x *store) fresh() string {
 	x.files++
 	return filepath.Join(x.dir, fmt.Sprint("file", x.files))
 }
 
-// toFile has f fill a new file, removes it, and returns the time in ms.
-func (x *store) toFile(f func(*os.File) error) (float64, error) {
-	name := x.fresh()
-	defer os.Remove(name)
-	return wall(func() error {
-		file, err := os.Create(name)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		if err := f(file); err != nil {
-			return err
-		}
-		if fi, err := file.Stat(); err != nil || fi.Size() != int64(x.size) {
-			return fmt.Errorf("%d bytes, want %d: %w", fi.Size(), x.size, err)
-		}
-		return nil
-	})
+// toFile samples the time in ms in which f fills a new file.
+func (x *store) toFile(f func(*os.File) error) func() (float64, error) {
+	return func() (float64, error) {
+		name := x.fresh()
+		defer os.Remove(name)
+		return wall(func() error {
+			file, err := os.Create(name)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			if err := f(file); err != nil {
+				return err
+			}
+			if fi, err := file.Stat(); err != nil || fi.Size() != int64(x.size) {
+				return fmt.Errorf("the file is not of %d bytes: %v, %w", x.size, fi, err)
+			}
+			return nil
+		})
+	}
 }
 
 // largeObject is a miss of a large object at the latencies of S3, to a file.
 func largeObject(size int) measure {
 	return measure{
-		Name: "large", Unit: "ms", limit: 1, over: []string{"transfermanager", "transfermanager, ranges", "manager"},
-		Title: fmt.Sprintf("S3 to a file, %d MiB at %v to the first byte and %d MB/s per connection (only warmcache verifies)",
-			size>>20, origin.DefaultFirstByte, origin.DefaultBandwidth/1_000_000),
-		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
-			x, err := startStore(ctx, dir, size, true)
+		compare.Measure{Name: "large", Unit: "ms", Title: fmt.Sprintf("S3 to a file, %s at %v to the first byte and %d MB/s per connection (only warmcache verifies)",
+			sizeName(size), origin.DefaultFirstByte, origin.DefaultBandwidth/1_000_000)},
+		func(s *setup) ([]compare.Contender, error) {
+			x, err := s.store(size, true)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			tm := func(o ...func(*transfermanager.Options)) func() (float64, error) {
-				c := transfermanager.New(x.client, o...)
-				return func() (float64, error) {
-					return x.toFile(func(f *os.File) error {
-						_, err := c.DownloadObject(ctx, &transfermanager.DownloadObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), WriterAt: f})
-						return err
-					})
+			byParts := transfermanager.New(x.client)
+			byRanges := transfermanager.New(x.client, func(o *transfermanager.Options) { o.GetObjectType = tmtypes.GetObjectRanges })
+			transfer := func(c *transfermanager.Client) func(f *os.File) error {
+				return func(f *os.File) error {
+					_, err := c.DownloadObject(s.ctx, &transfermanager.DownloadObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), WriterAt: f})
+					return err
 				}
 			}
-			//nolint:staticcheck // deprecated, and what most programs use
-			down := manager.NewDownloader(x.client)
-			return []contender{
-				{"warmcache", func() (float64, error) { return x.miss(ctx) }},
-				{"transfermanager", tm()},
-				{"transfermanager, ranges", tm(func(o *transfermanager.Options) { o.GetObjectType = tmtypes.GetObjectRanges })},
-				{"manager", func() (float64, error) {
-					return x.toFile(func(f *os.File) error {
-						//nolint:staticcheck // as above
-						_, err := down.Download(ctx, f, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
-						return err
-					})
-				}},
-				{"GetObject", func() (float64, error) { return x.toFile(func(f *os.File) error { return x.get(ctx, f, "") }) }},
-			}, x.close, nil
+			return []compare.Contender{
+				{Name: subject, Sample: x.miss},
+				{Name: "transfermanager", Sample: x.toFile(transfer(byParts))},
+				{Name: "transfermanager, ranges", Sample: x.toFile(transfer(byRanges))},
+				{Name: "manager", Sample: x.toFile(x.manager)},
+				{Name: "GetObject", Sample: x.toFile(func(f *os.File) error { return x.get(f, "") })},
+			}, nil
 		},
 	}
 }
 
+// manager downloads with the downloader that most programs use.
+func (x *store) manager(f *os.File) error {
+	//nolint:staticcheck // deprecated, and still the usual one
+	_, err := manager.NewDownloader(x.client).Download(x.ctx, f, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
+	return err
+}
+
 // miss opens the object in an empty cache.
-func (x *store) miss(ctx context.Context) (float64, error) {
+func (x *store) miss() (float64, error) {
 	dir := x.fresh()
 	defer os.RemoveAll(dir)
 	return wall(func() error {
@@ -152,7 +142,7 @@ func (x *store) miss(ctx context.Context) (float64, error) {
 		if err != nil {
 			return err
 		}
-		f, err := files.Open(ctx, x.object())
+		f, err := files.Open(x.ctx, x.object())
 		if err != nil {
 			return err
 		}
@@ -169,8 +159,8 @@ func (x *store) object() filecache.Object {
 }
 
 // get copies the object to w as an SDK program does.
-func (x *store) get(ctx context.Context, w io.Writer, mode types.ChecksumMode) error {
-	out, err := x.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), ChecksumMode: mode})
+func (x *store) get(w io.Writer, mode types.ChecksumMode) error {
+	out, err := x.client.GetObject(x.ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), ChecksumMode: mode})
 	if err != nil {
 		return err
 	}
@@ -179,60 +169,51 @@ func (x *store) get(ctx context.Context, w io.Writer, mode types.ChecksumMode) e
 	return err
 }
 
-// smallObject is the CPU time of a miss of a small object. The server is a
-// process of its own, whose time does not count.
+// smallObject is the CPU time of a miss of a small object. The server is a process
+// of its own, whose time does not count.
 func smallObject(size, n int) measure {
 	return measure{
-		Name: fmt.Sprintf("small/%d", size), Unit: "µs", limit: 1.3, over: []string{"GetObject"},
-		Title: fmt.Sprintf("S3 to a file, %d bytes, CPU time of this process per object, %d objects a sample", size, n),
-		start: func(ctx context.Context, dir string) ([]contender, func(), error) {
-			x, err := startStore(ctx, dir, size, false)
-			if err != nil {
-				return nil, nil, err
-			}
-			plain := func(mode types.ChecksumMode) func() (float64, error) {
-				return func() (float64, error) {
-					sub := x.fresh()
-					defer os.RemoveAll(sub)
-					if err := os.Mkdir(sub, 0o700); err != nil {
-						return 0, err
-					}
-					return x.cpu(n, func(i int) error {
-						f, err := os.Create(filepath.Join(sub, fmt.Sprint(i)))
-						if err != nil {
-							return err
-						}
-						defer f.Close()
-						return x.get(ctx, f, mode)
-					})
-				}
-			}
-			return []contender{
-				{"warmcache", func() (float64, error) { return x.misses(ctx, n) }},
-				{"GetObject", plain("")},
-				{"GetObject, verified", plain(types.ChecksumModeEnabled)}, // the default of package config
-			}, x.close, nil
+		compare.Measure{Name: fmt.Sprintf("small/%d", size), Unit: "µs",
+			Title: fmt.Sprintf("S3 to a file, %d bytes, CPU time of this process per object, %d objects a sample", size, n)},
+		func(s *setup) ([]compare.Contender, error) {
+			x, err := s.store(size, false)
+			return []compare.Contender{
+				{Name: subject, Sample: func() (float64, error) { return x.misses(n) }},
+				{Name: "GetObject", Sample: func() (float64, error) { return x.gets(n, "") }},
+				{Name: "GetObject, verified", Sample: func() (float64, error) { return x.gets(n, types.ChecksumModeEnabled) }}, // the default of package config
+			}, err
 		},
 	}
 }
 
+// gets copies the object to n files without a cache.
+func (x *store) gets(n int, mode types.ChecksumMode) (float64, error) {
+	sub := x.fresh()
+	defer os.RemoveAll(sub)
+	if err := os.Mkdir(sub, 0o700); err != nil {
+		return 0, err
+	}
+	return x.cpu(n, func(i int) error {
+		f, err := os.Create(filepath.Join(sub, fmt.Sprint(i)))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return x.get(f, mode)
+	})
+}
+
 // misses opens n objects, which differ in their name only.
-func (x *store) misses(ctx context.Context, n int) (float64, error) {
+func (x *store) misses(n int) (float64, error) {
 	sub := x.fresh()
 	defer os.RemoveAll(sub)
 	files, err := filecache.New(filecache.Options{Dir: sub, MaxAge: time.Hour, MaxBytes: 1 << 30})
 	if err != nil {
 		return 0, err
 	}
-	took, err := x.cpu(n, func(i int) error {
-		f, err := files.Open(ctx, named{x.object(), i})
-		if err != nil {
-			return err
-		}
-		return f.Close()
-	})
+	took, err := x.cpu(n, func(i int) error { return closeOpened(files.Open(x.ctx, named{x.object(), i})) })
 	if st := files.Stats(); err == nil && (st.Misses != int64(n) || st.Uncached+st.Faults != 0) {
-		return 0, fmt.Errorf("not all were misses to the disk: %+v", st)
+		return 0, fmt.Errorf("some opens were not misses to the disk: %+v", st)
 	}
 	return took, err
 }
@@ -249,18 +230,18 @@ func (o named) ID() (filecache.ID, error) {
 	return id, err
 }
 
-// cpu returns the CPU time in µs of one of n calls, each of which has to cost one
+// cpu returns the CPU time in µs of one of n calls, each of which must cost one
 // request.
 func (x *store) cpu(n int, f func(i int) error) (float64, error) {
-	asked, before := x.requests.Load(), cpuTime()
+	requests, before := x.requests.Load(), cpuTime()
 	for i := range n {
 		if err := f(i); err != nil {
 			return 0, err
 		}
 	}
 	took := cpuTime() - before
-	if asked = x.requests.Load() - asked; asked != int64(n) {
-		return 0, fmt.Errorf("%d requests for %d objects", asked, n)
+	if requests = x.requests.Load() - requests; requests != int64(n) {
+		return 0, fmt.Errorf("%d requests for %d objects", requests, n)
 	}
 	return float64(took) / 1e3 / float64(n), nil
 }

@@ -3,7 +3,6 @@ package fleet
 import (
 	"bytes"
 	"encoding/json"
-	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,73 +12,64 @@ import (
 func TestParse(t *testing.T) {
 	for args, want := range map[string]string{
 		"extra":                            `unexpected argument "extra"`,
-		"-rate 0":                          "rate is 0",
-		"-rate NaN":                        "rate is NaN",
-		"-arrivals often":                  `arrivals are "often"`,
-		"-routing none":                    `routing is "none"`,
-		"-containers 0":                    "containers are 0",
-		"-products 0":                      "products are 0",
-		"-products 100000 -tenants 100000": "not too many",
-		"-skew -1":                         "skew is -1",
-		"-entries 0":                       "entries are 0",
-		"-jitter 1":                        "jitter is 1",
-		"-for 0":                           "for is 0s",
-		"-ttl -1s":                         "ttl is -1s",
-		"-idle-max -1s":                    "idle max is -1s",
-		"-db-p99 1ms":                      "database takes 3ms in the median and 1ms at p99",
-		"-arrivals bursty -burst 0":        "burst is 0",
-		"-arrivals diurnal -diurnal 2":     "diurnal is 2",
+		"-rate 0":                          "-rate is 0",
+		"-rate NaN":                        "-rate is NaN",
+		"-arrivals often":                  `-arrivals is "often"`,
+		"-routing none":                    `-routing is "none"`,
+		"-containers 0":                    "-containers is 0: it must be from 1 to",
+		"-products 0":                      "-products is 0",
+		"-products 100000 -tenants 100000": "too many",
+		"-skew -1":                         "-skew is -1",
+		"-entries 0":                       "-entries is 0",
+		"-jitter 1":                        "-jitter is 1",
+		"-for 0":                           "-for is 0s",
+		"-ttl -1s":                         "-ttl is -1s",
+		"-idle-max -1s":                    "-idle-max is -1s",
+		"-db-median -1s":                   "-db-median is -1s",
+		"-db-p99 1ms":                      "-db-p99 is 1ms: it must be from 0.003",
 		"-variants plain,fast":             `no variant "fast"`,
 		"-nonsense":                        "-nonsense",
 	} {
-		if _, err := parse(strings.Fields(args), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %s", args, err, want)
 		}
 	}
-	s, err := parse([]string{"-variants", "lease,plain", "-arrivals", "diurnal"}, &bytes.Buffer{})
-	if err != nil || len(s.variants) != 2 || s.variants[0].Name != "lease" || s.Arrivals != Diurnal {
+	s, err := parse([]string{"-variants", "lease,plain", "-arrivals", "constant"})
+	if err != nil || len(s.variants) != 2 || s.variants[0].Name != "lease" || s.Arrivals != Constant {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
-func TestHelp(t *testing.T) {
-	var out bytes.Buffer
-	if err := Command(t.Context(), []string{"-h"}, &out); err != nil || !strings.Contains(out.String(), "-containers") {
-		t.Errorf("%v\n%s", err, &out)
+// Every number and time of a Config has a flag, and each option has bounds that the
+// default keeps.
+func TestEveryFieldHasAnOption(t *testing.T) {
+	c := Default()
+	if n := len(c.options()); n != 19+2*4 {
+		t.Errorf("%d options", n)
+	}
+	for _, o := range c.options() {
+		if err := o.check(); err != nil || o.usage == "" {
+			t.Errorf("%s: %v", o.name, err)
+		}
 	}
 }
 
-// The whole command, with its tables, JSON and plots, all of which have what they
-// should.
+// The whole command, with its tables and its JSON.
 func TestCommand(t *testing.T) {
 	defer func(n int) { sweepRequests = n }(sweepRequests)
 	sweepRequests = 200
-	dir := t.TempDir()
-	file, plots := filepath.Join(dir, "r.json"), filepath.Join(dir, "plots")
-	args := "-for 1m -containers 5 -ttl 10s -variants plain,lease+jitter -json " + file + " -plots " + plots
+	file := filepath.Join(t.TempDir(), "r.json")
+	args := "-for 1m -containers 5 -ttl 10s -variants plain,lease+jitter -json " + file
 	var out bytes.Buffer
 	if err := Command(t.Context(), strings.Fields(args), &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"plain", "lease+jitter", "no cache", "TTL 1h0m0s", "all cold"} {
+	for _, want := range []string{"plain", "lease+jitter", "TTL 1h0m0s", "all cold"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the tables have no %q:\n%s", want, &out)
 		}
 	}
 	checkJSON(t, file)
-	for _, name := range []string{"fleet-hits", "fleet-stampede", "fleet-age"} {
-		svg, err := os.ReadFile(filepath.Join(plots, name+".svg"))
-		if err != nil || !bytes.Contains(svg, []byte("</svg>")) {
-			t.Errorf("%s.svg: %v", name, err)
-		}
-		b, err := os.ReadFile(filepath.Join(plots, name+".png"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if img, err := png.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dx() < 500 {
-			t.Errorf("%s.png: %v", name, err)
-		}
-	}
 }
 
 func checkJSON(t *testing.T, file string) {
@@ -92,7 +82,7 @@ func checkJSON(t *testing.T, file string) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Results) != 2 || r.Results[1].Variant != "lease+jitter" || r.Results[0].Requests == 0 || len(r.Results[0].AgeCDF) != 101 {
+	if r.Kind != "fleet" || len(r.Results) != 2 || r.Results[1].Variant != "lease+jitter" || r.Results[0].Requests == 0 {
 		t.Errorf("results: %+v", r.Results)
 	}
 	if len(r.Rates) != len(sweepRates)*len(sweepTTLs) || r.Rates[len(r.Rates)-1].HitRatio < 0.5 {

@@ -91,7 +91,7 @@ func (s *simulation) start(at int64) *container {
 	}
 	s.now = at
 	c.cache = cache.Must(s.newCache(c))
-	s.started++
+	s.Started++
 	s.alive.add(at, 1)
 	return c
 }
@@ -114,10 +114,10 @@ func (s *simulation) bury(c *container, at int64) {
 // count adds what the cache of c counted itself.
 func (s *simulation) count(c *container) {
 	stats := c.cache.Stats()
-	s.hits += stats.Hits
-	s.misses += stats.Misses
-	s.loads += stats.Loads
-	s.tierHits += stats.TierHits
-	s.evicted += stats.EvictedEntries
+	s.Hits += stats.Hits
+	s.Misses += stats.Misses
+	s.Loads += stats.Loads
+	s.TierHits += stats.TierHits
+	s.Evicted += stats.EvictedEntries
 	s.tierFaults += stats.TierErrors + stats.TierRejected
 }

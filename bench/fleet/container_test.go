@@ -17,7 +17,7 @@ func TestReclaimed(t *testing.T) {
 		{599 * time.Second, 450, 550},
 		{601 * time.Second, 1000, 1000},
 	} {
-		for _, routing := range []Routing{MostRecent, Spread} {
+		for _, routing := range []string{MostRecent, Spread} {
 			c := small()
 			c.Routing = routing
 			c.IdleHalf, c.IdleMax = 380*time.Second, 600*time.Second
@@ -58,7 +58,7 @@ func TestBusyContainers(t *testing.T) {
 	c := small()
 	c.For = 100 * time.Second
 	c.Handler = Latency{3500 * time.Millisecond, 3500 * time.Millisecond}
-	for _, routing := range []Routing{MostRecent, Spread} {
+	for _, routing := range []string{MostRecent, Spread} {
 		c.Routing = routing
 		c.Containers = 10
 		if r := run(t, c, "plain"); r.Throttled != 0 || r.PeakBusy != 4 {

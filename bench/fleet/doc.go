@@ -1,6 +1,6 @@
 // Package fleet tells what caches in the containers of a function do together: how
-// often they hit, what is left for the database, how old the answers are, and what
-// that costs. It simulates up to 100,000 containers for days of virtual time in
+// often they hit, how many loads are left for the database, and how old the answers
+// are. It simulates up to 100,000 containers for days of virtual time in
 // which each has a real cache.Cache, not a model of one.
 //
 // A request goes to a warm container or starts a new one, which has an empty cache
@@ -17,5 +17,6 @@
 // What a stampede does to the database itself is not simulated: its latency does
 // not depend on its load. Nor does a load fail.
 //
-// [Real] is the same with real processes, a real Redis and a real PostgreSQL.
+// TestFleet of bench/servers does it with real processes, a real Redis and a real
+// PostgreSQL.
 package fleet

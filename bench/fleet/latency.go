@@ -23,12 +23,6 @@ func (l Latency) sigma() float64 {
 	return math.Log(float64(l.P99)/float64(l.Median)) / z99
 }
 
-// mean is the expectation.
-func (l Latency) mean() time.Duration {
-	s := l.sigma()
-	return time.Duration(float64(l.Median) * math.Exp(s*s/2))
-}
-
 // sampler draws from a Latency.
 type sampler struct{ median, sigma float64 }
 

@@ -12,8 +12,9 @@ import (
 	"github.com/warmcache/warmcache/internal/conditions"
 )
 
-// Report is everything that the command fleet tells. It can be marshalled as JSON.
+// Report is the result of the command fleet.
 type Report struct {
+	Kind       string                `json:"kind"`       // "fleet"
 	Conditions conditions.Conditions `json:"conditions"` // the command's; Simulate leaves them out
 	Config     Config                `json:"config"`
 	Results    []*Result             `json:"results"`  // of each variant, without Timelines
@@ -44,6 +45,7 @@ func Simulate(ctx context.Context, c Config, variants []Variant) (*Report, error
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	r := &Report{
+		Kind:     "fleet",
 		Config:   c,
 		Results:  make([]*Result, len(variants)),
 		Stampede: Stampede{Config: stampede(c), Results: make([]*Result, len(variants))},

@@ -33,7 +33,6 @@ type Result struct {
 	AgeP99  time.Duration `json:"age_p99_ns"`
 	AgeMax  time.Duration `json:"age_max_ns"`
 	OverTTL int64         `json:"over_ttl"`
-	AgeCDF  []float64     `json:"age_cdf"` // part of the answers younger than each hundredth of TTL, from 0 to 1
 
 	// How long a Get took.
 	GetMean time.Duration `json:"get_mean_ns"`
@@ -44,60 +43,19 @@ type Result struct {
 	PeakAlive int   `json:"peak_alive"`
 	PeakBusy  int   `json:"peak_busy"`
 
-	Cost Cost `json:"cost"`
-
 	Timeline []int32 `json:"timeline,omitempty"` // loads begun in each second
 }
 
-// Cost is what the loads cost, and what they would without a cache, for the whole run.
-// Functions are paid while they wait.
-type Cost struct {
-	Database        float64 `json:"database_usd"`
-	DatabaseWithout float64 `json:"database_without_usd"`
-	Waiting         float64 `json:"waiting_usd"`
-	WaitingWithout  float64 `json:"waiting_without_usd"`
-	Tier            float64 `json:"tier_usd"`
-}
-
-// Saved is what the cache saves.
-func (c Cost) Saved() float64 {
-	return c.DatabaseWithout + c.WaitingWithout - c.Database - c.Waiting - c.Tier
-}
-
+// result fills in the figures that follow from the counts.
 func (s *simulation) result(v Variant) (*Result, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	r := &Result{
-		Variant:   v.Name,
-		Requests:  s.requests,
-		Throttled: s.throttled,
-		Hits:      s.hits,
-		Misses:    s.misses,
-		TierHits:  s.tierHits,
-		TierCalls: s.tierCalls(),
-		Loads:     s.loads,
-		Evicted:   s.evicted,
-		HitRatio:  part(s.hits, s.requests),
-		LoadRatio: part(s.loads, s.requests),
-
-		LoadsPerSecond: float64(s.loads) / s.For.Seconds(),
-
-		AgeP50:  s.ages.percentile(0.50),
-		AgeP99:  s.ages.percentile(0.99),
-		AgeMax:  time.Duration(s.ages.max),
-		OverTTL: s.ages.over,
-		AgeCDF:  s.ages.cumulative(),
-
-		GetMean: time.Duration(s.waited / max(s.requests, 1)),
-		GetP50:  s.times.percentile(0.50),
-		GetP99:  s.times.percentile(0.99),
-
-		Started:  s.started,
-		PeakBusy: s.peakBusy,
-		Cost:     s.cost(v),
-		Timeline: s.begun,
-	}
+	r := &s.Result
+	r.Variant, r.TierCalls, r.Timeline = v.Name, s.tierCalls(), s.begun
+	r.HitRatio, r.LoadRatio, r.LoadsPerSecond = part(r.Hits, r.Requests), part(r.Loads, r.Requests), float64(r.Loads)/s.For.Seconds()
+	r.AgeP50, r.AgeP99, r.AgeMax = s.ages.percentile(50), s.ages.percentile(99), time.Duration(s.ageMax)
+	r.GetMean, r.GetP50, r.GetP99 = s.times.mean(), s.times.percentile(50), s.times.percentile(99)
 	loads, at := s.begun.peak()
 	inFlight, _ := s.inFlight.peak()
 	alive, _ := s.alive.sums().peak()
@@ -108,29 +66,14 @@ func (s *simulation) result(v Variant) (*Result, error) {
 // check compares what the caches counted with what was seen from outside.
 func (s *simulation) check() error {
 	switch {
-	case s.hits+s.misses != s.requests:
-		return fmt.Errorf("fleet: the caches count %d hits and %d misses, of %d requests", s.hits, s.misses, s.requests)
-	case s.hits != s.hitsSeen:
-		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets asked nobody", s.hits, s.hitsSeen)
-	case s.loads != s.loadsSeen || s.loads+s.tierHits != s.misses:
-		return fmt.Errorf("fleet: the caches count %d loads and %d answers of the tier for %d misses; there were %d loads", s.loads, s.tierHits, s.misses, s.loadsSeen)
+	case s.Hits+s.Misses != s.Requests:
+		return fmt.Errorf("fleet: the caches count %d hits and %d misses, of %d requests", s.Hits, s.Misses, s.Requests)
+	case s.Hits != s.hitsSeen:
+		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets asked nobody", s.Hits, s.hitsSeen)
+	case s.Loads != s.loadsSeen || s.Loads+s.TierHits != s.Misses:
+		return fmt.Errorf("fleet: the caches count %d loads and %d answers of the tier for %d misses; there were %d loads", s.Loads, s.TierHits, s.Misses, s.loadsSeen)
 	case s.tierFaults > 0:
 		return fmt.Errorf("fleet: the caches count %d faults of a tier that has none", s.tierFaults)
 	}
 	return nil
-}
-
-func (s *simulation) cost(v Variant) Cost {
-	call := s.Prices.DatabaseCalls / 1e6
-	second := s.Prices.GBSecond * float64(s.Prices.MemoryMB) / 1024
-	c := Cost{
-		Database:        call * float64(s.loads),
-		DatabaseWithout: call * float64(s.requests),
-		Waiting:         second * time.Duration(s.waited).Seconds(),
-		WaitingWithout:  second * s.Database.mean().Seconds() * float64(s.requests),
-	}
-	if v.Tier {
-		c.Tier = s.Prices.TierHour * s.For.Hours()
-	}
-	return c
 }

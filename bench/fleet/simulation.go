@@ -25,16 +25,16 @@ type simulation struct {
 
 	asked int // loads of the Get under way
 
-	// What the caches counted.
-	hits, misses, loads, tierHits, evicted, tierFaults int64
-	// What was seen from outside.
-	requests, throttled, started, hitsSeen, loadsSeen int64
-	waited                                            int64 // in Gets, in nanoseconds
-	busy, peakBusy                                    int
-	ages                                              ages
-	times                                             times
-	begun, alive                                      timeline
-	inFlight                                          timeline // slices of loads
+	Result // counts of the caches and of the containers; the rest is filled in at the end
+
+	tierFaults, hitsSeen, loadsSeen int64 // faults that the caches counted; hits and loads as seen from outside
+
+	busy         int
+	ages         histogram // of answers
+	ageMax       int64     // of the answers that were not just loaded
+	times        histogram // of Gets
+	begun, alive timeline
+	inFlight     timeline // slices of loads
 }
 
 func newSimulation(c *Config, v Variant) *simulation {
@@ -45,7 +45,8 @@ func newSimulation(c *Config, v Variant) *simulation {
 		handler:  c.Handler.sampler(),
 		init:     c.Init.sampler(),
 		database: c.Database.sampler(),
-		ages:     ages{ttl: int64(c.TTL)},
+		ages:     newHistogram(),
+		times:    newHistogram(),
 	}
 	s.options = cache.Options[int, stamp]{Load: s.load, TTL: c.TTL, MaxEntries: c.Entries}
 	if v.Jitter {
@@ -126,11 +127,11 @@ func (s *simulation) runEvents(t int64) {
 func (s *simulation) arrive(at int64, key int) {
 	c, started := s.pool.take(at)
 	if c == nil {
-		s.throttled++
+		s.Throttled++
 		return
 	}
 	s.busy++
-	s.peakBusy = max(s.peakBusy, s.busy)
+	s.PeakBusy = max(s.PeakBusy, s.busy)
 	c.begin(at)
 	if !started {
 		s.handle(c, key, at)
@@ -147,7 +148,7 @@ func (s *simulation) handle(c *container, key int, at int64) {
 	if err != nil {
 		panic(err) // nothing that a Get of a simulation does can fail
 	}
-	s.requests++
+	s.Requests++
 	s.note(at, int64(v), s.tierCalls() == tierHits)
 	s.events.push(event{at: s.now + s.handler.draw(s.rng), kind: finish, c: c})
 }
@@ -162,12 +163,19 @@ func (s *simulation) tierCalls() int64 {
 // note counts a Get that began then and has just got a value, of memory if it asked
 // nobody.
 func (s *simulation) note(began, loaded int64, quiet bool) {
-	s.waited += s.now - began
 	s.times.add(s.now - began)
 	if quiet && s.asked == 0 {
 		s.hitsSeen++
 	}
-	s.ages.add(s.now-loaded, s.asked > 0)
+	age := s.now - loaded
+	s.ages.add(age)
+	if s.asked > 0 {
+		return // the caller's own Load brought it: no value is younger, however long that took
+	}
+	s.ageMax = max(s.ageMax, age)
+	if age >= int64(s.TTL) {
+		s.OverTTL++
+	}
 }
 
 // load is the Load of all caches.

@@ -72,8 +72,8 @@ func TestPoissonArrivals(t *testing.T) {
 // Whatever happens, nothing is handed out that is as old as TTL, nothing is lost, and
 // what the caches count is what was seen (which Run checks).
 func TestInvariants(t *testing.T) {
-	for _, arrivals := range []Arrivals{Constant, Poisson, Bursty, Diurnal} {
-		for _, routing := range []Routing{MostRecent, Spread} {
+	for _, arrivals := range []string{Constant, Poisson} {
+		for _, routing := range []string{MostRecent, Spread} {
 			for _, v := range Variants() {
 				c := busy()
 				c.Arrivals, c.Routing = arrivals, routing
@@ -131,8 +131,7 @@ func TestTTLJitterAndTierShift(t *testing.T) {
 // A thousand cold containers that all want one key at once: one of them loads it.
 func TestLeaseAgainstStampede(t *testing.T) {
 	c := small()
-	c.Arrivals, c.Rate, c.Burst = Bursty, 1e6, 1e6
-	c.For = time.Second
+	c.Rate, c.For = 1e9, time.Microsecond
 	c.Containers, c.Routing = 1000, Spread
 	c.Handler = Latency{time.Hour, time.Hour} // each handles one
 	for variant, want := range map[string]int64{"plain": 1000, "tier": 1000, "lease": 1} {

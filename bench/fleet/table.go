@@ -15,9 +15,6 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if err := writeResults(w, r.Results); err != nil {
 		return err
 	}
-	if err := writeCosts(w, r.Results); err != nil {
-		return err
-	}
 	s := &r.Stampede.Config
 	fmt.Fprintf(w, "\nLoads in the worst second: %d cold containers with %v requests/s for %d keys, TTL %v, all replaced after %v\n\n",
 		s.Containers, s.Rate, s.Products*s.Tenants, s.TTL, s.DeployAt)
@@ -28,20 +25,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if err := writeRates(w, r.Rates); err != nil {
 		return err
 	}
-	_, err := fmt.Fprint(w, `
-plain     caches in memory alone
-jitter    with TTLs shortened at random
-tier      with a server that all containers ask before the database
-lease     and of those who miss a key one loads it, while the others wait
-memory    answers from the memory of the container; tier: from the server
-peak/s    loads of the worst second; at once: loads at the same time, in the second
-          where that is highest on average
-age       of the answers, counted from the start of their load; never beyond TTL
-Get       how long the handler waits for it, in ms
-all cold  at the begin, when the tier is empty, too
-echo      one TTL after the deployment, when what was loaded then expires
-`)
-	return err
+	fmt.Fprintln(w)
+	for _, line := range Legend {
+		fmt.Fprintf(w, "%-13s %s\n", line[0], line[1])
+	}
+	return nil
 }
 
 func newTable(w io.Writer) *tabwriter.Writer {
@@ -50,7 +38,7 @@ func newTable(w io.Writer) *tabwriter.Writer {
 
 func writeResults(w io.Writer, results []*Result) error {
 	t := newTable(w)
-	fmt.Fprintln(t, "variant\trequests\tthrottled\tmemory\ttier\tloads\tloads/s\tpeak/s\tat once\tage p50\tp99\tmax\tGet mean\tp99\tstarted\talive\t")
+	fmt.Fprintln(t, "variant\trequests\tthrottled\thits\ttier\tloads\tloads/s\tworst second\tat once\tage p50\tp99\tmax\tGet mean\tp99\tstarted\talive\t")
 	for _, r := range results {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f%%\t%.1f%%\t%.1f%%\t%.1f\t%d\t%.1f\t%s\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t\n",
 			r.Variant, r.Requests, r.Throttled, 100*r.HitRatio, 100*part(r.TierHits, r.Requests), 100*r.LoadRatio,
@@ -60,22 +48,9 @@ func writeResults(w io.Writer, results []*Result) error {
 	return t.Flush()
 }
 
-func writeCosts(w io.Writer, results []*Result) error {
-	fmt.Fprintln(w)
-	t := newTable(w)
-	fmt.Fprintln(t, "USD for that time\tdatabase\twaiting for it\ttier\tsaved\t")
-	for i, r := range results {
-		if i == 0 {
-			fmt.Fprintf(t, "no cache\t%.4f\t%.4f\t%.4f\t\t\n", r.Cost.DatabaseWithout, r.Cost.WaitingWithout, 0.0)
-		}
-		fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t\n", r.Variant, r.Cost.Database, r.Cost.Waiting, r.Cost.Tier, r.Cost.Saved())
-	}
-	return t.Flush()
-}
-
 func writeStampede(w io.Writer, s *Stampede) error {
 	t := newTable(w)
-	fmt.Fprintln(t, "variant\tall cold\tdeployment\tits echo\tat once\tloads/s\tmemory\tGet p99\t")
+	fmt.Fprintln(t, "variant\tall cold\tdeployment\tits echo\tat once\tloads/s\thits\tGet p99\t")
 	for _, r := range s.Results {
 		cold, deployment, echo := s.Waves(r)
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f%%\t%.2f\t\n",

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // actionLoop is a process that speaks the ActionLoop: one line of JSON on its
@@ -21,8 +23,10 @@ import (
 // this one.
 type actionLoop struct {
 	*process
-	output  *output
+	output  *childtest.Tail
 	started time.Time
+
+	acknowledges bool
 
 	requests *os.File // its stdin
 
@@ -44,17 +48,14 @@ func startActionLoop(w OpenWhisk, a Activation, tmp string) (*actionLoop, error)
 	}
 	defer fd3.Close()
 
-	l := &actionLoop{output: &output{to: w.Logs}, started: time.Now(), requests: requests, results: results, lines: bufio.NewReader(results)}
+	l := &actionLoop{output: &childtest.Tail{To: w.Logs}, started: time.Now(), requests: requests, results: results, lines: bufio.NewReader(results)}
 	cmd := exec.Command(w.Binary, w.Args...)
 	cmd.Dir = w.dir()
 	cmd.Env = w.variables(a, l.started.Add(w.Timeout), tmp)
+	l.acknowledges = w.variable("__OW_WAIT_FOR_ACK", "1") != ""
 	cmd.Stdin, cmd.ExtraFiles = stdin, []*os.File{fd3}
 	cmd.Stdout, cmd.Stderr = l.output, l.output
-	var enter func() error
-	if w.PrivateTmp {
-		enter = privateTmp(cmd, tmp)
-	}
-	if l.process, err = startProcessIn(enter, cmd, l.hangUp); err != nil {
+	if l.process, err = startProcess(cmd, tmp, func(*process) { l.hangUp() }); err != nil {
 		requests.Close()
 		results.Close()
 		return nil, err
@@ -128,6 +129,9 @@ var errNoAck = errors.New(`it did not acknowledge its start with {"ok":true}`)
 
 // init waits until the action is ready.
 func (l *actionLoop) init(ctx context.Context, deadline time.Time) (time.Duration, error) {
+	if !l.acknowledges {
+		return 0, nil
+	}
 	x, err := l.ask(ctx, nil, deadline)
 	if err != nil {
 		return time.Since(l.started), err
@@ -145,6 +149,8 @@ func (l *actionLoop) run(ctx context.Context, line []byte, deadline time.Time) (
 	defer l.settle()
 	return l.ask(ctx, line, deadline)
 }
+
+func (l *actionLoop) stop(string) { l.kill() }
 
 // exit says how the process ended, in OpenWhisk's words and more.
 func (l *actionLoop) exit() string {

@@ -21,16 +21,15 @@ func (c *Container) Invoke(ctx context.Context, event []byte) (Result, error) {
 // activations at once.
 //
 // Whatever the action does is in the Result: its result, its {"error": ...}, a
-// panic, an exit, a time-out. The container outlives a result and an error of
+// panic, an exit, a time-out, a start that it did not acknowledge within Timeout.
+// The container outlives a result and an error of
 // that form, and a result that is too large. Anything else destroys it, and the
 // next start is Cold. An action whose process ends between two activations
 // fails the second of them: OpenWhisk notices no sooner.
 //
 // The error is for an activation that never happened:
 //   - the parameters are no JSON object or array, or larger than 1 MB;
-//   - the program could not be started, or ended before it acknowledged its
-//     start, or did not acknowledge it within Timeout; the error is a
-//     *FunctionError and says what it printed last;
+//   - the program could not be executed;
 //   - ctx ended (errors.Is): the container is then destroyed if it was this
 //     activation's turn, so that the next one can start;
 //   - it was closed (os.ErrClosed).
@@ -51,6 +50,9 @@ func (c *Container) Do(ctx context.Context, a Activation) (Result, error) {
 }
 
 func (c *Container) activate(ctx context.Context, a Activation) (Result, error) {
+	if refused := c.action.checkImage(); refused != nil {
+		return Result{RequestID: a.ID, InitFailed: true, Died: true, FunctionError: refused}, nil //nolint:nilerr // it is the function's
+	}
 	l, kind, err := c.ready(a)
 	if err != nil {
 		return Result{}, err
@@ -58,40 +60,40 @@ func (c *Container) activate(ctx context.Context, a Activation) (Result, error) 
 	res := Result{RequestID: a.ID, Start: kind, Pid: l.pid()}
 	if kind == Cold {
 		if res.Init, err = l.init(ctx, l.started.Add(c.action.Timeout)); err != nil {
-			c.destroy(l)
-			return Result{}, c.initError(l, err)
+			res.InitFailed = true
+			return c.finish(res, l, nil, c.initFailure(err))
 		}
 	}
 	begun := time.Now()
 	deadline := begun.Add(c.action.Timeout)
 	x, err := l.run(ctx, a.line(c.action, deadline), deadline)
 	res.Duration = x.arrived.Sub(begun)
+	res.FirstByte = res.Duration
 	return c.finish(res, l, x, err)
 }
 
-// initError explains why a process was never ready.
-func (c *Container) initError(l *actionLoop, cause error) error {
+// initFailure is a *FunctionError if the action never was ready by its own doing.
+func (c *Container) initFailure(cause error) error {
 	switch {
-	case c.isClosed():
-		return os.ErrClosed
-	case cause == errDied:
-		cause = &FunctionError{Type: ErrorExit, Message: l.exit()}
 	case cause == errTooLate:
-		cause = &FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("did not acknowledge its start within %v", c.action.Timeout)}
+		return &FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("did not acknowledge its start within %v", c.action.Timeout)}
 	case errors.Is(cause, errNoAck):
-		cause = &FunctionError{Type: ErrorMalformed, Message: cause.Error()}
+		return &FunctionError{Type: ErrorMalformed, Message: cause.Error()}
 	}
-	return fmt.Errorf("init of %s: %w%s", c.action.Binary, cause, l.output.tail())
+	return cause
 }
 
 // finish turns the end of an activation into its Result, and destroys the
 // container if that is due.
 func (c *Container) finish(res Result, l *actionLoop, x *exchange, cause error) (Result, error) {
+	f, itself := cause.(*FunctionError)
 	switch {
 	case cause == nil:
 		res.Payload, res.FunctionError = x.result()
 	case c.isClosed():
 		return res, os.ErrClosed
+	case itself:
+		res.FunctionError = f
 	case cause == errDied:
 		res.FunctionError = &FunctionError{Type: ErrorExit, Message: l.exit()}
 	case cause == errTooLate:
@@ -104,6 +106,7 @@ func (c *Container) finish(res Result, l *actionLoop, x *exchange, cause error) 
 	if f := res.FunctionError; f != nil && f.Type != ErrorApplication && f.Type != ErrorTooLarge {
 		res.Died = true
 		c.destroy(l)
+		res.Output = l.output.String()
 	}
 	return res, nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,12 +37,7 @@ func (a Activation) withDefaults() Activation {
 	if len(a.Value) == 0 {
 		a.Value = []byte("{}")
 	}
-	if a.ID == "" {
-		a.ID = fmt.Sprintf("%x", random(16))
-	}
-	if a.TransactionID == "" {
-		a.TransactionID = fmt.Sprintf("%x", random(16))
-	}
+	a.ID, a.TransactionID = cmp.Or(a.ID, fmt.Sprintf("%x", random(16))), cmp.Or(a.TransactionID, fmt.Sprintf("%x", random(16)))
 	return a
 }
 
@@ -84,7 +80,6 @@ func (a Activation) line(w OpenWhisk, deadline time.Time) []byte {
 func (w OpenWhisk) variables(a Activation, deadline time.Time, tmp string) []string {
 	v := []string{
 		"__OW_PROXY_VERSION=1.17.1",
-		"__OW_EXECUTION_ENV=openwhisk/action-golang-v1.22",
 		"__OW_WAIT_FOR_ACK=1",
 		"__OW_API_HOST=https://openwhisk.invalid",
 		"__OW_NAMESPACE=" + w.Namespace,
@@ -97,10 +92,7 @@ func (w OpenWhisk) variables(a Activation, deadline time.Time, tmp string) []str
 	if a.APIKey != "" {
 		v = append(v, "__OW_API_KEY="+a.APIKey)
 	}
-	if !w.PrivateTmp {
-		v = append(v, "TMPDIR="+tmp)
-	}
-	return append(v, w.Env...)
+	return append(append(v, "TMPDIR="+tmp), w.Env...)
 }
 
 func epochMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

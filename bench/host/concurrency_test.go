@@ -150,6 +150,24 @@ func TestTimedOutKeepsItsPlace(t *testing.T) {
 	}
 }
 
+// A function with fewer loops than places leaves the others without an event.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	l := concurrent("function", 2)
+	l.Env = append(l.Env, "AWS_LAMBDA_MAX_CONCURRENCY=1")
+	l.Timeout = time.Second
+	g := newGate(t)
+	e := open(t, l)
+	done := e.start(g.event())
+	held := g.arrival()
+	if _, err := e.Invoke(t.Context(), nil); !errors.Is(err, host.ErrBusy) {
+		t.Error(err)
+	}
+	held.Close()
+	<-done
+	e.expect(host.Warm, 2, true)
+}
+
 func TestContextEndsOneOfMany(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

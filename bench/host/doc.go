@@ -34,18 +34,18 @@
 //   - There is no sandbox: the function has the host's file system, network,
 //     user and all of its memory and CPU. Only TMPDIR is its own, instead of
 //     /tmp, so that environments can live side by side. A function must ask
-//     os.TempDir, not say "/tmp". OpenWhisk.PrivateTmp gives an action a real
-//     /tmp of its own, on Linux and with the right to mount.
+//     os.TempDir, not say "/tmp".
 //   - A freeze is SIGSTOP. CLOCK_MONOTONIC runs on meanwhile, as it does under
 //     the cgroup freezer and does not when a virtual machine is paused: timers
 //     that fell due fire at once at the thaw, and time.Since counts the freeze.
 //     Freezing needs Linux, everything else runs elsewhere too.
-//   - No extensions: a function that registers one, as aws-lambda-go's
-//     WithEnableSIGTERM does, is told 404 and goes on without.
+//   - The telemetry and logs APIs answer that they are not supported, as those of
+//     AWS's own emulator do. Extensions, external and internal, are real.
 //   - Of OpenWhisk there is what an action's process can see: neither its API
 //     nor the proxy with /init and /run, no compiler, and no end marker after
 //     the logs of an activation. Actions need Unix.
-//   - Children of the function die with it as long as they stay in its process
-//     group. When the host itself is killed, only the function's own process
-//     is certain to die with it, and only on Linux.
+//   - Children of the function freeze and die with it as long as they stay in its
+//     process group; on Linux also those in other groups and sessions, unless their
+//     parent is gone and they have dropped TMPDIR. When the host itself is killed,
+//     only the function's own process is certain to die with it, and only on Linux.
 package host

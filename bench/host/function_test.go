@@ -33,6 +33,7 @@ var roles = map[string]func(){
 	"counter":   func() { lambda.Start(countCalls) },
 	"child":     func() { hold(os.Args[1]) },
 	"host":      hostUntilKilled,
+	"sigterm":   func() { lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() { record("SIGTERM") })) },
 
 	"action":      func() { actionLoop(act) },
 	"echo-action": func() { actionLoop(func(a activation) any { return a.Value }) },
@@ -152,7 +153,7 @@ func largestGap(gate string) (gap time.Duration) {
 // startChild leaves a process behind that holds the gate.
 func startChild(gate string, as func(*exec.Cmd)) error {
 	child := exec.Command(os.Args[0], gate)
-	child.Env = []string{roleVariable + "=child"}
+	child.Env = []string{roleVariable + "=child", "TMPDIR=" + os.TempDir()}
 	as(child)
 	return child.Start()
 }

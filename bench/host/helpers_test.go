@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,24 +40,24 @@ type runner struct {
 
 type environment struct {
 	runner
-	*host.Environment
+	Do func(context.Context, host.Request) (host.Result, error)
 }
 
 func open(t *testing.T, l host.Lambda) environment {
 	t.Helper()
 	env, err := l.Environment()
-	return environment{newRunner(t, env, err), env}
+	return environment{newRunner(t, env, err), env.Do}
 }
 
 type container struct {
 	runner
-	*host.Container
+	Do func(context.Context, host.Activation) (host.Result, error)
 }
 
 func openContainer(t *testing.T, w host.OpenWhisk) container {
 	t.Helper()
 	c, err := w.Container()
-	return container{newRunner(t, c, err), c}
+	return container{newRunner(t, c, err), c.Do}
 }
 
 func newRunner(t *testing.T, s host.Sandbox, err error) runner {

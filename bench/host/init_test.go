@@ -68,13 +68,18 @@ func TestInitFails(t *testing.T) {
 				l.InitTimeout = 100 * time.Millisecond
 			}
 			e := open(t, l)
-			_, err := e.Invoke(t.Context(), nil)
-			var f *host.FunctionError
-			if !errors.As(err, &f) || f.Type != tt.kind || !strings.Contains(err.Error(), tt.mentions) {
-				t.Error(err)
-			}
-			if e.Pid() != 0 {
-				t.Error("the process is still there")
+			for _, start := range []host.StartKind{host.Cold, host.Restarted} { // the next one fails like the first
+				res, err := e.Invoke(t.Context(), nil)
+				if f := res.FunctionError; err != nil || !res.InitFailed || !res.Died || res.Start != start || f == nil ||
+					f.Type != tt.kind || !strings.Contains(f.Message+res.Output, tt.mentions) {
+					t.Errorf("%+v, %v, %v", res, f, err)
+				}
+				if e.Pid() != 0 {
+					t.Error("the process is still there")
+				}
+				if tt.role == "silent" { // a restart has the Timeout instead
+					break
+				}
 			}
 		})
 	}

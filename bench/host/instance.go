@@ -2,56 +2,173 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// instance is a process with the Runtime API that it talks to.
+// instance is a process with its extensions and the APIs that they talk to.
 type instance struct {
 	*process
-	api     *runtimeAPI
-	output  *output
-	started time.Time
-	shared  bool // by several invocations at once: none of them may kill it
+	api        *runtimeAPI
+	output     *childtest.Tail
+	started    time.Time
+	shared     bool // by several invocations at once: none of them may kill it
+	extensions []*process
+
+	mu     sync.Mutex
+	reason string // why it is shut down
+	ending bool   // it is being shut down, and no longer frozen
 }
 
-func startInstance(l Lambda, logStream, tmp string) (*instance, error) {
-	api, err := newRuntimeAPI(l.Concurrency)
+// startInstance starts the extensions and, when they have registered, the function.
+// An instance that comes with an error is dead.
+func startInstance(ctx context.Context, l Lambda, logStream, tmp string) (*instance, error) {
+	api, err := newRuntimeAPI(l)
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{api: api, output: &output{to: l.Logs}, started: time.Now(), shared: l.Concurrency > 1}
-	cmd := exec.Command(l.Binary, l.Args...)
-	cmd.Dir = filepath.Dir(l.Binary)
-	cmd.Env = l.variables(api.addr, logStream, tmp)
-	cmd.Stdout, cmd.Stderr = i.output, i.output
-	if i.process, err = startProcess(cmd, api.close); err != nil {
-		api.close()
+	i := &instance{api: api, output: &childtest.Tail{To: l.Logs}, started: time.Now(), shared: l.Concurrency > 1, reason: "failure"}
+	if err = i.startExtensions(ctx, l, tmp); err == nil {
+		i.process, err = i.start(l.Binary, l.Args, l.variables(api.addr, logStream, tmp), tmp, func(*process) { i.atExit() })
+	}
+	if i.process == nil {
+		i.atExit()
 		return nil, err
 	}
 	return i, nil
 }
 
-// init waits until the function asks for its first event. A shared process that
-// one caller no longer waits for goes on with its init.
+func (i *instance) start(program string, args, env []string, tmp string, atExit func(*process)) (*process, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Env = filepath.Dir(program), env
+	cmd.Stdout, cmd.Stderr = i.output, i.output
+	return startProcess(cmd, tmp, atExit)
+}
+
+func (i *instance) startExtensions(ctx context.Context, l Lambda, tmp string) error {
+	tmp += "/." // the same directory by another name: it is not the function whose orphans they are
+	for _, e := range l.Extensions {
+		p, err := i.start(e, nil, l.extensionVariables(i.api.addr, tmp), tmp, func(p *process) {
+			i.api.fail(&FunctionError{Type: "Extension.Crash", Message: "the extension " + filepath.Base(e) + " ended: " + p.ended()})
+		})
+		if err != nil {
+			return err
+		}
+		i.extensions = append(i.extensions, p)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.InitTimeout,
+		&FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("an extension has not registered within %v", l.InitTimeout)})
+	defer cancel()
+	select {
+	case <-i.api.registered:
+		return nil
+	case <-i.api.failed:
+		f := *i.api.failedWith()
+		f.Message += "; the output ends with: " + i.output.String()
+		return &f
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// atExit runs when the function's process has ended, and before anybody is told.
+func (i *instance) atExit() {
+	i.mu.Lock()
+	i.ending = true
+	reason := i.reason
+	i.mu.Unlock()
+	deadline := time.Now().Add(externalShutdown - runtimeShare)
+	told := i.api.announceShutdown(reason, deadline)
+	var work sync.WaitGroup
+	for _, e := range i.extensions {
+		work.Go(func() {
+			if told[filepath.Base(e.cmd.Path)] {
+				_ = e.thaw()
+				select {
+				case <-e.exited:
+				case <-time.After(time.Until(deadline)):
+				}
+			}
+			e.kill()
+		})
+	}
+	work.Wait()
+	i.api.close()
+}
+
+// stop ends the instance as Lambda ends an environment: without any notice unless
+// an extension has registered.
+func (i *instance) stop(reason string) {
+	own, notice := i.api.shutdown()
+	i.mu.Lock()
+	i.reason, i.ending = reason, true
+	i.mu.Unlock()
+	if notice && reason != "failure" {
+		i.terminate(time.Now().Add(own))
+	}
+	i.kill()
+}
+
+func (i *instance) freeze() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ending {
+		return nil
+	}
+	err := i.process.freeze()
+	for _, e := range i.extensions {
+		if err == nil {
+			err = e.freeze()
+		}
+	}
+	return err
+}
+
+func (i *instance) thaw() error {
+	for _, e := range i.extensions {
+		if err := e.thaw(); err != nil {
+			return err
+		}
+	}
+	return i.process.thaw()
+}
+
+func (i *instance) wake() (bool, error) {
+	if err := i.thaw(); err != nil {
+		return false, err
+	}
+	return i.process.wake()
+}
+
+// init waits until the function and its extensions wait for events. A shared
+// process that one caller no longer waits for goes on with its init.
 func (i *instance) init(ctx context.Context, deadline time.Time) (time.Duration, error) {
 	select {
 	case <-i.api.ready: // before anything else is looked at
 	default:
-		if err := i.awaitReady(ctx, deadline); err != nil {
+		err := i.wait(ctx, i.api.ready, i.api.failed, deadline)
+		if err == errTooLate || err == errFailed || err != nil && !i.shared {
+			i.stopFor(err)
+		}
+		if err != nil {
 			return time.Since(i.started), err
 		}
 	}
 	return i.api.readyAt.Sub(i.started), nil // written before ready was closed
 }
 
-func (i *instance) awaitReady(ctx context.Context, deadline time.Time) error {
-	err := i.wait(ctx, i.api.ready, deadline)
-	if err == errTooLate || err != nil && !i.shared {
-		i.kill()
+// stopFor ends an instance that did not do what was expected of it.
+func (i *instance) stopFor(err error) {
+	if err == errTooLate {
+		i.stop("timeout")
+		return
 	}
-	return err
+	i.stop("failure")
 }
 
 // serve passes the invocation through the process and waits until it is over.
@@ -61,10 +178,10 @@ func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	inv.begun = time.Now()
 	err := i.offer(ctx, inv)
 	if err == nil {
-		err = i.wait(ctx, inv.over, inv.deadline)
+		err = i.wait(ctx, inv.over, i.api.failed, inv.deadline)
 	}
-	if err != nil && !i.shared {
-		i.kill()
+	if err == errFailed || err != nil && !i.shared {
+		i.stopFor(err)
 	}
 	return err
 }
@@ -77,7 +194,10 @@ func (i *instance) offer(ctx context.Context, inv *invocation) error {
 	case i.api.queue <- inv:
 		inv.taken = true
 		return nil
-	case <-i.exited:
+	case <-i.api.failed:
+		return errFailed
+	case <-i.dead:
+		<-i.exited
 		return errDied
 	case <-timer.C:
 		return errTooLate

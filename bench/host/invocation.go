@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -36,18 +37,14 @@ type Request struct {
 const (
 	maxEvent    = 6 << 20
 	maxResponse = 6<<20 + 100
+	maxStream   = 200 << 20 // of a streamed response
 )
 
 func (r Request) withDefaults() Request {
 	if len(r.Event) == 0 {
 		r.Event = []byte("{}")
 	}
-	if r.ID == "" {
-		r.ID = newRequestID()
-	}
-	if r.TraceID == "" {
-		r.TraceID = newTraceID()
-	}
+	r.ID, r.TraceID = cmp.Or(r.ID, newRequestID()), cmp.Or(r.TraceID, newTraceID())
 	return r
 }
 
@@ -58,19 +55,23 @@ type invocation struct {
 	deadline time.Time
 	begun    time.Time
 	taken    bool          // by a request for the next event
-	over     chan struct{} // closed when the runtime has answered and asks for the next event; in a shared process, when it has answered
+	over     chan struct{} // closed when the runtime has answered and it and the extensions wait for the next event; in a shared process, when it has answered
+	failed   *answer       // of an init that failed
 	leave    func()        // gives up the invocation's turn, when it is called first
 
 	// guarded by runtimeAPI.mu
 	answer    *answer // nil until the response or the error has arrived
+	released  bool    // the runtime has answered and asked for the next event
 	abandoned bool    // its caller has left; the function has not
 }
 
 // answer is what the function posted.
 type answer struct {
-	payload []byte
-	err     *FunctionError
-	arrived time.Time
+	payload   []byte
+	err       *FunctionError
+	streamed  bool
+	firstByte time.Time // zero for an empty one
+	arrived   time.Time
 }
 
 // handOut writes the invocation as the answer to a request for the next event.
@@ -81,17 +82,13 @@ func (i *invocation) handOut(w http.ResponseWriter) {
 	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
 	h.Set("Lambda-Runtime-Invoked-Function-Arn", i.arn)
 	h.Set("Lambda-Runtime-Trace-Id", i.TraceID)
-	setUnlessEmpty(h, "Lambda-Runtime-Aws-Tenant-Id", i.TenantID)
-	setUnlessEmpty(h, "Lambda-Runtime-Client-Context", i.ClientContext)
-	setUnlessEmpty(h, "Lambda-Runtime-Cognito-Identity", i.CognitoIdentity)
+	for key, value := range map[string]string{"Aws-Tenant-Id": i.TenantID, "Client-Context": i.ClientContext, "Cognito-Identity": i.CognitoIdentity} {
+		if value != "" {
+			h.Set("Lambda-Runtime-"+key, value)
+		}
+	}
 	h.Set("Content-Length", strconv.Itoa(len(i.Event)))
 	_, _ = w.Write(i.Event) // if the function is gone, that is noticed elsewhere
-}
-
-func setUnlessEmpty(h http.Header, key, value string) {
-	if value != "" {
-		h.Set(key, value)
-	}
 }
 
 // failure is an error that Lambda reports for the function.

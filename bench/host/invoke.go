@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,18 +21,17 @@ func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) 
 // no more than Concurrency are under way, and the others wait for them.
 //
 // Whatever the function does is in the Result: its response, its error, a
-// panic, an exit, a time-out. A time-out kills the process. For a Cold start
-// the clock of Timeout starts after the init; for a Restarted one, as on
-// Lambda, with the process: a function whose init alone takes longer than
-// Timeout never comes back.
+// panic, an exit, a time-out, an init that failed. A time-out kills the process.
+// For a Cold start the clock of Timeout starts after the init; for a Restarted
+// one, as on Lambda, with the process: a function whose init alone takes longer
+// than Timeout never comes back.
 //
 // The error is for an invocation that never happened:
-//   - the program could not be started, or ended before it asked for its first
-//     event, or did not ask within InitTimeout; the error says what it printed
-//     last, and as a *FunctionError has what it reported itself;
+//   - the program, or an extension, could not be executed;
 //   - ctx ended (errors.Is): if it was this invocation's turn, the process is
 //     then killed, so that the environment is free again, and the next start is
 //     Restarted; not so with Concurrency;
+//   - with Concurrency, the function took no event in time ([ErrBusy]);
 //   - the environment was closed (os.ErrClosed).
 func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 	if len(r.Event) > maxEvent {
@@ -52,10 +52,10 @@ func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 // invoke gives up the turn, unless the function is still at it.
 func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, error) {
 	for {
-		i, kind, err := e.ready()
+		i, kind, err := e.ready(ctx)
 		if err != nil {
 			inv.leave()
-			return Result{}, err
+			return notStarted(inv, kind, err)
 		}
 		res, err := e.invokeIn(ctx, i, kind, inv)
 		if err == errNotTaken {
@@ -68,6 +68,19 @@ func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, erro
 	}
 }
 
+// notStarted is the Result if an extension failed, and else the error.
+func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
+	var f *FunctionError
+	if !errors.As(err, &f) {
+		return Result{}, err
+	}
+	return Result{RequestID: inv.ID, Start: kind, InitFailed: true, Died: true, FunctionError: f}, nil
+}
+
+// ErrBusy is the error of an invocation of a shared process that no loop of the
+// function took within Timeout: the others are still at earlier ones.
+var ErrBusy = errors.New("the function is busy: it took no event within Timeout")
+
 var errNotTaken = errors.New("the process ended before it took the invocation")
 
 func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind, inv *invocation) (Result, error) {
@@ -76,16 +89,20 @@ func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind,
 	if kind == Cold || kind == Restarted {
 		res.Init = started
 	}
-	if err == errTooLate && kind == Restarted && !i.shared {
-		return e.finish(res, i, inv, err)
-	}
 	if err != nil {
-		return res, e.initError(i, err)
+		res.InitFailed = true
+		if f := e.initFailure(i, kind, err); f != nil {
+			inv.failed = &answer{err: f, arrived: time.Now()}
+		}
+		return e.finish(res, i, inv, err)
 	}
 	inv.deadline = e.deadline(i, kind)
 	err = i.serve(ctx, inv)
 	if err == errDied && i.shared && !inv.taken && !e.isClosed() {
 		return res, errNotTaken
+	}
+	if err == errTooLate && i.shared && !inv.taken {
+		err = ErrBusy
 	}
 	return e.finish(res, i, inv, err)
 }
@@ -104,20 +121,19 @@ func (e *Environment) deadline(i *instance, kind StartKind) time.Time {
 	return time.Now().Add(e.lambda.Timeout)
 }
 
-// initError explains why a process never asked for an event.
-func (e *Environment) initError(i *instance, cause error) error {
-	posted := i.api.initFailure()
+// initFailure says why a process never asked for an event. For a restart that took
+// too long it is nil: to Lambda that is a time-out like others.
+func (e *Environment) initFailure(i *instance, kind StartKind, cause error) *FunctionError {
+	posted := i.api.failedWith()
 	switch {
-	case e.isClosed():
-		return os.ErrClosed
 	case posted != nil:
-		cause = posted
+		return posted
 	case cause == errDied:
-		cause = &FunctionError{Type: ErrorExit, Message: i.exit()}
-	case cause == errTooLate:
-		cause = &FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("asked for no event within %v", e.lambda.InitTimeout)}
+		return &FunctionError{Type: ErrorExit, Message: i.exit()}
+	case cause == errTooLate && (kind != Restarted || i.shared):
+		return &FunctionError{Type: ErrorTimeout, Message: fmt.Sprintf("asked for no event within %v", e.lambda.InitTimeout)}
 	}
-	return fmt.Errorf("init of %s: %w%s", e.lambda.Binary, cause, i.output.tail())
+	return nil
 }
 
 // finish turns the end of an invocation into its Result.
@@ -126,24 +142,34 @@ func (e *Environment) finish(res Result, i *instance, inv *invocation, cause err
 	case cause == nil:
 	case e.isClosed():
 		return res, os.ErrClosed
-	case cause == errDied, cause == errTooLate:
+	case cause == errDied, cause == errTooLate, cause == errFailed:
 		res.Died = !i.alive()
 	default:
 		return res, cause
 	}
-	ans := i.api.answered(inv)
+	if res.Died {
+		res.Output = i.output.String()
+	}
+	ans := cmp.Or(i.api.answered(inv), inv.failed)
 	if ans == nil {
 		ans = &answer{err: e.unanswered(i, inv, cause), arrived: time.Now()}
 	}
-	res.Payload, res.FunctionError = ans.payload, ans.err
+	res.Payload, res.FunctionError, res.Streamed = ans.payload, ans.err, ans.streamed
 	if !inv.begun.IsZero() {
 		res.Duration = ans.arrived.Sub(inv.begun)
+		res.FirstByte = res.Duration
+		if !ans.firstByte.IsZero() {
+			res.FirstByte = ans.firstByte.Sub(inv.begun)
+		}
 	}
 	return res, nil
 }
 
 // unanswered is what Lambda answers for a function that did not.
 func (e *Environment) unanswered(i *instance, inv *invocation, cause error) *FunctionError {
+	if f := i.api.failedWith(); f != nil {
+		return f
+	}
 	if cause == errTooLate {
 		return inv.failure(ErrorTimeout, "Task timed out after %.2f seconds", e.lambda.Timeout.Seconds())
 	}

@@ -1,10 +1,12 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -18,6 +20,20 @@ type Lambda struct {
 
 	// Args are the program's arguments. Default: none, as on Lambda.
 	Args []string
+
+	// Handler is the function's handler as it is configured, _HANDLER to the
+	// function. Default: the name of Binary's file.
+	Handler string
+
+	// Extensions are the paths of external extensions, programs that register with
+	// the Extensions API under the name of their file. They are started before the
+	// function and share its temporary files.
+	//
+	// With an extension, external or registered by the function itself, an
+	// environment ends as on Lambda: at Close and after a time-out the function's
+	// process gets SIGTERM, external extensions get SHUTDOWN, and SIGKILL follows
+	// after 500 ms, or 2 s with external ones. Without any, there is only SIGKILL.
+	Extensions []string
 
 	// Env holds further variables as "KEY=value". They win over those that the
 	// host sets. The host's own environment is never inherited.
@@ -74,6 +90,13 @@ func (l Lambda) Environment() (*Environment, error) {
 		return nil, l.errorf("environment", err)
 	}
 	l.Binary = binary
+	l.Handler = cmp.Or(l.Handler, filepath.Base(binary))
+	l.Extensions = slices.Clone(l.Extensions)
+	for n, e := range l.Extensions {
+		if l.Extensions[n], err = executable(e); err != nil {
+			return nil, l.errorf("environment", fmt.Errorf("extension: %w", err))
+		}
+	}
 	tmp, err := makeTmp()
 	if err != nil {
 		return nil, l.errorf("environment", err)
@@ -86,8 +109,8 @@ func (l Lambda) withDefaults() Lambda {
 	l.InitTimeout = positive(l.InitTimeout, 10*time.Second)
 	l.Concurrency = positive(l.Concurrency, 1)
 	l.MemoryMB = positive(l.MemoryMB, 128)
-	l.Name = nonEmpty(l.Name, "function")
-	l.Version = nonEmpty(l.Version, "$LATEST")
+	l.Name = cmp.Or(l.Name, "function")
+	l.Version = cmp.Or(l.Version, "$LATEST")
 	return l
 }
 

@@ -1,9 +1,13 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,7 +27,14 @@ type OpenWhisk struct {
 
 	// Env holds the action's own variables as "KEY=value" (OpenWhisk's init
 	// parameters). They win over those that the host sets. The host's own
-	// environment is never inherited.
+	// environment is never inherited. Two of them mean something to the host too:
+	//
+	//   - __OW_EXECUTION_ENV is the image that the action runs in, as every image
+	//     for Go since 1.15 sets it, for example openwhisk/action-golang-v1.24. The
+	//     file exec.env beside Binary must then hold the same text, or no container
+	//     starts. Default: absent, as in actionloop-base, which takes any Binary.
+	//   - __OW_WAIT_FOR_ACK, if it is set empty, has the host not wait until the
+	//     action acknowledges its start. Default: 1.
 	Env []string
 
 	// Timeout is how long an activation may take before its container is
@@ -41,16 +52,6 @@ type OpenWhisk struct {
 	// Namespace of the action. OpenWhisk never lets two namespaces share a
 	// container, though all end users of a web action do. Default: "guest".
 	Namespace string
-
-	// PrivateTmp gives each container a /tmp of its own by means of a mount
-	// namespace, and no TMPDIR, which is how it is on OpenWhisk. The action
-	// then sees nothing of what the host has under /tmp, except its working
-	// directory. It needs Linux and the right to mount (CAP_SYS_ADMIN): without
-	// that, the first Invoke fails.
-	//
-	// By default the host takes a liberty instead: it sets TMPDIR, a variable
-	// that an action on OpenWhisk does not have.
-	PrivateTmp bool
 
 	// Logs receives what the action writes to stdout and stderr. A line may
 	// arrive shortly after Invoke has returned, except when the process died.
@@ -81,17 +82,10 @@ func (w OpenWhisk) Container() (*Container, error) {
 
 func (w OpenWhisk) withDefaults() OpenWhisk {
 	w.Timeout = positive(w.Timeout, time.Minute)
-	w.Name = nonEmpty(w.Name, "action")
-	w.Version = nonEmpty(w.Version, "0.0.1")
-	w.Namespace = nonEmpty(w.Namespace, "guest")
+	w.Name = cmp.Or(w.Name, "action")
+	w.Version = cmp.Or(w.Version, "0.0.1")
+	w.Namespace = cmp.Or(w.Namespace, "guest")
 	return w
-}
-
-func nonEmpty(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }
 
 // fullName is the action's name as the action is told it.
@@ -101,4 +95,34 @@ func (w OpenWhisk) dir() string { return filepath.Dir(w.Binary) }
 
 func (w OpenWhisk) errorf(operation string, err error) error {
 	return fmt.Errorf("host: %s of action %s: %w", operation, w.fullName(), err)
+}
+
+// variable returns the value that the action finds.
+func (w OpenWhisk) variable(name, otherwise string) string {
+	for _, v := range slices.Backward(w.Env) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return otherwise
+}
+
+// checkImage does what OpenWhisk's proxy does before it starts a program, with its
+// words and what the log has beside them.
+func (w OpenWhisk) checkImage() *FunctionError {
+	image := w.variable("__OW_EXECUTION_ENV", "")
+	if image == "" {
+		return nil
+	}
+	file := filepath.Join(w.dir(), "exec.env")
+	b, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		return &FunctionError{Type: ErrorStart, Message: fmt.Sprintf(
+			"Cannot start action. Check logs for details. (%v; it must hold %q)", err, image)}
+	case string(b) != image:
+		return &FunctionError{Type: ErrorStart, Message: fmt.Sprintf(
+			"Cannot start action. Check logs for details. (version mismatch: %s holds %q, and the image is %q)", file, b, image)}
+	}
+	return nil
 }

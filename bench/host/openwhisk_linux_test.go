@@ -1,16 +1,11 @@
 package host_test
 
 import (
-	"errors"
-	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/warmcache/warmcache/bench/host"
 )
@@ -79,80 +74,32 @@ func TestFrozenContainerDies(t *testing.T) {
 	}
 }
 
-// A daemon that has left the process group holds the action's file descriptors
-// and holds up nothing.
+// A daemon that has left the process group holds the action's file descriptors,
+// holds up nothing, and does not outlive the container.
 func TestDaemonOfAnAction(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
-	c := openContainer(t, testAction("action"))
-	c.invoke(command{Do: "daemon", Arg: g.addr()})
-	daemon := g.arrival()
-	if res := c.invoke(command{Do: "exit"}); res.FunctionError == nil || !res.Died {
-		t.Errorf("%+v", res)
-	}
-	c.expect(host.Cold, 1, false)
-	if err := daemon.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := daemon.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the daemon is gone: %v", err)
-	}
-}
-
-// With a /tmp of its own the action has no TMPDIR and sees nothing of the host's.
-func TestPrivateTmp(t *testing.T) {
-	t.Parallel()
-	w := testAction("action")
-	w.PrivateTmp = true
-	c := openContainer(t, w)
-	if _, err := c.Invoke(t.Context(), nil); errors.Is(err, unix.EPERM) {
-		t.Skip("needs CAP_SYS_ADMIN")
-	}
-	res := c.expect(host.Warm, 2, true)
-	r := decode(t, c.invoke(command{Do: "environment"}))
-	if r.Tmp != "/tmp" || slices.ContainsFunc(r.Env, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }) {
-		t.Errorf("temporary directory %s, environment %v", r.Tmp, r.Env)
-	}
-	if names := list(t, c.Tmp()); !slices.Equal(names, []string{"marker"}) {
-		t.Errorf("in %s: %v", c.Tmp(), names)
-	}
-	if inside, outside := mounts(t, res.Pid), mounts(t, os.Getpid()); !strings.Contains(inside, " /tmp ") || inside == outside {
-		t.Error("no mount namespace")
-	}
-	c.Crash()
-	c.expect(host.Cold, 1, false)
-}
-
-// No thread of the host stays behind in an action's namespace.
-func TestPrivateTmpLeavesTheHostAlone(t *testing.T) {
-	w := testAction("action")
-	w.PrivateTmp = true
-	own, err := os.Readlink("/proc/self/ns/mnt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 5 {
-		c := openContainer(t, w)
-		if _, err := c.Invoke(t.Context(), nil); errors.Is(err, unix.EPERM) {
-			t.Skip("needs CAP_SYS_ADMIN")
-		}
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		strays := 0
-		for _, ns := range glob(t, "/proc/self/task/*/ns/mnt") {
-			if got, err := os.Readlink(ns); err == nil && got != own { // a thread may have ended since
-				strays++
+	for _, how := range []string{"exit", "hold", "orphan"} {
+		g, end := newGate(t), newGate(t)
+		c := openContainer(t, testAction("action"))
+		c.invoke(command{Do: "daemon", Arg: g.addr()})
+		daemon := g.arrival()
+		switch how {
+		case "exit":
+			if res := c.invoke(command{Do: "exit"}); res.FunctionError == nil || !res.Died {
+				t.Errorf("%+v", res)
 			}
+		case "hold":
+			done := c.start(command{Do: "hold", Arg: end.addr()})
+			end.arrival()
+			c.Crash()
+			<-done
+		case "orphan":
+			c.Close()
+			awaitDeath(t, daemon)
+			continue
 		}
-		if strays == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d threads in other namespaces", strays)
-		}
+		c.expect(host.Cold, 1, false)
+		awaitDeath(t, daemon)
 	}
 }
 
@@ -213,13 +160,4 @@ func list(t *testing.T, dir string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
-}
-
-func mounts(t *testing.T, pid int) string {
-	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }

@@ -275,10 +275,10 @@ func TestActionInitFails(t *testing.T) {
 			}
 			c := openContainer(t, w)
 			for range 2 { // the second is as cold as the first
-				_, err := c.Invoke(t.Context(), nil)
-				var f *host.FunctionError
-				if !errors.As(err, &f) || f.Type != tt.kind || !strings.Contains(err.Error(), tt.mentions) {
-					t.Error(err)
+				res, err := c.Invoke(t.Context(), nil)
+				if f := res.FunctionError; err != nil || !res.InitFailed || !res.Died || f == nil || f.Type != tt.kind ||
+					!strings.Contains(f.Message+res.Output, tt.mentions) {
+					t.Errorf("%+v, %v, %v", res, f, err)
 				}
 				if _, err := os.Stat(c.Tmp()); c.Pid() != 0 || !errors.Is(err, fs.ErrNotExist) {
 					t.Error("the container is still there")
@@ -469,4 +469,55 @@ done
 			t.Errorf("%s, %v, %v", res.Payload, res.FunctionError, err)
 		}
 	}
+}
+
+// The images for Go compare exec.env with their OW_EXECUTION_ENV.
+func TestImage(t *testing.T) {
+	t.Parallel()
+	const image = "openwhisk/action-golang-v1.24"
+	for name, tt := range map[string]struct{ file, mentions string }{
+		"right":         {image, ""},
+		"missing":       {"", "exec.env: no such file or directory"},
+		"other version": {"openwhisk/action-golang-v1.23", "version mismatch"},
+		"newline":       {image + "\n", "version mismatch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			w := testAction("action")
+			w.Binary = filepath.Join(dir, "exec")
+			w.Env = append(w.Env, "__OW_EXECUTION_ENV="+image)
+			if err := os.Symlink(os.Args[0], w.Binary); err != nil {
+				t.Fatal(err)
+			}
+			if tt.file != "" {
+				if err := os.WriteFile(filepath.Join(dir, "exec.env"), []byte(tt.file), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			res := openContainer(t, w).invoke(command{})
+			f := res.FunctionError
+			if tt.mentions == "" {
+				if f != nil {
+					t.Error(f)
+				}
+				return
+			}
+			if f == nil || f.Type != host.ErrorStart || !res.InitFailed || !strings.HasPrefix(f.Message, "Cannot start action. Check logs for details.") ||
+				!strings.Contains(f.Message, tt.mentions) {
+				t.Errorf("%+v, %v", res, f)
+			}
+		})
+	}
+}
+
+// An ActionLoop that does not acknowledge its start is taken if the variable does
+// not ask for it.
+func TestNoAcknowledgement(t *testing.T) {
+	t.Parallel()
+	w := testAction("action")
+	w.Env = append(w.Env, "__OW_WAIT_FOR_ACK=")
+	c := openContainer(t, w)
+	c.expect(host.Cold, 1, false)
+	c.expect(host.Warm, 2, true)
 }

@@ -6,83 +6,54 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // process is a function's process, the leader of a process group of its own.
 type process struct {
 	cmd    *exec.Cmd
-	exited chan struct{} // closed when it is reaped, its group killed, its output read
+	tmp    string        // its TMPDIR, by which its orphans are found
+	dead   chan struct{} // closed when it is reaped, its group killed, its output read
+	exited chan struct{} // closed after that, when nothing is left to do
 
 	// mu is also held while a signal is sent, and reaping takes it first: a
 	// signal can never reach a process that was given the pid of a dead one.
-	mu     sync.Mutex
-	gone   bool
-	frozen bool
-	froze  bool // frozen at some time since the last wake
+	mu      sync.Mutex
+	gone    bool
+	frozen  bool
+	stopped []stat // with it, of other groups
+	froze   bool   // frozen at some time since the last wake
 }
 
 var (
 	errDied    = errors.New("the process ended")
 	errTooLate = errors.New("the deadline passed")
+	errFailed  = errors.New("the init or an extension failed")
 )
 
 // drainTime bounds the wait for the end of the output: a child that left the
 // process group may keep the pipe open for ever.
 const drainTime = time.Second
 
-// startProcess runs cmd, and atExit when it has ended, before exited is closed.
-func startProcess(cmd *exec.Cmd, atExit func()) (*process, error) {
-	return startProcessIn(nil, cmd, atExit)
-}
-
-// startProcessIn is startProcess from a thread of its own, on which it calls
-// enter first: what that changes about the thread, the process inherits.
-func startProcessIn(enter func() error, cmd *exec.Cmd, atExit func()) (*process, error) {
+// startProcess runs cmd, whose TMPDIR is tmp, and atExit when it has ended, before
+// exited is closed.
+func startProcess(cmd *exec.Cmd, tmp string, atExit func(*process)) (*process, error) {
 	isolate(cmd)
 	cmd.WaitDelay = drainTime
-	p := &process{cmd: cmd, exited: make(chan struct{})}
+	p := &process{cmd: cmd, tmp: tmp, dead: make(chan struct{}), exited: make(chan struct{})}
 	started := make(chan error)
-	if enter == nil {
-		go p.run(started, atExit)
-	} else {
-		go onThrowawayThread(func() {
-			if err := enter(); err != nil {
-				started <- err
-				return
-			}
-			p.run(started, atExit)
-		})
-	}
+	go p.run(started, atExit)
 	if err := <-started; err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// onThrowawayThread runs f on a thread that ends with it: a goroutine that ends
-// without unlocking its thread takes it along.
-func onThrowawayThread(f func()) {
-	runtime.LockOSThread()
-	if !onMainThread() {
-		f()
-		return
-	}
-	// The main thread cannot end, and /proc/self is about it. It is held here,
-	// so the next goroutine gets another one.
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		onThrowawayThread(f)
-	}()
-	<-done
-	runtime.UnlockOSThread()
-}
-
 // run keeps its thread as long as the process lives: Linux takes the end of the
 // thread that forked for the end of the parent (Pdeathsig), and the Go runtime
 // ends a thread when a goroutine ends that is locked to it.
-func (p *process) run(started chan<- error, atExit func()) {
+func (p *process) run(started chan<- error, atExit func(*process)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
@@ -91,13 +62,14 @@ func (p *process) run(started chan<- error, atExit func()) {
 		return
 	}
 	p.reap()
-	atExit()
+	close(p.dead)
+	atExit(p)
 	close(p.exited)
 }
 
 // await is wait, but if there is an error, the process is dead when it returns.
 func (p *process) await(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
-	err := p.wait(ctx, event, deadline)
+	err := p.wait(ctx, event, nil, deadline)
 	if err != nil {
 		p.kill()
 	}
@@ -106,13 +78,16 @@ func (p *process) await(ctx context.Context, event <-chan struct{}, deadline tim
 
 // wait waits for an event of the process, and says what came first if it is
 // something else.
-func (p *process) wait(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
+func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
 	case <-event:
 		return nil
-	case <-p.exited:
+	case <-failed:
+		return errFailed
+	case <-p.dead:
+		<-p.exited
 		return errDied
 	case <-timer.C:
 		return errTooLate
@@ -123,6 +98,9 @@ func (p *process) wait(ctx context.Context, event <-chan struct{}, deadline time
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
+// ended says how the process ended.
+func (p *process) ended() string { return p.cmd.ProcessState.String() }
+
 func (p *process) alive() bool {
 	select {
 	case <-p.exited:
@@ -132,21 +110,37 @@ func (p *process) alive() bool {
 	}
 }
 
-// kill ends the process and its group, and returns when they are gone.
+// kill ends the process, its group and its other descendants, and returns when they
+// are gone.
 func (p *process) kill() {
 	p.mu.Lock()
 	if !p.gone {
-		killGroup(p.cmd.Process)
+		killAll(p.cmd.Process, p.tmp)
 	}
 	p.mu.Unlock()
 	<-p.exited
+}
+
+// terminate sends SIGTERM and kills the process at the deadline.
+func (p *process) terminate(deadline time.Time) {
+	_ = p.thaw()
+	p.mu.Lock()
+	if !p.gone {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	p.mu.Unlock()
+	select {
+	case <-p.dead:
+	case <-time.After(time.Until(deadline)):
+	}
+	p.kill()
 }
 
 // bury kills what the process left behind and lets no signal be sent any more.
 func (p *process) bury() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	killGroup(p.cmd.Process)
+	killAll(p.cmd.Process, p.tmp)
 	p.gone = true
 }
 
@@ -157,10 +151,11 @@ func (p *process) freeze() error {
 	if p.gone || p.frozen {
 		return nil
 	}
-	if err := stopGroup(p.pid()); err != nil {
+	stopped, err := stopAll(p.pid(), p.tmp)
+	if err != nil {
 		return err
 	}
-	p.frozen, p.froze = true, true
+	p.stopped, p.frozen, p.froze = stopped, true, true
 	return nil
 }
 
@@ -171,7 +166,7 @@ func (p *process) thaw() error {
 		return nil
 	}
 	p.frozen = false
-	return continueGroup(p.pid())
+	return continueAll(p.pid(), p.stopped)
 }
 
 // wake thaws the process for an invocation and reports whether it had been

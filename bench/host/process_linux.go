@@ -1,17 +1,25 @@
 package host
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // isolate gives the process a group, so that its children can be killed and
 // frozen with it, and has it die with the host.
 func isolate(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	childtest.DieWithParent(cmd, unix.SIGKILL)
 }
 
 // reap returns when the process is dead and reaped. Its group is killed in
@@ -22,24 +30,37 @@ func (p *process) reap() {
 	_ = p.cmd.Wait() // the state is in cmd.ProcessState
 }
 
-func killGroup(p *os.Process) {
-	_ = unix.Kill(-p.Pid, unix.SIGKILL)
+// passes bound how often processes are looked for that appear while others are
+// killed.
+const passes = 5
+
+func killAll(p *os.Process, tmp string) {
+	for range passes {
+		left := strays(p.Pid, tmp)
+		_ = unix.Kill(-p.Pid, unix.SIGKILL)
+		if signalAll(left, unix.SIGKILL) == 0 {
+			return
+		}
+	}
 }
 
-// stopGroup stops the process first and its children when it stands. All at
+// stopAll stops the process first and its children when it stands. All at
 // once could hang: a child stopped between fork and exec holds up its parent
 // (vfork), which then cannot stop.
-func stopGroup(pid int) error {
+func stopAll(pid int, tmp string) ([]stat, error) {
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
-		return err
+		return nil, err
 	}
 	if err := awaitState(pid, unix.WSTOPPED|unix.WEXITED); err != nil {
-		return err
+		return nil, err
 	}
-	return unix.Kill(-pid, unix.SIGSTOP)
+	stopped := strays(pid, tmp)
+	signalAll(stopped, unix.SIGSTOP)
+	return stopped, unix.Kill(-pid, unix.SIGSTOP)
 }
 
-func continueGroup(pid int) error {
+func continueAll(pid int, stopped []stat) error {
+	signalAll(stopped, unix.SIGCONT)
 	return unix.Kill(-pid, unix.SIGCONT)
 }
 
@@ -52,4 +73,69 @@ func awaitState(pid, states int) error {
 			return err
 		}
 	}
+}
+
+// stat is a process as /proc has it. Its number and its start name it for good.
+type stat struct {
+	pid, parent, group int
+	state              byte
+	start              int // in clock ticks since the boot
+}
+
+func readStat(pid int) (s stat, ok bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // the name before it may hold anything
+	if err != nil || len(f) < 20 {
+		return stat{}, false
+	}
+	number := func(i int) int { n, _ := strconv.Atoi(string(f[i])); return n }
+	return stat{pid, number(1), number(2), f[0][0], number(19)}, true
+}
+
+// strays are what belongs to a process and has left its group: descendants, and
+// orphans that have its TMPDIR, with theirs. An orphan that has also dropped the
+// variable is not found.
+func strays(pid int, tmp string) (found []stat) {
+	self, _ := readStat(pid)
+	entries, _ := filepath.Glob("/proc/[0-9]*")
+	children := map[int][]stat{}
+	marker := []byte("TMPDIR=" + tmp + "\x00")
+	next := []stat{{pid: pid}}
+	for _, e := range entries {
+		n, _ := strconv.Atoi(filepath.Base(e))
+		s, ok := readStat(n)
+		if !ok || s.state == 'Z' || s.start < self.start || n == pid || n == os.Getpid() {
+			continue
+		}
+		children[s.parent] = append(children[s.parent], s)
+		if environ, _ := os.ReadFile(e + "/environ"); bytes.Contains(environ, marker) {
+			next = append(next, s)
+		}
+	}
+	seen := map[int]bool{pid: true}
+	for len(next) > 0 {
+		s := next[0]
+		next = append(next[1:], children[s.pid]...)
+		if children[s.pid] = nil; !seen[s.pid] && s.group != pid {
+			found = append(found, s)
+		}
+		seen[s.pid] = true
+	}
+	return found
+}
+
+// signalAll returns how many were there to get the signal. os.FindProcess pins each
+// of them, so that the signal cannot reach a successor with the same number.
+func signalAll(processes []stat, s syscall.Signal) (n int) {
+	for _, want := range processes {
+		p, err := os.FindProcess(want.pid)
+		if err != nil {
+			continue
+		}
+		if got, ok := readStat(want.pid); ok && got.start == want.start && p.Signal(s) == nil {
+			n++
+		}
+		_ = p.Release()
+	}
+	return n
 }

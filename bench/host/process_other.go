@@ -9,7 +9,7 @@ import (
 
 func isolate(*exec.Cmd) {}
 
-// killGroup kills the process alone: there are no groups here.
-func killGroup(p *os.Process) {
+// killAll kills the process alone: there are no groups here.
+func killAll(p *os.Process, _ string) {
 	_ = p.Kill()
 }

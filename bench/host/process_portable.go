@@ -13,10 +13,12 @@ func (p *process) reap() {
 	p.bury()
 }
 
-// stopGroup needs to know when the process really stands still, which only
+// stopAll needs to know when the process really stands still, which only
 // Linux tells a parent without reaping it.
-func stopGroup(int) error {
-	return fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+func stopAll(int, string) ([]stat, error) {
+	return nil, fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
-func continueGroup(int) error { return nil }
+func continueAll(int, []stat) error { return nil }
+
+type stat struct{}

@@ -12,6 +12,6 @@ func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
 
-func killGroup(p *os.Process) {
+func killAll(p *os.Process, _ string) {
 	_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
 }

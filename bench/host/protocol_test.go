@@ -15,7 +15,7 @@ import (
 func TestVariables(t *testing.T) {
 	t.Setenv("HOST_TEST_SECRET", "not for the function")
 	l := testFunction("function")
-	l.Name, l.Version, l.MemoryMB = "orders", "7", 512
+	l.Name, l.Version, l.MemoryMB, l.Handler = "orders", "7", 512, "function.handler"
 	l.Env = append(l.Env, "AWS_REGION=eu-central-1")
 	e := open(t, l)
 	r := decode(t, e.invoke(command{Do: "environment"}))
@@ -28,6 +28,8 @@ func TestVariables(t *testing.T) {
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		"AWS_REGION=eu-central-1",
 		"LAMBDA_TASK_ROOT=" + dir,
+		"LD_LIBRARY_PATH=/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:" + dir + ":" + dir + "/lib:/opt/lib",
+		"_HANDLER=function.handler",
 		"TZ=:UTC",
 		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin",
 		"TMPDIR=" + e.Tmp(),

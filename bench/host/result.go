@@ -15,6 +15,16 @@ type Result struct {
 	// FunctionError says how the function failed, nil if it did not.
 	FunctionError *FunctionError
 
+	// InitFailed reports that the process ended, or was killed, before it waited for
+	// its first event. FunctionError says why.
+	InitFailed bool
+
+	// Output is the end of what the process printed, if Died.
+	Output string
+
+	// Streamed reports that the function declared its response a stream.
+	Streamed bool
+
 	// Died reports that the process ended during this invocation, whatever it
 	// had answered before. Its memory is lost. On Lambda its temporary files
 	// are not, and the next invocation is Restarted; on OpenWhisk they are, and
@@ -33,6 +43,10 @@ type Result struct {
 	// Init is the time from the start of the process until it asked for its
 	// first event, or acknowledged its start. Zero unless Start is Cold or Restarted.
 	Init time.Duration
+
+	// FirstByte is the time from handing out the event to the arrival of the first
+	// byte of the response; Duration if there was none.
+	FirstByte time.Duration
 
 	// Duration is the time from handing out the event to the arrival of the
 	// whole response, or to the end of an invocation that had none. What the
@@ -71,12 +85,13 @@ func (k StartKind) String() string {
 const (
 	ErrorTimeout  = "Sandbox.Timedout"              // it took longer than Timeout and was killed
 	ErrorExit     = "Runtime.ExitError"             // its process ended before it had answered
-	ErrorTooLarge = "Function.ResponseSizeTooLarge" // its response was longer than 6 MB (OpenWhisk: 1 MB)
+	ErrorTooLarge = "Function.ResponseSizeTooLarge" // its response was longer than 6 MB (streamed: 200 MB; OpenWhisk: 1 MB)
 )
 
 // And those that only OpenWhisk has.
 const (
 	ErrorApplication = "ApplicationError" // the result was {"error": ...}
+	ErrorStart       = "CannotStart"      // the program is not for the image
 	ErrorMalformed   = "MalformedResult"  // the result was not one line with a JSON object or array
 )
 

@@ -9,47 +9,69 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 )
 
-// runtimeAPI is the Lambda Runtime API for one process. Each process gets its
-// own address: what one that was killed had still sent can never be taken for
-// a word of its successor.
+// runtimeAPI is the Lambda Runtime API and the Extensions API for one process and
+// its extensions. Each process gets its own address: what one that was killed had
+// still sent cannot be mistaken for a call of its successor.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 type runtimeAPI struct {
+	lambda Lambda
 	server *http.Server
 	addr   string
 	work   sync.WaitGroup // the accept loop and the connections
-	room   int            // for invocations at once
 
-	queue chan *invocation // events for requests of the next one
-	ready chan struct{}    // closed when the first of them arrives
+	queue      chan *invocation // events for requests of the next one
+	registered chan struct{}    // closed when every external extension has registered
+	ready      chan struct{}    // closed when the init is over: all wait for events
+	failed     chan struct{}    // closed when there is a failure
 
-	mu        sync.Mutex
-	closed    bool
-	readyAt   time.Time
-	initError *FunctionError
-	open      map[string]*invocation // handed out and not over, by request id
+	mu         sync.Mutex
+	closed     bool
+	asked      bool // the runtime has asked for an event
+	readyAt    time.Time
+	failure    *FunctionError         // of the init, or of an extension at any time
+	open       map[string]*invocation // handed out and not over, by request id
+	handedOut  chan struct{}          // closed and replaced when an event is
+	extensions map[string]*extension  // by identifier
+	expected   map[string]bool        // external extensions that have not registered
 }
 
-func newRuntimeAPI(concurrency int) (*runtimeAPI, error) {
+func newRuntimeAPI(lambda Lambda) (*runtimeAPI, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	a := &runtimeAPI{
-		addr:  l.Addr().String(),
-		room:  concurrency,
-		queue: make(chan *invocation),
-		ready: make(chan struct{}),
-		open:  make(map[string]*invocation),
+		lambda:     lambda,
+		addr:       l.Addr().String(),
+		queue:      make(chan *invocation),
+		registered: make(chan struct{}),
+		ready:      make(chan struct{}),
+		failed:     make(chan struct{}),
+		open:       map[string]*invocation{},
+		handedOut:  make(chan struct{}),
+		extensions: map[string]*extension{},
+		expected:   map[string]bool{},
+	}
+	for _, e := range lambda.Extensions {
+		a.expected[filepath.Base(e)] = true
+	}
+	if len(a.expected) == 0 {
+		close(a.registered)
 	}
 	a.server = &http.Server{Handler: a.routes(), ConnState: a.count, ErrorLog: log.New(io.Discard, "", 0)}
 	a.work.Go(func() { _ = a.server.Serve(l) })
 	return a, nil
 }
+
+// shared reports that the process has several invocations at once.
+func (a *runtimeAPI) shared() bool { return a.lambda.Concurrency > 1 }
 
 // close returns when no request is being served any more.
 func (a *runtimeAPI) close() {
@@ -84,42 +106,97 @@ func (a *runtimeAPI) count(_ net.Conn, s http.ConnState) {
 }
 
 func (a *runtimeAPI) routes() http.Handler {
-	const prefix = "/2018-06-01/runtime/"
+	const runtime, extension = "/2018-06-01/runtime/", " /2020-01-01/extension/"
 	m := http.NewServeMux()
-	m.HandleFunc("GET "+prefix+"invocation/next", a.serveNext)
-	m.HandleFunc("POST "+prefix+"invocation/{id}/response", a.serveResponse)
-	m.HandleFunc("POST "+prefix+"invocation/{id}/error", a.serveError)
-	m.HandleFunc("POST "+prefix+"init/error", a.serveInitError)
+	for pattern, handler := range map[string]http.HandlerFunc{
+		"GET " + runtime + "invocation/next":           a.serveNext,
+		"POST " + runtime + "invocation/{id}/response": a.serveResponse,
+		"POST " + runtime + "invocation/{id}/error":    a.serveError,
+		"POST " + runtime + "init/error":               a.serveInitError,
+		"POST" + extension + "register":                a.serveRegister,
+		"GET" + extension + "event/next":               a.serveEvent,
+		"POST" + extension + "init/error":              a.serveExtensionError,
+		"POST" + extension + "exit/error":              a.serveExtensionError,
+		"PUT /2022-07-01/telemetry":                    unsupported("Telemetry"),
+		"PUT /2020-08-15/logs":                         unsupported("Logs"),
+		"GET /2018-06-01/ping":                         func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "pong") },
+	} {
+		m.HandleFunc(pattern, handler)
+	}
 	return m
 }
 
-func (a *runtimeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
-	if !a.becomeIdle() {
-		refuse(w, http.StatusForbidden, "InvalidStateTransition", "asked for the next event with one unanswered")
-		return
-	}
-	select {
-	case inv := <-a.queue:
-		a.handOut(w, inv)
-	case <-r.Context().Done():
+// unsupported is the answer of AWS's own emulator, which lets a subscriber go on.
+func unsupported(api string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusAccepted, api+".NotSupported", api+" API is not supported")
 	}
 }
 
-// becomeIdle notes that the runtime asks for an event, which ends its init, and
-// what it has answered. It is refused to a runtime that owes an answer.
-func (a *runtimeAPI) becomeIdle() bool {
+// serveNext hands out the next event. A runtime that asks again without having
+// answered gets the open one again: its first request may have been lost in a
+// freeze, and its connection with it.
+func (a *runtimeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
+	for {
+		inv, refused, handedOut := a.next()
+		switch {
+		case refused:
+			refuse(w, http.StatusForbidden, "InvalidStateTransition", "the init has failed, or every place has an unanswered event")
+			return
+		case inv != nil:
+			inv.handOut(w)
+			return
+		}
+		select {
+		case inv := <-a.queue:
+			a.opened(inv)
+			inv.handOut(w)
+			return
+		case <-handedOut:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// next notes that the runtime asks for an event, which ends its init and what it
+// has answered.
+func (a *runtimeAPI) next() (again *invocation, refused bool, handedOut <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.failure != nil {
+		return nil, true, nil
+	}
+	a.asked = true
 	for _, inv := range a.open {
-		if inv.answer != nil {
-			a.end(inv)
+		inv.released = inv.answer != nil
+		if !a.shared() && !inv.released {
+			again = inv
 		}
+	}
+	a.advance()
+	return again, len(a.open) >= a.lambda.Concurrency && again == nil && a.shared(), a.handedOut
+}
+
+// advance ends the init and the invocations that nobody is at any more.
+func (a *runtimeAPI) advance() {
+	for _, e := range a.extensions {
+		if !e.waiting && !a.shared() {
+			return
+		}
+	}
+	if len(a.expected) > 0 || !a.asked {
+		return
 	}
 	if a.readyAt.IsZero() {
 		a.readyAt = time.Now()
 		close(a.ready)
 	}
-	return len(a.open) < a.room
+	for _, inv := range a.open {
+		if inv.released {
+			a.end(inv)
+		}
+	}
 }
 
 func (a *runtimeAPI) end(inv *invocation) {
@@ -127,24 +204,77 @@ func (a *runtimeAPI) end(inv *invocation) {
 	close(inv.over)
 }
 
-func (a *runtimeAPI) handOut(w http.ResponseWriter, inv *invocation) {
+func (a *runtimeAPI) opened(inv *invocation) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.open[inv.ID] = inv
-	a.mu.Unlock()
-	inv.handOut(w)
+	close(a.handedOut)
+	a.handedOut = make(chan struct{})
+	for _, e := range a.extensions {
+		if e.invoke {
+			e.send(inv.event())
+		}
+	}
+}
+
+// fail ends the init, or an environment whose extension has failed.
+func (a *runtimeAPI) fail(f *FunctionError) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failure == nil {
+		a.failure = f
+		close(a.failed)
+	}
 }
 
 func (a *runtimeAPI) serveResponse(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxResponse))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		a.take(w, r, answer{err: &FunctionError{Type: ErrorTooLarge, Message: fmt.Sprintf(
-			"Response payload size exceeded maximum allowed payload size (%d bytes).", tooLarge.Limit)}}, refuseTooLarge)
+	limit := maxResponse
+	switch mode := r.Header.Get("Lambda-Runtime-Function-Response-Mode"); mode {
+	case "":
+	case "streaming":
+		limit = maxStream
+	default:
+		a.take(w, r, answer{err: &FunctionError{Type: "Runtime.InvalidResponseModeHeader",
+			Message: fmt.Sprintf("Lambda-Runtime-Function-Response-Mode is %q: it must be streaming or absent", mode)}},
+			func(w http.ResponseWriter) {
+				refuse(w, http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode")
+			})
 		return
 	}
-	if err != nil {
-		return // the function is gone
+	body := &timedReader{Reader: http.MaxBytesReader(w, r.Body, int64(limit))}
+	payload, err := io.ReadAll(body)
+	ans := answer{firstByte: body.first, streamed: limit == maxStream}
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		ans.err = &FunctionError{Type: ErrorTooLarge, Message: fmt.Sprintf(
+			"Response payload size exceeded maximum allowed payload size (%d bytes).", tooLarge.Limit)}
+		a.take(w, r, ans, refuseTooLarge)
+		return
 	}
-	a.take(w, r, answer{payload: body, err: trailingError(r.Trailer)}, accept)
+	dropIf(err)
+	ans.payload, ans.err = payload, trailingError(r.Trailer)
+	a.take(w, r, ans, accept)
+}
+
+// dropIf drops the connection of a request that was cut short, as Lambda does:
+// without it net/http would answer 200.
+func dropIf(err error) {
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// timedReader notes when the first byte arrived.
+type timedReader struct {
+	io.Reader
+	first time.Time
+}
+
+func (t *timedReader) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	if n > 0 && t.first.IsZero() {
+		t.first = time.Now()
+	}
+	return n, err
 }
 
 // trailingError is the error of a handler that failed in the middle of a
@@ -162,18 +292,13 @@ func trailingError(trailer http.Header) *FunctionError {
 }
 
 func (a *runtimeAPI) serveError(w http.ResponseWriter, r *http.Request) {
-	if posted := readError(w, r); posted != nil {
-		a.take(w, r, answer{err: posted}, accept)
-	}
+	a.take(w, r, answer{err: readError(w, r, "Lambda-Runtime-Function-Error-Type")}, accept)
 }
 
-// readError returns nil if the function is gone.
-func readError(w http.ResponseWriter, r *http.Request) *FunctionError {
+func readError(w http.ResponseWriter, r *http.Request, header string) *FunctionError {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxResponse))
-	if err != nil {
-		return nil //nolint:nilerr // there is nobody to tell
-	}
-	return parseFunctionError(r.Header.Get("Lambda-Runtime-Function-Error-Type"), body)
+	dropIf(err)
+	return parseFunctionError(r.Header.Get(header), body)
 }
 
 // take keeps the first answer to an invocation that was handed out, and then
@@ -199,10 +324,10 @@ func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, re
 }
 
 // noteAnswer ends an invocation of a shared process. Which request for the next
-// event comes from whoever has answered cannot be told there, and need not be:
+// event comes from the sender of an answer cannot be told there, and need not be:
 // nothing waits for an idle process to freeze it.
 func (a *runtimeAPI) noteAnswer(inv *invocation) {
-	if a.room == 1 {
+	if !a.shared() {
 		return
 	}
 	a.end(inv)
@@ -212,17 +337,15 @@ func (a *runtimeAPI) noteAnswer(inv *invocation) {
 }
 
 func (a *runtimeAPI) serveInitError(w http.ResponseWriter, r *http.Request) {
-	posted := readError(w, r)
+	posted := readError(w, r, "Lambda-Runtime-Function-Error-Type")
 	a.mu.Lock()
-	inInit := a.readyAt.IsZero()
-	if inInit {
-		a.initError = posted
-	}
+	inInit := !a.asked
 	a.mu.Unlock()
 	if !inInit {
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "init is over")
 		return
 	}
+	a.fail(posted)
 	accept(w)
 }
 
@@ -233,10 +356,10 @@ func (a *runtimeAPI) answered(inv *invocation) *answer {
 	return inv.answer
 }
 
-func (a *runtimeAPI) initFailure() *FunctionError {
+func (a *runtimeAPI) failedWith() *FunctionError {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.initError
+	return a.failure
 }
 
 func accept(w http.ResponseWriter) {

@@ -1,6 +1,10 @@
 package host
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,20 +18,24 @@ type rawRuntime struct {
 	t   *testing.T
 	api *runtimeAPI
 	*http.Client
+	header http.Header
 }
 
 func newRawRuntime(t *testing.T) rawRuntime {
-	api, err := newRuntimeAPI(1)
+	api, err := newRuntimeAPI(Lambda{Concurrency: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(api.close)
-	return rawRuntime{t, api, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	return rawRuntime{t, api, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, nil}
 }
 
 func (r rawRuntime) expect(status int, method, path, body string) {
 	r.t.Helper()
 	req, _ := http.NewRequest(method, "http://"+r.api.addr+"/2018-06-01/runtime/"+path, strings.NewReader(body))
+	for k, v := range r.header {
+		req.Header[k] = v
+	}
 	res, err := r.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
@@ -58,7 +66,7 @@ func TestProtocolOrder(t *testing.T) {
 	r.expect(400, "POST", "invocation/a/response", "early")
 	a := r.submit("a")
 	r.expect(200, "GET", "invocation/next", "")
-	r.expect(403, "GET", "invocation/next", "") // it owes an answer
+	r.expect(200, "GET", "invocation/next", "") // the same again: the first answer may have been lost
 	r.expect(400, "POST", "invocation/b/response", "foreign")
 	r.expect(202, "POST", "invocation/a/response", "first")
 	r.expect(403, "POST", "invocation/a/response", "second")
@@ -83,14 +91,119 @@ func TestInitErrorAfterInit(t *testing.T) {
 	r.submit("a")
 	r.expect(200, "GET", "invocation/next", "")
 	r.expect(403, "POST", "init/error", `{"errorType":"Late"}`)
-	if r.api.initFailure() != nil {
+	if r.api.failedWith() != nil {
 		t.Error("kept")
 	}
 }
 
-func TestUnknownPath(t *testing.T) {
+// The other answers are those of AWS's emulator.
+func TestOtherPaths(t *testing.T) {
 	r := newRawRuntime(t)
-	r.expect(404, "POST", "../../2020-01-01/extension/register", "{}")
+	r.expect(200, "GET", "../ping", "")
+	r.expect(202, "PUT", "../../2022-07-01/telemetry", "{}")
+	r.expect(202, "PUT", "../../2020-08-15/logs", "{}")
+	r.expect(404, "GET", "restore/next", "")
+	r.expect(403, "POST", "../../2020-01-01/extension/register", `{"events":[]}`) // without a name
+	r.expect(403, "GET", "../../2020-01-01/extension/event/next", "")             // without an identifier
+}
+
+func TestInitErrorEndsIt(t *testing.T) {
+	r := newRawRuntime(t)
+	r.expect(202, "POST", "init/error", `{"errorType":"Early"}`)
+	r.expect(403, "GET", "invocation/next", "")
+	if f := r.api.failedWith(); f == nil || f.Type != "Early" {
+		t.Error(f)
+	}
+}
+
+func TestResponseMode(t *testing.T) {
+	for mode, want := range map[string]int{"": 202, "streaming": 202, "buffered": 400, "Streaming": 400} {
+		r := newRawRuntime(t)
+		inv := r.submit("a")
+		r.expect(200, "GET", "invocation/next", "")
+		r.header = http.Header{"Lambda-Runtime-Function-Response-Mode": {mode}}
+		r.expect(want, "POST", "invocation/a/response", "answer")
+		got := r.api.answered(inv)
+		if got == nil || got.streamed != (mode == "streaming") || (got.err != nil) != (want == 400) {
+			t.Errorf("%q: %+v", mode, got)
+		}
+	}
+}
+
+// The limit of a stream is one of its own.
+func TestStreamMayBeLarge(t *testing.T) {
+	for mode, want := range map[string]int{"": 413, "streaming": 202} {
+		r := newRawRuntime(t)
+		r.submit("a")
+		r.expect(200, "GET", "invocation/next", "")
+		if mode != "" {
+			r.header = http.Header{"Lambda-Runtime-Function-Response-Mode": {mode}}
+		}
+		r.expect(want, "POST", "invocation/a/response", strings.Repeat("x", maxResponse+1))
+	}
+}
+
+// A response that breaks off is none, and its connection is dropped: a 200 would
+// tell the runtime that it has answered.
+func TestResponseCutShort(t *testing.T) {
+	r := newRawRuntime(t)
+	inv := r.submit("a")
+	r.expect(200, "GET", "invocation/next", "")
+	for _, path := range []string{"invocation/a/response", "invocation/a/error", "init/error"} {
+		c, err := net.Dial("tcp", r.api.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST /2018-06-01/runtime/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", path)
+		c.(*net.TCPConn).CloseWrite()
+		if answer, _ := io.ReadAll(c); len(answer) > 0 {
+			t.Errorf("%s: %s", path, answer)
+		}
+		c.Close()
+	}
+	if got := r.api.answered(inv); got != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// An event whose first copy went to a connection that nobody reads any more is
+// handed out again, also to a request that was already waiting.
+func TestEventIsNotLost(t *testing.T) {
+	r := newRawRuntime(t)
+	lost := r.ask(t)
+	r.submit("a")
+	defer lost.Close()
+	if got := readID(t, lost); got != "a" {
+		t.Fatal(got)
+	}
+	for range 2 {
+		again := r.ask(t)
+		defer again.Close()
+		if got := readID(t, again); got != "a" {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// ask sends a request for the next event by a connection of its own.
+func (r rawRuntime) ask(t *testing.T) net.Conn {
+	c, err := net.Dial("tcp", r.api.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+	return c
+}
+
+func readID(t *testing.T, c net.Conn) string {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.Header.Get("Lambda-Runtime-Aws-Request-Id")
 }
 
 // Other runtimes than aws-lambda-go put the type into a header, or post text.

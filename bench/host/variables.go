@@ -14,28 +14,40 @@ const region = "us-east-1"
 // (provided.al2023), without credentials. Lambda defines neither HOME nor
 // AWS_EXECUTION_ENV there. TMPDIR is ours: Lambda has none, and an empty /tmp.
 func (l Lambda) variables(api, logStream, tmp string) []string {
-	v := []string{
-		"AWS_LAMBDA_RUNTIME_API=" + api,
-		"AWS_LAMBDA_FUNCTION_NAME=" + l.Name,
-		"AWS_LAMBDA_FUNCTION_VERSION=" + l.Version,
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(l.MemoryMB),
-		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + l.Name,
-		"AWS_LAMBDA_LOG_STREAM_NAME=" + logStream,
-		"AWS_LAMBDA_INITIALIZATION_TYPE=" + l.initializationType(),
-		"AWS_REGION=" + region,
-		"AWS_DEFAULT_REGION=" + region,
-		"LAMBDA_TASK_ROOT=" + filepath.Dir(l.Binary),
+	root := filepath.Dir(l.Binary)
+	v := append(l.sharedVariables(api),
+		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/"+l.Name,
+		"AWS_LAMBDA_LOG_STREAM_NAME="+logStream,
+		"LAMBDA_TASK_ROOT="+root,
 		"LAMBDA_RUNTIME_DIR=/var/runtime",
-		"_HANDLER=" + filepath.Base(l.Binary),
-		"LANG=en_US.UTF-8",
-		"TZ=:UTC",
-		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin",
-		"TMPDIR=" + tmp,
-	}
+		"LD_LIBRARY_PATH=/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:"+root+":"+root+"/lib:/opt/lib",
+		"_HANDLER="+l.Handler,
+		"TMPDIR="+tmp,
+	)
 	if l.Concurrency > 1 {
 		v = append(v, "AWS_LAMBDA_MAX_CONCURRENCY="+strconv.Itoa(l.Concurrency))
 	}
 	return append(v, l.Env...)
+}
+
+// extensionVariables are those of an extension, which Lambda tells less.
+func (l Lambda) extensionVariables(api, tmp string) []string {
+	return append(append(l.sharedVariables(api), l.Env...), "TMPDIR="+tmp)
+}
+
+func (l Lambda) sharedVariables(api string) []string {
+	return []string{
+		"AWS_LAMBDA_RUNTIME_API=" + api,
+		"AWS_LAMBDA_FUNCTION_NAME=" + l.Name,
+		"AWS_LAMBDA_FUNCTION_VERSION=" + l.Version,
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(l.MemoryMB),
+		"AWS_LAMBDA_INITIALIZATION_TYPE=" + l.initializationType(),
+		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+		"LANG=en_US.UTF-8",
+		"TZ=:UTC",
+		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+	}
 }
 
 // initializationType: only Managed Instances have several invocations at once.

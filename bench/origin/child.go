@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync/atomic"
 
@@ -37,7 +38,8 @@ func ServeIfChild() {
 	}
 	os.Unsetenv(childEnv)
 	report := os.Stdout
-	os.Stdout = os.Stderr // the server prints remarks there, and standard output has one reader for one line
+	os.Stdout = os.Stderr       // the server prints remarks there, and standard output has one reader for one line
+	signal.Ignore(os.Interrupt) // of the terminal, which the parent handles: the server ends after its clients
 	go exitWithParent()
 	if err := serveS3(config, report); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -6,7 +6,7 @@
 //   - [Gate] is an HTTP proxy in front of it, or of any HTTP origin. It adds first-byte latency and limits the
 //     bandwidth of each connection, and counts requests and body bytes.
 //   - [Toll] is the network round trip before each statement of a database that has no network: SQLite, opened from a
-//     file by the function itself. [SeedCatalog] makes the file.
+//     file by the function itself.
 //   - [Object] makes the bytes of a large object.
 //
 // # Latencies

@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // process is the parent's side of a child. The child dies with its parent, even by SIGKILL: its standard input ends, and
@@ -21,7 +23,7 @@ type process struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer // held open: its end is the child's end
 	stdout *os.File  // held open: the child must not die of a broken pipe
-	stderr tail
+	stderr childtest.Tail
 
 	done chan struct{} // closed when the child is gone
 	err  error         // how it ended; read after done
@@ -39,7 +41,7 @@ func startProcess(ctx context.Context, c childConfig) (*process, string, error) 
 	addr, err := p.address(ctx)
 	if err != nil {
 		p.kill()
-		return nil, "", errors.Join(err, p.stderr.asError())
+		return nil, "", errors.Join(err, p.lastWords())
 	}
 	return p, addr, nil
 }
@@ -57,7 +59,7 @@ func (p *process) start(c childConfig) error {
 	p.cmd.Env = append(childEnviron(), childEnv+"="+string(config))
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = time.Second // for the copying of stderr
-	p.cmd.SysProcAttr = dieWithParent()
+	childtest.DieWithParent(p.cmd, syscall.SIGKILL)
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (p *process) kill() error {
 	var early error
 	select {
 	case <-p.done:
-		early = errors.Join(fmt.Errorf("the child had ended: %w", exitError(p.err)), p.stderr.asError())
+		early = errors.Join(fmt.Errorf("the child had ended: %w", exitError(p.err)), p.lastWords())
 	default:
 		p.cmd.Process.Kill()
 	}
@@ -141,29 +143,10 @@ func childEnviron() []string {
 	return env
 }
 
-// tail keeps the last bytes that a child complained with.
-type tail struct {
-	mu   sync.Mutex
-	last []byte
-}
-
-const tailSize = 4 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.last = append(t.last, p...)
-	if cut := len(t.last) - tailSize; cut > 0 {
-		t.last = append(t.last[:0], t.last[cut:]...)
+// lastWords are what the child complained with.
+func (p *process) lastWords() error {
+	if s := p.stderr.String(); s != "" {
+		return errors.New(s)
 	}
-	return len(p), nil
-}
-
-func (t *tail) asError() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.last) == 0 {
-		return nil
-	}
-	return errors.New(strings.TrimSpace(string(t.last)))
+	return nil
 }

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -37,57 +35,14 @@ type TollOptions struct {
 //   - A client that closes its side, or the sending half of it, has left: it gets no more answers.
 //   - A longer line is answered "line too long\n", is not counted, and ends the connection.
 type Toll struct {
-	latency  time.Duration
-	listener net.Listener
-	tally    tally
-	ctx      context.Context // ends with the gate
-	cancel   context.CancelFunc
-	active   sync.WaitGroup
+	service
+	latency time.Duration
 }
 
 // StartToll starts a toll gate on the loopback interface.
 func StartToll(o TollOptions) (*Toll, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("origin: start toll gate: %w", err)
-	}
-	t := &Toll{latency: orDefault(o.Latency, DefaultToll), listener: listener}
-	t.ctx, t.cancel = context.WithCancel(context.Background())
-	t.active.Go(t.accept)
-	return t, nil
-}
-
-// Addr returns the host:port to connect to.
-func (t *Toll) Addr() string { return t.listener.Addr().String() }
-
-// Counts returns how many lines arrived since the start, and their bytes with newlines.
-func (t *Toll) Counts() Counts { return t.tally.total() }
-
-// Close ends all connections and the gate.
-func (t *Toll) Close() error {
-	t.cancel()
-	err := t.listener.Close()
-	t.active.Wait()
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("origin: close toll gate: %w", err)
-	}
-	return nil
-}
-
-func (t *Toll) accept() {
-	for {
-		conn, err := t.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // out of file descriptors, say: not for ever
-			if sleepUntil(t.ctx, time.Now().Add(10*time.Millisecond)) != nil {
-				return
-			}
-			continue
-		}
-		t.active.Go(func() { t.serve(conn) })
-	}
+	t := &Toll{latency: orDefault(o.Latency, DefaultToll)}
+	return t, t.start(t.serve)
 }
 
 // serve reads and answers in two goroutines: a client that leaves while it waits is noticed at once.

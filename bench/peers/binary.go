@@ -2,185 +2,124 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// toy is what a program does that uses a library a little.
-type toy struct {
-	imports []string
-	body    string
+// program is one that warmcache is added to.
+type program struct{ name, imports, body string }
+
+var programs = []program{
+	{"an empty main", "", ""},
+	{"a main that prints", `"context"; "fmt"; "time"`, `fmt.Println(context.Background().Err(), time.Now())`},
+	{"a main with net/http, encoding/json and log/slog", `"encoding/json"; "log/slog"; "net/http"; "os"`, `
+		if len(os.Args) > 1 {
+			http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+				slog.Info("called", "path", r.URL.Path)
+				json.NewEncoder(w).Encode(map[string]string{"path": r.URL.Path})
+			})
+			slog.Error("end", "err", http.ListenAndServe(os.Args[1], nil))
+		}`},
 }
 
-// The programs that a library is added to: an empty one, one that prints an error
-// and the time, and one that links what most functions do.
-var (
-	empty    = toy{}
-	printing = toy{
-		imports: []string{"context", "fmt", "time"},
-		body: `
-	fmt.Println(context.Background().Err(), time.Now())`,
-	}
-	handler = toy{
-		imports: []string{"encoding/json", "log/slog", "net/http", "os"},
-		body: `
-	if len(os.Args) > 1 {
-		http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-			slog.Info("called", "path", r.URL.Path)
-			json.NewEncoder(w).Encode(map[string]string{"path": r.URL.Path})
-		})
-		slog.Error("end", "err", http.ListenAndServe(os.Args[1], nil))
-	}`,
-	}
-)
+// withCache is the addition to a program.
+var withCache = program{imports: `ctx "context"; clock "time"; "github.com/warmcache/warmcache/cache"`, body: `
+		c := cache.Must(cache.New(cache.Options[string, *int]{
+			Load: func(ctx.Context, string) (*int, error) { return new(int), nil },
+			TTL:  clock.Hour,
+		}))
+		c.Get(ctx.Background(), "key")`}
 
-const toySource = `package main
-
-import (
-%s)
-
-func main() {%s
-}
-`
-
-func (t toy) source(more toy) string {
-	var imports strings.Builder
-	seen := make(map[string]bool)
-	for _, path := range append(t.imports[:len(t.imports):len(t.imports)], more.imports...) {
-		if !seen[path] {
-			fmt.Fprintf(&imports, "\t%q\n", path)
-		}
-		seen[path] = true
-	}
-	return fmt.Sprintf(toySource, &imports, t.body+more.body)
-}
-
-// measureBinaries builds toys with and without each library and compares them.
-func measureBinaries(s settings, r *results) error {
-	var libraries []peer
-	for _, p := range selected(s, "binary", peers()) {
-		if p.toy.body != "" {
-			libraries = append(libraries, p)
-		}
-	}
-	if len(libraries) == 0 {
+// measureBinary builds each program with and without warmcache.
+func measureBinary(ctx context.Context, f *compare.Flags, r *compare.Report) error {
+	m := compare.Measure{Name: "binary", Title: "Binary size that package cache adds (-trimpath -ldflags '-s -w')", Unit: "B", Format: "%.0f"}
+	if !f.Only.MatchString(m.Name) {
 		return nil
 	}
-	b, err := newBuilder()
+	dir, err := os.MkdirTemp("", "warmcache-peers-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
-	bases := []struct {
-		name string
-		toy  toy
-	}{{"binary", empty}, {"binary-print", printing}, {"binary-handler", handler}}
-	if s.quick {
-		bases = bases[:1]
+	defer os.RemoveAll(dir)
+	r.Measures = append(r.Measures, m)
+	chosen := programs
+	if f.Quick {
+		chosen = programs[:1]
 	}
-	for _, base := range bases {
-		if err := b.compare(r, base.name, base.toy, libraries); err != nil {
+	for _, p := range chosen {
+		compare.Say("binary: %s", p.name)
+		bare, err := p.build(ctx, dir)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// builder builds toys in this module, so that they get the versions of its
-// go.mod.
-type builder struct{ dir, module string }
-
-func newBuilder() (b builder, err error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		return b, fmt.Errorf("where is %s? %w", module, err)
-	}
-	b.module = strings.TrimSpace(string(out))
-	b.dir, err = os.MkdirTemp("", "warmcache-peers-")
-	return b, err
-}
-
-func (b builder) compare(r *results, name string, base toy, libraries []peer) error {
-	bare, err := b.build(base, toy{})
-	if err != nil {
-		return err
-	}
-	r.add(name+"-base", "the program alone", float64(bare.size))
-	r.finish(name + "-base")
-	for _, p := range libraries {
-		say("%s of %s", name, p.name)
-		with, err := b.build(base, p.toy)
+		both := program{p.name + " and cache", p.imports + "\n" + withCache.imports, p.body + "\n" + withCache.body}
+		with, err := both.build(ctx, dir)
 		if err != nil {
-			return fmt.Errorf("%s of %s: %w", name, p.name, err)
+			return err
 		}
-		added := with.size - bare.size
-		r.add(name, p.name, float64(added)).Note = fmt.Sprintf("%.0f KB; %s", float64(added)/1000, with.inits.over(bare.inits))
+		c := r.Cell(m.Name, p.name)
+		c.Samples = []float64{float64(with.size - bare.size)}
+		c.Note = fmt.Sprintf("%d B alone; %+d packages with init work, %+d allocs, %+d B", bare.size,
+			with.inits-bare.inits, with.allocs-bare.allocs, with.bytes-bare.bytes)
 	}
-	r.finish(name)
+	r.Finish(m.Name)
 	return nil
 }
 
-// built is what is known of a program.
+// built is the size of a program, and its work before main as the runtime traces it.
 type built struct {
-	size  int64
-	inits inits
+	size                 int64
+	inits, bytes, allocs int
 }
 
-func (b builder) build(base, more toy) (built, error) {
-	source := filepath.Join(b.dir, "main.go")
-	program := filepath.Join(b.dir, "program")
-	if err := os.WriteFile(source, []byte(base.source(more)), 0o600); err != nil {
-		return built{}, err
-	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, source)
-	build.Dir = b.module
-	build.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		return built{}, fmt.Errorf("%w: %s", err, out)
-	}
-	info, err := os.Stat(program)
+// build builds the program in this module, so that it gets the versions of its go.mod.
+func (p program) build(ctx context.Context, dir string) (b built, err error) {
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/warmcache/warmcache/bench/peers").Output()
 	if err != nil {
-		return built{}, err
+		return b, fmt.Errorf("find the module: %w", err)
 	}
-	n, err := readInits(program)
-	return built{info.Size(), n}, err
-}
-
-// inits is the work of a program before main, as the runtime traces it.
-type inits struct{ packages, bytes, allocs int }
-
-func readInits(program string) (inits, error) {
-	cmd := exec.Command(program)
+	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+	if err := os.WriteFile(source, []byte("package main\nimport ("+p.imports+")\nfunc main() {"+p.body+"\n}\n"), 0o600); err != nil {
+		return b, err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, source)
+	cmd.Dir, cmd.Env = strings.TrimSpace(string(module)), append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return b, fmt.Errorf("build %s: %w: %s", p.name, err, out)
+	}
+	info, err := os.Stat(binary)
+	if err != nil {
+		return b, err
+	}
+	cmd = exec.CommandContext(ctx, binary)
 	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return inits{}, fmt.Errorf("%w: %s", err, out)
+		return b, fmt.Errorf("run %s: %w: %s", p.name, err, out)
 	}
-	return parseInits(out), nil
+	b.size = info.Size()
+	b.addInits(out)
+	return b, nil
 }
 
-// parseInits reads lines as
+// addInits reads lines as
 //
 //	init unicode @0.11 ms, 0.004 ms clock, 848 bytes, 3 allocs
-func parseInits(out []byte) (n inits) {
-	for line := range bytes.Lines(out) {
+func (b *built) addInits(trace []byte) {
+	for line := range bytes.Lines(trace) {
 		var name string
 		var at, clock float64
 		var bytes, allocs int
-		_, err := fmt.Sscanf(string(line), "init %s @%f ms, %f ms clock, %d bytes, %d allocs", &name, &at, &clock, &bytes, &allocs)
-		if err == nil {
-			n.packages++
-			n.bytes += bytes
-			n.allocs += allocs
+		if _, err := fmt.Sscanf(string(line), "init %s @%f ms, %f ms clock, %d bytes, %d allocs", &name, &at, &clock, &bytes, &allocs); err == nil {
+			b.inits++
+			b.bytes += bytes
+			b.allocs += allocs
 		}
 	}
-	return n
-}
-
-func (n inits) over(base inits) string {
-	return fmt.Sprintf("%+d packages with init work, %+d allocs, %+d B",
-		n.packages-base.packages, n.allocs-base.allocs, n.bytes-base.bytes)
 }

@@ -15,7 +15,6 @@ require (
 	github.com/patrickmn/go-cache v2.1.0+incompatible
 	github.com/peterbourgon/diskv/v3 v3.0.1
 	github.com/rogpeppe/go-internal v1.16.0
-	github.com/ulikunitz/xz v0.5.17
 	github.com/viccon/sturdyc v1.1.5
 	github.com/warmcache/warmcache v0.0.0
 	golang.org/x/sync v0.24.0

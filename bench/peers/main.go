@@ -1,118 +1,77 @@
 // Command peers measures the memory cache of warmcache beside other Go caches:
-// hits, misses with a coalesced load, memory, binary size and hit ratio, all in
-// one run.
+// hits, misses with a coalesced load, allocations, hit ratio, and the size that it
+// adds to a program.
 //
-//	go run ./bench/peers                               everything, in some minutes
-//	go run ./bench/peers -quick                        to see that it works
-//	go run ./bench/peers -only '^(hit|allocs)/'        measures or libraries by name
-//	go run ./bench/peers -trace web07.trace.xz         hit ratios on a recorded trace
-//
-// Each round measures every library once, in an order that moves on by one from
-// round to round, so that a noisy minute of the machine meets all of them. A
-// ratio is the median of the rounds' own ratios.
-//
-// A trace is a file of big-endian int32 keys, xz-compressed if its name ends in
-// .xz. Without one, hit ratios are measured on a generated Zipf stream.
+//	go run ./bench/peers                          everything, in some minutes
+//	go run ./bench/peers -quick                   to see that it works
+//	go run ./bench/peers -only '^(hit|allocs)$'   measures by name
 package main
 
 import (
-	"encoding/json"
-	"flag"
+	"cmp"
+	"context"
 	"fmt"
-	"os"
-	"regexp"
-	"time"
+	"runtime"
+	"slices"
 
-	"github.com/warmcache/warmcache/internal/conditions"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// settings are the command line.
-type settings struct {
-	rounds int
-	quick  bool
-	only   *regexp.Regexp
-	json   string
-	traces []string
+func main() { command.Main() }
+
+var command = compare.Command{
+	Path: "peers", Rounds: 8, Quick: 2,
+	Libraries: []string{"otter", "theine", "ristretto", "ttlcache", "sturdyc", "go-cache", "golang-lru", "x/sync"},
+	Set: func(f *compare.Flags) string {
+		return fmt.Sprintf("GOMAXPROCS %d; %d interleaved rounds of samples of %v", runtime.GOMAXPROCS(0), f.Rounds, sampleTime(f))
+	},
+	Measure: measureAll,
 }
 
-// sampleTime is how long a timed sample takes, once it is calibrated.
-func (s settings) sampleTime() time.Duration {
-	if s.quick {
-		return 10 * time.Millisecond
+func measureAll(ctx context.Context, f *compare.Flags, r *compare.Report) error {
+	for _, p := range peers() {
+		if p.note != "" {
+			r.Notes = append(r.Notes, compare.Note{Name: p.name, Text: p.note})
+		}
 	}
-	return 150 * time.Millisecond
-}
-
-func parse(args []string) (settings, error) {
-	var s settings
-	f := flag.NewFlagSet("peers", flag.ContinueOnError)
-	f.IntVar(&s.rounds, "rounds", 8, "samples to take of each library and measure")
-	f.BoolVar(&s.quick, "quick", false, "two rounds of short samples, and only the start of a trace")
-	f.StringVar(&s.json, "json", "", "write the results to this `file` as well")
-	only := f.String("only", "", "measure what matches this `regexp`, as measure/library")
-	f.Func("trace", "measure hit ratios on this `file`; may be repeated", func(file string) error {
-		s.traces = append(s.traces, file)
-		return nil
-	})
-	if err := f.Parse(args); err != nil {
-		return s, err
-	}
-	if s.quick {
-		s.rounds = min(s.rounds, 2)
-	}
-	switch {
-	case f.NArg() > 0:
-		return s, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	case s.rounds < 1:
-		return s, fmt.Errorf("-rounds is %d: it must be positive", s.rounds)
-	}
-	var err error
-	if s.only, err = regexp.Compile(*only); err != nil {
-		return s, fmt.Errorf("-only: %w", err)
-	}
-	return s, nil
-}
-
-func main() {
-	s, err := parse(os.Args[1:])
-	if err == flag.ErrHelp {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(2)
-	}
-	if err := run(s); err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(1)
-	}
-}
-
-func run(s settings) error {
-	r := results{Conditions: newConditions(s)}
-	for _, measure := range []func(settings, *results) error{
-		measureTimes, measureAllocs, measureMemory, measureBinaries, measureRatios,
+	for _, measure := range []func(context.Context, *compare.Flags, *compare.Report) error{
+		measureTimes, measureAllocs, measureRatios, measureBinary,
 	} {
-		if err := measure(s, &r); err != nil {
+		if err := measure(ctx, f, r); err != nil {
 			return err
 		}
 	}
-	r.Conditions.LoadAfter = conditions.LoadAverage()
-	r.Targets = checkTargets(&r)
-	if err := r.print(os.Stdout); err != nil {
-		return err
-	}
-	if s.json == "" {
-		return nil
-	}
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.json, append(b, '\n'), 0o644)
+	addTargets(r)
+	return nil
 }
 
-// say tells whoever waits what is going on.
-func say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
+func addTargets(r *compare.Report) {
+	for _, t := range []struct {
+		what, measure, over, overMeasure string
+		atMost                           float64
+	}{
+		{"hit, one goroutine, over go-cache", "hit", "go-cache", "hit", 1},
+		{"hit, one goroutine, over expirable", "hit", "expirable", "hit", 0.9},
+		{"hit, one goroutine, over otter", "hit", "otter", "hit", 1.2},
+		{"hit, all cores, over otter", "hit-parallel", "otter", "hit-parallel", 1.5},
+		{"GetMany of 100, per key, over otter's single hit", "many", "otter", "hit", 0.6},
+	} {
+		r.TargetRatio(t.what, t.atMost, r.Find(t.measure, subject), r.Find(t.overMeasure, t.over))
+	}
+	for _, measure := range []string{"miss", "miss-cancel"} {
+		if others := loaders(r.Of(measure)); len(others) > 0 {
+			fastest := slices.MinFunc(others, func(a, b *compare.Cell) int { return cmp.Compare(a.Median, b.Median) })
+			r.TargetRatio(measure+" and load, over the fastest of otter, sturdyc, theine and ttlcache ("+fastest.Name+")", 1, r.Find(measure, subject), fastest)
+		}
+	}
+	r.TargetMedian("allocations of a hit", 0, r.Find("allocs", subject), 1)
+	for _, p := range programs {
+		r.TargetMedian("KB of binary over "+p.name, 150, r.Find("binary", p.name), 1e-3)
+	}
+}
+
+func loaders(cells []*compare.Cell) []*compare.Cell {
+	return slices.DeleteFunc(cells, func(c *compare.Cell) bool {
+		return !slices.Contains([]string{"otter", "sturdyc", "theine", "ttlcache"}, c.Name)
+	})
 }

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
-	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/ulikunitz/xz"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
 // small is a workload that fits into every cache, also into uneven shards.
@@ -29,29 +29,31 @@ func TestSetKeysAreHit(t *testing.T) {
 			if got := f.len(); got != 1000 {
 				t.Errorf("%d entries, want 1000", got)
 			}
-			for name, hit := range map[string]func(int, int) int{"hit": f.hit, "loader": f.loader} {
+			for name, hit := range map[string]func(int) bool{"hit": f.hit, "loader": f.loader} {
 				if hit == nil {
 					continue
 				}
-				if got := hit(0, 800); got != 800 {
+				if got := count(800, hit); got != 800 {
 					t.Errorf("%s: %d of 800 found", name, got)
 				}
 			}
 			if f.many == nil {
 				return
 			}
-			if got := f.many(0, len(w.batches)); got != 800 {
-				t.Errorf("many: %d of 800 found", got)
+			for _, keys := range w.batches {
+				if got := f.many(keys); got != len(keys) {
+					t.Errorf("many: %d of %d found", got, len(keys))
+				}
 			}
 		})
 	}
 }
 
-// A library that is asked for what it does not hold must not count it as found,
-// else the loops measure nothing.
-func TestKeysThatAreNotThereAreNotHit(t *testing.T) {
+// A library that does not hold a key must not count it as found, else the loops
+// measure nothing.
+func TestMissingKeysAreNotHit(t *testing.T) {
 	for _, p := range peers() {
-		if p.fill == nil || strings.HasPrefix(p.name, subject) { // which would load it
+		if p.fill == nil || strings.HasPrefix(p.name, subject) || p.name == "no cache" { // which would load it
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
@@ -59,7 +61,7 @@ func TestKeysThatAreNotThereAreNotHit(t *testing.T) {
 			f := p.fill(w)
 			defer f.close()
 			w.order[0] = "elsewhere"
-			if got := f.hit(0, 800); got != 799 {
+			if got := count(800, f.hit); got != 799 {
 				t.Errorf("%d found, want 799", got)
 			}
 		})
@@ -68,7 +70,7 @@ func TestKeysThatAreNotThereAreNotHit(t *testing.T) {
 
 func TestMissLoadsOnce(t *testing.T) {
 	for _, p := range peers() {
-		if p.load == nil {
+		if p.load == nil || p.name == "no cache" {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
@@ -97,104 +99,100 @@ func TestReplayCountsHits(t *testing.T) {
 		if p.replay == nil {
 			continue
 		}
-		if got := p.replay(10, []int32{1, 2, 1, 1, 3, 2}); got != 3 {
+		c := p.replay(10)
+		keys := []int32{1, 2, 1, 1, 3, 2}
+		if got := count(len(keys), func(i int) bool { return c.hit(keys[i]) }); got != 3 {
 			t.Errorf("%s: %d hits, want 3", p.name, got)
 		}
+		c.close()
 	}
 }
 
-func TestLeaves(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for callers that do not come back")
-	}
-	if got, want := leaves(warmcacheStrings()), "every caller leaves when its ctx ends"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func TestReadTrace(t *testing.T) {
-	want := []int32{1, -1, 1 << 27, 76_349, 0}
-	var plain, packed bytes.Buffer
-	binary.Write(&plain, binary.BigEndian, want)
-	w, err := xz.NewWriter(&packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Write(plain.Bytes())
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{"a.trace": plain.Bytes(), "a.trace.xz": packed.Bytes()} {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := readTraceFile(file); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
-		}
-	}
-	if _, err := readTrace(strings.NewReader("12345")); err == nil {
-		t.Error("a trace that ends within a key is read without error")
+// A pass that finds less than there is must not be taken for a fast one.
+func TestMissingValuesAreAnError(t *testing.T) {
+	x := &trial{ops: 2, pass: func() int { return 1 }, close: nothing}
+	if _, err := x.time(3); err == nil || !strings.Contains(err.Error(), "3 of 6") {
+		t.Errorf("%v", err)
 	}
 }
 
 func TestZipfIsTheSameEachTime(t *testing.T) {
-	if a, b := zipf(), zipf(); !slices.Equal(a.keys, b.keys) {
-		t.Error("two generated traces differ")
+	if !slices.Equal(zipf(), zipf()) {
+		t.Error("two generated streams differ")
 	}
 }
 
-func TestParseInits(t *testing.T) {
-	got := parseInits([]byte("init internal/bytealg @0.004 ms, 0 ms clock, 0 bytes, 0 allocs\n" +
+func TestInits(t *testing.T) {
+	var b built
+	b.addInits([]byte("init internal/bytealg @0.004 ms, 0 ms clock, 0 bytes, 0 allocs\n" +
 		"hello\ninit errors @0.17 ms, 0.004 ms clock, 48 bytes, 3 allocs\n"))
-	if want := (inits{packages: 2, bytes: 48, allocs: 3}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	if want := (built{inits: 2, bytes: 48, allocs: 3}); b != want {
+		t.Errorf("%+v, want %+v", b, want)
 	}
 }
 
-func TestRatioIsThatOfTheRounds(t *testing.T) {
-	var r results
-	for _, s := range [][2]float64{{10, 20}, {40, 80}, {30, 30}} { // a noisy machine
-		r.add("hit", subject, s[0])
-		r.add("hit", "other", s[1])
-	}
-	r.finish("hit")
-	if got := r.find("hit", "other").Ratio; got != 0.5 {
-		t.Errorf("%v, want 0.5", got)
-	}
-	if got := r.find("hit", subject).Median; got != 30 {
-		t.Errorf("median %v, want 30", got)
-	}
-}
-
-func TestTablePrints(t *testing.T) {
-	s := settings{rounds: 1, quick: true, only: regexp.MustCompile("^(hit|many|miss|allocs|ratio)/(warmcache|otter|exact LRU)$")}
-	r := results{Conditions: newConditions(s)}
-	for _, measure := range []func(settings, *results) error{measureTimes, measureAllocs, measureRatios} {
-		if err := measure(s, &r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.Targets = checkTargets(&r)
-	var b strings.Builder
-	if err := r.print(&b); err != nil {
+// The whole command: every measure has its contenders, and every target a figure.
+func TestQuick(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "peers.json")
+	if err := command.Run(t.Context(), []string{"-quick", "-rounds", "1", "-json", file}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GOMAXPROCS", "Hit: one goroutine", "  otter ", "Bulk get", "Hit ratio", "zipf-1.01, 2500", "Targets", "at most 1.2"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%s", want, &b)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r compare.Report
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	for measure, names := range map[string]string{
+		"hit": "warmcache,otter,go-cache,expirable,no cache", "hit-loader": "warmcache,sturdyc", "hit-parallel": "warmcache,theine",
+		"many": "warmcache,otter,sturdyc", "miss": "warmcache,ttlcache,lru.Cache + singleflight", "miss-cancel": "warmcache,otter",
+		"ratio/625": "warmcache,otter,theine,exact LRU", "binary": "an empty main",
+	} {
+		for name := range strings.SplitSeq(names, ",") {
+			if c := r.Find(measure, name); c == nil || len(c.Samples) != 1 || c.Median <= 0 {
+				t.Errorf("%s: %s: %+v", measure, name, c)
+			}
 		}
+	}
+	if c := r.Find("allocs", subject); c == nil || c.Median != 0 {
+		t.Errorf("allocs: %+v", c)
+	}
+	if len(r.Targets) != 8+1 {
+		t.Errorf("%d targets: %+v", len(r.Targets), r.Targets)
 	}
 }
 
-func TestParse(t *testing.T) {
-	s, err := parse([]string{"-quick", "-trace", "a", "-trace", "b", "-only", "^hit/"})
-	if err != nil || s.rounds != 2 || !slices.Equal(s.traces, []string{"a", "b"}) || !s.only.MatchString("hit/otter") {
-		t.Errorf("%+v, %v", s, err)
-	}
-	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "("}, {"more"}} {
-		if _, err := parse(bad); err == nil {
-			t.Errorf("%v is accepted", bad)
+// BenchmarkMemory reports the bytes of an entry over its key and value, with those of
+// the empty cache.
+func BenchmarkMemory(b *testing.B) {
+	const entries = 100_000
+	w := newWorkload(entries, read)
+	for _, p := range peers() {
+		if p.fill == nil || p.name == "no cache" {
+			continue
 		}
+		b.Run(p.name, func(b *testing.B) {
+			for b.Loop() {
+				before := heap()
+				f := p.fill(w)
+				after := heap()
+				if f.len() < entries {
+					b.Fatalf("%d of %d entries are resident", f.len(), entries)
+				}
+				f.close()
+				b.ReportMetric((float64(after)-float64(before))/entries, "B/entry")
+			}
+		})
 	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	for range 3 { // finalizers and sync.Pools free memory later
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

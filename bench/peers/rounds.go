@@ -3,237 +3,281 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// timed is a measure that is the time of an operation.
-type timed struct {
-	name  string
-	start func(peer) trial  // a trial without a pass: the library does not do it
-	note  func(peer) string // of what it found besides the time, if anything
+// sampleTime is how long a timed sample takes, once it is calibrated.
+func sampleTime(f *compare.Flags) time.Duration {
+	if f.Quick {
+		return 10 * time.Millisecond
+	}
+	return 150 * time.Millisecond
 }
 
 // trial is a cache in which an operation can be timed.
 type trial struct {
-	pass  func(n int) error // does ops operations n times
+	pass  func() (done int) // does ops operations; done counts those that gave a value
 	ops   int
 	close func()
 }
 
-// The capacity and the number of keys of a measure of misses: each pass loads
-// the next keys, and all have gone before they come again.
+// The capacity and the number of keys of a measure of misses: each pass loads the
+// next keys, and all have been evicted before they come again.
 const (
 	missCapacity = 10_000
 	missKeys     = 1_000_000
 	missPass     = 10_000
 )
 
-// timedMeasures returns all of them, with what they work on. A ctx that can be
-// cancelled is one of the things that are measured.
-func timedMeasures(cancellable context.Context) []timed {
+// measureTimes measures the operations that take time.
+func measureTimes(_ context.Context, f *compare.Flags, r *compare.Report) error {
 	w := newWorkload(resident, read)
+	hits := w.hits(func(f *filled) func(int) bool { return f.hit })
 	keys := sync.OnceValue(func() []string { return makeKeys(missKeys) })
-	return []timed{
-		{"hit", hits(w, func(f filled) func(int, int) int { return f.hit }), nil},
-		{"hit-loader", hits(w, func(f filled) func(int, int) int { return f.loader }), nil},
-		{"hit-parallel", hitsOnAllCores(w), nil},
-		{"many", bulks(w), nil},
-		{"miss", misses(keys, context.Background()), nil},
-		{"miss-cancel", misses(keys, cancellable), leaves},
-	}
-}
-
-// measureTimes takes a sample of each library in each round.
-func measureTimes(s settings, r *results) error {
-	ctx, cancel := context.WithCancel(context.Background())
+	cancellable, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	for _, m := range timedMeasures(ctx) {
-		libraries := selected(s, m.name, peers())
-		passes := make(map[string]int) // of a sample, as calibrated in the first round
-		for round := range s.rounds {
-			say("%s, round %d of %d", m.name, round+1, s.rounds)
-			for i := range libraries {
-				p := libraries[(i+round)%len(libraries)]
-				sample, err := m.sample(p, passes, s.sampleTime())
-				if err != nil {
-					return fmt.Errorf("%s of %s: %w", m.name, p.name, err)
-				}
-				if sample > 0 {
-					r.add(m.name, p.name, sample)
-				}
+	for _, m := range []struct {
+		name, title string
+		start       func(peer) *trial // nil: the library does not do it
+	}{
+		{"hit", "Hit: one goroutine, TTL 1 h, 10,000 resident string keys, 8,192 of them read in a fixed shuffled order", hits},
+		{"hit-loader", "Hit through the method that would load", w.hits(func(f *filled) func(int) bool { return f.loader })},
+		{"hit-parallel", "Hit on all cores: time over operations of all", w.parallelHits},
+		{"many", "Bulk get of 100 resident keys, per key", w.bulks},
+		{"miss", "Miss and instant load, coalesced: 1 M keys, capacity 10,000, context.Background", misses(context.Background(), keys)},
+		{"miss-cancel", "The same with a context.WithCancel", misses(cancellable, keys)},
+	} {
+		if !f.Only.MatchString(m.name) {
+			continue
+		}
+		var contenders []compare.Contender
+		for _, p := range peers() {
+			if x := m.start(p); x != nil {
+				x.close()
+				contenders = append(contenders, compare.Contender{Name: p.name, Sample: timed(func() *trial { return m.start(p) }, sampleTime(f))})
 			}
 		}
-		r.finish(m.name)
-		for _, p := range libraries {
-			if c := r.find(m.name, p.name); c != nil && m.note != nil {
-				c.Note = m.note(p)
-			}
+		if err := r.Run(compare.Measure{Name: m.name, Title: m.title, Unit: "ns", Format: "%.1f"}, f.Rounds, contenders); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func selected(s settings, measure string, from []peer) (libraries []peer) {
-	for _, p := range from {
-		if s.only.MatchString(measure + "/" + p.name) {
-			libraries = append(libraries, p)
-		}
-	}
-	return libraries
-}
-
-// sample returns the time of an operation in ns, in a cache that is new each
-// time: where it happens to lie in memory is a part of the spread.
-func (m timed) sample(p peer, passes map[string]int, long time.Duration) (float64, error) {
-	runtime.GC()
-	x := m.start(p)
-	if x.pass == nil {
-		return 0, nil
-	}
-	defer x.close()
-	if err := x.pass(2); err != nil { // and warm up
-		return 0, err
-	}
-	if passes[p.name] == 0 {
-		n, err := calibrate(x, long)
-		if err != nil {
+// timed samples the time of an operation in ns, in a cache that is new each time:
+// its place in memory is a part of the spread. The first sample calibrates how many
+// passes take that long.
+func timed(start func() *trial, long time.Duration) func() (float64, error) {
+	passes := 0
+	return func() (float64, error) {
+		x := start()
+		defer x.close()
+		if _, err := x.time(2); err != nil { // warm up
 			return 0, err
 		}
-		passes[p.name] = n
-	}
-	n := passes[p.name]
-	took, err := x.time(n)
-	return float64(took) / float64(n*x.ops), err
-}
-
-// calibrate returns how many passes take that long.
-func calibrate(x trial, long time.Duration) (int, error) {
-	for n := 1; ; n *= 2 {
-		took, err := x.time(n)
-		if err != nil {
-			return 0, err
+		for n := 1; passes == 0; n *= 2 {
+			took, err := x.time(n)
+			if err != nil {
+				return 0, err
+			}
+			if took >= long/4 {
+				passes = max(1, int(long/(took/time.Duration(n))))
+			}
 		}
-		if took >= long/4 {
-			return max(1, int(long/(took/time.Duration(n)))), nil
-		}
+		took, err := x.time(passes)
+		return float64(took) / float64(passes*x.ops), err
 	}
 }
 
-func (x trial) time(n int) (time.Duration, error) {
-	start := time.Now()
-	err := x.pass(n)
-	return time.Since(start), err
-}
-
-// expect is the error of a pass that found less than there is.
-func expect(found, want int) error {
-	if found < want {
-		return fmt.Errorf("%d of %d operations gave a value", found, want)
+func (x *trial) time(passes int) (time.Duration, error) {
+	start, done := time.Now(), 0
+	for range passes {
+		done += x.pass()
 	}
-	return nil
+	took := time.Since(start)
+	if done < passes*x.ops {
+		return 0, fmt.Errorf("%d of %d operations gave a value", done, passes*x.ops)
+	}
+	return took, nil
 }
 
-func hits(w *workload, method func(filled) func(int, int) int) func(peer) trial {
-	return func(p peer) trial {
-		if p.fill == nil {
-			return trial{}
+// count does n operations and counts those that gave a value.
+func count(n int, op func(i int) bool) (done int) {
+	for i := range n {
+		if op(i) {
+			done++
 		}
-		f := p.fill(w)
+	}
+	return done
+}
+
+// filled returns a filled cache, or nil if p keeps nothing to hit.
+func (w *workload) filled(p peer) *filled {
+	if p.fill == nil {
+		return nil
+	}
+	f := p.fill(w)
+	return &f
+}
+
+// hits reads through one of the methods of a filled cache.
+func (w *workload) hits(method func(*filled) func(i int) bool) func(peer) *trial {
+	return func(p peer) *trial {
+		f := w.filled(p)
+		if f == nil {
+			return nil
+		}
 		hit := method(f)
 		if hit == nil {
 			f.close()
-			return trial{}
+			return nil
 		}
-		return trial{ops: read, close: f.close, pass: func(n int) error {
-			found := 0
-			for range n {
-				found += hit(0, read)
-			}
-			return expect(found, n*read)
-		}}
+		return &trial{ops: read, close: f.close, pass: func() int { return count(read, hit) }}
 	}
 }
 
-// hitsOnAllCores divides the operations among GOMAXPROCS goroutines, which read
-// the same keys from different places on: a time of an operation is that of all
+// parallelHits divides the operations among GOMAXPROCS goroutines, which read the
+// same keys from different places on. The time of an operation is that of all
 // divided by their number, as that of testing.B.RunParallel is.
-func hitsOnAllCores(w *workload) func(peer) trial {
-	return func(p peer) trial {
-		if p.fill == nil {
-			return trial{}
-		}
-		f := p.fill(w)
-		procs := runtime.GOMAXPROCS(0)
-		return trial{ops: procs * read, close: f.close, pass: func(n int) error {
-			found := make([]int, procs)
-			var wg sync.WaitGroup
-			for g := range procs {
-				wg.Go(func() {
-					from := g * read / procs
-					sum := 0
-					for range n {
-						sum += f.hit(from, read) + f.hit(0, from)
-					}
-					found[g] = sum
-				})
-			}
-			wg.Wait()
-			total := 0
-			for _, n := range found {
-				total += n
-			}
-			return expect(total, n*procs*read)
-		}}
+func (w *workload) parallelHits(p peer) *trial {
+	f := w.filled(p)
+	if f == nil {
+		return nil
 	}
+	const laps = 8 // so that starting goroutines does not count
+	procs := runtime.GOMAXPROCS(0)
+	return &trial{ops: laps * procs * read, close: f.close, pass: func() (done int) {
+		each := make([]int, procs)
+		var wg sync.WaitGroup
+		for g := range procs {
+			wg.Go(func() {
+				from := g * read / procs
+				each[g] = count(laps*read, func(i int) bool { return f.hit((from + i) % read) })
+			})
+		}
+		wg.Wait()
+		for _, n := range each {
+			done += n
+		}
+		return done
+	}}
 }
 
-func bulks(w *workload) func(peer) trial {
-	return func(p peer) trial {
-		if p.fill == nil {
-			return trial{}
-		}
-		f := p.fill(w)
-		if f.many == nil {
-			f.close()
-			return trial{}
-		}
-		ops := len(w.batches) * batch
-		return trial{ops: ops, close: f.close, pass: func(n int) error {
-			found := 0
-			for range n {
-				found += f.many(0, len(w.batches))
-			}
-			return expect(found, n*ops)
-		}}
+func (w *workload) bulks(p peer) *trial {
+	f := w.filled(p)
+	if f == nil {
+		return nil
 	}
+	if f.many == nil {
+		f.close()
+		return nil
+	}
+	return &trial{ops: len(w.batches) * batch, close: f.close, pass: func() (done int) {
+		for _, keys := range w.batches {
+			done += f.many(keys)
+		}
+		return done
+	}}
 }
 
-func misses(keys func() []string, ctx context.Context) func(peer) trial {
-	return func(p peer) trial {
+func misses(ctx context.Context, keys func() []string) func(peer) *trial {
+	return func(p peer) *trial {
 		if p.load == nil {
-			return trial{}
+			return nil
 		}
-		keys := keys()
-		v := &value{id: 1}
-		loads := 0
+		loads, at, v := 0, 0, &value{id: 1}
 		l := p.load(missCapacity, func(context.Context, string) (*value, error) {
 			loads++ // one caller, and no library loads behind its back
 			return v, nil
 		})
-		at := 0
-		return trial{ops: missPass, close: l.close, pass: func(n int) error {
+		return &trial{ops: missPass, close: l.close, pass: func() int {
 			loads = 0
-			got := 0
-			for range n {
-				got += l.miss(ctx, keys[at:at+missPass])
-				at = (at + missPass) % missKeys
-			}
-			if err := expect(got, n*missPass); err != nil {
-				return err
-			}
-			return expect(loads, n*missPass)
+			next := keys()[at : at+missPass]
+			at = (at + missPass) % missKeys
+			got := count(missPass, func(i int) bool {
+				v, err := l.get(ctx, next[i])
+				return err == nil && v != nil
+			})
+			return min(got, loads)
 		}}
 	}
+}
+
+// measureAllocs measures the allocations of a hit.
+func measureAllocs(_ context.Context, f *compare.Flags, r *compare.Report) error {
+	if !f.Only.MatchString("allocs") {
+		return nil
+	}
+	w := newWorkload(resident, read)
+	hits := w.hits(func(f *filled) func(int) bool { return f.hit })
+	var contenders []compare.Contender
+	for _, p := range peers() {
+		if p.fill == nil {
+			continue
+		}
+		contenders = append(contenders, compare.Contender{Name: p.name, Sample: func() (float64, error) {
+			x := hits(p)
+			defer x.close()
+			x.pass()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			x.pass()
+			runtime.ReadMemStats(&after)
+			return float64(after.Mallocs-before.Mallocs) / read, nil
+		}})
+	}
+	return r.Run(compare.Measure{Name: "allocs", Title: "Allocations of a hit", Format: "%.3f"}, min(f.Rounds, 3), contenders)
+}
+
+// measureRatios measures the share of hits, in percent, on a stream of keys by
+// Zipf's law.
+func measureRatios(_ context.Context, f *compare.Flags, r *compare.Report) error {
+	keys := zipf()
+	if f.Quick {
+		keys = keys[:len(keys)/500]
+	}
+	for _, capacity := range []int{625, 1_200, 2_500, 10_000} {
+		m := compare.Measure{Name: fmt.Sprintf("ratio/%d", capacity), Title: fmt.Sprintf("%d entries", capacity), Format: "%.2f",
+			Matrix: fmt.Sprintf("Hit ratio in %%, Zipf %v over %d keys", zipfExponent, zipfKeys)}
+		if !f.Only.MatchString(m.Name) {
+			continue
+		}
+		var contenders []compare.Contender
+		for _, p := range peers() {
+			if p.replay == nil {
+				continue
+			}
+			contenders = append(contenders, compare.Contender{Name: p.name, Sample: func() (float64, error) {
+				c := p.replay(capacity)
+				defer c.close()
+				return 100 * float64(count(len(keys), func(i int) bool { return c.hit(keys[i]) })) / float64(len(keys)), nil
+			}})
+		}
+		if err := r.Run(m, 1, contenders); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The stream of keys: Zipf's law over that many keys.
+const (
+	zipfExponent = 1.01
+	zipfKeys     = 100_000
+	zipfLength   = 1_000_000
+	zipfSeed     = 1
+)
+
+func zipf() []int32 {
+	z := rand.NewZipf(rand.New(rand.NewPCG(zipfSeed, zipfSeed)), zipfExponent, 1, zipfKeys-1)
+	keys := make([]int32, zipfLength)
+	for i := range keys {
+		keys[i] = int32(z.Uint64())
+	}
+	return keys
 }

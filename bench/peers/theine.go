@@ -2,25 +2,31 @@ package main
 
 import (
 	"context"
-	"sync"
 
 	"github.com/Yiling-J/theine-go"
 )
 
 func theineCache() peer {
 	return peer{
-		name:   "theine",
-		fill:   fillTheine,
-		load:   loadTheine,
-		replay: replayTheine,
-		toy: toy{imports: []string{"context", "time", "github.com/Yiling-J/theine-go"}, body: `
-	c, err := theine.NewBuilder[string, *int](1000).Loading(func(context.Context, string) (theine.Loaded[*int], error) {
-		return theine.Loaded[*int]{Value: new(int), Cost: 1, TTL: time.Hour}, nil
-	}).Build()
-	if err != nil {
-		panic(err)
-	}
-	c.Get(context.Background(), "key")`},
+		name: "theine",
+		fill: fillTheine,
+		load: func(capacity int, load loadFunc) loading {
+			c := newTheine(capacity, load)
+			return loading{get: c.Get, close: c.Close}
+		},
+		// Each write waits: theine queues them, and a loop that does not wait has more
+		// in the cache than its capacity.
+		replay: func(capacity int) replaying {
+			c := must(theine.NewBuilder[int32, bool](int64(capacity)).Build())
+			return replaying{close: c.Close, hit: func(key int32) bool {
+				_, ok := c.Get(key)
+				if !ok {
+					c.Set(key, true, 1)
+					c.Wait()
+				}
+				return ok
+			}}
+		},
 	}
 }
 
@@ -32,71 +38,23 @@ func newTheine(capacity int, load loadFunc) *theine.LoadingCache[string, *value]
 		}).Build())
 }
 
+// fillTheine fills two caches: one that loads is of another type.
 func fillTheine(w *workload) filled {
 	c := must(theine.NewBuilder[string, *value](int64(len(w.keys))).Build())
+	loading := newTheine(len(w.keys), func(_ context.Context, key string) (*value, error) { return w.byKey(key), nil })
 	for i, key := range w.keys {
 		c.SetWithTTL(key, w.values[i], 1, ttl)
+		loading.SetWithTTL(key, w.values[i], 1, ttl)
 	}
 	c.Wait()
-	loading := sync.OnceValue(func() *theine.LoadingCache[string, *value] { // a cache of its own
-		c := newTheine(len(w.keys), func(_ context.Context, key string) (*value, error) { return w.byKey(key), nil })
-		for i, key := range w.keys {
-			c.SetWithTTL(key, w.values[i], 1, ttl)
-		}
-		c.Wait()
-		return c
-	})
+	loading.Wait()
 	return filled{
-		hit: func(from, to int) (found int) {
-			for _, key := range w.order[from:to] {
-				if _, ok := c.Get(key); ok {
-					found++
-				}
-			}
-			return found
-		},
-		loader: func(from, to int) (found int) {
-			c := loading()
-			for _, key := range w.order[from:to] {
-				if v, err := c.Get(context.Background(), key); err == nil && v != nil {
-					found++
-				}
-			}
-			return found
+		hit: func(i int) bool { _, ok := c.Get(w.order[i]); return ok },
+		loader: func(i int) bool {
+			v, err := loading.Get(context.Background(), w.order[i])
+			return err == nil && v != nil
 		},
 		len:   c.Len,
-		close: c.Close,
+		close: func() { c.Close(); loading.Close() },
 	}
-}
-
-func loadTheine(capacity int, load loadFunc) loading {
-	c := newTheine(capacity, load)
-	return loading{
-		miss: func(ctx context.Context, keys []string) (loaded int) {
-			for _, key := range keys {
-				if v, err := c.Get(ctx, key); err == nil && v != nil {
-					loaded++
-				}
-			}
-			return loaded
-		},
-		get:   c.Get,
-		close: c.Close,
-	}
-}
-
-// replayTheine waits for each write, which theine queues: a loop that does not
-// has more in the cache than its capacity.
-func replayTheine(capacity int, keys []int32) (hits int) {
-	c := must(theine.NewBuilder[int32, bool](int64(capacity)).Build())
-	defer c.Close()
-	for _, key := range keys {
-		if _, ok := c.Get(key); ok {
-			hits++
-		} else {
-			c.Set(key, true, 1)
-			c.Wait()
-		}
-	}
-	return hits
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"sync"
 
 	"github.com/jellydator/ttlcache/v3"
 )
@@ -12,19 +11,21 @@ func ttlcacheCache() peer {
 		name: "ttlcache",
 		note: "WithDisableTouchOnHit: else a hit prolongs the TTL; its loader has no ctx and no error",
 		fill: fillTTLCache,
-		load: loadTTLCache,
-		toy: toy{imports: []string{"time", "github.com/jellydator/ttlcache/v3"}, body: `
-	load := ttlcache.LoaderFunc[string, *int](func(c *ttlcache.Cache[string, *int], key string) *ttlcache.Item[string, *int] {
-		return c.Set(key, new(int), ttlcache.DefaultTTL)
-	})
-	c := ttlcache.New(
-		ttlcache.WithTTL[string, *int](time.Hour),
-		ttlcache.WithCapacity[string, *int](1000),
-		ttlcache.WithDisableTouchOnHit[string, *int](),
-		ttlcache.WithLoader[string, *int](ttlcache.NewSuppressedLoader(load, nil)),
-	)
-	c.Get("key")`},
+		load: func(capacity int, load loadFunc) loading {
+			c := newTTLCache(capacity, loaderOf(func(c *ttlcache.Cache[string, *value], key string) *ttlcache.Item[string, *value] {
+				v, err := load(context.Background(), key)
+				if err != nil {
+					return nil
+				}
+				return c.Set(key, v, ttlcache.DefaultTTL)
+			}))
+			return loading{close: nothing, get: func(_ context.Context, key string) (*value, error) { return c.Get(key).Value(), nil }}
+		},
 	}
+}
+
+func loaderOf(load ttlcache.LoaderFunc[string, *value]) ttlcache.Option[string, *value] {
+	return ttlcache.WithLoader(ttlcache.NewSuppressedLoader(load, nil))
 }
 
 func newTTLCache(capacity int, more ...ttlcache.Option[string, *value]) *ttlcache.Cache[string, *value] {
@@ -35,62 +36,18 @@ func newTTLCache(capacity int, more ...ttlcache.Option[string, *value]) *ttlcach
 	)...)
 }
 
+// fillTTLCache fills two caches, one of which would load.
 func fillTTLCache(w *workload) filled {
 	c := newTTLCache(len(w.keys))
+	loading := newTTLCache(len(w.keys), loaderOf(func(*ttlcache.Cache[string, *value], string) *ttlcache.Item[string, *value] { return nil }))
 	for i, key := range w.keys {
 		c.Set(key, w.values[i], ttlcache.DefaultTTL)
+		loading.Set(key, w.values[i], ttlcache.DefaultTTL)
 	}
-	load := ttlcache.LoaderFunc[string, *value](func(*ttlcache.Cache[string, *value], string) *ttlcache.Item[string, *value] { return nil })
-	loader := ttlcache.WithLoader[string, *value](ttlcache.NewSuppressedLoader(load, nil))
-	loading := sync.OnceValue(func() *ttlcache.Cache[string, *value] { // a cache of its own
-		c := newTTLCache(len(w.keys), loader)
-		for i, key := range w.keys {
-			c.Set(key, w.values[i], ttlcache.DefaultTTL)
-		}
-		return c
-	})
 	return filled{
-		hit: func(from, to int) (found int) {
-			for _, key := range w.order[from:to] {
-				if c.Get(key) != nil {
-					found++
-				}
-			}
-			return found
-		},
-		loader: func(from, to int) (found int) {
-			c := loading()
-			for _, key := range w.order[from:to] {
-				if c.Get(key) != nil {
-					found++
-				}
-			}
-			return found
-		},
-		len:   c.Len,
-		close: nothing,
-	}
-}
-
-func loadTTLCache(capacity int, load loadFunc) loading {
-	loader := ttlcache.LoaderFunc[string, *value](func(c *ttlcache.Cache[string, *value], key string) *ttlcache.Item[string, *value] {
-		v, err := load(context.Background(), key)
-		if err != nil {
-			return nil
-		}
-		return c.Set(key, v, ttlcache.DefaultTTL)
-	})
-	c := newTTLCache(capacity, ttlcache.WithLoader[string, *value](ttlcache.NewSuppressedLoader(loader, nil)))
-	return loading{
-		miss: func(_ context.Context, keys []string) (loaded int) {
-			for _, key := range keys {
-				if c.Get(key) != nil {
-					loaded++
-				}
-			}
-			return loaded
-		},
-		get:   func(_ context.Context, key string) (*value, error) { return c.Get(key).Value(), nil },
-		close: nothing,
+		hit:    func(i int) bool { return c.Get(w.order[i]) != nil },
+		loader: func(i int) bool { return loading.Get(w.order[i]) != nil },
+		len:    c.Len,
+		close:  nothing,
 	}
 }

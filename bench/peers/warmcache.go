@@ -12,27 +12,29 @@ func warmcacheStrings() peer {
 		fill: func(w *workload) filled {
 			c := fillWarm(len(w.keys), w.keys, w.byKey)
 			f := readWarm(c, w.order)
-			f.many = func(from, to int) (found int) {
-				for _, keys := range w.batches[from:to] {
-					results, _ := c.GetMany(context.Background(), keys)
-					for _, r := range results {
-						if r.Found {
-							found++
-						}
-					}
-				}
-				return found
+			f.many = func(keys []string) int {
+				results, _ := c.GetMany(context.Background(), keys)
+				return count(len(results), func(i int) bool { return results[i].Found })
 			}
 			return f
 		},
-		load:   loadWarm,
-		replay: replayWarm,
-		toy: toy{imports: []string{"context", "time", "github.com/warmcache/warmcache/cache"}, body: `
-	c := cache.Must(cache.New(cache.Options[string, *int]{
-		Load: func(context.Context, string) (*int, error) { return new(int), nil },
-		TTL:  time.Hour,
-	}))
-	c.Get(context.Background(), "key")`},
+		load: func(capacity int, load loadFunc) loading {
+			c := cache.Must(cache.New(cache.Options[string, *value]{Load: load, TTL: ttl, MaxEntries: capacity}))
+			return loading{get: c.Get, close: nothing}
+		},
+		replay: func(capacity int) replaying {
+			loads := 0
+			c := cache.Must(cache.New(cache.Options[int32, bool]{
+				Load:       func(context.Context, int32) (bool, error) { loads++; return true, nil },
+				TTL:        ttl,
+				MaxEntries: capacity,
+			}))
+			return replaying{close: nothing, hit: func(key int32) bool {
+				before := loads
+				v, err := c.Get(context.Background(), key)
+				return v && err == nil && loads == before
+			}}
+		},
 	}
 }
 
@@ -73,41 +75,9 @@ func fillWarm[K comparable](capacity int, keys []K, byKey func(K) *value) *cache
 
 // readWarm reads through Get, which is the method that loads as well.
 func readWarm[K comparable](c *cache.Cache[K, *value], order []K) filled {
-	hit := func(from, to int) (found int) {
-		for _, key := range order[from:to] {
-			if v, err := c.Get(context.Background(), key); err == nil && v != nil {
-				found++
-			}
-		}
-		return found
+	hit := func(i int) bool {
+		v, err := c.Get(context.Background(), order[i])
+		return err == nil && v != nil
 	}
 	return filled{hit: hit, loader: hit, len: c.Len, close: nothing}
-}
-
-func loadWarm(capacity int, load loadFunc) loading {
-	c := cache.Must(cache.New(cache.Options[string, *value]{Load: load, TTL: ttl, MaxEntries: capacity}))
-	return loading{
-		miss: func(ctx context.Context, keys []string) (loaded int) {
-			for _, key := range keys {
-				if v, err := c.Get(ctx, key); err == nil && v != nil {
-					loaded++
-				}
-			}
-			return loaded
-		},
-		get:   c.Get,
-		close: nothing,
-	}
-}
-
-func replayWarm(capacity int, keys []int32) int {
-	c := cache.Must(cache.New(cache.Options[int32, bool]{
-		Load:       func(context.Context, int32) (bool, error) { return true, nil },
-		TTL:        ttl,
-		MaxEntries: capacity,
-	}))
-	for _, key := range keys {
-		c.Get(context.Background(), key)
-	}
-	return int(c.Stats().Hits)
 }

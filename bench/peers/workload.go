@@ -14,7 +14,7 @@ const (
 	keyPrefix = "product:"
 )
 
-// value is what the caches hold pointers to.
+// value is the target of the pointers in the caches.
 type value struct {
 	id    int
 	name  string
@@ -24,16 +24,16 @@ type value struct {
 // structKey is a key of several parts, as a tenant's product has.
 type structKey struct{ tenant, sku string }
 
-// workload is what is in a cache and what is read of it. Everything is allocated
+// workload has the entries of a cache and the keys to read. Everything is allocated
 // before a library is.
 type workload struct {
 	keys    []string
 	structs []structKey // the same keys as structs; as ints they are the indexes
 	values  []*value
 
-	// What is read, in shuffled order. The strings are copies: those of a
-	// request are never the ones in the cache, and to compare a string with
-	// itself is cheaper than with its equal.
+	// The keys to read, in shuffled order. The strings are copies: those of a request
+	// are never the ones in the cache, and comparing a string with itself is cheaper
+	// than with its equal.
 	order        []string
 	orderInts    []int
 	orderStructs []structKey

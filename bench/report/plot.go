@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
-	"os"
-	"path/filepath"
-	"slices"
+	"math"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -21,7 +20,7 @@ const (
 	height = 3.1 * vg.Inch
 )
 
-// Colors that can be told apart by all eyes, on white and on near black.
+// Colors that all eyes can tell apart, on white and on near black.
 var (
 	gray   = color.RGBA{0x8a, 0x8a, 0x8a, 0xff}
 	red    = color.RGBA{0xd5, 0x5e, 0x00, 0xff}
@@ -29,29 +28,26 @@ var (
 	green  = color.RGBA{0x00, 0x9e, 0x73, 0xff}
 	blue   = color.RGBA{0x3b, 0x8f, 0xd4, 0xff}
 	pink   = color.RGBA{0xcc, 0x79, 0xa7, 0xff}
-	brown  = color.RGBA{0x9c, 0x75, 0x5f, 0xff}
-	violet = color.RGBA{0x8f, 0x7c, 0xe0, 0xff}
 
-	palette = []color.RGBA{green, blue, red, yellow, pink, gray, violet, brown}
+	palette = []color.RGBA{green, blue, red, yellow, pink, gray}
 )
 
-// chart is a plot with the keys to its lines, which the page shows as text: within
-// the picture they would cover the lines, and be small on a phone.
+// chart is a plot with the keys to its lines. The page shows them as text: within the
+// picture they would cover the lines, and be small on a phone.
 type chart struct {
 	*plot.Plot
-	keys []Key
-
-	legendTop, legendLeft bool // where it is within the files
+	caption string
+	keys    []key
 }
 
-// Key says which line is whose.
-type Key struct {
-	Name, Color, Dashes string // as SVG has them
-	Shape               string // of points; empty: it is a line
+// key says which line or mark is whose, in the terms of SVG.
+type key struct {
+	Name, Color, Dashes string
+	Shape               string // of marks; empty: it is a line
 }
 
 // newChart has no background of its own: the page has one, light or dark.
-func newChart(x, y string) *chart {
+func newChart(x, y, caption string) *chart {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
 	p.X.Label.Text, p.Y.Label.Text = x, y
@@ -60,33 +56,35 @@ func newChart(x, y string) *chart {
 		axis.Tick.Label.Font.Variant, axis.Tick.Label.Font.Size = "Sans", vg.Points(12)
 	}
 	grid := plotter.NewGrid()
-	faint := color.RGBA{0x80, 0x80, 0x80, 0xff}
-	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
+	grid.Vertical.Color, grid.Horizontal.Color = gray, gray
 	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.25), vg.Points(0.25)
 	p.Add(grid)
-	p.Title.TextStyle.Font.Variant, p.Legend.TextStyle.Font.Variant = "Sans", "Sans"
-	return &chart{Plot: p}
+	p.Legend.TextStyle.Font.Variant = "Sans"
+	return &chart{Plot: p, caption: caption}
 }
 
-// style is how a line looks: not by its color alone.
+// style is that of the i-th line, which differs not by its color alone.
 func style(i int) draw.LineStyle {
-	dashes := [][]vg.Length{nil, {6, 2}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 2}, {10, 3}, {3, 1}}
+	dashes := [][]vg.Length{nil, {6, 2}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 2}}
 	return draw.LineStyle{Color: palette[i%len(palette)], Width: vg.Points(1.8), Dashes: dashes[i%len(dashes)]}
 }
 
+// addLine draws a line, unless there are no points.
 func (c *chart) addLine(name string, points plotter.XYs, s draw.LineStyle) error {
+	if len(points) == 0 {
+		return nil
+	}
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return err
 	}
 	line.LineStyle = s
 	c.Add(line)
-	c.Legend.Add(name, line)
-	key := Key{Name: name, Color: hex(s.Color)}
+	k := key{Name: name, Color: hex(s.Color)}
 	for _, d := range s.Dashes {
-		key.Dashes += fmt.Sprintf("%.0f ", d.Points())
+		k.Dashes += fmt.Sprintf("%.0f ", d.Points())
 	}
-	c.keys = append(c.keys, key)
+	c.keys = append(c.keys, k)
 	return nil
 }
 
@@ -95,72 +93,63 @@ func hex(c color.Color) string {
 	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
 }
 
-// logX shows the axis by its powers of ten.
-func (c *chart) logX() {
-	c.X.Scale, c.X.Tick.Marker = plot.LogScale{}, decadeTicks{}
-}
-
-// decadeTicks are those of plot.LogTicks that are within the axis: the others take
-// room beside it.
-type decadeTicks struct{}
-
-func (decadeTicks) Ticks(low, high float64) []plot.Tick {
-	// From a little below: it takes the logarithm of 0.1 for more than -1.
-	return slices.DeleteFunc(plot.LogTicks{Prec: -1}.Ticks(low*0.99, high), func(t plot.Tick) bool {
-		return t.Value < low*0.999 || t.Value > high*1.001
-	})
-}
-
-// Figure is a picture, within the page and as files beside it.
-type Figure struct {
-	Name    string // of the files, without an extension
-	Caption string
-	SVG     string // for the page: its black is the color of the page's text
-	Keys    []Key
-}
-
-func newFigure(name, caption string, c *chart) (Figure, error) {
-	legend := c.Legend
-	c.Legend = plot.NewLegend()
-	svg, err := render(c.Plot, "svg")
-	c.Legend = legend
-	return Figure{Name: name, Caption: caption, SVG: inline(string(svg)), Keys: c.keys}, err
-}
-
-// files are the same picture on white.
-func files(dir, name, title string, c *chart) error {
-	c.BackgroundColor = color.White
-	c.Title.Text = title
-	c.Legend.Top, c.Legend.Left = c.legendTop, c.legendLeft
-	for _, format := range []string{"svg", "png"} {
-		b, err := render(c.Plot, format)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name+"."+format), b, 0o644); err != nil {
-			return err
+// powersOfTen are the ticks of an axis of logarithms. (plot.LogScale leaves room for
+// the axis' label where it is not.)
+var powersOfTen = plot.TickerFunc(func(low, high float64) (ticks []plot.Tick) {
+	for power := math.Floor(low); power <= high; power++ {
+		ticks = append(ticks, plot.Tick{Value: power, Label: strconv.FormatFloat(math.Pow(10, power), 'f', -1, 64)})
+		for digit := 2.; digit < 10 && power < high; digit++ {
+			ticks = append(ticks, plot.Tick{Value: power + math.Log10(digit)})
 		}
 	}
-	return nil
+	return ticks
+})
+
+// logarithmic makes a an axis of logarithms from one power of ten to another.
+func logarithmic(a *plot.Axis) {
+	a.Tick.Marker = powersOfTen
+	a.Min, a.Max = math.Floor(a.Min+0.001), math.Ceil(a.Max-0.001)
 }
 
-func render(p *plot.Plot, format string) ([]byte, error) {
-	to, err := p.WriterTo(width, height, format)
+// log10 is the logarithm of v, or of least if v is less: zero has none.
+func log10(v, least float64) float64 { return math.Log10(max(v, least)) }
+
+// figure is a picture within the page.
+type figure struct {
+	Caption string
+	SVG     string // its black is the color of the page's text
+	Keys    []key
+}
+
+func newFigure(c *chart, err error) (*figure, error) {
+	if err != nil {
+		return nil, err
+	}
+	legend := c.Legend
+	c.Legend = plot.NewLegend()
+	to, err := c.WriterTo(width, height, "svg")
+	c.Legend = legend
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
 	_, err = to.WriteTo(&b)
-	return b.Bytes(), err
+	return &figure{Caption: c.caption, SVG: inline(b.String()), Keys: c.keys}, err
 }
 
-// inline makes an SVG file a part of the page, which gives it its size and its
-// black.
+// save writes the picture on white, with room for its legend above the first row.
+func (c *chart) save(file string) error {
+	c.BackgroundColor = color.White
+	c.Legend.Top, c.Legend.Padding = true, vg.Points(3)
+	c.Y.Max += 2
+	return c.Save(width, height+1.2*vg.Inch, file)
+}
+
+// inline makes an SVG file a part of the page, which gives it its size and its black.
 func inline(svg string) string {
 	_, svg, _ = strings.Cut(svg, "<svg")
 	attributes, content, _ := strings.Cut(svg, ">")
 	_, box, _ := strings.Cut(attributes, `viewBox="`)
 	box, _, _ = strings.Cut(box, `"`)
-	content = strings.ReplaceAll(content, "#000000", "currentColor")
-	return `<svg role="img" aria-hidden="true" viewBox="` + box + `">` + content
+	return `<svg role="img" aria-hidden="true" viewBox="` + box + `">` + strings.ReplaceAll(content, "#000000", "currentColor")
 }

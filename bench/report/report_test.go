@@ -1,10 +1,8 @@
 package report
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"image/png"
 	"io"
 	"os"
@@ -14,46 +12,52 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warmcache/warmcache/bench/price"
 	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/compare"
 	"github.com/warmcache/warmcache/internal/conditions"
 )
 
-// sampleRows are of one example on two hosts.
-func sampleRows() (rows []result.Row) {
+// sampleFunctions are of one example on two hosts.
+func sampleFunctions() result.File {
+	var rows result.Rows
 	for _, host := range []string{"lambda", "openwhisk"} {
-		for i, state := range []result.State{result.NoCache, result.Cold, result.Restarted, result.Warm, result.Thawed} {
+		for i, state := range []result.State{result.NoCacheCold, result.NoCache, result.Cold, result.Restarted, result.Warm, result.Thawed} {
 			var samples []result.Sample
 			for n := range 20 {
 				samples = append(samples, result.Sample{
-					Took:  time.Duration(100-20*i+n) * time.Millisecond,
-					Calls: result.Calls{S3Gets: int64(1 - i/3), Bytes: 100},
+					Took:  time.Duration(120-20*i+n) * time.Millisecond,
+					Calls: &result.Calls{S3Gets: int64(1 - i/4), Bytes: 100},
 				})
 			}
 			rows = append(rows, result.NewRow("R&D", host, state, samples))
 		}
 	}
-	return rows
+	c := conditions.Here("go run ./bench", []string{"-quick"}, "8 rounds")
+	c.Quick, c.LoadBefore = true, "1.25 0.50 0.10"
+	return result.NewFile(c, rows)
 }
 
 const (
-	samplePeers = `{"targets":[],"conditions":{"go":"go1.26","platform":"linux/amd64","cpu":"a CPU","cpus":2,"date":"2026-05-04T03:02:01Z","set":"8 rounds","command":"go run ./bench/peers -rounds 8","libraries":{"otter":"v2"}},
-		"cells":[{"measure":"hit","library":"warmcache","median":90,"min":80,"max":100},{"measure":"hit","library":"otter","median":100},
-		{"measure":"miss","library":"warmcache","median":500},{"measure":"miss","library":"otter","median":600},
-		{"measure":"ratio/web07/625","library":"warmcache","median":41.5},{"measure":"ratio/web07/1200","library":"warmcache","median":52.5}]}`
-	sampleFiles = `{"conditions":{"cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench/files -rounds 3","libraries":{"s3":"v1"}},
-		"measures":[{"name":"reopen/1","title":"Open again","unit":"µs"}],
-		"cells":[{"measure":"reopen/1","contender":"warmcache","median":2.5},{"measure":"reopen/1","contender":"os.Open","median":1.5}]}`
-	sampleFleet = `{"conditions":{"cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench fleet -seed 1"},"config":{"for_ns":7200000000000,"ttl":60000000000,"rate":500,"containers":1000,"arrivals":"poisson"},
-		"results":[{"variant":"plain","requests":1000,"hit_ratio":0.875,"age_cdf":[0,0.5,1]},{"variant":"lease","requests":1000,"hit_ratio":0.9}],
+	samplePeers = `{"kind":"peers","conditions":{"go":"go1.26","platform":"linux/amd64","cpu":"a CPU","cpus":2,"date":"2026-05-04T03:02:01Z","set":"8 rounds","command":"go run ./bench/peers -rounds 8","libraries":{"otter":"v2"},"load_before":"3.25 1 1"},
+		"notes":[{"name":"otter","text":"ExpiryWriting"}],
+		"measures":[{"name":"hit","title":"Hit","unit":"ns","format":"%.1f"},{"name":"ratio/625","title":"625 entries","format":"%.2f","matrix":"Hit ratio"}],
+		"cells":[{"measure":"hit","name":"warmcache","median":90,"min":80,"max":100},{"measure":"hit","name":"otter","median":100,"ratio":0.9,"ratio_min":0.85,"ratio_max":0.95},
+		{"measure":"ratio/625","name":"warmcache","median":41.5}],
+		"targets":[{"what":"hit over otter","at_most":1.2,"got":0.9,"got_min":0.85,"got_max":0.95}]}`
+	sampleFiles = `{"kind":"files","conditions":{"cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench/files -rounds 3","libraries":{"s3":"v1"}},
+		"measures":[{"name":"reopen","title":"Open again","unit":"µs"}],
+		"cells":[{"measure":"reopen","name":"warmcache","median":2.5},{"measure":"reopen","name":"os.Open","median":1.5}]}`
+	sampleFleet = `{"kind":"fleet","conditions":{"cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench fleet -seed 1"},"config":{"for_ns":7200000000000,"ttl":60000000000,"rate":500,"containers":1000,"arrivals":"poisson"},
+		"results":[{"variant":"plain","requests":1000,"hit_ratio":0.875},{"variant":"lease","requests":1000,"hit_ratio":0.9}],
 		"rates":[{"rate":0.001,"ttl_ns":60000000000,"hit_ratio":0.01},{"rate":10,"ttl_ns":60000000000,"hit_ratio":0.97}],
 		"stampede":{"config":{"ttl":60000000000},"results":[{"variant":"plain","timeline":[1000,0,3,2000]}]}}`
-	sampleFaults = `{"conditions":{"go":"go1.26","cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench/peers/faults -json f","libraries":{"diskv":"v3"}},"object_bytes":1,"cells":[
-		{"case":"one byte flipped","library":"warmcache","outcome":"fetched"},{"case":"one byte flipped","library":"diskv","outcome":"WRONG"},
-		{"case":"disk full","library":"diskv","outcome":"fetched"}]}`
+	sampleFaults = `{"kind":"faults","conditions":{"go":"go1.26","cpu":"a CPU","date":"2026-05-04T03:02:01Z","command":"go run ./bench/peers/faults -json f","libraries":{"diskv":"v3"}},
+		"measures":[{"name":"one byte flipped","title":"one byte flipped","matrix":"After damage"},{"name":"disk full","title":"disk full","matrix":"After damage"}],"cells":[
+		{"measure":"one byte flipped","name":"warmcache","outcome":"fetched"},{"measure":"one byte flipped","name":"diskv","outcome":"WRONG"},
+		{"measure":"disk full","name":"diskv","outcome":"fetched"}]}`
 )
 
-func write(t *testing.T, texts ...string) (html string, dir string) {
+func write(t *testing.T, f result.File, texts ...string) (html string, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "report")
 	var included []string
@@ -64,8 +68,7 @@ func write(t *testing.T, texts ...string) (html string, dir string) {
 		}
 		included = append(included, file)
 	}
-	d := Data{Examples: result.File{Conditions: conditions.Here("go run ./bench", []string{"-quick"}, "8 rounds"), Rows: sampleRows()}, Prices: DefaultPrices()}
-	page, err := Write(dir, d, included)
+	page, err := Write(dir, f, included)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,18 +79,16 @@ func write(t *testing.T, texts ...string) (html string, dir string) {
 	return string(b), dir
 }
 
-var sectionIDs = []string{"latency", "money", "rates", "fleet", "peers", "traces", "files", "faults"}
-
 func TestPageIsComplete(t *testing.T) {
-	html, dir := write(t, samplePeers, sampleFleet, sampleFiles, sampleFaults)
+	html, dir := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for id, parts := range map[string][]string{
-		"latency": {"R&amp;D on Lambda", "on OpenWhisk", "<svg", "restarted", "go run ./bench -quick", "8 rounds"},
-		"money":   {"at 0.4 USD", "at 0.0000166667 USD", "-price-s3-get", "go run ./bench -quick"},
+		// 109 ms without the library and 49 ms warm; cold 89 and without the library 129.
+		"costs":   {"R&amp;D", "<svg", "2.22× (1.77–2.85)", "go run ./bench -quick", "Quick: a hint", "load average before 1.25 0.50 0.10", "-40.0"},
+		"latency": {"R&amp;D on Lambda", "on OpenWhisk", "<svg", "restarted", "8 rounds", "<td>20</td><td>89.0</td><td>97.0</td><td>–</td>"},
 		"rates":   {"<svg", "TTL 1m", "go run ./bench fleet -seed 1", "a CPU", "2026-05-04 03:02 UTC"},
-		"fleet":   {"<svg", "87.50", "lease"},
-		"peers":   {"<svg", "otter v2", "go run ./bench/peers -rounds 8", "a CPU", "2026-05-04 03:02 UTC"},
-		"traces":  {"<svg", "web07", "52.50"},
-		"files":   {"<svg", "Open again", "os.Open", "s3 v1", "go run ./bench/files -rounds 3", "a CPU", "2026-05-04 03:02 UTC"},
+		"fleet":   {"<svg", "87.50", "<dt>plain</dt>", "<dt>tier</dt>", "<dt>lease</dt>"},
+		"peers":   {"otter v2", "go run ./bench/peers -rounds 8", "a CPU", "2026-05-04 03:02 UTC", "0.90 (0.85–0.95)", "625 entries", "41.50", "80.0–100.0", "<td>1.2</td><td>0.9 (0.85–0.95)</td><td>met</td>", "ExpiryWriting", "load average before 3.25"},
+		"files":   {"Open again", "os.Open", "s3 v1", "go run ./bench/files -rounds 3", "a CPU", "2026-05-04 03:02 UTC"},
 		"faults":  {"a CPU", "2026-05-04 03:02 UTC", "one byte flipped", `class="bad">WRONG`, `class="ours">fetched`, "<td>fetched", "diskv v3", "go run ./bench/peers/faults"},
 	} {
 		got := section(t, html, id)
@@ -100,28 +101,22 @@ func TestPageIsComplete(t *testing.T) {
 			t.Errorf("section %s is empty", id)
 		}
 	}
-	expectFiles(t, html, dir)
+	f, err := os.Open(filepath.Join(dir, "overview.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := png.Decode(f); err != nil {
+		t.Error(err)
+	}
 }
 
-// expectFiles looks for the pictures that the page links to.
-func expectFiles(t *testing.T, html, dir string) {
-	t.Helper()
-	links := regexp.MustCompile(`href="([^"#]+)"`).FindAllStringSubmatch(html, -1)
-	if len(links) != 2*10 {
-		t.Errorf("%d links to files", len(links))
-	}
-	for _, link := range links {
-		f, err := os.Open(filepath.Join(dir, strings.ReplaceAll(link[1], "&amp;", "&")))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if strings.HasSuffix(link[1], ".png") {
-			if _, err := png.Decode(f); err != nil {
-				t.Errorf("%s: %v", link[1], err)
-			}
-		}
-		f.Close()
+// Each table can be scrolled, and so loses no column on a phone.
+func TestTablesScroll(t *testing.T) {
+	html, _ := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
+	tables := strings.Count(html, "<table")
+	if scrolling := len(regexp.MustCompile(`<div class="scroll"[^>]*><table`).FindAllString(html, -1)); tables == 0 || scrolling != tables {
+		t.Errorf("%d of %d tables", scrolling, tables)
 	}
 }
 
@@ -135,34 +130,22 @@ func section(t *testing.T, html, id string) string {
 	return text
 }
 
-// What is missing says how to get it.
+// A section without results says how to get them.
 func TestPageWithoutData(t *testing.T) {
-	html, _ := write(t)
+	html, _ := write(t, result.File{})
 	for id, command := range map[string]string{
-		"rates": "bench fleet", "fleet": "bench fleet", "peers": "bench/peers", "traces": "-trace", "files": "bench/files", "faults": "peers/faults",
+		"costs": "go run ./bench", "latency": "go run ./bench", "rates": "bench fleet", "fleet": "bench fleet",
+		"peers": "bench/peers", "files": "bench/files", "faults": "peers/faults",
 	} {
 		if got := section(t, html, id); !strings.Contains(got, "Not measured") || !strings.Contains(got, command) {
 			t.Errorf("%s: %s", id, got)
 		}
 	}
-	html = string(must(Data{}.html(t.TempDir())))
-	for _, id := range sectionIDs {
-		if !strings.Contains(section(t, html, id), "Not measured") {
-			t.Errorf("section %s of nothing", id)
-		}
-	}
-}
-
-func must(b []byte, err error) []byte {
-	if err != nil {
-		panic(err)
-	}
-	return b
 }
 
 // The page needs no network and no other file to be read, and is well-formed.
 func TestPageIsSelfContained(t *testing.T) {
-	html, _ := write(t, samplePeers, sampleFleet, sampleFiles, sampleFaults)
+	html, _ := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for _, load := range []string{"http:", "https:", "<script", "<link", "<img", "@import", "url(", "<iframe", "xlink"} {
 		if i := strings.Index(strings.ReplaceAll(html, `xmlns="http://www.w3.org/2000/svg"`, ""), load); i >= 0 {
 			t.Errorf("the page has %s: %.80s", load, html[i:])
@@ -202,41 +185,21 @@ func expectWellFormed(t *testing.T, html string) {
 
 func TestIncludeErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"rows":[]}`:                       "not results of",
-		`no JSON`:                           "invalid character",
-		`{"targets":[],"cells":{}}`:         "cannot unmarshal",
-		`{"object_bytes":1,"conditions":7}`: "cannot unmarshal",
+		`{"rows":[]}`:                     "unknown",
+		`no JSON`:                         "invalid character",
+		`{"kind":"peers","cells":{}}`:     "cannot unmarshal",
+		`{"kind":"fleet","conditions":7}`: "cannot unmarshal",
 	} {
 		file := filepath.Join(t.TempDir(), "r.json")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Write(t.TempDir(), Data{}, []string{file}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
+		if _, err := Write(t.TempDir(), result.File{}, []string{file}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	if _, err := Write(t.TempDir(), Data{}, []string{"missing.json"}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Write(t.TempDir(), result.File{}, []string{"missing.json"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
-	}
-}
-
-func TestSavings(t *testing.T) {
-	p := Prices{S3Gets: 2, Function: price.Function{DatabaseCalls: 3, GBSecond: 1e-6, MemoryMB: 2048}}
-	row := func(state result.State, took time.Duration, c result.Calls) result.Row {
-		return result.NewRow("e", "h", state, []result.Sample{{Took: took, Calls: c}})
-	}
-	got := p.savings([]result.Row{
-		row(result.NoCache, 3*time.Second, result.Calls{S3Gets: 3, S3Puts: 1, Database: 3}),
-		row(result.Warm, time.Second, result.Calls{S3Gets: 1, S3Puts: 1, Database: 1}),
-	})
-	want := Saving{Example: "e", Host: "h", CallsWithout: 7, CallsWarm: 3, S3Gets: 4, Database: 6, Waiting: 4}
-	if len(got) != 1 || got[0] != want || got[0].Total() != 14 {
-		t.Errorf("%+v, want %+v", got, want)
-	}
-	f := flag.NewFlagSet("", flag.ContinueOnError)
-	p.Flags(f)
-	if err := f.Parse([]string{"-price-s3-get", "7", "-price-memory", "128"}); err != nil || p.S3Gets != 7 || p.MemoryMB != 128 {
-		t.Errorf("%+v, %v", p, err)
 	}
 }
 
@@ -249,22 +212,38 @@ func TestNumber(t *testing.T) {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
 	}
+	if got := number((*float64)(nil)); got != "–" {
+		t.Error(got)
+	}
+	if got := short(time.Hour); got != "1h" {
+		t.Error(got)
+	}
 }
 
-// The results that the repository keeps can be shown.
+// The page shows all kept results, and they have the figures that follow from their
+// samples.
 func TestKeptResults(t *testing.T) {
 	kept, err := filepath.Glob("../results/*.json")
 	if err != nil || len(kept) == 0 {
 		t.Fatal("there are no kept results", err)
 	}
-	var d Data
+	p := page{Reports: map[string]*compare.Report{}}
 	for _, file := range kept {
-		if err := d.include(file); err != nil {
-			t.Error(err)
+		if err := p.include(file); err != nil {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
-	if d.Peers == nil || len(d.Peers.bars()) != len(measures) || len(d.Peers.traces()) == 0 {
-		b, _ := json.Marshal(d.Peers)
-		t.Errorf("the peers' results lack something: %.200s", b)
+	if p.Fleet == nil || len(p.Reports) != 3 {
+		t.Fatalf("%d reports", len(p.Reports))
+	}
+	for kind, r := range p.Reports {
+		if len(r.Tables()) == 0 || len(r.Cells) == 0 {
+			t.Errorf("%s has no tables", kind)
+		}
+		for _, c := range r.Cells {
+			if c.Outcome == "" && c.Median != compare.Median(c.Samples) {
+				t.Errorf("%s: %s of %s: the median is %v", kind, c.Measure, c.Name, c.Median)
+			}
+		}
 	}
 }

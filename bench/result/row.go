@@ -1,40 +1,75 @@
+// Package result holds the figures of functions under the bench's hosts: rows of
+// times, with the conditions of their measurement, as a table and as JSON.
 package result
 
 import (
 	"slices"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/compare"
+	"github.com/warmcache/warmcache/internal/conditions"
 )
 
-// Row is what was measured of a function in a state, on a host. Times are what a
-// caller waits for, in milliseconds; calls and bytes are per invocation.
+// File is a run of the bench, as -json writes it.
+type File struct {
+	Kind       string                `json:"kind"` // "functions"
+	Conditions conditions.Conditions `json:"conditions"`
+	Rows       Rows                  `json:"rows"`
+}
+
+// NewFile ends a measurement.
+func NewFile(c conditions.Conditions, rows Rows) File {
+	c.LoadAfter = conditions.LoadAverage()
+	return File{Kind: "functions", Conditions: c, Rows: rows}
+}
+
+// Write makes or replaces a file of JSON. An empty name writes nothing.
+func (f File) Write(name string) error { return compare.WriteJSON(name, f) }
+
+// Row holds the figures of a function in a state, on a host. Times are in
+// milliseconds, from the caller's call to its answer; calls and bytes are means per
+// invocation. A nil pointer is an unknown figure.
 type Row struct {
 	Example string `json:"example"`
 	Host    string `json:"host"`
 	State   State  `json:"state"`
 	N       int    `json:"n"`
-	Errors  int    `json:"errors,omitempty"` // invocations that the function failed; they are not in N
+	Errors  int    `json:"errors,omitempty"` // failed invocations, which are not in N
+	Busy    int    `json:"busy,omitempty"`   // invocations that found no place, which are in neither
 
-	P50 float64 `json:"p50_ms"`
-	P90 float64 `json:"p90_ms"`
-	P99 float64 `json:"p99_ms"`
+	// Statuses counts the answers with an HTTP status of 400 and more. Those of 500
+	// and more are errors too.
+	Statuses map[int]int `json:"statuses,omitempty"`
 
-	OriginCalls   float64 `json:"origin_calls"`   // of all kinds
-	S3Gets        float64 `json:"s3_gets"`        // among them
-	S3Puts        float64 `json:"s3_puts"`        //
-	DatabaseCalls float64 `json:"database_calls"` //
-	OriginBytes   float64 `json:"origin_bytes"`   // in both directions
+	FirstByte *float64 `json:"first_byte_p50_ms,omitempty"` // of streamed responses
+
+	P50 *float64 `json:"p50_ms"`
+	P90 *float64 `json:"p90_ms"` // of 10 samples at least
+	P99 *float64 `json:"p99_ms"` // of 100 samples at least
+
+	OriginCalls   *float64 `json:"origin_calls"`   // of all kinds
+	S3Gets        *float64 `json:"s3_gets"`        // among them
+	S3Puts        *float64 `json:"s3_puts"`        //
+	DatabaseCalls *float64 `json:"database_calls"` //
+	OriginBytes   *float64 `json:"origin_bytes"`   // in both directions
 
 	Samples []float64 `json:"samples_ms"` // sorted
 }
 
+// Rows are those of one run, with all states of an example on a host together.
+type Rows []Row
+
 // Sample is one invocation.
 type Sample struct {
-	Took   time.Duration
-	Failed bool
-	Calls  Calls
+	Took      time.Duration
+	FirstByte time.Duration // of a streamed response, else 0
+	Failed    bool
+	Busy      bool   // there was no invocation
+	Status    int    // of an answer in the form of an HTTP response, else 0
+	Calls     *Calls // nil: nobody counted them
 }
 
-// Calls are what the origins of a function were asked.
+// Calls are requests and statements to the origins of a function.
 type Calls struct{ S3Gets, S3Puts, Database, Bytes int64 }
 
 // Sub returns the calls since an earlier count.
@@ -46,25 +81,47 @@ func (c Calls) Sub(earlier Calls) Calls {
 func NewRow(example, host string, state State, samples []Sample) Row {
 	r := Row{Example: example, Host: host, State: state, Samples: []float64{}}
 	var sum Calls
+	counted := 0
+	var firstBytes []float64
 	for _, s := range samples {
-		sum = sum.Sub(Calls{}.Sub(s.Calls))
+		if s.Busy {
+			r.Busy++
+			continue
+		}
+		if s.Status >= 400 {
+			if r.Statuses == nil {
+				r.Statuses = map[int]int{}
+			}
+			r.Statuses[s.Status]++
+		}
+		if s.Calls != nil {
+			sum = sum.Sub(Calls{}.Sub(*s.Calls))
+			counted++
+		}
 		if s.Failed {
 			r.Errors++
 			continue
 		}
 		r.Samples = append(r.Samples, milliseconds(s.Took))
+		if s.FirstByte > 0 {
+			firstBytes = append(firstBytes, milliseconds(s.FirstByte))
+		}
+	}
+	if len(firstBytes) > 0 {
+		r.FirstByte = new(compare.Median(firstBytes))
 	}
 	slices.Sort(r.Samples)
 	r.N = len(r.Samples)
-	r.P50, r.P90, r.P99 = Percentile(r.Samples, 50), Percentile(r.Samples, 90), Percentile(r.Samples, 99)
-	r.perInvocation(sum, float64(max(len(samples), 1)))
+	r.P50, r.P90, r.P99 = r.percentile(50), r.percentile(90), r.percentile(99)
+	mean := func(n int64) *float64 {
+		if counted == 0 {
+			return nil
+		}
+		return new(float64(n) / float64(counted))
+	}
+	r.S3Gets, r.S3Puts, r.DatabaseCalls, r.OriginBytes = mean(sum.S3Gets), mean(sum.S3Puts), mean(sum.Database), mean(sum.Bytes)
+	r.OriginCalls = mean(sum.S3Gets + sum.S3Puts + sum.Database)
 	return r
-}
-
-func (r *Row) perInvocation(sum Calls, n float64) {
-	r.S3Gets, r.S3Puts = float64(sum.S3Gets)/n, float64(sum.S3Puts)/n
-	r.DatabaseCalls, r.OriginBytes = float64(sum.Database)/n, float64(sum.Bytes)/n
-	r.OriginCalls = float64(sum.S3Gets+sum.S3Puts+sum.Database) / n
 }
 
 // milliseconds keeps three digits: nanoseconds are noise, and fill files.
@@ -72,11 +129,71 @@ func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
-// Percentile returns the nearest-rank percentile of what is sorted, 0 of nothing.
-func Percentile(sorted []float64, p int) float64 {
-	if len(sorted) == 0 {
-		return 0
+// percentile returns nil where the samples are too few for one: the p90 of nine
+// samples is their maximum, and so is the p99 of 99.
+func (r Row) percentile(p int) *float64 {
+	if r.N == 0 || p > 50 && r.N*(100-p) < 100 {
+		return nil
 	}
-	rank := (len(sorted)*p + 99) / 100
-	return sorted[max(rank, 1)-1]
+	return new(compare.Percentile(r.Samples, p))
+}
+
+// Find returns the row of an example on a host in a state, or an empty row.
+func (rows Rows) Find(example, host string, state State) Row {
+	for _, r := range rows {
+		if r.Example == example && r.Host == host && r.State == state {
+			return r
+		}
+	}
+	return Row{}
+}
+
+// Groups splits the rows by example and host.
+func (rows Rows) Groups() (groups []Rows) {
+	for i, r := range rows {
+		if i == 0 || r.Example != rows[i-1].Example || r.Host != rows[i-1].Host {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], r)
+	}
+	return groups
+}
+
+// Share returns the library's own share of a cold start, in milliseconds: the p50
+// and the p90 of the cold starts of one group, less those without the library.
+func (rows Rows) Share() (p50, p90 *float64) {
+	r := rows[0]
+	cold, plain := rows.Find(r.Example, r.Host, Cold), rows.Find(r.Example, r.Host, NoCacheCold)
+	return less(cold.P50, plain.P50), less(cold.P90, plain.P90)
+}
+
+func less(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	return new(*a - *b)
+}
+
+// Speedup returns the ratio of a group's medians, without the library over warm, and
+// the range of that ratio between the 10th and the 90th percentiles of both. It is
+// zero where one is unknown.
+func (rows Rows) Speedup() (median, least, most float64) {
+	r := rows[0]
+	warm, plain := rows.Find(r.Example, r.Host, Warm), rows.Find(r.Example, r.Host, NoCache)
+	if warm.N == 0 || plain.N == 0 || *warm.P50 == 0 {
+		return 0, 0, 0
+	}
+	at := func(r Row, p int) float64 { return compare.Percentile(r.Samples, p) }
+	return *plain.P50 / *warm.P50, at(plain, 10) / at(warm, 90), at(plain, 90) / at(warm, 10)
+}
+
+// HostName is the name of a host as its makers write it.
+func HostName(host string) string {
+	switch host {
+	case "lambda":
+		return "Lambda"
+	case "openwhisk":
+		return "OpenWhisk"
+	}
+	return host
 }

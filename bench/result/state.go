@@ -1,31 +1,45 @@
 package result
 
-// State is what an invocation found.
+import "slices"
+
+// State is the state in which an invocation found its function.
 type State string
 
 // The states, in the order of their rows.
 const (
-	NoCache    State = "no-cache"
-	Cold       State = "cold"
-	Restarted  State = "restarted"
-	TimedOut   State = "timed-out"
-	Warm       State = "warm"
-	Thawed     State = "thawed"
-	Concurrent State = "concurrent"
+	NoCacheCold State = "no-cache cold"
+	NoCache     State = "no-cache"
+	Cold        State = "cold"
+	Restarted   State = "restarted"
+	TimedOut    State = "timed-out"
+	Warm        State = "warm"
+	Thawed      State = "thawed"
+	Concurrent  State = "concurrent"
 )
 
-// States are all of them, in the order of their rows.
-var States = []State{NoCache, Cold, Restarted, TimedOut, Warm, Thawed, Concurrent}
+// States are all states, in the order of their rows.
+var States = []State{NoCacheCold, NoCache, Cold, Restarted, TimedOut, Warm, Thawed, Concurrent}
 
 var meanings = map[State]string{
-	NoCache:    "a warm process of the same action without the library",
-	Cold:       "a new container, with the start of its process",
-	Restarted:  "a new process after a crash, with its start; memory is lost, /tmp is not",
-	TimedOut:   "the one after an invocation that was killed in its middle by the time-out",
-	Warm:       "the same process again",
-	Thawed:     "the same, after a freeze",
-	Concurrent: "warm, with others at the same time in the same process",
+	NoCacheCold: "a new container of the same action without the library, with the start of its process",
+	NoCache:     "a warm process of the same action without the library",
+	Cold:        "a new container, with the start of its process",
+	Restarted:   "a new process after a crash, with its start; memory is lost, /tmp is not",
+	TimedOut:    "the invocation after one that the time-out killed",
+	Warm:        "the same process again",
+	Thawed:      "the same process after a freeze",
+	Concurrent:  "warm, with others at the same time in the same process",
 }
 
-// Meaning says it in a line.
+// Meaning explains s in a line.
 func (s State) Meaning() string { return meanings[s] }
+
+// States returns the states that rows have, in their order.
+func (rows Rows) States() (states []State) {
+	for _, s := range States {
+		if slices.ContainsFunc(rows, func(r Row) bool { return r.State == s }) {
+			states = append(states, s)
+		}
+	}
+	return states
+}

@@ -4,54 +4,81 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
-// WriteTable writes the rows for people, and what their states mean. Where no row
-// knows of an origin, there are no columns for it.
-func WriteTable(w io.Writer, rows []Row) error {
-	origins := slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls > 0 })
+// column is a column of the table.
+type column struct {
+	title string
+	text  func(Row) string
+}
+
+// columns leaves out columns that no row has a figure for.
+func (rows Rows) columns() []column {
+	figure := func(decimals int, of func(Row) *float64) func(Row) string {
+		return func(r Row) string { return text(of(r), decimals) }
+	}
+	all := []column{
+		{"example", func(r Row) string { return r.Example }},
+		{"host", func(r Row) string { return r.Host }},
+		{"state", func(r Row) string { return string(r.State) }},
+		{"n", func(r Row) string { return fmt.Sprint(r.N) }},
+		{"errors", func(r Row) string { return fmt.Sprint(r.Errors) }},
+		{"p50 ms", figure(2, func(r Row) *float64 { return r.P50 })},
+		{"p90 ms", figure(2, func(r Row) *float64 { return r.P90 })},
+		{"p99 ms", figure(2, func(r Row) *float64 { return r.P99 })},
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.OriginCalls != nil }) {
+		all = append(all, column{"origin calls", figure(2, func(r Row) *float64 { return r.OriginCalls })},
+			column{"origin bytes", figure(0, func(r Row) *float64 { return r.OriginBytes })})
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.FirstByte != nil }) {
+		all = append(all, column{"first byte p50 ms", figure(2, func(r Row) *float64 { return r.FirstByte })})
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Busy > 0 }) {
+		all = append(all, column{"busy", func(r Row) string { return fmt.Sprint(r.Busy) }})
+	}
+	return all
+}
+
+// WriteTable writes the rows for people, with the meanings of their states.
+func WriteTable(w io.Writer, rows Rows) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "example\thost\tstate\tn\terrors\tp50 ms\tp90 ms\tp99 ms\t")
-	if origins {
-		fmt.Fprint(t, "origin calls\torigin bytes\t")
+	columns := rows.columns()
+	for _, c := range columns {
+		fmt.Fprint(t, c.title, "\t")
+	}
+	for _, group := range rows.Groups() {
+		fmt.Fprintln(t, "\n"+strings.Repeat("\t", len(columns))) // without cells, the columns would end here
+		for i, r := range group {
+			if i > 0 {
+				fmt.Fprintln(t)
+			}
+			for _, c := range columns {
+				fmt.Fprint(t, c.text(r), "\t")
+			}
+		}
+		if p50, p90 := group.Share(); p50 != nil {
+			fmt.Fprintf(t, "\n\t\tlibrary's share of cold\t\t\t%s\t%s%s", text(p50, 2), text(p90, 2), strings.Repeat("\t", len(columns)-6))
+		}
 	}
 	fmt.Fprintln(t)
-	for i, r := range rows {
-		if i > 0 && (r.Example != rows[i-1].Example || r.Host != rows[i-1].Host) {
-			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t", r.Example, r.Host, r.State, r.N, r.Errors, r.times())
-		if origins {
-			fmt.Fprintf(t, "%.2f\t%.0f\t", r.OriginCalls, r.OriginBytes)
-		}
-		fmt.Fprintln(t)
-	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return writeMeanings(w, rows)
+	fmt.Fprintln(w)
+	for _, s := range rows.States() {
+		fmt.Fprintf(w, "%-13s  %s\n", s, s.Meaning())
+	}
+	_, err := fmt.Fprintln(w, "p90 needs 10 samples, p99 needs 100: of fewer they are not shown.")
+	return err
 }
 
-// times are the cells of the percentiles; where every invocation failed there are none.
-func (r Row) times() string {
-	if r.N == 0 {
-		return "-\t-\t-"
+// text is a figure with so many decimals, or "-" if it is unknown.
+func text(v *float64, decimals int) string {
+	if v == nil {
+		return "-"
 	}
-	return fmt.Sprintf("%.2f\t%.2f\t%.2f", r.P50, r.P90, r.P99)
-}
-
-func writeMeanings(w io.Writer, rows []Row) error {
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	for _, s := range States {
-		if !slices.ContainsFunc(rows, func(r Row) bool { return r.State == s }) {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%-10s  %s\n", s, s.Meaning()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return fmt.Sprintf("%.*f", decimals, *v)
 }

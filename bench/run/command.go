@@ -4,18 +4,22 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
-	"github.com/warmcache/warmcache/bench/result"
-	"github.com/warmcache/warmcache/internal/conditions"
+	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/origin"
+	"github.com/warmcache/warmcache/internal/compare"
 )
 
 // settings are the command line.
@@ -23,6 +27,7 @@ type settings struct {
 	host        string
 	binary      string
 	args        []string
+	public      []string // the command line without values of variables and the program's arguments
 	env         []string
 	events      [][]byte
 	rounds      int
@@ -31,8 +36,18 @@ type settings struct {
 	initTimeout time.Duration
 	memoryMB    int
 	concurrency int
+	handler     string
+	extensions  []string
+	buckets     [][2]string // names and directories
+	firstByte   time.Duration
+	bandwidth   int
+	databases   [][2]string // names of variables and URLs
+	database    time.Duration
+	varies      bool
+	verbose     bool
 	json        string
 	logs        io.Writer
+	print       func(string)
 }
 
 const usage = `usage: bench run [flags] -- PROGRAM [ARGUMENTS]
@@ -46,28 +61,87 @@ called exec there, one that speaks the ActionLoop.
     GOOS=linux go build -o bootstrap .               # in the folder of your function
     go run ./bench run -- path/to/it/bootstrap       # in the checkout of warmcache
 
-Flags stand before PROGRAM. It sees nothing of this environment but what -env gives
-it, its working directory is the one that it lies in, and TMPDIR is its own /tmp. It
-runs with your rights, and not in a sandbox.
+    # with its bucket on a real S3 server and its PostgreSQL, as far away as in the cloud
+    go run ./bench run -s3 prices=path/to/files -db DATABASE_URL=postgres://me@localhost:5432/shop -- path/to/it/bootstrap
+
+Flags stand before PROGRAM. It sees nothing of this environment but what the flags
+give it, its working directory is the one that it lies in, and TMPDIR is its own
+/tmp. It runs with your rights, and not in a sandbox.
+
+The exit status is 0 if the function answered in every state, 1 if it did not, if
+answers to the same event differ or if it cannot run, and 2 for wrong arguments.
 
 `
 
 // Command is bench run. It prints to out, and what the function itself prints goes
-// to stderr with -logs. The error of a function is a figure of the table; what is
-// returned is what keeps it from running at all.
-func Command(ctx context.Context, args []string, out io.Writer) error {
+// to stderr with -logs. An interrupt or SIGTERM ends it early, with what was measured
+// until then. The error says why the function cannot run, or what is wrong with it.
+func Command(ctx context.Context, args []string, out io.Writer) (err error) {
 	s, err := parse(args)
 	if err != nil {
-		return err
+		return compare.Usage(err)
 	}
+	s.print = func(text string) { fmt.Fprint(out, text) }
 	if err := check(s.binary); err != nil {
 		return err
 	}
-	d := newDriver(s)
-	if err := d.drive(ctx); err != nil {
-		return s.explain(err)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r := &run{settings: s, failures: map[string]int{}}
+	r.Driver = Driver{Example: s.name(), Host: s.host, Warm: s.warm, Varies: s.varies, Seen: r.note,
+		Sandbox: func() (host.Sandbox, error) { return r.sandbox(1, s.timeout) }}
+	r.say("starting the origins")
+	defer r.progress()()
+	if r.origins, err = startOrigins(ctx, s); err != nil {
+		return err
 	}
-	return d.report(out, args)
+	defer func() { err = errors.Join(err, r.origins.close()) }()
+	if r.origins.counted() {
+		r.Calls = r.origins.calls
+	}
+	r.orphans = adoptOrphans()
+	defer r.orphans.end()
+	if err = r.first(ctx); err == nil {
+		err = r.lives(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		r.why = "by an interrupt"
+		return errors.Join(r.report(out), errors.New("run: interrupted"))
+	case err != nil && r.invoked == 0:
+		return s.explain(err)
+	case err != nil:
+		r.why = "by an error"
+		return errors.Join(r.report(out), s.explain(err))
+	}
+	return r.report(out)
+}
+
+// first finds out whether the function can start at all.
+func (r *run) first(ctx context.Context) error {
+	r.say("the first start")
+	s, err := r.sandbox(1, r.timeout)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	res, err := s.Invoke(ctx, r.events[0])
+	if err == nil && res.InitFailed {
+		err = startError{res.FunctionError, res.Output}
+	}
+	return err
+}
+
+// values is a flag that may be repeated: KEY=VALUE.
+func values(into *[][2]string, form string) func(string) error {
+	return func(v string) error {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" || value == "" {
+			return errors.New("it is not " + form)
+		}
+		*into = append(*into, [2]string{name, value})
+		return nil
+	}
 }
 
 func parse(args []string) (settings, error) {
@@ -76,25 +150,44 @@ func parse(args []string) (settings, error) {
 	var logs bool
 	f := flag.NewFlagSet("bench run", flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
+	repeated := func(name, usage string, secret bool, set func(string) error) {
+		f.Func(name, usage+"; may be repeated", func(v string) error {
+			shown := v
+			if secret {
+				shown, _, _ = strings.Cut(v, "=")
+			}
+			s.public = append(s.public, "-"+name, shown)
+			return set(v)
+		})
+	}
 	f.StringVar(&s.host, "host", "lambda", "`lambda` or openwhisk")
 	f.StringVar(&events, "events", "", "read the events from this `file`, one JSON a line; each life of a container has the next one. Default: {}")
-	f.Func("env", "set `KEY=VALUE` in the function's environment; may be repeated", func(v string) error {
-		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
-			return errors.New("it is not KEY=VALUE")
-		}
-		s.env = append(s.env, v)
-		return nil
-	})
+	repeated("env", "set `KEY=VALUE` in the function's environment, or KEY to the value that it has here", true, s.setEnv)
+	repeated("env-file", "set what this `file` says, KEY=VALUE or KEY a line, as docker does", false, s.readEnv)
+	repeated("s3", "serve a directory as a bucket, `BUCKET=DIR`, by a real S3 server whose endpoint and credentials the function finds in AWS_...", false, values(&s.buckets, "BUCKET=DIR"))
+	f.DurationVar(&s.firstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
+	f.IntVar(&s.bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
+	repeated("db", "set `KEY=URL` in the function's environment, with the address of a relay that makes the database as slow as one in the cloud, and counts; for any that speaks TCP", true, values(&s.databases, "KEY=URL"))
+	f.DurationVar(&s.database, "db-latency", origin.DefaultToll, "round trip to a database of -db")
 	f.IntVar(&s.rounds, "rounds", 20, "lives of a container to measure")
 	f.IntVar(&s.warm, "warm", 5, "warm invocations in each life")
-	f.DurationVar(&s.timeout, "timeout", 3*time.Second, "how long an invocation may take; some of them are made to take longer")
+	f.DurationVar(&s.timeout, "timeout", 0, "how long an invocation may take; some of them are made to take longer. Default: the host's, 3s on Lambda and 1m on OpenWhisk")
 	f.DurationVar(&s.initTimeout, "init-timeout", 10*time.Second, "how long the function may take until it asks for its first event; on OpenWhisk it is -timeout")
 	f.IntVar(&s.memoryMB, "memory", 128, "`MB` that the function is told it has; on Lambda")
+	f.StringVar(&s.handler, "handler", "", "the function's `handler`, in _HANDLER. Default: the name of PROGRAM's file; on Lambda")
+	repeated("extension", "start this `file` as an external extension; on Lambda", false, func(v string) error { s.extensions = append(s.extensions, v); return nil })
 	f.IntVar(&s.concurrency, "concurrency", 1, "with more than 1: also so many invocations at once in one process, as on Lambda Managed Instances")
+	f.BoolVar(&s.varies, "varies", false, "answers to the same event may differ")
 	f.StringVar(&s.json, "json", "", "write the rows, with all samples, to this `file` as well")
+	f.BoolVar(&s.verbose, "v", false, "show every answer")
 	f.BoolVar(&logs, "logs", false, "show what the function prints")
-	if err := f.Parse(args); err != nil {
+	f.SetOutput(io.Discard)
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		f.SetOutput(os.Stdout)
+		f.Usage()
 		return s, err
+	} else if err != nil {
+		return s, fmt.Errorf("run: %w: -h lists the flags", err)
 	}
 	if logs {
 		s.logs = os.Stderr
@@ -103,7 +196,17 @@ func parse(args []string) (settings, error) {
 		return s, errors.New("run: no program given: go run ./bench run -- path/to/bootstrap (-h says more)")
 	}
 	s.binary, s.args = f.Arg(0), f.Args()[1:]
-	if err := s.validate(); err != nil {
+	f.Visit(func(fl *flag.Flag) {
+		if v := fl.Value.String(); v != "" { // those that may be repeated are there already
+			s.public = append(s.public, "-"+fl.Name+"="+v)
+		}
+	})
+	s.public = append(s.public, s.binary)
+	if err := s.checkArgs(f, args); err != nil {
+		return s, err
+	}
+	s.timeout = cmp.Or(s.timeout, map[string]time.Duration{"lambda": 3 * time.Second, "openwhisk": time.Minute}[s.host])
+	if err := s.validate(f); err != nil {
 		return s, err
 	}
 	var err error
@@ -111,22 +214,85 @@ func parse(args []string) (settings, error) {
 	return s, err
 }
 
-func (s *settings) validate() error {
-	switch {
-	case s.host != "lambda" && s.host != "openwhisk":
-		return fmt.Errorf("run: -host is %q: it must be lambda or openwhisk", s.host)
-	case s.rounds < 1:
-		return fmt.Errorf("run: -rounds is %d: it must be positive", s.rounds)
-	case s.warm < 0:
-		return fmt.Errorf("run: -warm is %d: it must not be negative", s.warm)
-	case s.timeout <= 0:
-		return fmt.Errorf("run: -timeout is %v: it must be positive", s.timeout)
-	case s.memoryMB < 1:
-		return fmt.Errorf("run: -memory is %d: it must be positive", s.memoryMB)
-	case s.concurrency < 1:
-		return fmt.Errorf("run: -concurrency is %d: it must be positive", s.concurrency)
-	case s.concurrency > 1 && s.host == "openwhisk":
-		return errors.New("run: -concurrency is for Lambda: OpenWhisk gives a Go action one activation at a time")
+// checkArgs refuses flags of ours after the program, unless -- says that they are
+// the program's.
+func (s *settings) checkArgs(f *flag.FlagSet, args []string) error {
+	if before := len(args) - f.NArg() - 1; before >= 0 && args[before] == "--" {
+		return nil
+	}
+	for _, a := range s.args {
+		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if strings.HasPrefix(a, "-") && f.Lookup(name) != nil {
+			return fmt.Errorf("run: %s stands after %s: put it before the program, or -- before the program if it is the program's", a, s.binary)
+		}
+	}
+	return nil
+}
+
+func (s *settings) setEnv(v string) error {
+	name, _, hasValue := strings.Cut(v, "=")
+	if name == "" {
+		return errors.New("it is neither KEY=VALUE nor KEY")
+	}
+	if !hasValue {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return fmt.Errorf("%s is not set here: write KEY=VALUE", name)
+		}
+		v += "=" + value
+	}
+	s.env = append(s.env, v)
+	return nil
+}
+
+func (s *settings) readEnv(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := s.setEnv(line); err != nil {
+			return fmt.Errorf("%s:%d: %w", file, n, err)
+		}
+	}
+	return nil
+}
+
+func (s *settings) validate(f *flag.FlagSet) error {
+	for _, c := range []struct {
+		wrong bool
+		name  string
+		must  string
+	}{
+		{s.host != "lambda" && s.host != "openwhisk", "host", "be lambda or openwhisk"},
+		{s.rounds < 1, "rounds", "be positive"},
+		{s.warm < 0, "warm", "not be negative"},
+		{s.timeout <= 0, "timeout", "be positive"},
+		{s.initTimeout <= 0, "init-timeout", "be positive"},
+		{s.memoryMB < 1, "memory", "be positive"},
+		{s.concurrency < 1, "concurrency", "be positive"},
+		{s.firstByte < 0, "s3-latency", "not be negative"},
+		{s.bandwidth < 0, "s3-bandwidth", "not be negative"},
+		{s.database < 0, "db-latency", "not be negative"},
+		{s.concurrency > 1 && s.host == "openwhisk", "concurrency", "be 1 on OpenWhisk, which gives a Go action one activation at a time"},
+	} {
+		if c.wrong {
+			return fmt.Errorf("run: -%s is %s: it must %s", c.name, f.Lookup(c.name).Value, c.must)
+		}
+	}
+	if s.host == "openwhisk" && (len(s.extensions) > 0 || s.handler != "") {
+		return errors.New("run: -extension and -handler are for Lambda")
+	}
+	for _, v := range s.buckets {
+		if info, err := os.Stat(v[1]); err != nil || !info.IsDir() {
+			return fmt.Errorf("run: -s3 %s=%s: it must name a directory", v[0], v[1])
+		}
 	}
 	return nil
 }
@@ -139,20 +305,4 @@ func (s *settings) name() string {
 		return s.binary
 	}
 	return filepath.Base(filepath.Dir(abs)) + "/" + filepath.Base(abs)
-}
-
-// report prints and writes what was measured.
-func (d *driver) report(out io.Writer, args []string) error {
-	file := result.File{Conditions: conditions.Here("go run ./bench run", args, d.String()), Rows: d.rows()}
-	c := file.Conditions
-	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
-	if err := result.WriteTable(out, file.Rows); err != nil {
-		return err
-	}
-	fmt.Fprint(out, "\nTimes are what the caller waits for.\n")
-	d.writeFindings(out)
-	if d.json == "" {
-		return nil
-	}
-	return file.Write(d.json)
 }

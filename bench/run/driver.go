@@ -3,9 +3,9 @@ package run
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -14,223 +14,191 @@ import (
 	"github.com/warmcache/warmcache/bench/result"
 )
 
-// driver takes a function through lives of its container and collects what it
-// sees.
-type driver struct {
-	settings
+// Driver takes a function through lives of its container and collects a sample of
+// each invocation. Its methods must not be called concurrently.
+type Driver struct {
+	// Example and Host name the rows. On the host "openwhisk" a crash is not a state
+	// of its own, since its next start is cold.
+	Example, Host string
 
-	mu       sync.Mutex
-	samples  map[result.State][]result.Sample
-	failures map[string]int    // by message
-	answers  map[string][]byte // the first one to each event
-	differ   int               // answers other than the first
-	uncaught bool              // a time-out was meant to happen and did not
+	// Sandbox makes a new container.
+	Sandbox func() (host.Sandbox, error)
+
+	// Plain, if it is not nil, makes a container of the same function without the
+	// library. Each life has one beside it: its cold start and its second invocation
+	// are the states no-cache cold and no-cache, and its answers are what others are
+	// compared with. Without it, that is the first answer to the same event.
+	Plain func() (host.Sandbox, error)
+
+	// Warm is the number of warm invocations in each life.
+	Warm int
+
+	// Calls counts what the function's origins were asked so far. Nil means unknown.
+	Calls func() result.Calls
+
+	// Varies says that answers to the same event may differ.
+	Varies bool
+
+	// Strict makes anything but the expected answer an error of Life: a failure, an
+	// answer that differs, a start of another kind. Otherwise they are counted.
+	Strict bool
+
+	// Seen, if it is not nil, is called with each result, perhaps concurrently.
+	Seen func(result.State, []byte, host.Result)
+
+	mu      sync.Mutex
+	samples map[result.State][]result.Sample
+	answers map[string][]byte // the first one to each event
+	differ  int               // answers other than that
 }
 
-func newDriver(s settings) *driver {
-	return &driver{
-		settings: s,
-		samples:  map[result.State][]result.Sample{},
-		failures: map[string]int{},
-		answers:  map[string][]byte{},
+// Life drives one container with an event: cold, warm, frozen and thawed, crashed
+// and restarted, ended. Freezing is left out where it is unsupported.
+func (d *Driver) Life(ctx context.Context, event []byte) (err error) {
+	s, err := d.Sandbox()
+	if err != nil {
+		return err
 	}
-}
-
-// timedOutRounds bounds the lives with a time-out, each of which takes as long as
-// that is.
-const timedOutRounds = 3
-
-func (d *driver) drive(ctx context.Context) error {
-	for round := range d.rounds {
-		event := d.events[round%len(d.events)]
-		if err := d.life(ctx, event); err != nil {
+	defer s.Close()
+	if d.Plain != nil {
+		if err := d.plain(ctx, event); err != nil {
 			return err
 		}
-		if round < timedOutRounds {
-			if err := d.timedOut(ctx, event); err != nil {
+	}
+	states := append([]result.State{result.Cold}, slices.Repeat([]result.State{result.Warm}, d.Warm)...)
+	if states = append(states, result.Thawed); d.Host != "openwhisk" {
+		states = append(states, result.Restarted)
+	}
+	for _, state := range states {
+		switch state {
+		case result.Thawed:
+			if err := s.Freeze(); errors.Is(err, errors.ErrUnsupported) {
+				continue
+			} else if err != nil {
 				return err
 			}
+		case result.Restarted:
+			s.Crash()
 		}
-	}
-	if d.concurrency > 1 {
-		return d.concurrent(ctx)
+		if _, err := d.invoke(ctx, s, event, state); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// sandbox is a new container.
-func (d *driver) sandbox(concurrency int) (host.Sandbox, error) {
-	if d.host == "openwhisk" {
-		return host.OpenWhisk{Binary: d.binary, Args: d.args, Env: d.env, Timeout: d.timeout, Logs: d.logs}.Container()
-	}
-	return host.Lambda{Binary: d.binary, Args: d.args, Env: d.env, Timeout: d.timeout, InitTimeout: d.initTimeout,
-		MemoryMB: d.memoryMB, Concurrency: concurrency, Logs: d.logs}.Environment()
-}
-
-// life is that of a container: cold, warm, frozen and thawed, crashed, ended.
-func (d *driver) life(ctx context.Context, event []byte) error {
-	s, err := d.sandbox(1)
+func (d *Driver) plain(ctx context.Context, event []byte) error {
+	s, err := d.Plain()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	for range 1 + d.warm {
-		if _, err := d.invoke(ctx, s, event, ""); err != nil {
+	for _, state := range []result.State{result.NoCacheCold, result.NoCache} {
+		if _, err := d.invoke(ctx, s, event, state); err != nil {
 			return err
 		}
 	}
-	if err := s.Freeze(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	if _, err := d.invoke(ctx, s, event, ""); err != nil {
-		return err
-	}
-	s.Crash()
-	_, err = d.invoke(ctx, s, event, "")
-	return err
+	return nil
 }
 
-// timedOut has an invocation killed in its middle, and measures the next one. An
-// OpenWhisk action then begins in a new container.
-func (d *driver) timedOut(ctx context.Context, event []byte) error {
-	s, err := d.sandbox(1)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if _, err := d.invoke(ctx, s, event, ""); err != nil {
-		return err
-	}
-	res, err := timeOut(ctx, s, event)
-	if err != nil {
-		return err
-	}
-	if !res.Died {
-		d.uncaught = true
-		return nil
-	}
-	_, err = d.invoke(ctx, s, event, result.TimedOut)
-	return err
-}
+// starts are the kinds of start that belong to the states.
+var starts = map[result.State]host.StartKind{result.NoCacheCold: host.Cold, result.NoCache: host.Warm,
+	result.Cold: host.Cold, result.Warm: host.Warm, result.Thawed: host.Thawed, result.Restarted: host.Restarted}
 
-// concurrent has several invocations at once in one process, until there were as
-// many as warm ones.
-func (d *driver) concurrent(ctx context.Context) error {
-	s, err := d.sandbox(d.concurrency)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if _, err := d.invoke(ctx, s, d.events[0], ""); err != nil {
-		return err
-	}
-	errs := make([]error, d.concurrency)
-	var callers sync.WaitGroup
-	for caller := range d.concurrency {
-		callers.Go(func() {
-			for i := range d.rounds {
-				if errs[caller] == nil {
-					_, errs[caller] = d.invoke(ctx, s, d.events[(caller+i)%len(d.events)], result.Concurrent)
-				}
-			}
-		})
-	}
-	callers.Wait()
-	return errors.Join(errs...)
-}
+// found are the states of the kinds of start.
+var found = map[host.StartKind]result.State{host.Cold: result.Cold, host.Warm: result.Warm,
+	host.Thawed: result.Thawed, host.Restarted: result.Restarted}
 
-// invoke runs and records an invocation. Its state is what the host found, unless
-// there is more to say.
-func (d *driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state result.State) (host.Result, error) {
+// invoke runs and records an invocation. If its process had to be started anew, its
+// state is that of the start.
+func (d *Driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state result.State) (host.Result, error) {
+	var before result.Calls
+	if d.Calls != nil {
+		before = d.Calls()
+	}
 	res, err := s.Invoke(ctx, event)
 	if err != nil {
-		return res, err
+		return res, fmt.Errorf("%s: %w", state, err)
 	}
-	if state == "" {
-		state = stateOf(res.Start)
+	kind, known := starts[state]
+	unexpected := known && kind != res.Start
+	if unexpected && !d.Strict {
+		state = found[res.Start]
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.samples[state] = append(d.samples[state], result.Sample{Took: res.Init + res.Duration, Failed: res.FunctionError != nil})
-	d.note(event, res)
-	return res, nil
+	sample := result.Sample{Took: res.Init + res.Duration, Status: status(res.Payload), Failed: res.FunctionError != nil}
+	sample.Failed = sample.Failed || sample.Status >= 500
+	if res.Streamed {
+		sample.FirstByte = res.Init + res.FirstByte
+	}
+	if d.Calls != nil {
+		sample.Calls = new(d.Calls().Sub(before))
+	}
+	d.record(state, sample)
+	if d.Seen != nil {
+		d.Seen(state, event, res)
+	}
+	same, first := d.compare(event, res)
+	switch {
+	case !d.Strict:
+	case res.FunctionError != nil:
+		err = fmt.Errorf("%w; the end of its output: %q", res.FunctionError, res.Output)
+	case unexpected:
+		err = fmt.Errorf("the start was %v instead of %v", res.Start, kind)
+	case !same:
+		err = fmt.Errorf("the answer differs from the first one:\n got %s\nwant %s", res.Payload, first)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: event %s: %w", state, event, err)
+	}
+	return res, err
 }
 
-// note keeps what is told below the table.
-func (d *driver) note(event []byte, res host.Result) {
+func (d *Driver) record(state result.State, s result.Sample) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.samples == nil {
+		d.samples, d.answers = map[result.State][]result.Sample{}, map[string][]byte{}
+	}
+	d.samples[state] = append(d.samples[state], s)
+}
+
+// compare counts answers that are not the first one to the same event.
+func (d *Driver) compare(event []byte, res host.Result) (same bool, first []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if res.FunctionError != nil {
-		d.failures[withoutID(res)]++
-		return
+		return true, nil
 	}
 	first, seen := d.answers[string(event)]
 	if !seen {
 		d.answers[string(event)] = res.Payload
-	} else if !bytes.Equal(first, res.Payload) {
+	}
+	same = !seen || d.Varies || bytes.Equal(first, res.Payload)
+	if !same {
 		d.differ++
 	}
+	return same, first
 }
 
-// withoutID is the function's error; the id of the request in some of them would
-// make each of them another one.
-func withoutID(res host.Result) string {
-	return string(bytes.ReplaceAll([]byte(res.FunctionError.Error()), []byte("RequestId: "+res.RequestID+" Error: "), nil))
-}
-
-func stateOf(k host.StartKind) result.State {
-	switch k {
-	case host.Cold:
-		return result.Cold
-	case host.Restarted:
-		return result.Restarted
-	case host.Thawed:
-		return result.Thawed
-	}
-	return result.Warm
-}
-
-func (d *driver) rows() (rows []result.Row) {
-	for _, state := range result.States {
-		if samples := d.samples[state]; len(samples) > 0 {
-			rows = append(rows, result.NewRow(d.name(), d.host, state, samples))
-		}
+// Rows returns the figures so far, by state.
+func (d *Driver) Rows() (rows result.Rows) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, state := range slices.SortedFunc(maps.Keys(d.samples), func(a, b result.State) int {
+		return slices.Index(result.States, a) - slices.Index(result.States, b)
+	}) {
+		rows = append(rows, result.NewRow(d.Example, d.Host, state, d.samples[state]))
 	}
 	return rows
 }
 
-// String says under which conditions it was measured.
-func (s settings) String() string {
-	text := fmt.Sprintf("%s, %d warm in each; %s; time-out %v", count(s.rounds, "round"), s.warm, count(len(s.events), "event"), s.timeout)
-	if s.concurrency > 1 {
-		text += fmt.Sprintf("; %d at once", s.concurrency)
+// status is the status of an answer that has the form of an HTTP response, else 0.
+func status(answer []byte) int {
+	var http struct {
+		StatusCode int `json:"statusCode"`
 	}
-	return text
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+	if json.Unmarshal(answer, &http) != nil {
+		return 0
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// shownFailures bounds the list of errors.
-const shownFailures = 5
-
-func (d *driver) writeFindings(out io.Writer) {
-	if d.differ > 0 {
-		fmt.Fprintf(out, "\n%d answers were not the first one to the same event: a function whose answers do not vary by themselves\nanswers from something that it should not have kept.\n", d.differ)
-	}
-	if d.uncaught {
-		fmt.Fprint(out, "\nNot every time-out came in the middle of an invocation: the function is too quick to be caught.\n")
-	}
-	if len(d.failures) > 0 {
-		fmt.Fprint(out, "\nErrors of the function:\n")
-	}
-	for i, message := range slices.Sorted(maps.Keys(d.failures)) {
-		if i == shownFailures {
-			fmt.Fprintf(out, "  and %d more kinds\n", len(d.failures)-i)
-			break
-		}
-		fmt.Fprintf(out, "  %5d  %.300s\n", d.failures[message], message)
-	}
+	return http.StatusCode
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warmcache/warmcache/bench/origin"
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 func TestMain(m *testing.M) {
@@ -104,7 +106,7 @@ func startRclone(t *testing.T) *server {
 // start starts a process that does not outlive the test.
 func start(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	cmd.SysProcAttr = dieWithParent()
+	childtest.DieWithParent(cmd, syscall.SIGKILL)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -9,81 +9,92 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// breaker keeps calls from a server that has failed. After the first failure it is
-// open for leastPause at most; then one call is let through, and each that fails doubles
-// the pause. Of each pause up to a half is left out at random, so that a fleet does not
-// try the server all at once. It has no timer: it looks at the clocks when it is asked,
-// and believes the one that says that more time has passed.
+// breaker stops calls of a server that has failed. After the first failure it is open
+// for minOpen at most; then it allows one call, and each further failure doubles the
+// time. A random part of up to a half is subtracted, so that a fleet does not try the
+// server all at once. The breaker has no timer: allow reads both clocks, and the one
+// on which more time has passed counts.
 type breaker struct {
-	mu       sync.Mutex
-	failures int           // in a row; zero: it is closed
-	since    clock.Instant // of the last failure, or of the last call let through
-	pause    time.Duration // from then
-	states   uint64        // so far
+	mu         sync.Mutex
+	failures   int           // in a row; zero: closed
+	since      clock.Instant // of the last failure, or of the last call that was allowed
+	openFor    time.Duration // counted from since
+	generation uint64        // how often it has changed between open and closed
+	answered   clock.Instant // when a call last succeeded; zero: never
 }
 
-// mostPause is for a server that stalls: then each call that is let through costs its
-// Timeout. For one that is well again it is how long it is not noticed.
+// maxOpen bounds the cost of a server that stalls, where each allowed call takes its
+// Timeout, and the time until a recovered server is used again.
 const (
-	leastPause = 100 * time.Millisecond
-	mostPause  = 5 * time.Second
+	minOpen = 100 * time.Millisecond
+	maxOpen = 5 * time.Second
 )
 
-// allow reports whether a call may be made, and in which state. While the breaker is
-// open, the one that may puts off the next by a pause, whatever becomes of it.
-func (b *breaker) allow(now clock.Instant) (state uint64, ok bool) {
+// allow reports whether a call may be made, and returns the generation for Failure. While
+// the breaker is open, an allowed call starts a new openFor, whatever becomes of it.
+func (b *breaker) allow(now clock.Instant) (generation uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failures > 0 {
-		if b.since.Within(b.pause, now) {
+		if b.since.Within(b.openFor, now) {
 			return 0, false
 		}
-		b.wait(now)
+		b.open(now)
 	}
-	return b.states, true
+	return b.generation, true
 }
 
-// wait begins a pause. The caller holds mu.
-func (b *breaker) wait(now clock.Instant) {
-	half := min(leastPause<<min(b.failures-1, 16), mostPause) / 2
-	b.since, b.pause = now, half+rand.N(half)
+// open starts a new openFor. The caller holds mu.
+func (b *breaker) open(now clock.Instant) {
+	half := min(minOpen<<min(b.failures-1, 16), maxOpen) / 2
+	b.since, b.openFor = now, half+rand.N(half)
 }
 
-// seen returns the state for a call that is made in any.
-func (b *breaker) seen() uint64 {
+// current returns the generation for a call that is made whether or not the breaker is
+// open.
+func (b *breaker) current() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.states
+	return b.generation
 }
 
-// failed opens it. Of calls that were let through together only one counts.
-func (b *breaker) failed(state uint64, now clock.Instant) {
+// Failure opens the breaker. Only one of the calls of a generation counts.
+func (b *breaker) Failure(generation uint64, now clock.Instant) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if state != b.states {
+	if generation != b.generation {
 		return
 	}
-	b.states++
+	b.generation++
 	b.failures++
-	b.wait(now)
+	b.open(now)
 }
 
-// succeeded closes it.
-func (b *breaker) succeeded() {
+// Success closes the breaker.
+func (b *breaker) Success(now clock.Instant) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.answered = now
 	if b.failures > 0 {
-		b.states++
+		b.generation++
 		b.failures = 0
 	}
 }
 
-// clusterBreakers is how many there are for a cluster. A node has a few ranges of
-// slots; with one breaker for each 256 slots in turn, those of a dead node do not
-// keep calls from the others.
+// connected reports whether the server has answered recently enough that calls need no
+// time to connect.
+func (b *breaker) connected(now clock.Instant) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.answered != clock.Instant{} && b.answered.Within(DefaultIdle, now)
+}
+
+// clusterBreakers is the number of breakers for a cluster, one for each 256 slots. A node
+// has a few ranges of slots, so the breakers of a dead node do not stop calls of the
+// others.
 const clusterBreakers = slots / 256
 
-// breaker returns that of a name.
+// breaker returns the breaker of a name.
 func (t *Tier) breaker(name string) *breaker {
 	if len(t.breakers) == 1 {
 		return &t.breakers[0]
@@ -93,8 +104,8 @@ func (t *Tier) breaker(name string) *breaker {
 
 const slots = 16384
 
-// slotOf is the slot of a name's keys: the CRC-16/XMODEM of what stands between the
-// first brace and the next one.
+// slotOf returns the cluster slot of a name's keys: the CRC-16/XMODEM of the text between
+// the first pair of braces.
 func slotOf(name string) uint16 {
 	tag, _, _ := strings.Cut(name, "}")
 	crc := uint16(0)

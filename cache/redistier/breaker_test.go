@@ -25,26 +25,26 @@ func TestBreaker(t *testing.T) {
 		return state
 	}
 	first, second := let(true), let(true)
-	b.failed(first, clocks.Now())
-	b.failed(second, clocks.Now()) // was under way: not one more
-	for pause := leastPause; ; pause = min(2*pause, mostPause) {
+	b.Failure(first, clocks.Now())
+	b.Failure(second, clocks.Now()) // was under way: not one more
+	for pause := minOpen; ; pause = min(2*pause, maxOpen) {
 		let(false)
 		clocks.Move(pause/2-1, pause/2-1)
 		let(false)
 		clocks.Move(0, pause/2+1) // either clock will do
 		probe := let(true)
 		let(false) // one at a time
-		if pause == mostPause {
+		if pause == maxOpen {
 			break
 		}
-		b.failed(probe, clocks.Now())
+		b.Failure(probe, clocks.Now())
 	}
 	// The one that was let through never came back: frozen, say.
-	clocks.Move(mostPause, 0)
+	clocks.Move(maxOpen, 0)
 	let(true)
-	b.succeeded()
-	b.failed(let(true), clocks.Now())
-	clocks.Move(leastPause, 0)
+	b.Success(clocks.Now())
+	b.Failure(let(true), clocks.Now())
+	clocks.Move(minOpen, 0)
 	let(true) // it begins anew
 }
 
@@ -52,9 +52,9 @@ func TestBreaker(t *testing.T) {
 func TestBreakersSpread(t *testing.T) {
 	clocks, breakers, early := clocktest.New(), [64]breaker{}, 0
 	for i := range breakers {
-		breakers[i].failed(0, clocks.Now())
+		breakers[i].Failure(0, clocks.Now())
 	}
-	clocks.Move(leastPause/4*3, leastPause/4*3)
+	clocks.Move(minOpen/4*3, minOpen/4*3)
 	for i := range breakers {
 		if _, ok := breakers[i].allow(clocks.Now()); ok {
 			early++
@@ -68,7 +68,7 @@ func TestBreakersSpread(t *testing.T) {
 // A clock that ran back has lost count.
 func TestBreakerAfterAStepBack(t *testing.T) {
 	clocks, b := clocktest.New(), &breaker{}
-	b.failed(b.seen(), clocks.Now())
+	b.Failure(b.current(), clocks.Now())
 	clocks.Move(-time.Hour, 0)
 	if _, ok := b.allow(clocks.Now()); !ok {
 		t.Error("open for an hour")
@@ -94,12 +94,15 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 		}
 	}
 	ask(100, 1, 99)
-	clocks.Move(0, leastPause)
+	clocks.Move(0, minOpen)
 	ask(100, 2, 198)
-	clocks.Move(2*leastPause, 0)
+	clocks.Move(2*minOpen, 0)
 	ask(100, 3, 297)
 	if err := c.Invalidate(background, "1"); err == nil || errors.Is(err, ErrOpen) || tier.Stats().Failures != 4 {
 		t.Errorf("Invalidate: %v", err)
+	}
+	if err := c.InvalidateMany(background, []string{"1", "2"}); err == nil || errors.Is(err, ErrOpen) || tier.Stats().Failures != 5 {
+		t.Errorf("InvalidateMany: %v, %+v", err, tier.Stats())
 	}
 }
 
@@ -113,7 +116,7 @@ func TestNoGoroutinesAreLeft(t *testing.T) {
 		if tier.Delete(background, "n") == nil {
 			t.Fatal("no error")
 		}
-		clocks.Move(mostPause, 0)
+		clocks.Move(maxOpen, 0)
 		if _, err := tier.GetMany(background, []string{"n", "m"}, nil); err == nil || err == ErrOpen {
 			t.Fatal(err)
 		}
@@ -129,7 +132,7 @@ func TestBreakersOfACluster(t *testing.T) {
 	if a == b || a != tier.breaker("a") || a != tier.breaker("a}x") {
 		t.Error("the breakers of names do not follow their slots")
 	}
-	a.failed(a.seen(), tier.clock.Now())
+	a.Failure(a.current(), tier.clock.Now())
 	if _, ok := b.allow(tier.clock.Now()); !ok {
 		t.Error("the other one is open too")
 	}

@@ -5,60 +5,57 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
-// call makes a call of the server about n names with that breaker, unless it is open.
+// call makes a call of the server about n names, unless the breaker is open.
 func (t *Tier) call(ctx context.Context, b *breaker, n int, do func(context.Context) error) error {
-	seen, ok := b.allow(t.clock.Now())
+	generation, ok := b.allow(t.clock.Now())
 	if !ok {
 		t.stats.skipped.Add(1)
 		return ErrOpen
 	}
-	return t.try(ctx, b, seen, n, do)
+	return t.try(ctx, b, generation, n, do)
 }
 
-// try makes a call of the server, if there is time for it: that there is none tells
-// nothing about the server.
-func (t *Tier) try(ctx context.Context, b *breaker, seen uint64, n int, do func(context.Context) error) error {
-	ctx, cancel := t.timed(ctx, n)
+// try makes a call of the server, if ctx leaves time for it. A lack of time says nothing
+// about the server.
+func (t *Tier) try(ctx context.Context, b *breaker, generation uint64, n int, do func(context.Context) error) error {
+	ctx, cancel := t.timed(ctx, n, b.connected(t.clock.Now()))
 	defer cancel()
 	if err := t.clock.Err(ctx); err != nil {
 		return withoutSecrets(err)
 	}
 	err := do(ctx)
-	t.note(ctx, b, seen, err)
+	t.note(ctx, b, generation, err)
 	return t.fault(err)
 }
 
-// timed is the context for a call about n names.
-func (t *Tier) timed(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+// timed returns the context for a call about n names.
+func (t *Tier) timed(ctx context.Context, n int, connected bool) (context.Context, context.CancelFunc) {
 	timeout := t.opts.Timeout
-	if !t.connected.Load() {
+	if !connected {
 		timeout = t.opts.ConnectTimeout
 	}
 	return context.WithTimeout(ctx, timeout*time.Duration(1+(n-1)/50))
 }
 
 // note tells the breaker how a call went.
-func (t *Tier) note(ctx context.Context, b *breaker, seen uint64, err error) {
+func (t *Tier) note(ctx context.Context, b *breaker, generation uint64, err error) {
 	switch {
-	case err == nil, redis.IsOOMError(err): // what is full answers quickly, and can be read
-		t.connected.Store(true)
-		b.succeeded()
-	case ctx.Err() == context.Canceled: // it is the caller that gave up
+	case err == nil, isAboutKey(err):
+		b.Success(t.clock.Now())
+	case ctx.Err() == context.Canceled: // the caller gave up
 	default:
-		b.failed(seen, t.clock.Now())
+		b.Failure(generation, t.clock.Now())
 	}
 }
 
-// fault is the error that a caller gets, and that is counted.
+// fault counts err and returns it without secrets.
 func (t *Tier) fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	safe := withoutSecrets(err) // a variable of its own: a call that succeeds must not allocate it
+	safe := withoutSecrets(err) // in a variable of its own, or every call would allocate err
 	t.stats.failures.Add(1)
 	t.stats.last.Store(&safe)
 	return safe
@@ -67,9 +64,9 @@ func (t *Tier) fault(err error) error {
 // Stats counts what a Tier did since New.
 type Stats struct {
 	Failures int64 // calls of the server that failed
-	Skipped  int64 // calls that were not made, since others had failed
-	Leases   int64 // keys that this process was to load for all
-	Waits    int64 // times it waited for what another one loads
+	Skipped  int64 // calls that were not made because others had failed: see ErrOpen
+	Leases   int64 // leases that the server granted to this process
+	Waits    int64 // pauses while another process held the lease of a key
 	Last     error // the last failure, or nil; without addresses and passwords
 }
 
@@ -92,5 +89,5 @@ func (t *Tier) Stats() Stats {
 	return s
 }
 
-// ErrOpen is the error of a call that is not made because others have failed.
-var ErrOpen = errors.New("redistier: the server has failed, and is not asked for a while")
+// ErrOpen is the error of a call that was not made because others failed shortly before.
+var ErrOpen = errors.New("redistier: not calling the server for a while after failures")

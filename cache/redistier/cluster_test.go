@@ -120,6 +120,15 @@ func TestCluster(t *testing.T) {
 	if err := many.Invalidate(background, keys[i]); err == nil {
 		t.Error("Invalidate on the stopped node says that it has")
 	}
+	if err := many.InvalidateMany(background, keys); err == nil {
+		t.Error("InvalidateMany returns nil although a node is stopped")
+	}
+	for i, name := range keys { // it has done the rest
+		if !onNode1(name) {
+			wantGet(t, newCache(t, newTier(t, patient(client())), o), keys[i], fmt.Sprintf("%s v%d", keys[i], o.loads.Load()+1))
+			break
+		}
+	}
 	nodes[1].cont()
 	waitFor(t, "the node to be well again", func() bool { return many.Invalidate(background, keys[i]) == nil })
 	wantGet(t, newCache(t, newTier(t, patient(client())), o), keys[i], fmt.Sprintf("%s v%d", keys[i], o.loads.Load()+1))

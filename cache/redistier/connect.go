@@ -6,19 +6,29 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// Connect returns a client for a Tier: of a cluster if o has several Addrs or says
-// so, else of a server. It connects when it is first used. What o leaves open is set
-// as befits a process that may be frozen at any moment: contexts end calls, a broken
-// connection is replaced once and at once, and nothing is sent that is not needed. A
-// connection that a call has begun may be made after it, within DialTimeout, a second if
-// it is not set, for the next one.
+// Connect returns a client for a Tier: of a cluster if o has several Addrs or says so,
+// else of a single server. It connects when it is first used.
 //
-// The client writes a line to stderr for each connection that it cannot make, which
-// are many while a server is dead. It names the address, but no password.
-// redis.SetLogger, which is for the whole process, has it write elsewhere.
-func Connect(o *redis.UniversalOptions) redis.UniversalClient {
+// Fields of o that are zero get defaults for a process that may be frozen at any moment.
+// Contexts end calls. A broken connection is replaced once, without delay. The client
+// sends only what is needed. A connection that is being made when a call times out is
+// finished within DialTimeout, by default a second, and serves the next call.
+//
+// After a freeze the peer may have dropped all idle connections without a word. The
+// client does not use a connection again that was idle for ConnMaxIdleTime (default:
+// DefaultIdle; negative: no limit), or through a freeze that the clocks show. When a call
+// times out, it also drops all connections that have not answered since the call began.
+//
+// The client logs each failed connection attempt to stderr, with the address but without
+// the password. A dead server causes many. Call redis.SetLogger, which affects the whole
+// process, to log elsewhere.
+func Connect(o *redis.UniversalOptions) redis.UniversalClient { return connect(o, clock.New()) }
+
+func connect(o *redis.UniversalOptions, clk *clock.Clock) redis.UniversalClient {
 	c := *o
 	c.ContextTimeoutEnabled = true
 	c.MaxRetries = orInt(c.MaxRetries, 1)
@@ -28,25 +38,35 @@ func Connect(o *redis.UniversalOptions) redis.UniversalClient {
 	c.DialerRetries = orInt(c.DialerRetries, 1)
 	c.ReadTimeout = orDefault(c.ReadTimeout, time.Second)
 	c.Protocol = orInt(c.Protocol, 2) // no pushes
-	// The client starts a goroutine that dials again and again when as many dials have
-	// failed as the pool has places. So many are not needed for anything else: a
-	// process has as many connections as it makes calls at once.
+	// Once PoolSize dials in a row have failed, the client starts a goroutine that keeps
+	// dialing. This size prevents it. The process never has more connections than calls
+	// at one time.
 	c.PoolSize = orInt(c.PoolSize, 1000)
 	c.PipelinePoolSize = orInt(c.PipelinePoolSize, -1) // no second one, of 10 places, with connections of its own
 	c.DisableIdentity = true
 	if c.MaintNotificationsConfig == nil {
 		c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	}
+	c.ConnMaxIdleTime = orDefault(c.ConnMaxIdleTime, DefaultIdle)
+	idle := c.ConnMaxIdleTime
+	if idle < 0 {
+		idle = clock.Forever
+	}
+	dial := c.Dialer
+	if dial == nil {
+		dial = redis.NewDialer(&redis.Options{DialTimeout: c.DialTimeout, TLSConfig: c.TLSConfig})
+	}
+	c.Dialer = newDialer(dial, idle, clk).Dial
 	return redis.NewUniversalClient(&c)
 }
 
-// ConnectURL is Connect for a URL as redis.ParseURL takes it, such as
-// rediss://user:password@host:6379/0. What comes after a question mark does not count.
-// Its error does not show the URL.
+// ConnectURL is [Connect] for a URL in the format of redis.ParseURL, such as
+// rediss://user:password@host:6379/0. Query parameters are ignored. The error does not
+// contain the URL, which may have a password.
 func ConnectURL(url string) (redis.UniversalClient, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, errors.New("redistier.ConnectURL: the URL is not one of redis.ParseURL; it is not shown, as it may have a password")
+		return nil, errors.New("redistier.ConnectURL: redis.ParseURL rejects the URL, which is not shown because it may contain a password")
 	}
 	return Connect(&redis.UniversalOptions{
 		Addrs:     []string{o.Addr},

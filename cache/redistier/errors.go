@@ -12,9 +12,28 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// withoutSecrets says what went wrong without a word of the server's or of the
-// client's configuration: a server repeats the arguments of a command that it does
-// not know, and AUTH may be one.
+// isAboutKey reports whether err is the reply of a healthy server that refuses a single
+// command: the key has another type, the memory is full, or the access rules exclude the
+// key. Such replies come at once, and other keys are not affected. Redis before 7 puts
+// the error of a script's command in the middle of the reply.
+func isAboutKey(err error) bool {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return false
+	}
+	text := reply.Error()
+	return strings.HasPrefix(text, "OOM ") || strings.Contains(text, "WRONGTYPE ") ||
+		strings.HasPrefix(text, "NOPERM ") && strings.Contains(text, " key")
+}
+
+func isWrongType(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "WRONGTYPE ")
+}
+
+// withoutSecrets returns an error that contains no text of the server or of the client's
+// configuration. A server repeats the arguments of commands that it does not know, such
+// as AUTH.
 func withoutSecrets(err error) error {
 	var reply redis.Error
 	var number syscall.Errno
@@ -28,7 +47,7 @@ func withoutSecrets(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errClosed
 	case errors.As(err, &reply):
-		return fmt.Errorf("redistier: the server answers %s", code(reply.Error()))
+		return fmt.Errorf("redistier: the server replies %s", code(reply.Error()))
 	default:
 		return fmt.Errorf("redistier: the client fails with a %T", err)
 	}
@@ -39,7 +58,7 @@ var (
 	errClosed  = errors.New("redistier: the server closed the connection")
 )
 
-// code is the first word of an error reply, which tells its kind.
+// code returns the first word of an error reply, its kind.
 func code(reply string) string {
 	word, _, _ := strings.Cut(reply, " ")
 	if word == "" || len(word) > 20 || strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {

@@ -21,10 +21,11 @@ func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) boo
 	return t.lease(ctx, b, question{name: name, nonce: newNonce(), seen: record}, use)
 }
 
-// found returns the record, or nil if there is none.
+// found returns the record, or nil if there is none. A key of another type holds none;
+// askScript removes it.
 func found(c *redis.StringCmd) ([]byte, error) {
 	record, err := c.Bytes()
-	if errors.Is(err, redis.Nil) {
+	if errors.Is(err, redis.Nil) || err != nil && isWrongType(err) {
 		return nil, nil
 	}
 	return record, err

@@ -110,3 +110,8 @@ func TestCallerThatGivesUp(t *testing.T) {
 		t.Error("the breaker is open")
 	}
 }
+
+// record is one that only the Tier understands.
+func record(name, lease string) cache.TierRecord {
+	return cache.TierRecord{Name: name, Lease: lease, Record: []byte("record"), TTL: time.Hour}
+}

@@ -31,22 +31,32 @@ func (t *Tier) record(name string) string { return t.opts.Prefix + "{" + name + 
 // epochTime is how long a load may take and still be kept: as long as an invocation.
 const epochTime = 15 * time.Minute
 
+// getFunction is GET for scripts. It removes a key that holds no string: some other
+// program made it, and all further calls about the name would fail.
+const getFunction = `
+local function get(key)
+	local v = redis.pcall('GET', key)
+	if type(v) ~= 'table' then return v end
+	redis.call('DEL', key)
+	return false
+end`
+
 // askScript returns the record, if it is not the one that was seen; or the epoch, if
 // the lease was granted, or is not needed; or nothing.
-const askScript = `
-local r = redis.call('GET', KEYS[1])
+const askScript = getFunction + `
+local r = get(KEYS[1])
 if r and r ~= ARGV[4] then return {r} end
 if ARGV[5] == '0' and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2])
-	and redis.call('GET', KEYS[3]) ~= ARGV[1] then return {} end
-local e = redis.call('GET', KEYS[2]) or ARGV[6]
+	and get(KEYS[3]) ~= ARGV[1] then return {} end
+local e = get(KEYS[2]) or ARGV[6]
 redis.call('SET', KEYS[2], e, 'PX', ARGV[3])
 return {e, '1'}`
 
 // setScript sets the record, if the epoch is still that of the caller, and gives the
 // lease back. A server that is full refuses it at the first step; after another one
 // it would be let through.
-const setScript = `
-local mine, good = redis.call('GET', KEYS[3]) == ARGV[2], redis.call('GET', KEYS[2]) == ARGV[1]
+const setScript = getFunction + `
+local mine, good = get(KEYS[3]) == ARGV[2], get(KEYS[2]) == ARGV[1]
 if good and ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3]) end
 if good and (mine or ARGV[4] ~= '') then redis.call('DEL', KEYS[2]) end
 if mine then redis.call('DEL', KEYS[3]) end

@@ -7,30 +7,31 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// part is what a batch has of one name.
+// part is the state of one name in a batch.
 type part struct {
-	breaker *breaker
-	state   uint64
-	ok      bool // the breaker lets it
-	command redis.Cmder
-	err     error // there is no command
+	breaker    *breaker
+	generation uint64
+	ok         bool // the breaker allows the call
+	command    redis.Cmder
+	err        error // there is no command
 }
 
-// pipeline sends one command for each name, of those whose breakers let it, in one
-// go, and calls done for what came of it. In a cluster some may fail while others do
-// not. The error is one of those.
+// pipeline sends one command for each name whose breaker allows it, in one round trip, and
+// calls done with the index of each once the replies are there. In a cluster some may
+// fail while others succeed; pipeline then returns one of the errors.
 //
-// It has a pipeline for each node: the one of a ClusterClient gives the error of one
-// node to the commands of all.
-func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
-	ctx, cancel := t.timed(ctx, len(names))
-	defer cancel()
+// It uses a pipeline for each node, because the pipeline of a ClusterClient gives the
+// error of one node to the commands of all.
+func (t *Tier) pipeline(ctx context.Context, allow allowFunc, names []string, add func(p redis.Pipeliner, i int) redis.Cmder, done func(i int) error) (err error) {
 	if err := t.clock.Err(ctx); err != nil {
 		return withoutSecrets(err)
 	}
-	parts := t.allowed(names)
+	parts, connected := t.allowed(allow, names)
+	ctx, cancel := t.timed(ctx, len(names), connected)
+	defer cancel()
 	pipes := map[*redis.Client]redis.Pipeliner{}
 	for i := range parts {
 		if parts[i].ok {
@@ -49,7 +50,7 @@ func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pi
 		if p.err == nil {
 			p.err = done(i)
 		}
-		t.note(ctx, p.breaker, p.state, p.err)
+		t.note(ctx, p.breaker, p.generation, p.err)
 		if p.err != nil {
 			err = p.err
 		}
@@ -60,22 +61,31 @@ func (t *Tier) pipeline(ctx context.Context, names []string, add func(p redis.Pi
 	return t.fault(err)
 }
 
-// allowed asks the breakers of names, each once.
-func (t *Tier) allowed(names []string) []part {
-	parts, asked, now := make([]part, len(names)), map[*breaker]part{}, t.clock.Now()
+// An allowFunc is breaker.allow, or one that allows more.
+type allowFunc func(b *breaker, now clock.Instant) (generation uint64, ok bool)
+
+// always allows a call whether or not the breaker is open.
+func always(b *breaker, _ clock.Instant) (uint64, bool) { return b.current(), true }
+
+// allowed calls allow once for each breaker of names. Connected reports whether none of
+// the allowed calls needs time to connect.
+func (t *Tier) allowed(allow allowFunc, names []string) (parts []part, connected bool) {
+	parts, connected = make([]part, len(names)), true
+	seen, now := map[*breaker]part{}, t.clock.Now()
 	for i, name := range names {
-		p, ok := asked[t.breaker(name)]
+		p, ok := seen[t.breaker(name)]
 		if !ok {
 			p.breaker = t.breaker(name)
-			p.state, p.ok = p.breaker.allow(now)
-			asked[p.breaker] = p
+			connected = p.breaker.connected(now) && connected
+			p.generation, p.ok = allow(p.breaker, now)
+			seen[p.breaker] = p
 		}
 		if !p.ok {
 			t.stats.skipped.Add(1)
 		}
 		parts[i] = p
 	}
-	return parts
+	return parts, connected
 }
 
 // queue adds a command to the pipeline of the name's node.
@@ -97,7 +107,7 @@ func (t *Tier) node(ctx context.Context, name string) (*redis.Client, error) {
 	return t.client.(*redis.Client), nil
 }
 
-// send sends all pipelines at once and waits for the answers. Each command has its
+// send sends all pipelines concurrently and waits for the replies. Each command has its
 // own error.
 func send(ctx context.Context, pipes map[*redis.Client]redis.Pipeliner) {
 	var wg sync.WaitGroup
@@ -111,11 +121,11 @@ func send(ctx context.Context, pipes map[*redis.Client]redis.Pipeliner) {
 	wg.Wait()
 }
 
-// follow sends the commands again that another node is to have, one by one.
+// follow sends the commands again, one by one, that the server redirects to another node.
 func (t *Tier) follow(ctx context.Context, parts []part) {
 	for _, p := range parts {
 		if p.command == nil || p.command.Err() == nil {
-			continue // most: a look at the error's prefix would allocate
+			continue // the usual case; HasErrorPrefix would allocate
 		}
 		if err := p.command.Err(); redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ") {
 			p.command.SetErr(nil)
@@ -124,9 +134,8 @@ func (t *Tier) follow(ctx context.Context, parts []part) {
 	}
 }
 
-// GetMany implements cache.BatchTier. It takes what leases it can get for what it
-// does not find, and waits for others' loads only if it got none: two that wait for
-// each other's leases would wait in vain.
+// GetMany implements cache.BatchTier. It waits for other processes' loads only if it got
+// no lease at all: two processes that wait for each other's leases would wait in vain.
 func (t *Tier) GetMany(ctx context.Context, names []string, use func(i int, record []byte) bool) (leases []string, err error) {
 	leases = make([]string, len(names))
 	rest, err := t.getMany(ctx, names, use)
@@ -142,16 +151,16 @@ func (t *Tier) GetMany(ctx context.Context, names []string, use func(i int, reco
 	return leases, err
 }
 
-// missed is a name of a batch that still has no record.
+// missed is a name in a batch for which no record was accepted yet.
 type missed struct {
 	question
 	i int // its index in the batch
 }
 
-// getMany returns the names that have no record of use.
+// getMany reads the records and returns the names for which use accepted none.
 func (t *Tier) getMany(ctx context.Context, names []string, use func(i int, record []byte) bool) (rest []missed, err error) {
 	commands := make([]*redis.StringCmd, len(names))
-	err = t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
+	err = t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, i int) redis.Cmder {
 		commands[i] = p.Get(ctx, t.record(names[i]))
 		return commands[i]
 	}, func(i int) error {
@@ -164,8 +173,8 @@ func (t *Tier) getMany(ctx context.Context, names []string, use func(i int, reco
 	return rest, err
 }
 
-// askMany asks for leases of rest, and leaves in it what has got neither a lease nor a
-// record of use.
+// askMany requests leases for rest, and leaves in it the names that got neither a lease
+// nor a record that use accepted.
 func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases []string, use func(i int, record []byte) bool) (granted bool, err error) {
 	asked := *rest
 	*rest = nil
@@ -173,7 +182,7 @@ func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases 
 	for j, m := range asked {
 		names[j] = m.name
 	}
-	err = t.pipeline(ctx, names, func(p redis.Pipeliner, j int) redis.Cmder {
+	err = t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, j int) redis.Cmder {
 		commands[j] = t.ask(ctx, p, asked[j].question, anyway)
 		return commands[j]
 	}, func(j int) error {
@@ -195,13 +204,23 @@ func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases 
 	return granted, err
 }
 
+// DeleteMany implements cache.BatchTier. Like Delete, it calls the server even while the
+// breaker is open.
+func (t *Tier) DeleteMany(ctx context.Context, names []string) error {
+	commands := make([]*redis.IntCmd, len(names))
+	return t.pipeline(ctx, always, names, func(p redis.Pipeliner, i int) redis.Cmder {
+		commands[i] = p.Del(ctx, t.keys(names[i])...)
+		return commands[i]
+	}, func(i int) error { return commands[i].Err() })
+}
+
 // SetMany implements cache.BatchTier.
 func (t *Tier) SetMany(ctx context.Context, records []cache.TierRecord) error {
 	commands, names := make([]*redis.Cmd, len(records)), make([]string, len(records))
 	for i, r := range records {
 		names[i] = r.Name
 	}
-	return t.pipeline(ctx, names, func(p redis.Pipeliner, i int) redis.Cmder {
+	return t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, i int) redis.Cmder {
 		commands[i] = t.set(ctx, p, records[i])
 		return commands[i]
 	}, func(i int) error { return commands[i].Err() })

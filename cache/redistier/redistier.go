@@ -28,7 +28,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,12 +94,11 @@ type Options struct {
 // for concurrent use, starts no goroutine and needs no Close. The zero Tier is not
 // usable: call New.
 type Tier struct {
-	opts      Options
-	client    redis.UniversalClient
-	clock     *clock.Clock
-	breakers  []breaker // by slot in a cluster, else one
-	connected atomic.Bool
-	stats     counters
+	opts     Options
+	client   redis.UniversalClient
+	clock    *clock.Clock
+	breakers []breaker // by slot in a cluster, else one
+	stats    counters
 }
 
 var _ cache.BatchTier = (*Tier)(nil)
@@ -191,7 +189,7 @@ func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 // delete is worth Timeout.
 func (t *Tier) Delete(ctx context.Context, name string) error {
 	b := t.breaker(name)
-	return t.try(ctx, b, b.seen(), 1, func(ctx context.Context) error {
+	return t.try(ctx, b, b.current(), 1, func(ctx context.Context) error {
 		return t.client.Del(ctx, t.keys(name)...).Err()
 	})
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // server is a real redis-server of a test's own, on loopback or a socket.
@@ -81,7 +83,7 @@ func freePort(t testing.TB) string {
 func (s *server) start() {
 	s.t.Helper()
 	s.cmd = exec.Command("redis-server", s.args...)
-	s.cmd.SysProcAttr = dieWithTests()
+	childtest.DieWithParent(s.cmd, syscall.SIGKILL)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

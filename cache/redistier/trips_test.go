@@ -56,6 +56,7 @@ func TestRoundTrips(t *testing.T) {
 		{"misses", func() error { _, err := one.GetMany(background, keys); return err }, 3},
 		{"hits", func() error { _, err := other.GetMany(background, keys); return err }, 1},
 		{"Invalidate", func() error { return one.Invalidate(background, "k") }, 1},
+		{"InvalidateMany", func() error { return one.InvalidateMany(background, keys) }, 1},
 	} {
 		before := n.Load()
 		if err := c.do(); err != nil {

@@ -99,11 +99,16 @@ type process struct {
 
 func start(t *testing.T, variables ...string) *process {
 	t.Helper()
+	return startProgram(t, os.Args[0], append(variables, isAction+"=1")...)
+}
+
+func startProgram(t *testing.T, program string, variables ...string) *process {
+	t.Helper()
 	if _, err := os.Stat("/bin/sh"); err != nil {
 		t.Skip("needs Unix: file descriptor 3 cannot be handed to a process here")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(variables, isAction+"=1")
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = variables
 	p := &process{Cmd: cmd, t: t, logs: new(strings.Builder)}
 	cmd.Stdout, cmd.Stderr = p.logs, p.logs
 	var err error

@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 )
 
@@ -25,6 +26,20 @@ func Main[In, Out any](handler Handler[In, Out]) func(map[string]any) map[string
 		}
 		return object(answer(ctx, event))
 	}
+}
+
+// RunMain serves an action in the classic form of OpenWhisk's Go runtime, its
+// func Main, as a program of its own:
+//
+//	func main() { action.RunMain(Main) }
+//
+//	func Main(parameters map[string]any) map[string]any { ... }
+//
+// Main may have other types that encoding/json can decode and encode. As under
+// OpenWhisk's launcher, it finds its activation in the variables __OW_..., and an
+// answer with a member "error" is a failure. On Lambda it is an answer like others.
+func RunMain[In, Out any](main func(In) Out) {
+	Run(func(_ context.Context, in In) (Out, error) { return main(in), nil })
 }
 
 // object decodes an answer so that the launcher encodes it as it was.

@@ -12,6 +12,7 @@ type job struct {
 	example string   // the name of its folder
 	files   []string // to put beside the program
 	arch    string
+	image   string // the text of OpenWhisk's exec.env
 	out     string
 }
 
@@ -32,12 +33,21 @@ func (j job) run() (zips []string, err error) {
 	if err := j.build(program); err != nil {
 		return nil, err
 	}
+	// OpenWhisk's Go images refuse an exec without an exec.env that names them.
+	execEnv := filepath.Join(dir, "exec.env")
+	if err := os.WriteFile(execEnv, []byte(j.image), 0o644); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(j.out, 0o777); err != nil {
 		return nil, err
 	}
 	for _, h := range hosts {
 		z := filepath.Join(j.out, filepath.Base(j.example)+"-"+h.name+".zip")
-		if err := pack(z, h.program, program, j.files); err != nil {
+		files := j.files
+		if h.name == "openwhisk" {
+			files = append([]string{execEnv}, files...)
+		}
+		if err := pack(z, h.program, program, files); err != nil {
 			return nil, fmt.Errorf("%s: %w", z, err)
 		}
 		zips = append(zips, z)

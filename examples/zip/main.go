@@ -4,8 +4,8 @@
 //	go run ./zip catalog bin/catalog.db
 //
 // writes bin/catalog-lambda.zip, with the program as bootstrap, and
-// bin/catalog-openwhisk.zip, with the program as exec. The files that follow the
-// name are put beside the program in both.
+// bin/catalog-openwhisk.zip, with the program as exec and the image that it is for
+// in exec.env. The files that follow the name are put beside the program in both.
 package main
 
 import (
@@ -15,11 +15,16 @@ import (
 	"os"
 )
 
+// newestImage is the OW_EXECUTION_ENV of --kind go:1.24, the newest official image
+// for Go in November 2026. Every image since 1.15 sets one.
+const newestImage = "openwhisk/action-golang-v1.24"
+
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("zip: ")
 	var j job
 	flag.StringVar(&j.arch, "arch", "amd64", "the architecture of the containers: amd64 or arm64 (Lambda has both)")
+	flag.StringVar(&j.image, "image", newestImage, "OpenWhisk's `image` that runs the action (--kind go:1.NN), whose OW_EXECUTION_ENV exec.env repeats; actionloop-base takes any")
 	flag.StringVar(&j.out, "o", "bin", "the folder for the zips")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./zip [flags] EXAMPLE [FILE...]")

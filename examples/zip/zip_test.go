@@ -27,7 +27,7 @@ func hello(t *testing.T, arch string) job {
 	if err := os.WriteFile(tool, nil, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return job{example: "zip/testdata/hello", files: []string{data, tool}, arch: arch, out: filepath.Join(t.TempDir(), "bin")}
+	return job{example: "zip/testdata/hello", files: []string{data, tool}, arch: arch, image: "openwhisk/action-golang-v1.23", out: filepath.Join(t.TempDir(), "bin")}
 }
 
 func mustRun(t *testing.T, j job) []string {
@@ -51,8 +51,12 @@ func TestZips(t *testing.T) {
 				}
 				files := unzip(t, zips[i])
 				checkProgram(t, files[program], machine)
-				if d := files["data.db"]; d.mode != 0o644 || string(d.bytes) != "data" || files["tool"].mode != 0o755 || len(files) != 3 {
+				if d := files["data.db"]; d.mode != 0o644 || string(d.bytes) != "data" || files["tool"].mode != 0o755 || len(files) != 3+i {
 					t.Errorf("data.db: %v, %q; %d files", d.mode, d.bytes, len(files))
+				}
+				// OpenWhisk's proxy compares the whole text with its OW_EXECUTION_ENV.
+				if got := string(files["exec.env"].bytes); host == "openwhisk" && got != j.image || host == "lambda" && got != "" {
+					t.Errorf("exec.env of %s: %q", host, got)
 				}
 			}
 		})

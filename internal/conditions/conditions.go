@@ -2,6 +2,7 @@
 package conditions
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"runtime"
@@ -18,7 +19,11 @@ type Conditions struct {
 	Platform string    `json:"platform"`
 	CPU      string    `json:"cpu"`
 	CPUs     int       `json:"cpus"`
-	Set      string    `json:"set,omitempty"` // what else was chosen, in words
+	Set      string    `json:"set,omitempty"` // the other choices, in words
+	Quick    bool      `json:"quick,omitempty"`
+
+	LoadBefore string `json:"load_before,omitempty"` // the load averages of 1, 5 and 15 minutes
+	LoadAfter  string `json:"load_after,omitempty"`
 
 	Libraries map[string]string `json:"libraries,omitempty"` // versions of what was compared
 }
@@ -35,8 +40,28 @@ func Here(program string, args []string, set string, parts ...string) Conditions
 		CPUs:     runtime.NumCPU(),
 		Set:      set,
 
+		LoadBefore: LoadAverage(),
+
 		Libraries: versions(parts),
 	}
+}
+
+// String is the conditions in a line.
+func (c Conditions) String() string {
+	text := fmt.Sprintf("%s, %s, %s, %d CPUs", c.Go, c.Platform, c.CPU, c.CPUs)
+	if c.LoadBefore != "" {
+		text += "; load average before " + c.LoadBefore
+	}
+	if c.LoadAfter != "" {
+		text += ", after " + c.LoadAfter
+	}
+	if c.Set != "" {
+		text += "; " + c.Set
+	}
+	if c.Quick {
+		text += "; quick, and so a hint and not a measurement"
+	}
+	return text
 }
 
 // cpuModel knows Linux only, and not on every architecture.
@@ -50,12 +75,12 @@ func cpuModel() string {
 	return "unknown CPU"
 }
 
-// LoadAverage knows Linux only.
+// LoadAverage returns the load averages of 1, 5 and 15 minutes. It knows Linux only.
 func LoadAverage() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(b))
 	if err != nil || len(fields) < 3 {
-		return "unknown"
+		return ""
 	}
 	return strings.Join(fields[:3], " ")
 }

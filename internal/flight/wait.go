@@ -41,12 +41,20 @@ func (w waiter) isWithin(f parent) bool {
 	return false
 }
 
-// isWithinAny is a function because a method cannot have type parameters.
+// isWithinAny reports whether the caller belongs to a load of l, or to one that the queued
+// load waits for.
 func isWithinAny[V any](w waiter, l *line[V]) bool {
 	if w.parent == nil || l == nil {
 		return false
 	}
-	return l.current != nil && w.isWithin(l.current.flight) || l.pending != nil && w.isWithin(l.pending.flight)
+	if l.current != nil && w.isWithin(l.current.flight) {
+		return true
+	}
+	if l.pending == nil {
+		return false
+	}
+	f := l.pending.flight
+	return w.isWithin(f) || slices.ContainsFunc(f.behind, func(a *Flight[V]) bool { return w.isWithin(a) })
 }
 
 // deadline is when a waiter has to leave. The zero deadline is never.

@@ -68,6 +68,9 @@ func check(t reflect.Type, path string) error {
 	case k == reflect.Array:
 		return check(t.Elem(), path+"[]")
 	case k == reflect.Struct:
+		if use := known[t.String()]; use != "" {
+			return fmt.Errorf("key type: %s is a %v, which has several forms of the same value: use %s", path, t, use)
+		}
 		for i := range t.NumField() {
 			f := t.Field(i)
 			if err := check(f.Type, path+"."+f.Name); err != nil {
@@ -76,7 +79,7 @@ func check(t reflect.Type, path string) error {
 		}
 		return nil
 	default:
-		return fmt.Errorf("key type: %s is a %s; keys are made of strings, integers, bools, and arrays and structs of them", path, k)
+		return fmt.Errorf("key type: %s is a %s: %s; keys are made of strings, integers, bools, and arrays and structs of them", path, k, remedy(k))
 	}
 }
 
@@ -100,6 +103,32 @@ func shape(t reflect.Type) string {
 		return s + "}"
 	default:
 		return t.Kind().String()
+	}
+}
+
+// known has the way out for types of the standard library that cannot be keys.
+var known = map[string]string{
+	"time.Time":      "its UnixNano, an int64, or a formatted string",
+	"netip.Addr":     "its As16, a [16]byte, or its String",
+	"netip.AddrPort": "its String",
+	"netip.Prefix":   "its String",
+	"big.Int":        "its String",
+	"url.URL":        "its String",
+}
+
+// remedy returns the way out for a kind that cannot be part of a key.
+func remedy(k reflect.Kind) string {
+	switch k {
+	case reflect.Float32, reflect.Float64:
+		return "NaN is not equal to itself: use math.Float64bits, a scaled integer, or a string"
+	case reflect.Complex64, reflect.Complex128:
+		return "NaN is not equal to itself: use a string"
+	case reflect.Interface:
+		return "it may hold a value that cannot be compared: use the concrete type, or a string"
+	case reflect.Pointer, reflect.UnsafePointer:
+		return "equal things have different addresses: use what it points to, or an ID"
+	default:
+		return "use an ID or a string"
 	}
 }
 

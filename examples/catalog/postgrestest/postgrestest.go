@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // ErrNotInstalled is the error of Start on a machine without the server.
@@ -84,7 +86,7 @@ func program(name string) (string, error) {
 // server refuses to run as root.
 func (s *Server) account() (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
-		return attributes(-1, -1), nil
+		return nil, nil
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {
@@ -118,6 +120,7 @@ func (s *Server) serve(as *syscall.SysProcAttr) error {
 	defer out.Close()
 	cmd := exec.Command(postgres, "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off")
 	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = s.dir, as, out, out
+	childtest.DieWithParent(cmd, syscall.SIGQUIT) // an immediate shutdown, which ends its children
 	if err := cmd.Start(); err != nil {
 		return err
 	}

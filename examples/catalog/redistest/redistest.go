@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // ErrNotInstalled is the error of Start on a machine without the server.
@@ -45,7 +48,7 @@ func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
 // Restart starts the server again that has been killed. It knows nothing of before.
 func (s *Server) Restart() error {
 	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", s.socket(), "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", s.dir)
-	cmd.SysProcAttr = attributes()
+	childtest.DieWithParent(cmd, syscall.SIGKILL)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start redis-server: %w", err)
 	}

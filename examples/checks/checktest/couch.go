@@ -13,7 +13,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
+
+	"github.com/warmcache/warmcache/internal/childtest"
 )
 
 // ErrNotInstalled is the error of a machine without what is asked for.
@@ -75,7 +78,8 @@ func (c *Couch) start(node, script string) error {
 	}
 	c.url = "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 	cmd := exec.Command(node, script, "--in-memory", "--no-stdout-logs", "--host", "127.0.0.1", "--port", strconv.Itoa(port))
-	cmd.Dir, cmd.SysProcAttr = c.dir, attributes()
+	cmd.Dir = c.dir
+	childtest.DieWithParent(cmd, syscall.SIGKILL)
 	if err := cmd.Start(); err != nil {
 		return err
 	}

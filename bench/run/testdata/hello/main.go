@@ -14,11 +14,15 @@ import (
 type event struct {
 	Name string `json:"name"`
 	Fail bool   `json:"fail"`
+	Hang bool   `json:"hang"`
 }
 
 var count int
 
 func handle(_ context.Context, e event) (string, error) {
+	if e.Hang {
+		select {}
+	}
 	if e.Fail {
 		return "", errors.New("there is no such customer")
 	}
@@ -37,5 +41,19 @@ func main() {
 	case "hang":
 		time.Sleep(time.Hour)
 	}
-	lambda.Start(handle)
+	lambda.StartWithOptions(handle, options()...)
+}
+
+func options() []lambda.Option {
+	if os.Getenv("START") != "sigterm" {
+		return nil
+	}
+	return []lambda.Option{lambda.WithEnableSIGTERM(func() {
+		f, err := os.OpenFile(os.Getenv("JOURNAL"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(f, "SIGTERM")
+		f.Close()
+	})}
 }

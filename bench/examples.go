@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/warmcache/warmcache/bench/checkout"
+	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/examples/checks/checktest"
+	"github.com/warmcache/warmcache/examples/model/table"
+)
+
+// example is an action to measure.
+type example struct {
+	name  string
+	env   func(*origins) []string
+	event func(round int) string
+
+	prepare func(context.Context, example, *origins) error // makes its data; an errSkip leaves the example out
+	varies  bool                                           // answers are not compared: they tell the time, or count
+	same    bool                                           // it keeps nothing by the library: there is no state without it
+	every   int                                            // it is slow: only each so many-th round measures it, with fewer warm invocations
+
+	binary string
+}
+
+const (
+	modelBucket  = "models"
+	modelKey     = "prices-eu.bin"
+	modelRecords = 12 << 20 / table.RecordSize // 12 MiB
+	imageBucket  = "images"
+	scanBucket   = "north-bank"
+	copyBucket   = "copies"
+	ocrKey       = "ocr/eng.traineddata"
+	guest        = "guest" // a tenant; OpenWhisk has a word on its name: the namespace
+)
+
+// examples are all actions that have a cold and a warm side.
+var examples = []example{{
+	name: "catalog",
+	env:  func(o *origins) []string { return o.databaseEnv("CATALOG_DB") },
+	event: func(round int) string {
+		return fmt.Sprintf(`{"tenant":%q,"sku":"lamp","quantity":%d}`, []string{"blue", "green"}[round%2], 1+round%5)
+	},
+	prepare: func(ctx context.Context, _ example, o *origins) error {
+		return fill(ctx, o.database("CATALOG_DB"), "catalog/testdata/catalog.sql")
+	},
+}, {
+	name: "model",
+	env:  func(o *origins) []string { return o.s3Env("MODEL_BUCKET="+modelBucket, "MODEL_KEY="+modelKey) },
+	event: func(round int) string {
+		first := round * 7919 % modelRecords
+		missing := table.ID(first) + 1
+		return fmt.Sprintf(`{"ids":[%d,%d,%d]}`, table.ID(first), table.ID(modelRecords-1-first), missing)
+	},
+}, {
+	name:    "session",
+	env:     func(o *origins) []string { return o.databaseEnv("SESSION_DB") },
+	event:   func(int) string { return fmt.Sprintf(`{"tenant":%q,"do":"request","session":%q}`, guest, loggedIn) },
+	prepare: logIn,
+}, {
+	name:    "thumbnail",
+	env:     func(o *origins) []string { return o.s3Env("THUMBNAIL_BUCKET=" + imageBucket) },
+	event:   func(int) string { return `{"tenant":"` + guest + `","name":"hills.jpg","size":200}` },
+	prepare: putImage,
+	every:   2,
+}, {
+	name: "checks",
+	env: func(o *origins) []string {
+		return append(o.s3Env("TESSDATA_BUCKET="+modelBucket, "TESSDATA_KEY="+ocrKey, "COPIES_BUCKET="+copyBucket), o.databaseEnv("CHECKS_DB")...)
+	},
+	event:   func(int) string { return `{"bucket":"` + scanBucket + `","key":"ada.png"}` },
+	prepare: putChecks,
+	every:   10,
+}, {
+	name:   "counter",
+	env:    func(*origins) []string { return nil },
+	event:  func(int) string { return "{}" },
+	varies: true,
+	same:   true,
+}, {
+	name:   "presign",
+	env:    func(o *origins) []string { return o.s3Env("PRESIGN_BUCKET=" + modelBucket) },
+	event:  func(int) string { return `{"tenant":"blue","user":"ann","do":"get","name":"2026/scan.tiff"}` },
+	varies: true,
+}}
+
+// errSkip is for an example that needs something which this machine does not have.
+var errSkip = errors.New("skipped")
+
+// lives returns how many of the rounds measure it.
+func (e example) lives(rounds int) int {
+	if e.every == 0 {
+		return rounds
+	}
+	return max(rounds/e.every, 1)
+}
+
+// warm returns how many warm invocations a life has.
+func (e example) warm() int {
+	if e.every > 0 {
+		return 2
+	}
+	return 5
+}
+
+// build builds the example actions into dir.
+func build(ctx context.Context, dir string) ([]example, error) {
+	built := slices.Clone(examples)
+	var names []string
+	for i := range built {
+		built[i].binary = filepath.Join(dir, built[i].name)
+		names = append(names, built[i].name)
+	}
+	return built, checkout.Build(ctx, dir, names...)
+}
+
+func (e example) lambda(o *origins, env ...string) host.Lambda {
+	return host.Lambda{
+		Binary:   e.binary,
+		Name:     e.name,
+		Env:      append(e.env(o), env...),
+		Timeout:  30 * time.Second,
+		MemoryMB: 512,
+		Logs:     os.Stderr,
+	}
+}
+
+func (e example) openWhisk(o *origins, env ...string) host.OpenWhisk {
+	return host.OpenWhisk{Binary: e.binary, Name: e.name, Env: append(e.env(o), env...), Logs: os.Stderr}
+}
+
+// fill makes a SQLite database by an example's own script.
+func fill(ctx context.Context, file, script string) error {
+	dir, err := checkout.Examples()
+	if err != nil {
+		return err
+	}
+	statements, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(script)))
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, string(statements))
+	return err
+}
+
+// loggedIn is the session of the events.
+var loggedIn string
+
+// logIn makes the session, by the action itself.
+func logIn(ctx context.Context, e example, o *origins) error {
+	env, err := e.lambda(o).Environment()
+	if err != nil {
+		return err
+	}
+	defer env.Close()
+	res, err := env.Invoke(ctx, fmt.Appendf(nil, `{"tenant":%q,"do":"login","user":"ann"}`, guest))
+	if err != nil {
+		return err
+	}
+	if res.FunctionError != nil {
+		return res.FunctionError
+	}
+	var out struct{ Session string }
+	err = json.Unmarshal(res.Payload, &out)
+	loggedIn = out.Session
+	return err
+}
+
+// putImage stores a picture that a JPEG does not shrink to nothing.
+func putImage(ctx context.Context, _ example, o *origins) error {
+	m := image.NewRGBA(image.Rect(0, 0, 800, 600))
+	for y := range 600 {
+		for x := range 800 {
+			m.SetRGBA(x, y, color.RGBA{uint8(x * y / 1000), uint8(x*x/3000 + y), uint8(x ^ y), 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, nil); err != nil {
+		return err
+	}
+	if err := o.s3.CreateBucket(ctx, imageBucket); err != nil {
+		return err
+	}
+	return o.s3.Put(ctx, imageBucket, "images/"+guest+"/hills.jpg", b.Bytes())
+}
+
+// putChecks stores a scan, the data of the OCR program and the customers.
+func putChecks(ctx context.Context, _ example, o *origins) error {
+	data, err := checktest.TrainedData()
+	if errors.Is(err, checktest.ErrNotInstalled) {
+		return fmt.Errorf("%w: it reads scans with tesseract: %w", errSkip, err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, bucket := range []string{scanBucket, copyBucket} {
+		if err := o.s3.CreateBucket(ctx, bucket); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		o.s3.Put(ctx, modelBucket, ocrKey, data),
+		o.s3.Put(ctx, scanBucket, "ada.png", checktest.Check("40817263", "1,234.56")),
+		fill(ctx, o.database("CHECKS_DB"), "checks/testdata/checks.sql"))
+}

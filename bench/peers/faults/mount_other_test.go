@@ -1,0 +1,12 @@
+//go:build !linux
+
+package faults
+
+import "errors"
+
+func (w *world) mount(int) func() {
+	need(errors.New("a file system of its own needs Linux"))
+	return nil
+}
+
+func (w *world) remount(int) {}

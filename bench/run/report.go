@@ -1,0 +1,135 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/result"
+	"github.com/warmcache/warmcache/internal/conditions"
+)
+
+// shown bounds the lists of answers and of errors.
+const shown = 5
+
+// report prints and writes what was measured. Its error says what is wrong with the
+// function.
+func (r *run) report(out io.Writer) error {
+	file := result.NewFile(conditions.Here("go run ./bench run", r.public, r.settings.String()), r.Rows())
+	c := file.Conditions
+	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
+	if err := result.WriteTable(out, file.Rows); err != nil {
+		return err
+	}
+	fmt.Fprint(out, "\nTimes are what the caller waits for.\n")
+	r.writeFindings(out)
+	return errors.Join(file.Write(r.json), r.verdict(file.Rows))
+}
+
+func (r *run) writeFindings(out io.Writer) {
+	if r.why != "" {
+		fmt.Fprintf(out, "\nThe run ended early, %s.\n", r.why)
+	}
+	if r.uncaught {
+		fmt.Fprint(out, "\nNot every time-out came in the middle of an invocation: the function is too quick to be caught.\n")
+	}
+	if !findsOrphans {
+		fmt.Fprint(out, "\nProcesses that the function started in groups of their own may be left: only on Linux are they found.\n")
+	}
+	if len(r.seen) > 0 {
+		fmt.Fprint(out, "\nThe first answer to each event (-v shows all answers):\n")
+	}
+	for i, s := range r.seen {
+		if i == shown {
+			fmt.Fprintf(out, "  and to %s more\n", count(len(r.seen)-i, "event"))
+			break
+		}
+		fmt.Fprintf(out, "  %.200s\n    -> %.500s\n", s[0], r.redact(s[1]))
+	}
+	if len(r.failures) > 0 {
+		fmt.Fprint(out, "\nErrors of the function:\n")
+	}
+	for i, message := range slices.Sorted(maps.Keys(r.failures)) {
+		if i == shown*2 {
+			fmt.Fprintf(out, "  and %d more kinds\n", len(r.failures)-i)
+			break
+		}
+		fmt.Fprintf(out, "  %5d  %.400s\n", r.failures[message], r.redact(message))
+	}
+}
+
+// verdict is an error if the function cannot be right.
+func (r *run) verdict(rows result.Rows) error {
+	var errs []error
+	for _, row := range rows {
+		if row.N == 0 {
+			errs = append(errs, fmt.Errorf("run: no invocation of the state %s succeeded", row.State))
+		}
+	}
+	if r.differ > 0 {
+		errs = append(errs, fmt.Errorf("run: %s differed from the first answer to the same event: "+
+			"unless answers vary by themselves (-varies), the function answers from something that it should not have kept", count(r.differ, "answer")))
+	}
+	return errors.Join(errs...)
+}
+
+// failure is the function's error, with the end of what a dead process printed. The
+// id of the request in some of them would make each of them another one.
+func (r *run) failure(res host.Result) string {
+	text := strings.ReplaceAll(res.FunctionError.Error(), "RequestId: "+res.RequestID+" Error: ", "")
+	if res.InitFailed && res.Output != "" {
+		text = "the start failed: " + text + "; its output ends with: " + res.Output
+	} else if res.InitFailed {
+		text = "the start failed: " + text
+	}
+	return text
+}
+
+// secretMin is the length of the values that are looked for in what is printed: a
+// shorter one is no secret, and stands in half of all texts.
+const secretMin = 6
+
+// redact replaces the values of the variables by their names.
+func (s *settings) redact(text string) string {
+	for _, v := range s.env {
+		name, value, _ := strings.Cut(v, "=")
+		values := []string{value}
+		if u, err := url.Parse(value); err == nil && u.User != nil {
+			password, _ := u.User.Password()
+			values = append(values, password)
+		}
+		for _, value := range values {
+			if len(value) >= secretMin {
+				text = strings.ReplaceAll(text, value, "$"+name)
+			}
+		}
+	}
+	return text
+}
+
+// String says under which conditions it was measured.
+func (s settings) String() string {
+	text := fmt.Sprintf("%s, %d warm in each; %s; time-out %v", count(s.rounds, "round"), s.warm, count(len(s.events), "event"), s.timeout)
+	if s.concurrency > 1 {
+		text += fmt.Sprintf("; %d at once", s.concurrency)
+	}
+	if len(s.buckets) > 0 {
+		text += fmt.Sprintf("; S3 %v to the first byte and %.0f MB/s per connection", s.firstByte, float64(s.bandwidth)/1e6)
+	}
+	if len(s.databases) > 0 {
+		text += fmt.Sprintf("; database %v per round trip", s.database)
+	}
+	return text
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

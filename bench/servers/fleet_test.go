@@ -1,0 +1,401 @@
+package servers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/warmcache/warmcache/bench/checkout"
+	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/cache/redistier"
+	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
+	"github.com/warmcache/warmcache/examples/catalog/redistest"
+	"github.com/warmcache/warmcache/internal/compare"
+)
+
+// large is the fleet of bench/RESULTS.md, which takes half a minute.
+var large = flag.Bool("large", false, "TestFleet has 50 containers and three phases of 8 s")
+
+// fleet is a number of real processes of the example catalog.
+type fleet struct {
+	processes         int
+	phases            []*phase
+	phase             time.Duration // how long each phase takes
+	pause             time.Duration // of a process between two requests
+	writes            time.Duration // a row is changed each time this has passed
+	ttl               time.Duration
+	products, tenants int
+
+	redis      *redistest.Server
+	db         *pgx.Conn
+	containers []host.Sandbox
+	history    *history
+	current    atomic.Int32
+
+	mu    sync.Mutex
+	first string // of the wrong answers and errors
+}
+
+// phase is the time in which Redis is in one state.
+type phase struct {
+	name                    string
+	requests, errors, wrong int
+	loads, shared           int64 // as counted by the database, and the keys of Redis at the end
+	took                    []float64
+}
+
+// A fleet of containers of the example catalog shares a Redis that is killed and
+// started again while they are asked. Rows of the PostgreSQL behind them change all the
+// time. Each answer must be of its key, and what the database had at some moment of the
+// TTL before.
+func TestFleet(t *testing.T) {
+	f := &fleet{processes: 6, phase: 700 * time.Millisecond, pause: 5 * time.Millisecond, writes: 10 * time.Millisecond,
+		ttl: 300 * time.Millisecond, products: 10, tenants: 4, history: newHistory()}
+	if *large {
+		f.processes, f.phase, f.pause, f.ttl, f.products = 50, 8*time.Second, 20*time.Millisecond, 2*time.Second, 50
+	}
+	for _, name := range []string{"redis runs", "redis killed", "redis again"} { // in the first all are cold
+		f.phases = append(f.phases, &phase{name: name})
+	}
+	var err error
+	if f.redis, err = redistest.Start(); err != nil {
+		skipWithout(t, err, redistest.ErrNotInstalled)
+	}
+	t.Cleanup(func() { f.redis.Close() })
+	postgres, err := postgrestest.Start()
+	if err != nil {
+		skipWithout(t, err, postgrestest.ErrNotInstalled)
+	}
+	t.Cleanup(func() { postgres.Close() })
+	if err := f.seed(t.Context(), postgres.URL()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.db.Close(context.Background()) })
+	if err := f.run(t, postgres.URL()); err != nil {
+		t.Fatal(err)
+	}
+	f.report(t)
+}
+
+func skipWithout(t *testing.T, err, notInstalled error) {
+	t.Helper()
+	if errors.Is(err, notInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") != "all" {
+		t.Skipf("needs redis-server and the server of PostgreSQL: %v", err)
+	}
+	t.Fatal(err)
+}
+
+// report logs the table of bench/RESULTS.md, and fails if anything was wrong.
+func (f *fleet) report(t *testing.T) {
+	t.Helper()
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "phase\trequests\tloads per request\tkeys of Redis\tp50 ms\tp99 ms\t")
+	for i, p := range f.phases {
+		if p.errors+p.wrong > 0 {
+			t.Errorf("%s: %d errors and %d wrong answers; the first of all: %s", p.name, p.errors, p.wrong, f.first)
+		}
+		if p.requests == 0 || p.loads == 0 || p.loads >= int64(p.requests) || i != 1 && p.shared == 0 {
+			t.Errorf("%s: %d requests, %d loads, %d keys of Redis", p.name, p.requests, p.loads, p.shared)
+		}
+		slices.Sort(p.took)
+		fmt.Fprintf(w, "%s\t%d\t%.1f%%\t%d\t%.2f\t%.2f\t\n", p.name, p.requests, 100*float64(p.loads)/float64(p.requests), p.shared,
+			compare.Percentile(p.took, 50), compare.Percentile(p.took, 99))
+	}
+	w.Flush()
+	t.Logf("%d containers, %d keys, TTL %v\n%s", f.processes, f.products*f.tenants, f.ttl, &table)
+}
+
+// seed makes the rows. The table of the catalog is a view that counts how often a row
+// is looked at, and the price is the number of the row's version.
+func (f *fleet) seed(ctx context.Context, url string) (err error) {
+	if f.db, err = pgx.Connect(ctx, url); err != nil {
+		return err
+	}
+	_, err = f.db.Exec(ctx, fmt.Sprintf(`
+		CREATE TABLE versions (tenant text, sku text, version bigint NOT NULL DEFAULT 1, PRIMARY KEY (tenant, sku));
+		INSERT INTO versions SELECT 'tenant' || t, 'sku' || s FROM generate_series(0, %d) t, generate_series(0, %d) s;
+		CREATE SEQUENCE loads;
+		CREATE VIEW products AS
+			SELECT tenant, sku, '' AS name, version AS price_cents, 1::bigint AS stock, '' AS description
+			FROM versions WHERE nextval('loads') > 0`, f.tenants-1, f.products-1))
+	return err
+}
+
+// run makes the containers, asks them through all phases, and ends them.
+func (f *fleet) run(t *testing.T, url string) (err error) {
+	ctx, dir := t.Context(), t.TempDir()
+	if err := checkout.Build(ctx, dir, "catalog"); err != nil {
+		return err
+	}
+	defer func() {
+		for _, c := range f.containers {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	action := host.OpenWhisk{
+		Binary: filepath.Join(dir, "catalog"),
+		Env:    []string{"DATABASE_URL=" + url, "REDIS_URL=" + f.redis.URL(), "CATALOG_TTL=" + f.ttl.String()},
+	}
+	for range f.processes {
+		c, err := action.Container()
+		if err != nil {
+			return err
+		}
+		f.containers = append(f.containers, c)
+	}
+	g, groupCtx := errgroup.WithContext(ctx)
+	asking, stop := context.WithCancel(groupCtx)
+	for i := range f.containers {
+		g.Go(func() error { f.askAll(asking, i); return nil })
+	}
+	g.Go(func() error { defer stop(); return f.conduct(groupCtx) })
+	return errors.Join(g.Wait(), ctx.Err())
+}
+
+// conduct goes through the phases, and changes rows meanwhile.
+func (f *fleet) conduct(ctx context.Context) error {
+	var before int64
+	for i, p := range f.phases {
+		switch i {
+		case 1:
+			f.redis.Kill()
+		case 2:
+			if err := f.redis.Restart(); err != nil {
+				return err
+			}
+		}
+		f.current.Store(int32(i))
+		if err := f.write(ctx); err != nil {
+			return err
+		}
+		loads, err := f.countLoads(ctx)
+		if err != nil {
+			return err
+		}
+		p.loads, before = loads-before, loads
+		if i != 1 {
+			p.shared, err = f.countShared(ctx)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// write changes rows until the phase is over.
+func (f *fleet) write(ctx context.Context) error {
+	over := time.After(f.phase)
+	tick := time.NewTicker(f.writes)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		k := f.key(rand.IntN(f.tenants), rand.IntN(f.products))
+		f.history.begin(k)
+		if _, err := f.db.Exec(ctx, `UPDATE versions SET version = version + 1 WHERE tenant = $1 AND sku = $2`, k.Tenant, k.SKU); err != nil {
+			return err
+		}
+		f.history.end(k, time.Now())
+	}
+}
+
+func (f *fleet) countLoads(ctx context.Context) (n int64, err error) {
+	err = f.db.QueryRow(ctx, `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM loads`).Scan(&n)
+	return n, err
+}
+
+// countShared returns how many keys Redis has.
+func (f *fleet) countShared(ctx context.Context) (int64, error) {
+	client, err := redistier.ConnectURL(f.redis.URL())
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	return client.DBSize(ctx).Result()
+}
+
+func (f *fleet) key(tenant, sku int) productKey {
+	return productKey{"tenant" + strconv.Itoa(tenant), "sku" + strconv.Itoa(sku)}
+}
+
+// askAll asks one container until ctx ends.
+func (f *fleet) askAll(ctx context.Context, container int) {
+	rng := rand.New(rand.NewPCG(uint64(container), 5))
+	zipf := rand.NewZipf(rng, 1.01, 1, uint64(f.products-1))
+	for ctx.Err() == nil {
+		k := f.key(rng.IntN(f.tenants), int(zipf.Uint64()))
+		current, asked := f.current.Load(), time.Now()
+		p, err := ask(ctx, f.containers[container], k)
+		if ctx.Err() != nil {
+			return
+		}
+		f.note(current, k, p, err, time.Since(asked), asked)
+		select {
+		case <-ctx.Done():
+		case <-time.After(f.pause):
+		}
+	}
+}
+
+// ask asks a container for the price of a product.
+func ask(ctx context.Context, c host.Sandbox, k productKey) (p product, err error) {
+	event, err := json.Marshal(struct {
+		productKey
+		Quantity int `json:"quantity"`
+	}{k, 1})
+	if err != nil {
+		return p, err
+	}
+	r, err := c.Invoke(ctx, event)
+	switch {
+	case err != nil:
+		return p, err
+	case r.FunctionError != nil:
+		return p, errors.New(r.FunctionError.Message)
+	}
+	return p, json.Unmarshal(r.Payload, &p)
+}
+
+// note checks and counts an answer.
+func (f *fleet) note(current int32, k productKey, got product, err error, took time.Duration, asked time.Time) {
+	wrong := f.history.check(k, got, asked, f.ttl)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.phases[current]
+	p.requests++
+	p.took = append(p.took, float64(took)/float64(time.Millisecond))
+	switch {
+	case err != nil:
+		p.errors++
+		f.fault(err.Error())
+	case wrong != nil:
+		p.wrong++
+		f.fault(wrong.Error())
+	}
+}
+
+func (f *fleet) fault(what string) {
+	if f.first == "" {
+		f.first = strings.TrimSpace(what)
+	}
+}
+
+// productKey is a product of a tenant.
+type productKey struct {
+	Tenant string `json:"tenant"`
+	SKU    string `json:"sku"`
+}
+
+// product is what catalog answers, with its key to tell if it is somebody else's.
+type product struct {
+	productKey
+	Version int64 `json:"unit_cents"`
+}
+
+// history is what the database had when, to check answers by.
+type history struct {
+	mu   sync.Mutex
+	rows map[productKey]*versions
+}
+
+// versions of a row are numbered from 1.
+type versions struct {
+	begun int64       // the last one that the database was told of
+	gone  []time.Time // when the next one was there for certain, by version-1
+}
+
+func newHistory() *history { return &history{rows: map[productKey]*versions{}} }
+
+// begin is called before a row changes, and end when it has.
+func (h *history) begin(k productKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rows[k] == nil {
+		h.rows[k] = &versions{begun: 1}
+	}
+	h.rows[k].begun++
+}
+
+func (h *history) end(k productKey, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rows[k].gone = append(h.rows[k].gone, now)
+}
+
+// check tells what is wrong with a product that was handed out for k to somebody who
+// asked at that time, by a cache with that TTL: nothing, if it was the database's at
+// some moment in the TTL before, or since.
+func (h *history) check(k productKey, p product, asked time.Time, ttl time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	row := h.rows[k]
+	if row == nil {
+		row = &versions{begun: 1}
+	}
+	switch {
+	case p.productKey != k:
+		return fmt.Errorf("asked for %+v, got %+v", k, p.productKey)
+	case p.Version < 1 || p.Version > row.begun:
+		return fmt.Errorf("%+v: version %d of %d", k, p.Version, row.begun)
+	case p.Version <= int64(len(row.gone)):
+		if old := asked.Sub(row.gone[p.Version-1]); old > ttl {
+			return fmt.Errorf("%+v: version %d was replaced %v before, and TTL is %v", k, p.Version, old, ttl)
+		}
+	}
+	return nil
+}
+
+// The check of answers finds what it is for.
+func TestHistory(t *testing.T) {
+	const ttl = time.Minute
+	h, k, start := newHistory(), productKey{"blue", "lamp"}, time.Now()
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	h.begin(k)
+	h.end(k, at(0)) // version 2
+	h.begin(k)      // perhaps version 3
+	for _, tt := range []struct {
+		name  string
+		p     product
+		asked time.Time
+		wrong bool
+	}{
+		{"the present one", product{k, 2}, at(time.Hour), false},
+		{"the next one, perhaps", product{k, 3}, at(time.Hour), false},
+		{"one that nobody wrote", product{k, 4}, at(time.Hour), true},
+		{"none", product{k, 0}, at(time.Hour), true},
+		{"an old one, within TTL", product{k, 1}, at(ttl), false},
+		{"an old one", product{k, 1}, at(ttl + 1), true},
+		{"somebody else's", product{productKey{"lamp", "blue"}, 2}, at(0), true},
+	} {
+		if err := h.check(k, tt.p, tt.asked, ttl); (err != nil) != tt.wrong {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	other := productKey{"green", "lamp"}
+	if err := h.check(other, product{other, 1}, at(time.Hour), ttl); err != nil {
+		t.Errorf("a row that never changed: %v", err)
+	}
+}

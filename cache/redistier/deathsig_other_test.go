@@ -1,7 +1,0 @@
-//go:build unix && !linux
-
-package redistier
-
-import "syscall"
-
-func dieWithTests() *syscall.SysProcAttr { return nil }
