@@ -189,7 +189,7 @@ func (h *handle) names() ([]string, error) {
 // listBuffer is how much of a directory is read at once: some 10 names.
 const listBuffer = 1 << 10
 
-// listing does without os.File, which would keep names in a buffer for later calls.
+// listing does without os.File, which reads more at once.
 type listing struct {
 	dir *handle
 	buf [listBuffer]byte

@@ -27,8 +27,10 @@ type budget struct {
 	walk   walk
 	began  clock.Instant // the round under way, or else the last one
 	rounds int
-	known  *sum // of the last whole round and of changes since; nil: there was none
-	round  *sum // of the round under way; nil: there is none
+	known  *sum  // of the last whole round and of changes since; nil: there was none
+	round  *sum  // of the round under way; nil: there is none
+	added  int64 // bytes that this process has added since then
+	last   room  // the limit, when it was last asked for
 	pool   pool
 	litter []string // paths of what seems to be of no use
 
@@ -111,11 +113,12 @@ func (s *sum) remove(id uint64) {
 }
 
 // use counts a data file that was published.
-func (b *budget) use(data string, size int64) { b.added(dataID(data), pages(size)) }
+func (b *budget) use(data string, size int64) { b.count(dataID(data), pages(size)) }
 
-func (b *budget) added(id uint64, size int64) {
+func (b *budget) count(id uint64, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.added += size
 	b.known.add(id, size)
 	b.round.add(id, size)
 	b.changed = b.changed.plus(room{size, 1})
@@ -180,6 +183,7 @@ func (b *budget) reserve(need room) (missing room, possible bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missing, limit := b.missing(need)
+	b.last = limit
 	if missing.fits(room{}) {
 		b.reserved = b.reserved.plus(need)
 	}

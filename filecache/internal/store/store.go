@@ -157,14 +157,16 @@ func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() 
 		} else {
 			defer f.Close()
 		}
-		defer s.lockEntry(e.key.entryName()).Release()
+		lock := s.lockEntry(e.key.entryName())
+		defer lock.Release()
+		persist = !lock.late
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if revoked() {
 		return nil, ErrRevoked
 	}
-	if f != nil {
+	if persist && f != nil {
 		s.fault(s.replaceOlder(f, &e))
 	}
 	s.index.remember(&confirmed)
@@ -229,7 +231,7 @@ func (s *Store) publish(d *Draft, m Meta, sum *blocks.Digest, v Validation, revo
 		s.layout.unlink(e.data)
 		return nil, err
 	}
-	s.budget.added(entryID(name), pages(size))
+	s.budget.count(entryID(name), pages(size))
 	d.commit(e.data)
 	if old != nil && old.data != e.data {
 		s.unlink(old.data)

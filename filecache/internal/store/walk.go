@@ -66,7 +66,7 @@ const (
 	// fewer files, the oldest of all is evicted.
 	firstLook = 256
 	// lookStep is how many names each reservation looks at while a round is under way.
-	lookStep = 8
+	lookStep = 16
 	// unknownStep is the same as long as it is not known how much is used: each copy that
 	// comes may then evict another one needlessly.
 	unknownStep = 64
@@ -79,8 +79,12 @@ const (
 	maxLitter    = 1024
 )
 
-// rescanAfter is how long the sum of what is used is relied on.
-const rescanAfter = 30 * time.Second
+// The sum of what is used is relied on for so long, or until this process has added that
+// part of the limit: others may have added as much.
+const (
+	rescanAfter = 30 * time.Second
+	rescanPart  = 16
+)
 
 // look goes on with the walk if the sum is not known or not recent, and reports whether
 // it did: by some names, and more for larger objects, which take longer to receive. An
@@ -94,7 +98,7 @@ func (b *budget) look(need int64) (walked bool, err error) {
 		n = firstLook
 	case b.known == nil:
 		n = unknownStep
-	case b.round == nil && b.began.Within(rescanAfter, b.clock.Now()):
+	case b.round == nil && b.added <= b.last.bytes/rescanPart && b.began.Within(rescanAfter, b.clock.Now()):
 		return false, nil
 	}
 	return true, b.step(max(n, int(min(need/page, 1<<20))))
@@ -104,7 +108,7 @@ func (b *budget) look(need int64) (walked bool, err error) {
 func (b *budget) step(n int) error {
 	for n > 0 {
 		if b.round == nil {
-			b.round, b.began = newSum(), b.clock.Now()
+			b.round, b.began, b.added = newSum(), b.clock.Now(), 0
 			b.owners = map[uint64]bool{}
 		}
 		dir, names, last, err := b.walk.next()
@@ -140,6 +144,9 @@ func (b *budget) see(dir, name string) {
 			b.pool.offer(candidate{name, info.ModTime.UnixNano()})
 		}
 	case dir == dataDir && isDataName(name):
+		if _, err := b.disk.Lstat(path); err != nil { // see disk.Listing
+			return
+		}
 		b.round.add(dataID(name), pages(sizeInName(name)))
 		info, err := b.disk.Lstat(entryPath(entryOf(name)))
 		if err == nil { // so that the pool does not run dry while the walk is here
