@@ -499,3 +499,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// use calls do and then ends b.
+func (b *body) use(do func() error) error {
+	defer b.end() // also if it panics
+	return do()
+}
