@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func execute(t *testing.T, driver, source, script string) {
 func newCatalogSubject(t *testing.T, dir string, o *origins, database string) subject {
 	v := newValve(t, o.toll.Addr())
 	return subject{
-		binary: buildExample(t, dir, "catalog"),
+		binary: buildExample(t, "catalog"),
 		env:    []string{database, "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
 		events: []string{ // tenants take turns, and change what they are given
@@ -134,9 +135,9 @@ func modelSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, strings.TrimPrefix(o.Gate.URL(), "http://"))
 	some := fmt.Sprintf(`"ids":[%d,%d,7]`, table.ID(5), table.ID(modelRecords-1))
 	return subject{
-		binary: buildExample(t, dir, "model"),
+		binary: buildExample(t, "model"),
 		env: append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "MODEL_BUCKET="+modelBucket, "MODEL_KEY="+modelKey,
-			"MODEL_LOOKUP="+buildExample(t, dir, "model/lookup")),
+			"MODEL_LOOKUP="+buildExample(t, "model/lookup")),
 		slow:   v,
 		events: []string{`{` + some + `}`, `{` + some + `,"program":true}`, `{"ids":[]}`},
 	}
@@ -188,7 +189,7 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 	}
 	v := newValve(t, strings.TrimPrefix(o.Gate.URL(), "http://"))
 	return subject{
-		binary: buildExample(t, dir, "checks"),
+		binary: buildExample(t, "checks"),
 		env: append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", database,
 			"TESSDATA_BUCKET=tessdata", "TESSDATA_KEY=eng.traineddata", "COPIES_BUCKET=copies"),
 		slow: v,
@@ -202,14 +203,25 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 	}
 }
 
-// buildExample builds a program of the examples into dir.
-func buildExample(t *testing.T, dir, name string) string {
+// buildExample builds a program of the examples, once for all tests: building takes
+// longer than most of them.
+func buildExample(t *testing.T, name string) string {
 	t.Helper()
-	if err := checkout.Build(t.Context(), dir, name); err != nil {
+	once, _ := built.LoadOrStore(name, sync.OnceValues(func() (string, error) {
+		dir := filepath.Join(programs, name)
+		return filepath.Join(dir, filepath.Base(name)), errors.Join(os.MkdirAll(dir, 0o755), checkout.Build(context.Background(), dir, name))
+	}))
+	program, err := once.(func() (string, error))()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, filepath.Base(name))
+	return program
 }
+
+var (
+	programs string   // a directory that TestMain makes and removes
+	built    sync.Map // functions that build a program below it, by its name
+)
 
 func (s subject) lambda(env ...string) host.Lambda {
 	return host.Lambda{Binary: s.binary, Env: append(slices.Clone(s.env), env...), Timeout: time.Minute, MemoryMB: 512}

@@ -11,7 +11,7 @@ func rulesSubject(t *testing.T, dir string, o *origins) subject {
 		t.Fatal(err)
 	}
 	return subject{
-		binary: buildExample(t, dir, "rules"),
+		binary: buildExample(t, "rules"),
 		env:    append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "RULES_BUCKET="+rulesBucket, "RULES_KEY="+rulesKey),
 		slow:   v,
 		events: []string{rulesEvent(1), rulesEvent(9), `{"cart":[{"article":"none","quantity":1,"cents":5}]}`, `{"cart":[]}`},

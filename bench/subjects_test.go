@@ -22,7 +22,7 @@ func init() {
 func sessionSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, o.toll.Addr())
 	s := subject{
-		binary: buildExample(t, dir, "session"),
+		binary: buildExample(t, "session"),
 		env:    []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db"), "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
 	}
@@ -47,7 +47,7 @@ func sessionSubject(t *testing.T, dir string, o *origins) subject {
 func dbjsonSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, o.toll.Addr())
 	s := subject{
-		binary: buildExample(t, dir, "dbjson"),
+		binary: buildExample(t, "dbjson"),
 		env:    []string{"VOTES_DB=" + filepath.Join(dir, "votes.db"), "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
 		events: []string{
@@ -86,7 +86,7 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 	}
 	v := newValve(t, strings.TrimPrefix(o.Gate.URL(), "http://"))
 	return subject{
-		binary: buildExample(t, dir, "thumbnail"),
+		binary: buildExample(t, "thumbnail"),
 		env:    append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "THUMBNAIL_BUCKET=pictures"),
 		slow:   v,
 		events: []string{
@@ -104,7 +104,7 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 func TestSessionOnBothHosts(t *testing.T) {
 	needsUnix(t)
 	dir := t.TempDir()
-	s := subject{binary: buildExample(t, dir, "session"), env: []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db")}}
+	s := subject{binary: buildExample(t, "session"), env: []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db")}}
 	both := s.sandboxes(t)
 	lambda, openWhisk := both["lambda"], both["openwhisk"]
 	ask := func(sandbox host.Sandbox, event string, want string) {
