@@ -137,3 +137,39 @@ func BenchmarkMissWhenFull(b *testing.B) {
 		})
 	}
 }
+
+// A hit of a Value is to be compared with BenchmarkHit of package cache.
+func BenchmarkValueHit(b *testing.B) {
+	c, o, _ := benchCache(b, 1000)
+	c.maxAge = time.Hour
+	plain := NewValue(c, o, readAll)
+	closed := NewValueWith(c, o, ValueOptions[string]{Parse: readAll, Close: func(string) error { return nil }})
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := plain.Get(background); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Acquire", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, release, err := closed.Acquire(background)
+			if err != nil {
+				b.Fatal(err)
+			}
+			release()
+		}
+	})
+	b.Run("Get/parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := plain.Get(background); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}

@@ -67,8 +67,8 @@ func Gunzip(obj Object, limit int64) Object {
 // ErrTooLarge is the error of more bytes than a limit allows.
 var ErrTooLarge = errors.New("too large")
 
-// LimitWriter returns a Writer that passes up to limit bytes on to w. What would exceed
-// them is not written, and is an error that matches ErrTooLarge.
+// LimitWriter returns a Writer that passes up to limit bytes on to w. A Write that would
+// exceed the limit writes nothing and returns an error that matches ErrTooLarge.
 func LimitWriter(w io.Writer, limit int64) io.Writer { return &limitWriter{w, limit, limit} }
 
 type limitWriter struct {

@@ -88,7 +88,7 @@ func TestDerivedIsMadeOncePerVersion(t *testing.T) {
 	}
 }
 
-// What is derived is as old as its source, however late it was made.
+// A derived object is as old as its source, however late it was made.
 func TestDerivedIsAsOldAsItsSource(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(10)
 	d := newDoubler(o)

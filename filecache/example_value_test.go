@@ -95,7 +95,7 @@ func (db *database) Close() error {
 	return nil
 }
 
-// What must be closed is closed when the last user of a replaced version is done.
+// A replaced value is closed when its last user has released it.
 func ExampleValue_Acquire() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

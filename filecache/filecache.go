@@ -72,14 +72,16 @@ type Options struct {
 	// Negative is an error.
 	MaxAge time.Duration
 
-	// StaleIfError is how far past MaxAge a copy may be handed out when the origin
-	// does not give the object, other than because there is none: it is down, it
-	// refuses, or what it sends is broken. Each Open still asks. With a MaxAge of
-	// zero that means: the origin is asked every time, and if it fails, a copy
-	// that it confirmed within StaleIfError stands in. A caller whose own ctx has
-	// ended gets the error of that, also if all its time went into waiting for an
-	// origin that stalls: to leave time for the copy, Fetch must give up before.
-	// Zero means not at all. Negative is an error.
+	// StaleIfError is how far past MaxAge a copy may be served when the origin fails for
+	// any reason but a missing object: it is down, it refuses, it sends something broken,
+	// or it falls silent. Each Open still sends a request. With a MaxAge of zero, that
+	// is: if the request fails, Open serves a copy that the origin confirmed within
+	// StaleIfError.
+	//
+	// An origin is silent if it sends nothing for 3 seconds, also not on a new
+	// connection within 1.5 more, or within three quarters of the time until the
+	// deadline of ctx if that is less. A caller whose own ctx is done gets its error.
+	// Zero means that no stale copy is served. Negative is an error.
 	StaleIfError time.Duration
 
 	// MaxBytes bounds the disk space used, in bytes. Zero means three quarters of
@@ -97,13 +99,14 @@ type Options struct {
 	// function has written already do not count towards KeepFree. Negative is an error.
 	KeepFree int64
 
-	// Concurrency is how many connections at most fetch a large object: the one
-	// that the object was asked for on, and others for ranges of it. Each takes
-	// 256 KiB of memory. Zero means 5. One means that no ranges are asked for.
-	// Negative is an error.
+	// Concurrency is the largest number of connections that fetch one object: that of
+	// the first request, and others for ranges. Each uses 256 KiB of memory. A part whose
+	// connection is far slower than the others, or silent, is requested again on another
+	// one. Zero means 5. One means that ranges are only requested to resume a broken or
+	// interrupted download. Negative is an error.
 	Concurrency int
 
-	// PartSize is how long a range is, in bytes, rounded up to whole blocks of
+	// PartSize is the length of a range, in bytes, rounded up to whole blocks of
 	// 256 KiB or more. Objects smaller than two of them come in one piece, and so
 	// do those that have no strong ETag or that are verified by a SHA. Zero
 	// means 8 MiB. Negative is an error.

@@ -35,3 +35,16 @@ func storeKey(o *origin) store.Key {
 	id, _ := o.ID()
 	return store.Key(id)
 }
+
+// brokenTurns is a disk without locks.
+type brokenTurns struct {
+	disk.FS
+	err error
+}
+
+func (d brokenTurns) Locks(string) (disk.Locks, error) { return brokenTurn{d.err}, nil }
+
+type brokenTurn struct{ err error }
+
+func (b brokenTurn) Acquire(int64) error { return b.err }
+func (b brokenTurn) Close() error        { return nil }

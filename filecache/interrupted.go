@@ -114,38 +114,49 @@ type downloads struct {
 
 type flying struct {
 	ctx   context.Context
-	ended chan struct{}
+	ended chan struct{} // closed at the end; nil: nobody waits for that
 }
 
 // windUp is how long a flight waits for one before it, of the same object, that was
 // abandoned and is about to keep what it has.
 const windUp = time.Second
 
-// begin waits for an abandoned flight of id, and notes the one of ctx until done is called.
-func (d *downloads) begin(ctx context.Context, id ID) (done func()) {
-	f := &flying{ctx, make(chan struct{})}
+// begin waits for an abandoned flight of id, and notes the one of ctx until end is
+// called.
+func (d *downloads) begin(ctx context.Context, id ID) *flying {
+	f := &flying{ctx: ctx}
 	d.mu.Lock()
 	if d.now == nil {
 		d.now = make(map[ID]*flying)
 	}
 	before := d.now[id]
 	d.now[id] = f
-	d.mu.Unlock()
-	if before != nil && before.ctx.Err() != nil {
-		wait := time.NewTimer(windUp)
-		defer wait.Stop()
-		select {
-		case <-before.ended:
-		case <-wait.C:
-		case <-ctx.Done():
-		}
+	if before == nil || before.ctx.Err() == nil {
+		d.mu.Unlock()
+		return f
 	}
-	return func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.now[id] == f {
-			delete(d.now, id)
-		}
+	if before.ended == nil {
+		before.ended = make(chan struct{})
+	}
+	d.mu.Unlock()
+	wait := time.NewTimer(windUp)
+	defer wait.Stop()
+	select {
+	case <-before.ended:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return f
+}
+
+// end ends what begin has begun.
+func (d *downloads) end(id ID, f *flying) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.now[id] == f {
+		delete(d.now, id)
+	}
+	if f.ended != nil {
 		close(f.ended)
 	}
 }

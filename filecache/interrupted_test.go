@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ import (
 // pacedOrigin is an origin whose connections have a rate.
 type pacedOrigin struct {
 	*origin
-	rate     int64 // bytes per second
+	rate     atomic.Int64 // bytes per second
 	noRanges bool
 }
 
@@ -31,7 +32,7 @@ func (o *pacedOrigin) Fetch(ctx context.Context, req Request) (*Response, error)
 	r := resp.Body
 	resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
 		p = p[:min(len(p), 32<<10)]
-		if !sleep(ctx, time.Duration(len(p))*time.Second/time.Duration(o.rate)) {
+		if !sleep(ctx, time.Duration(len(p))*time.Second/time.Duration(o.rate.Load())) {
 			return 0, ctx.Err()
 		}
 		return r.Read(p)
@@ -43,7 +44,8 @@ const interruptedSize = 24*blocks.MinSize + 77
 
 // newPaced returns a cache of real time and an object that takes seconds.
 func newPaced(t *testing.T, concurrency int) (*Cache, *pacedOrigin) {
-	o := &pacedOrigin{origin: newOrigin(interruptedSize), rate: interruptedSize / 3 / int64(concurrency)}
+	o := &pacedOrigin{origin: newOrigin(interruptedSize)}
+	o.rate.Store(interruptedSize / 3 / int64(concurrency))
 	return Must(New(Options{Dir: t.TempDir(), Concurrency: concurrency, PartSize: 2 * blocks.MinSize})), o
 }
 
@@ -71,7 +73,7 @@ func TestDownloadOverInvocations(t *testing.T) {
 					c, o := newPaced(t, concurrency)
 					o.sums = sumsOf(o.body)[:sums]
 					if sums == 5 {
-						o.rate *= int64(concurrency) // it comes in one piece
+						o.rate.Store(o.rate.Load() * int64(concurrency)) // it comes in one piece
 					}
 					times := 1
 					for ; times < 10 && !invocation(t, c, o, o.body); times++ {
@@ -123,7 +125,7 @@ func TestInterruptedDownloadGivesItsRoomBack(t *testing.T) {
 				if u := c.store.TestUsage(); u.Reserved != 0 || u.Written != 0 {
 					t.Errorf("room is still taken: %+v", u)
 				}
-				o.rate = 1 << 40
+				o.rate.Store(1 << 40)
 				before := c.Stats().OriginBytes
 				if !invocation(t, c, o, o.body) || c.Stats().OriginBytes-before != interruptedSize {
 					t.Errorf("%d bytes came for all of it", c.Stats().OriginBytes-before)
@@ -154,9 +156,10 @@ func TestInterruptedDownloadStartsOver(t *testing.T) {
 				if invocation(t, c, o, o.body) {
 					t.Fatal("it was not interrupted")
 				}
+				synctest.Wait()
 				o.sums = nil
 				change(o)
-				o.rate = 1 << 40
+				o.rate.Store(1 << 40)
 				if !invocation(t, c, o, o.body) {
 					t.Error("it did not come")
 				}
@@ -181,7 +184,7 @@ func TestInterruptedDownloadOutlastsAnOutage(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 		o.err = nil
-		o.rate = 1 << 40
+		o.rate.Store(1 << 40)
 		if !invocation(t, c, o, o.body) {
 			t.Error("it did not come")
 		}

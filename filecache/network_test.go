@@ -32,6 +32,13 @@ type network struct {
 	ends []func()
 }
 
+// behave makes link how connections behave.
+func (n *network) behave(link func(n int) link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.link = link
+}
+
 // link says how a connection behaves. The zero link behaves well.
 type link struct {
 	cut  int64        // bytes until it is reset; zero: never
@@ -168,7 +175,7 @@ func TestConnectionsThatAreCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNetwork(t, 96*mib)
-			n.link = func(int) link { return link{cut: 1 + int64(rand.ExpFloat64()*16*mib)} }
+			n.behave(func(int) link { return link{cut: 1 + int64(rand.ExpFloat64()*16*mib)} })
 			obj := n.source()
 			if name == "SHA-256" {
 				obj = filecache.WithSHA256(obj, fmt.Sprintf("%x", sha256.Sum256(n.object)))
@@ -189,12 +196,12 @@ func TestSlowConnection(t *testing.T) {
 	const parts = 8
 	for slow := range 5 {
 		n := newNetwork(t, 64*mib)
-		n.link = func(i int) link {
+		n.behave(func(i int) link {
 			if i == slow {
 				return link{rate: 300 << 10 / scale}
 			}
 			return link{}
-		}
+		})
 		began := time.Now()
 		s, err := n.read(t, n.source(), filecache.Options{PartSize: 8 * mib})
 		took := time.Since(began)
@@ -225,12 +232,12 @@ func TestDeadConnections(t *testing.T) {
 			n := newNetwork(t, 24*mib)
 			var dead atomic.Bool
 			before := 1 << 30
-			n.link = func(i int) link {
+			n.behave(func(i int) link {
 				if i >= before {
 					return link{}
 				}
 				return link{dead: &dead}
-			}
+			})
 			opts.PartSize, opts.Dir = 8*mib, t.TempDir()
 			c := filecache.Must(filecache.New(opts))
 			if _, err := c.ReadFile(t.Context(), n.source()); err != nil {
@@ -257,7 +264,7 @@ func TestDeadConnections(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		n := newNetwork(t, 24*mib)
 		var dead atomic.Bool
-		n.link = func(int) link { return link{dead: &dead} }
+		n.behave(func(int) link { return link{dead: &dead} })
 		c := filecache.Must(filecache.New(filecache.Options{Dir: t.TempDir(), StaleIfError: time.Hour}))
 		if _, err := c.ReadFile(t.Context(), n.source()); err != nil {
 			t.Fatal(err)

@@ -149,7 +149,7 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 	}
 	d := download{cache: c, ctx: ctx, flight: fl, obj: obj, id: id}
 	d.patience = patience(id, deadline, l != nil && c.stale > 0 && c.mayServeStale(l.Validation))
-	defer c.downloads.begin(ctx, id)()
+	defer c.downloads.end(id, c.downloads.begin(ctx, id))
 	defer d.close()
 	resp, err := d.request(req)
 	switch {

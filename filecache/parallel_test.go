@@ -107,27 +107,31 @@ func TestPartsMakeTheObject(t *testing.T) {
 		o := newRangesOrigin(max(0, size))
 		opts := Options{Concurrency: 1 + rand.IntN(8), PartSize: int64(1 + rand.IntN(3*blocks.MinSize))}
 		t.Run(fmt.Sprintf("%d by %d in %d", size, opts.PartSize, opts.Concurrency), func(t *testing.T) {
-			c := newTest(t, opts, nil)
-			if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) {
-				t.Errorf("%d bytes, %v", len(b), err)
-			}
-			if c.Stats().Uncached != 0 {
-				t.Error("it was not kept")
-			}
-			if o.most.Load() > int64(opts.Concurrency) || o.now.Load() != 0 {
-				t.Errorf("%d connections at a time, %d are still open", o.most.Load(), o.now.Load())
-			}
-			fresh := c.restart(nil)
-			if b, err := fresh.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) || fresh.Stats().Repairs != 0 {
-				t.Errorf("from the disk: %d bytes, %v, %+v", len(b), err, fresh.Stats())
-			}
+			synctest.Test(t, func(t *testing.T) { // a machine without time for a connection would make it a slow one
+				c := newTest(t, opts, nil)
+				if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) {
+					t.Errorf("%d bytes, %v", len(b), err)
+				}
+				if c.Stats().Uncached != 0 {
+					t.Error("it was not kept")
+				}
+				if o.most.Load() > int64(opts.Concurrency) || o.now.Load() != 0 {
+					t.Errorf("%d connections at a time, %d are still open", o.most.Load(), o.now.Load())
+				}
+				fresh := c.restart(nil)
+				if b, err := fresh.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) || fresh.Stats().Repairs != 0 {
+					t.Errorf("from the disk: %d bytes, %v, %+v", len(b), err, fresh.Stats())
+				}
+			})
 		})
 	}
 }
 
 // With a first answer that stops after its first bytes, the ranges bring all parts
 // but the first: each once, and of the version of the first answer.
-func TestRangesBringTheRest(t *testing.T) {
+func TestRangesBringTheRest(t *testing.T) { synctest.Test(t, testRangesBringTheRest) }
+
+func testRangesBringTheRest(t *testing.T) {
 	o := newRangesOrigin(9*blocks.MinSize + 5)
 	c := newTest(t, parallelOptions(3), nil)
 	o.slowUntil = func() bool { return c.Stats().OriginBytes >= 8*blocks.MinSize+5+100 }

@@ -226,18 +226,22 @@ func TestSecondAnswer(t *testing.T) {
 	t.Run("an error, and the first answer comes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, o := dated(t, Options{})
-			s := &script{id: ID{Origin: "x", Name: "y"}, fetch: func(n int, req Request) (*Response, error) {
-				if req.NewConnection {
-					return nil, errOrigin
-				}
-				time.Sleep(5 * time.Second)
-				return o.origin.Fetch(background, req)
-			}}
-			if b, err := c.ReadFile(background, s); err != nil || !bytes.Equal(b, o.body) {
+			o.silent = func(int, Request) time.Duration { return 5 * time.Second }
+			if b, err := c.ReadFile(background, refusing{o}); err != nil || !bytes.Equal(b, o.body) {
 				t.Errorf("%d bytes, %v", len(b), err)
 			}
 		})
 	})
+}
+
+// refusing refuses new connections.
+type refusing struct{ *silentOrigin }
+
+func (r refusing) Fetch(ctx context.Context, req Request) (*Response, error) {
+	if req.NewConnection {
+		return nil, errOrigin
+	}
+	return r.silentOrigin.Fetch(ctx, req)
 }
 
 // A panic or a Goexit in the second request reaches the caller.

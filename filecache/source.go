@@ -20,6 +20,7 @@ type source struct {
 	bytes *inMemory
 	saved *atomic.Int64 // counts that nothing was downloaded, once the copy is open
 	object
+	unsized bool // the origin does not say the size
 	store.Validation
 }
 
@@ -28,7 +29,6 @@ type object struct {
 	id       ID
 	etag     string
 	size     int64
-	unsized  bool // the origin does not say the size
 	modified time.Time
 	crc      uint64 // CRC-64/NVME of the bytes; zero if they are only at the origin
 }
@@ -43,7 +43,9 @@ func objectOf(c *store.Copy) object {
 }
 
 // rangeable reports whether ranges can be asked for that are of this version.
-func (o object) rangeable() bool { return !o.unsized && (o.id.Version != "" || strong(o.etag) != "") }
+func (o object) rangeable() bool { return o.id.Version != "" || strong(o.etag) != "" }
+
+func (s source) rangeable() bool { return !s.unsized && s.object.rangeable() }
 
 // strong returns an ETag if equal ones mean equal bytes. Others start with W/.
 func strong(etag string) string {

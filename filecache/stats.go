@@ -102,8 +102,8 @@ func groupOf(counts map[string]int64) slog.Value {
 }
 
 type counters struct {
-	hits, revalidated, stale, verified, joins, shared, unsummed, uncached atomic.Int64
-	requests, originBytes, repairs                                        atomic.Int64
+	hits, revalidated, stale, joins, shared, unsummed, uncached atomic.Int64
+	requests, originBytes, repairs                              atomic.Int64
 
 	changed  atomic.Int64                   // misses because of a change at the origin
 	noCopyBy [store.NoDisk + 1]atomic.Int64 // misses by why there was no copy

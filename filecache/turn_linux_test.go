@@ -400,18 +400,6 @@ func TestNoTurnsOnTheFileSystem(t *testing.T) {
 	}
 }
 
-type brokenTurns struct {
-	disk.FS
-	err error
-}
-
-func (d brokenTurns) Locks(string) (disk.Locks, error) { return brokenTurn{d.err}, nil }
-
-type brokenTurn struct{ err error }
-
-func (b brokenTurn) Acquire(int64) error { return b.err }
-func (b brokenTurn) Close() error        { return nil }
-
 // A copy that came meanwhile, and is gone before it is open, saved no download.
 func TestCopyThatArrivedAndIsGone(t *testing.T) {
 	o := newOrigin(turnSize)

@@ -99,8 +99,8 @@ type outcome[T any] struct {
 // Get returns the value of the object's current version. While that was validated less
 // than Options.MaxAge ago, Get uses neither the disk nor the origin, and returns without
 // checking ctx. Else it opens the object as Open does, and calls Parse only if the
-// version is another one, or after Forget or Clear. What Get returns is never older than
-// what Open would return.
+// version is another one, or after Forget or Clear. The value is never older than
+// the file that Open would return.
 //
 // Gets at the same time share one call of Parse. Each returns the error of its ctx as
 // soon as that ends, and Parse is canceled when the last one has. If Parse panics, Get
@@ -127,7 +127,8 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 
 // Acquire is Get for values that must be closed. The value is not closed before release
 // is called. Call it when the value is no longer used; calling it more than once is
-// safe. It runs Close if this was the last use of a value that has been replaced.
+// safe. It runs Close if this was the last use of a value that has been replaced. Acquire
+// allocates a few bytes for release; Get allocates nothing.
 func (v *Value[T]) Acquire(ctx context.Context) (value T, release func(), err error) {
 	p := v.hit()
 	if p == nil || !p.use.acquire() {
@@ -283,7 +284,7 @@ func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *F
 	if out.stale {
 		v.stats.stale.Add(1)
 	}
-	old, err := v.known(p.id), error(nil)
+	old := v.known(p.id)
 	if old != nil && old.version == p.version {
 		v.stats.revalidated.Add(1)
 		p.value, p.use = old.value, old.use
@@ -291,9 +292,11 @@ func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *F
 		out.parsed = p
 		return out, nil
 	}
-	if p.value, err = v.parse(ctx, f); err != nil {
+	value, err := v.parse(ctx, f)
+	if err != nil {
 		return v.parseFailed(ctx, fl, out, old, err)
 	}
+	p.value = value
 	if v.opts.Close != nil {
 		f.outlive(ctx)
 		p.use, kept = newUses(f), true

@@ -85,7 +85,7 @@ func TestValueKeepsItsFile(t *testing.T) {
 	}
 }
 
-// What is damaged when a value reads it is repaired, though the Get that parsed is over.
+// A damaged block that a value reads is repaired, though the Get that parsed is over.
 func TestValueReadsADamagedFile(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
 	c.want(o)

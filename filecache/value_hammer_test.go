@@ -171,8 +171,8 @@ func (h *valueHammer) forget() {
 	}
 }
 
-// damageFiles replaces each data file by one that differs in a byte. What is open stays
-// as it is: blocks that were verified are not verified again by the same File.
+// damageFiles replaces each data file by one that differs in a byte. Open files stay
+// as they are: blocks that were verified are not verified again by the same File.
 func damageFiles(dir string) {
 	paths, _ := filepath.Glob(filepath.Join(dir, "*", "d", "*-*-*"))
 	for _, path := range paths {

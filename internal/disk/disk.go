@@ -47,10 +47,9 @@ type FS interface {
 }
 
 // A Listing reads the names in a directory. Names that come or go meanwhile may be
-// among them.
+// among them, even a while after they have gone: ext4 reads ahead.
 type Listing interface {
-	// Next returns some names, or io.EOF after the last. Those of one call were there
-	// during that call.
+	// Next returns some names, or io.EOF after the last.
 	Next() ([]string, error)
 	io.Closer
 }

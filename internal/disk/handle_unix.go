@@ -189,7 +189,7 @@ func (h *handle) names() ([]string, error) {
 // listBuffer is how much of a directory is read at once: some 10 names.
 const listBuffer = 1 << 10
 
-// listing does without os.File, which would keep names in a buffer for later calls.
+// listing does without os.File, which reads more at once.
 type listing struct {
 	dir *handle
 	buf [listBuffer]byte
@@ -247,28 +247,6 @@ func (h *handle) removeAll(name string) error {
 		return err
 	}
 	return h.remove(name)
-}
-
-// probe returns the owner that the file system gives to a file that this process
-// makes in h. It makes one without a name if it can. Root makes no other: it could in
-// a directory of anybody's.
-func (h *handle) probe() (uint32, error) {
-	f, err := h.createUnnamed()
-	if err != nil && euid() != 0 {
-		name := tempName()
-		if f, err = h.createNew(name); err == nil {
-			defer h.remove(name)
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return 0, err
-	}
-	return st.Uid, nil
 }
 
 // file is a descriptor for reading. An os.File would cost each hit two more system
@@ -393,19 +371,4 @@ func flock(fd int, exclusive bool) error {
 		return ErrLocked
 	}
 	return pathError("flock", "fd "+strconv.Itoa(fd), err)
-}
-
-func uninterrupted(call func() (int, error)) (int, error) {
-	for {
-		if n, err := call(); err != unix.EINTR {
-			return n, err
-		}
-	}
-}
-
-func pathError(op, path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &fs.PathError{Op: op, Path: path, Err: err}
 }

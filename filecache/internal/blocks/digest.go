@@ -5,19 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/minio/crc64nvme"
 )
 
 // ErrChecksum is the error of bytes that do not have an expected checksum.
 var ErrChecksum = errors.New("the bytes from the origin do not match its checksum")
-
-// A Hash is the part of hash.Hash that a Digest uses.
-type Hash interface {
-	io.Writer
-	Sum([]byte) []byte
-}
 
 // Expected is a checksum that the bytes must have.
 type Expected struct {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/internal/cgroup"
 	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
@@ -27,8 +26,10 @@ type budget struct {
 	walk   walk
 	began  clock.Instant // the round under way, or else the last one
 	rounds int
-	known  *sum // of the last whole round and of changes since; nil: there was none
-	round  *sum // of the round under way; nil: there is none
+	known  *sum  // of the last whole round and of changes since; nil: there was none
+	round  *sum  // of the round under way; nil: there is none
+	added  int64 // bytes that this process has added since then
+	last   room  // the limit, when it was last asked for
 	pool   pool
 	litter []string // paths of what seems to be of no use
 
@@ -44,37 +45,6 @@ type budget struct {
 	written  int64 // how much of what is reserved the file system has given already
 	promises []*promise
 }
-
-// room is what files take of a file system.
-type room struct{ bytes, files int64 }
-
-func (r room) plus(o room) room  { return room{r.bytes + o.bytes, r.files + o.files} }
-func (r room) minus(o room) room { return room{r.bytes - o.bytes, r.files - o.files} }
-
-// fits reports whether there is as much in o.
-func (r room) fits(o room) bool { return r.bytes <= o.bytes && r.files <= o.files }
-
-// atLeast returns the larger of each.
-func (r room) atLeast(o room) room { return room{max(r.bytes, o.bytes), max(r.files, o.files)} }
-func (r room) atMost(o room) room  { return room{min(r.bytes, o.bytes), min(r.files, o.files)} }
-
-// unlimited is more than any file system has.
-const unlimited = math.MaxInt64 / 4
-
-// onDisk is what a data file of that size takes, with its entry, whose texts have
-// some 1.5 KiB at most.
-func onDisk(size int64) int64 { return pages(size) + entryPages(size) }
-
-// roomFor is what a copy of that size takes.
-func roomFor(size int64) room { return room{onDisk(size), 2} }
-
-func entryPages(size int64) int64 {
-	return pages(8*int64(blocks.Count(size, blocks.SizeFor(size))) + 1536)
-}
-
-const page = 4 << 10
-
-func pages(size int64) int64 { return (size + page - 1) / page * page }
 
 // A sum is how much a set of files takes. It knows them by numbers that their names
 // have: 16 bytes a file.
@@ -111,11 +81,12 @@ func (s *sum) remove(id uint64) {
 }
 
 // use counts a data file that was published.
-func (b *budget) use(data string, size int64) { b.added(dataID(data), pages(size)) }
+func (b *budget) use(data string, size int64) { b.count(dataID(data), pages(size)) }
 
-func (b *budget) added(id uint64, size int64) {
+func (b *budget) count(id uint64, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.added += size
 	b.known.add(id, size)
 	b.round.add(id, size)
 	b.changed = b.changed.plus(room{size, 1})
@@ -152,34 +123,13 @@ func (b *budget) wrote(n int64) {
 	b.written += n
 }
 
-// reserve takes room for an object of that size, by eviction if it must. It reports
-// whether there is any.
-func (s *Store) reserve(size int64) bool {
-	need := roomFor(size)
-	walked, err := s.budget.look(need.bytes)
-	s.fault(err)
-	s.removeLitter(litterAtOnce)
-	for {
-		missing, possible := s.budget.reserve(need)
-		if missing.fits(room{}) {
-			return true
-		}
-		if s.dropDrafts() {
-			continue
-		}
-		if !possible || !s.evict(missing, need, !walked) {
-			return false
-		}
-		walked = false
-	}
-}
-
 // reserve takes need if there is room for it, and else tells how much is missing, and
 // whether eviction could give it.
 func (b *budget) reserve(need room) (missing room, possible bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missing, limit := b.missing(need)
+	b.last = limit
 	if missing.fits(room{}) {
 		b.reserved = b.reserved.plus(need)
 	}
@@ -220,17 +170,6 @@ func (b *budget) missing(need room) (missing, limit room) {
 // unknownShare is what may be used of a file system that does not say what it
 // has: half of the least that AWS Lambda gives.
 const unknownShare = 256 << 20
-
-// Fits reports whether an object of that size could be kept, after eviction.
-func (s *Store) Fits(size int64) bool {
-	b := &s.budget
-	_, err := b.look(size)
-	s.fault(err)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, limit := b.missing(room{})
-	return roomFor(size).fits(limit)
-}
 
 // limit is what may be used in all, if so much is used by named files: the user's
 // bound or the default, and never more than leaves a twentieth of the file system to

@@ -56,6 +56,7 @@ func (l DownloadLock) Release() {
 type entryLock struct {
 	locks disk.Locks
 	sure  bool // no other process has it
+	late  bool // another process has it
 }
 
 // entryLocks is where the bytes for entryLocks begin.
@@ -76,19 +77,20 @@ func (s *Store) tryLockEntry(name string) (l entryLock, ok bool) {
 		locks.Close()
 		return entryLock{}, false
 	}
-	return entryLock{locks, err == nil}, true
+	return entryLock{locks: locks, sure: err == nil}, true
 }
 
 // lockEntry locks an entry. It does not wait long for a process that is frozen while it
-// has the lock: without it, some data file may be left that nobody refers to.
+// has the lock, and returns one that is late: what is done without the lock may leave a
+// data file that nobody refers to, or an entry that refers to none.
 func (s *Store) lockEntry(name string) entryLock {
-	for range 20 {
+	for pause := 500 * time.Microsecond; pause < 100*time.Millisecond; pause *= 2 {
 		if l, ok := s.tryLockEntry(name); ok {
 			return l
 		}
-		time.Sleep(500 * time.Microsecond)
+		time.Sleep(pause)
 	}
-	return entryLock{}
+	return entryLock{late: true}
 }
 
 // Release ends the lock.

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"slices"
 	"sync"
 
+	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
@@ -161,4 +164,97 @@ func (d *Draft) release() {
 func (d *Draft) Close() {
 	d.release()
 	d.file.Close()
+}
+
+// Meta is what the origin said of the bytes of a copy.
+type Meta struct {
+	Key       Key
+	ETag      string
+	Size      int64
+	Modified  int64  // Unix nanoseconds, or Unknown
+	Algorithm byte   // of Sum; zero: there is none
+	Sum       []byte // the origin's checksum that the bytes were verified by
+}
+
+// Unknown is the modification time of an object whose origin does not tell it.
+const Unknown = unknownTime
+
+// publish makes the draft a copy: first the data, under a name that nobody knows,
+// then the entry that tells it. Killed in between, the process leaves a file that a
+// later walk removes.
+func (s *Store) publish(d *Draft, m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
+	name := m.Key.entryName()
+	e := &entry{
+		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
+		algorithm: m.Algorithm, sum: m.Sum,
+		whole: sum.Whole(), blockSize: sum.BlockSize, crcs: sum.Blocks,
+		data: dataName(name, m.Size, rand.Uint64()),
+	}
+	s.boot.record(e, v.At)
+	f, size, err := s.buildWithRoom(e)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+
+	defer s.lockEntry(name).Release()
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if revoked() {
+		return nil, ErrRevoked
+	}
+	if err := d.file.Publish(e.data); err != nil {
+		return nil, err
+	}
+	old, err := s.add(f, name)
+	if err != nil {
+		s.layout.unlink(e.data)
+		return nil, err
+	}
+	s.budget.count(entryID(name), pages(size))
+	d.commit(e.data)
+	if old != nil && old.data != e.data {
+		s.unlink(old.data)
+	}
+	c := &Copy{entry: e, Validation: v, fetched: true, touched: s.clock.Now().Wall}
+	s.index.remember(c)
+	return c, nil
+}
+
+// Keep keeps d, for which the origin was asked at that time, and what the caller needs
+// to go on with it. Nobody may write to d until Resume returns it.
+func (s *Store) Keep(k Key, d *Draft, state any, asked clock.Instant) {
+	s.kept.drop(k)
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	s.index.mu.Lock()
+	invalidated := s.index.invalidated.since(k, asked)
+	s.index.mu.Unlock()
+	if invalidated {
+		d.Close()
+		return
+	}
+	if len(s.kept.drafts) == maxKept {
+		s.kept.dropLocked(0, 1)
+	}
+	s.kept.drafts = append(s.kept.drafts, keptDraft{k, d, state, s.clock.Now()})
+	s.kept.some.Store(true)
+}
+
+// Resume returns the Draft that was kept for k and its state, or nil. It is the
+// caller's again.
+func (s *Store) Resume(k Key) (*Draft, any) {
+	if !s.kept.some.Load() {
+		return nil, nil
+	}
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	i := s.kept.index(k)
+	if i < 0 {
+		return nil, nil
+	}
+	d := s.kept.drafts[i]
+	s.kept.drafts = slices.Delete(s.kept.drafts, i, i+1)
+	s.kept.some.Store(len(s.kept.drafts) > 0)
+	return d.draft.(*Draft), d.state
 }

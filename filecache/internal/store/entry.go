@@ -1,11 +1,10 @@
 package store
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/minio/crc64nvme"
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
@@ -129,26 +128,6 @@ func (e *entry) plausible() bool {
 		isDataName(e.data) && entryOf(e.data) == e.key.entryName()
 }
 
-// entryNameLen is the length of an entry's name.
-const entryNameLen = 2 * sha256.Size
-
-// dataName returns a name for the data file of that entry, for bytes of that size. It is
-// random at the end: a name is used once, so a data file is never rewritten. The name
-// tells which entry refers to the file, if any does.
-func dataName(entry string, size int64, random uint64) string {
-	return fmt.Sprintf("%s-%d-%016x", entry, size, random)
-}
-
-// isDataName reports whether s is a name that dataName may give.
-func isDataName(s string) bool {
-	parts := strings.Split(s, "-")
-	return len(parts) == 3 && isEntryName(parts[0]) && isHex64(parts[2]) &&
-		parts[1] != "" && strings.Trim(parts[1], "0123456789") == ""
-}
-
-// isHex64 reports whether s has the 16 hexadecimal digits of 64 bits.
-func isHex64(s string) bool { return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == "" }
-
 // decoder takes fields off the front. Once something is missing, short stays
 // true and all that follows is zero.
 type decoder struct {
@@ -198,3 +177,6 @@ func appendText(b []byte, s string) []byte {
 }
 
 func appendUint64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }
+
+// errEntry is the error of an entry that does not decode.
+var errEntry = errors.New("damaged entry")

@@ -4,10 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
-	"time"
-
-	"github.com/warmcache/warmcache/internal/clock"
-	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // victim is a copy to be evicted.
@@ -57,6 +53,9 @@ func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
 			return 0, err
 		}
 		missing := bytes - sp.Free
+		if missing > 0 && s.kept.dropAll() {
+			continue
+		}
 		if missing <= 0 || !s.mayFree(missing) || !s.evict(room{bytes: missing}, room{}, true) {
 			return sp.Free, nil
 		}
@@ -81,14 +80,6 @@ func (s *Store) evictable() room {
 	defer b.mu.Unlock()
 	_, limit := b.missing(room{})
 	return limit.minus(b.open).minus(b.reserved).minus(inUse)
-}
-
-// walkOn looks at some more names, which it does for each copy that is evicted, so that
-// old ones are known.
-func (b *budget) walkOn() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.step(lookStep)
 }
 
 // victims chooses copies to evict, of those that were not tried. If there are too few,
@@ -141,35 +132,6 @@ func (s *Store) victim(c candidate) (victim, error) {
 	return victim{c, e.data, roomFor(e.size)}, nil
 }
 
-// oldest returns the least recently used of the entries that are known and were not
-// tried.
-func (b *budget) oldest(tried map[string]bool) (candidate, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for looked, began := 0, b.rounds; ; looked += lookStep {
-		for c, ok := b.pool.take(); ok; c, ok = b.pool.take() {
-			if !tried[c.name] {
-				return c, true
-			}
-		}
-		if looked >= maxLook || b.rounds-began > 1 { // in two rounds, all were met
-			return candidate{}, false
-		}
-		if b.step(lookStep) != nil {
-			return candidate{}, false
-		}
-	}
-}
-
-// offer gives back what was taken.
-func (b *budget) offer(vs []victim) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, v := range vs {
-		b.pool.offer(v.candidate)
-	}
-}
-
 // evictOne removes a copy, unless it was replaced meanwhile or is in use. The entry goes
 // first: without its data it would be a miss, but the data without it only litter.
 func (s *Store) evictOne(v victim) (removed bool) {
@@ -204,16 +166,6 @@ func (s *Store) evictOne(v victim) (removed bool) {
 	return removed
 }
 
-// evicted notes that a copy was evicted.
-func (x *index) evicted(k Key, data string) {
-	x.because(k, Evicted)
-	x.unknow(k, data)
-}
-
-// sweepAge is the age at which a file under construction is litter: whoever was about
-// to give it a name has been gone for longer than an invocation may take.
-const sweepAge = clock.LongestInvocation
-
 // removeLitter removes up to n files that nobody refers to, and reports whether it
 // removed any.
 func (s *Store) removeLitter(n int) (removed bool) {
@@ -225,15 +177,6 @@ func (s *Store) removeLitter(n int) (removed bool) {
 		}
 	}
 	return removed
-}
-
-func (b *budget) takeLitter(n int) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n = min(n, len(b.litter))
-	taken := b.litter[:n:n]
-	b.litter = b.litter[n:]
-	return taken
 }
 
 // removeOrphan removes a data file unless its entry refers to it. A live process that is
@@ -275,25 +218,44 @@ func (s *Store) removeTemp(path string) bool {
 	return true
 }
 
-func (b *budget) isOldFile(path string) bool {
-	info, err := b.disk.Lstat(path)
-	return err == nil && b.isOld(info)
-}
-
-func (b *budget) isOld(info disk.Info) bool {
-	return !info.Mode.IsDir() && time.Unix(0, b.clock.Now().Wall).Sub(info.ModTime) >= sweepAge
-}
-
-// isTemp reports whether a file is one under construction, or one that a program leaves
-// beside a data file. All others are left alone, whoever made them.
-func isTemp(name string) bool {
-	if strings.HasPrefix(name, disk.TempPrefix) {
-		return true
-	}
-	for _, suffix := range sideFiles {
-		if base, ok := strings.CutSuffix(name, suffix); ok {
-			return isDataName(base)
+// reserve takes room for an object of that size, by eviction if it must. It reports
+// whether there is any.
+func (s *Store) reserve(size int64) bool {
+	need := roomFor(size)
+	walked, err := s.budget.look(need.bytes)
+	s.fault(err)
+	s.removeLitter(litterAtOnce)
+	for {
+		missing, possible := s.budget.reserve(need)
+		if missing.fits(room{}) {
+			return true
 		}
+		if s.kept.dropAll() {
+			continue
+		}
+		if !possible || !s.evict(missing, need, !walked) {
+			return false
+		}
+		walked = false
 	}
-	return false
+}
+
+// Fits reports whether an object of that size could be kept, after eviction.
+func (s *Store) Fits(size int64) bool {
+	b := &s.budget
+	_, err := b.look(size)
+	s.fault(err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, limit := b.missing(room{})
+	return roomFor(size).fits(limit)
+}
+
+// offer gives back what was taken.
+func (b *budget) offer(vs []victim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, v := range vs {
+		b.pool.offer(v.candidate)
+	}
 }

@@ -286,10 +286,6 @@ func (f *File) Pin() (path string, err error) {
 	return f.store.disk.Path(dataPath(f.copy.data))
 }
 
-// sideFiles are what SQLite leaves beside a database, and reads with it: rows that are
-// not in the object.
-var sideFiles = []string{"-wal", "-journal", "-shm"}
-
 // alone makes sure that no such file is there.
 func (f *File) alone() error {
 	for _, suffix := range sideFiles {

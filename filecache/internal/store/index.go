@@ -82,13 +82,6 @@ func newIndex() index {
 	return index{known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{}, inUse: map[string]*use{}}
 }
 
-// IsInvalidatedSince reports whether k may have been invalidated since at.
-func (s *Store) IsInvalidatedSince(k Key, at clock.Instant) bool {
-	s.index.mu.Lock()
-	defer s.index.mu.Unlock()
-	return s.index.invalidated.since(k, at)
-}
-
 func (x *index) lookup(k Key) *Copy {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -213,4 +206,43 @@ func (x *index) unlinked(data string) (open bool) {
 	}
 	u.removed = true
 	return true
+}
+
+// because remembers why this process has removed a copy, until it has another.
+// The memory for that is bounded.
+func (x *index) because(k Key, why Reason) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.becauseLocked(k, why)
+}
+
+func (x *index) becauseLocked(k Key, why Reason) {
+	if len(x.reasons) >= maxKnown {
+		clear(x.reasons)
+	}
+	x.reasons[k] = why
+}
+
+func (x *index) invalidate(k Key, at clock.Instant) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.invalidated.add(k, at)
+	delete(x.known, k)
+	x.becauseLocked(k, Invalidated)
+}
+
+func (x *index) invalidateAll(at clock.Instant) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.invalidated.addAll(at)
+	for k := range x.known {
+		x.becauseLocked(k, Invalidated)
+	}
+	clear(x.known)
+}
+
+// evicted notes that a copy was evicted.
+func (x *index) evicted(k Key, data string) {
+	x.because(k, Evicted)
+	x.unknow(k, data)
 }

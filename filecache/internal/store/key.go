@@ -3,7 +3,6 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 
 	"github.com/warmcache/warmcache/internal/keys"
 )
@@ -26,11 +25,6 @@ func (k Key) encode() []byte {
 func (k Key) entryName() string {
 	sum := sha256.Sum256(k.encode())
 	return hex.EncodeToString(sum[:])
-}
-
-// isEntryName reports whether s is a name that entryName may give.
-func isEntryName(s string) bool {
-	return len(s) == entryNameLen && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // lockByte returns the number of the byte that stands for k in the file of locks.

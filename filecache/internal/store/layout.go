@@ -25,21 +25,8 @@ type layout struct {
 	disk disk.FS
 }
 
-const (
-	entryDir   = "e"
-	dataDir    = "d"
-	scratchDir = "s"
-	lockFile   = "turns"
-)
-
-func entryPath(name string) string { return entryDir + "/" + name }
-func dataPath(name string) string  { return dataDir + "/" + name }
-
 // ErrDamaged is the error of a copy whose data are not what was written.
 var ErrDamaged = errors.New("damaged data file")
-
-// errEntry is the error of an entry that does not decode.
-var errEntry = errors.New("damaged entry")
 
 // create makes a new file in one of the directories, and what is missing of them.
 func (l *layout) create(dir string, size int64) (disk.NewFile, error) {

@@ -1,19 +1,13 @@
 package store
 
 import (
-	"cmp"
 	"errors"
-	"hash/fnv"
-	"io"
 	"io/fs"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
-
-	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // Nothing here knows all files at once. A walk goes round the directory, some names at
@@ -22,65 +16,28 @@ import (
 // thousand copies than with a hundred: among so many, the copy that goes is one of the
 // oldest, and not always the very oldest.
 
-// A walk reads the names of entries, then those of data files, and so on for ever.
-type walk struct {
-	disk disk.FS
-	data bool // it is in the directory of data files
-	list disk.Listing
-}
-
-// next returns the next names, and whether they are the last of a round.
-func (w *walk) next() (dir string, names []string, last bool, err error) {
-	dir = entryDir
-	if w.data {
-		dir = dataDir
-	}
-	if w.list == nil {
-		w.list, err = w.disk.List(dir)
-	}
-	if err == nil {
-		names, err = w.list.Next()
-	}
-	if err == io.EOF || errors.Is(err, fs.ErrNotExist) {
-		last = w.data
-		w.stop()
-		w.data = !last
-		return dir, names, last, nil
-	}
-	if err != nil {
-		w.stop()
-		w.data = false
-	}
-	return dir, names, false, err
-}
-
-func (w *walk) stop() {
-	if w.list != nil {
-		w.list.Close()
-		w.list = nil
-	}
-}
-
 const (
 	// firstLook is how many names a process looks at before it evicts anything. With
 	// fewer files, the oldest of all is evicted.
 	firstLook = 256
 	// lookStep is how many names each reservation looks at while a round is under way.
-	lookStep = 8
+	lookStep = 16
 	// unknownStep is the same as long as it is not known how much is used: each copy that
 	// comes may then evict another one needlessly.
 	unknownStep = 64
 	// maxLook is how many names one eviction looks at to find a copy that nobody uses.
 	maxLook = 8 << 10
-	// poolSize is how many candidates for eviction are remembered.
-	poolSize = 256
 	// litterAtOnce is how much litter one reservation removes.
 	litterAtOnce = 2
 	maxLitter    = 1024
 )
 
-// rescanAfter is how long the sum of what is used is relied on.
-const rescanAfter = 30 * time.Second
+// The sum of what is used is relied on for so long, or until this process has added that
+// part of the limit: others may have added as much.
+const (
+	rescanAfter = 30 * time.Second
+	rescanPart  = 16
+)
 
 // look goes on with the walk if the sum is not known or not recent, and reports whether
 // it did: by some names, and more for larger objects, which take longer to receive. An
@@ -94,7 +51,7 @@ func (b *budget) look(need int64) (walked bool, err error) {
 		n = firstLook
 	case b.known == nil:
 		n = unknownStep
-	case b.round == nil && b.began.Within(rescanAfter, b.clock.Now()):
+	case b.round == nil && b.added <= b.last.bytes/rescanPart && b.began.Within(rescanAfter, b.clock.Now()):
 		return false, nil
 	}
 	return true, b.step(max(n, int(min(need/page, 1<<20))))
@@ -104,7 +61,7 @@ func (b *budget) look(need int64) (walked bool, err error) {
 func (b *budget) step(n int) error {
 	for n > 0 {
 		if b.round == nil {
-			b.round, b.began = newSum(), b.clock.Now()
+			b.round, b.began, b.added = newSum(), b.clock.Now(), 0
 			b.owners = map[uint64]bool{}
 		}
 		dir, names, last, err := b.walk.next()
@@ -140,6 +97,9 @@ func (b *budget) see(dir, name string) {
 			b.pool.offer(candidate{name, info.ModTime.UnixNano()})
 		}
 	case dir == dataDir && isDataName(name):
+		if _, err := b.disk.Lstat(path); err != nil { // see disk.Listing
+			return
+		}
 		b.round.add(dataID(name), pages(sizeInName(name)))
 		info, err := b.disk.Lstat(entryPath(entryOf(name)))
 		if err == nil { // so that the pool does not run dry while the walk is here
@@ -178,67 +138,52 @@ func (b *budget) another(data string) bool {
 	return met || b.duplicates[id]
 }
 
-// entryID, dataID and otherID return the number that a sum knows a file by.
-func entryID(name string) uint64 { return hex64(name[:16]) }
-func dataID(name string) uint64  { return hex64(name[len(name)-16:]) }
-
-func otherID(name string) uint64 {
-	h := fnv.New64a()
-	io.WriteString(h, name)
-	return h.Sum64()
+// walkOn looks at some more names, which it does for each copy that is evicted, so that
+// old ones are known.
+func (b *budget) walkOn() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.step(lookStep)
 }
 
-func hex64(s string) uint64 {
-	n, _ := strconv.ParseUint(s, 16, 64)
-	return n
-}
-
-// entryOf returns the name of the entry that a data file is named after.
-func entryOf(data string) string { return data[:entryNameLen] }
-
-// sizeInName returns the size that dataName put into a name, or zero.
-func sizeInName(name string) int64 {
-	parts := strings.Split(name, "-")
-	if len(parts) != 3 {
-		return 0
+// oldest returns the least recently used of the entries that are known and were not
+// tried.
+func (b *budget) oldest(tried map[string]bool) (candidate, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for looked, began := 0, b.rounds; ; looked += lookStep {
+		for c, ok := b.pool.take(); ok; c, ok = b.pool.take() {
+			if !tried[c.name] {
+				return c, true
+			}
+		}
+		if looked >= maxLook || b.rounds-began > 1 { // in two rounds, all were met
+			return candidate{}, false
+		}
+		if b.step(lookStep) != nil {
+			return candidate{}, false
+		}
 	}
-	n, err := strconv.ParseInt(parts[1], 10, 64)
-	if err != nil || n < 0 || n > blocks.MaxObject {
-		return 0
-	}
-	return n
 }
 
-// candidate is an entry as eviction sees it.
-type candidate struct {
-	name string
-	used int64 // Unix nanoseconds
+func (b *budget) takeLitter(n int) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n = min(n, len(b.litter))
+	taken := b.litter[:n:n]
+	b.litter = b.litter[n:]
+	return taken
 }
 
-func (c candidate) compare(o candidate) int {
-	return cmp.Or(cmp.Compare(c.used, o.used), strings.Compare(c.name, o.name))
+func (b *budget) isOldFile(path string) bool {
+	info, err := b.disk.Lstat(path)
+	return err == nil && b.isOld(info)
 }
 
-// A pool keeps the least recently used of the entries that it was offered, in order.
-type pool []candidate
-
-func (p *pool) offer(c candidate) {
-	i, ok := slices.BinarySearchFunc(*p, c, candidate.compare)
-	if ok || i == poolSize {
-		return
-	}
-	if len(*p) == poolSize {
-		*p = (*p)[:poolSize-1]
-	}
-	*p = slices.Insert(*p, i, c)
+func (b *budget) isOld(info disk.Info) bool {
+	return !info.Mode.IsDir() && time.Unix(0, b.clock.Now().Wall).Sub(info.ModTime) >= sweepAge
 }
 
-// take returns the least recently used, and removes it from the pool.
-func (p *pool) take() (c candidate, ok bool) {
-	if len(*p) == 0 {
-		return candidate{}, false
-	}
-	c = (*p)[0]
-	*p = slices.Delete(*p, 0, 1)
-	return c, true
-}
+// sweepAge is the age at which a file under construction is litter: whoever was about
+// to give it a name has been gone for longer than an invocation may take.
+const sweepAge = clock.LongestInvocation

@@ -262,60 +262,66 @@ func (b *body) newAnswer() (*answer, context.Context) {
 	return &answer{cancel: cancel, at: b.offset, asked: time.Now()}, ctx
 }
 
-// listen starts to wait for bytes, or an answer. The caller holds mu.
+// listen starts to wait for bytes, or an answer. The caller holds mu. The timer is not
+// set for each wait, which would cost more than to read a small object: it looks now and
+// then how long a wait has been.
 func (b *body) listen() {
 	b.waits = time.Now()
-	renew, giveUp := b.patience.Waits(b.waits)
-	if giveUp > 0 && (b.Part == nil || giveUp < renew) {
-		renew = giveUp
-	}
 	if b.timer == nil {
-		b.timer = time.AfterFunc(renew, b.silent)
-	} else {
-		b.timer.Reset(renew)
+		first, _, _ := b.bounds(b.waits)
+		b.timer = time.AfterFunc(first, b.look)
 	}
 }
 
 // listened ends the wait. The caller holds mu.
-func (b *body) listened() {
-	b.waits = time.Time{}
-	b.timer.Stop()
+func (b *body) listened() { b.waits = time.Time{} }
+
+// bounds returns how long a wait since then may be until something is done about it, until
+// it is renewed, and until it is given up.
+func (b *body) bounds(since time.Time) (first, renew, giveUp time.Duration) {
+	renew, giveUp = b.patience.Waits(since)
+	first = renew
+	if giveUp > 0 && (b.Part == nil || giveUp < renew) {
+		first = giveUp
+	}
+	return first, renew, giveUp
 }
 
-// silent is called when nothing has come for long.
-func (b *body) silent() {
+// look renews the answer if nothing has come for long, or gives up.
+func (b *body) look() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.waits.IsZero() || b.closed != nil {
+	if b.closed != nil {
 		return
 	}
-	renew, giveUp := b.patience.Waits(b.waits)
-	waited := time.Since(b.waits)
+	now := time.Now()
+	since := b.waits
+	if since.IsZero() {
+		since = now
+	}
+	first, renew, giveUp := b.bounds(since)
+	waited := now.Sub(since)
 	switch {
+	case waited < first:
+		b.timer.Reset(first - waited)
+		return
 	case giveUp > 0 && waited >= giveUp:
 		b.busy.Go(func() { b.close(ErrStalled) })
 		return
-	case waited < renew: // this is about an earlier wait
-		return
-	case b.answer != nil && b.answer.asked.After(b.waits): // it was renewed, but Close has not ended Read
-		return
 	}
-	again := 2 * waited
+	again := max(renew, 2*waited)
 	if giveUp > 0 {
 		again = min(again, giveUp)
 	}
 	b.timer.Reset(again - waited)
+	if b.answer != nil && b.answer.asked.After(since) {
+		return // it was renewed, but Close has not ended Read
+	}
 	b.renewLocked(true)
 }
 
-// renew requests the rest of the bytes up to goal once more, and reads them from that
-// answer when it comes. Fresh requests a new connection.
-func (b *body) renew(fresh bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.renewLocked(fresh)
-}
-
+// renewLocked requests the rest of the bytes up to goal once more, and reads them from
+// that answer when it comes. Fresh requests a new connection. The caller holds mu.
 func (b *body) renewLocked(fresh bool) {
 	if b.closed != nil || b.Part == nil || b.offset >= b.goal {
 		return
@@ -492,4 +498,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// use calls do and then ends b.
+func (b *body) use(do func() error) error {
+	defer b.end() // also if it panics
+	return do()
 }

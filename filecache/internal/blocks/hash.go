@@ -1,0 +1,9 @@
+package blocks
+
+import "io"
+
+// A Hash is the part of hash.Hash that a Digest uses.
+type Hash interface {
+	io.Writer
+	Sum([]byte) []byte
+}

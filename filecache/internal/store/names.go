@@ -1,0 +1,99 @@
+package store
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/disk"
+)
+
+// entryNameLen is the length of an entry's name.
+const entryNameLen = 2 * sha256.Size
+
+// dataName returns a name for the data file of that entry, for bytes of that size. It is
+// random at the end: a name is used once, so a data file is never rewritten. The name
+// tells which entry refers to the file, if any does.
+func dataName(entry string, size int64, random uint64) string {
+	return fmt.Sprintf("%s-%d-%016x", entry, size, random)
+}
+
+// isDataName reports whether s is a name that dataName may give.
+func isDataName(s string) bool {
+	parts := strings.Split(s, "-")
+	return len(parts) == 3 && isEntryName(parts[0]) && isHex64(parts[2]) &&
+		parts[1] != "" && strings.Trim(parts[1], "0123456789") == ""
+}
+
+// isHex64 reports whether s has the 16 hexadecimal digits of 64 bits.
+func isHex64(s string) bool { return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == "" }
+
+// isEntryName reports whether s is a name that entryName may give.
+func isEntryName(s string) bool {
+	return len(s) == entryNameLen && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// entryID, dataID and otherID return the number that a sum knows a file by.
+func entryID(name string) uint64 { return hex64(name[:16]) }
+
+func dataID(name string) uint64 { return hex64(name[len(name)-16:]) }
+
+func otherID(name string) uint64 {
+	h := fnv.New64a()
+	io.WriteString(h, name)
+	return h.Sum64()
+}
+
+func hex64(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 16, 64)
+	return n
+}
+
+// entryOf returns the name of the entry that a data file is named after.
+func entryOf(data string) string { return data[:entryNameLen] }
+
+// sizeInName returns the size that dataName put into a name, or zero.
+func sizeInName(name string) int64 {
+	parts := strings.Split(name, "-")
+	if len(parts) != 3 {
+		return 0
+	}
+	n, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil || n < 0 || n > blocks.MaxObject {
+		return 0
+	}
+	return n
+}
+
+// isTemp reports whether a file is one under construction, or one that a program leaves
+// beside a data file. All others are left alone, whoever made them.
+func isTemp(name string) bool {
+	if strings.HasPrefix(name, disk.TempPrefix) {
+		return true
+	}
+	for _, suffix := range sideFiles {
+		if base, ok := strings.CutSuffix(name, suffix); ok {
+			return isDataName(base)
+		}
+	}
+	return false
+}
+
+// sideFiles are what SQLite leaves beside a database, and reads with it: rows that are
+// not in the object.
+var sideFiles = []string{"-wal", "-journal", "-shm"}
+
+const (
+	entryDir   = "e"
+	dataDir    = "d"
+	scratchDir = "s"
+	lockFile   = "turns"
+)
+
+func entryPath(name string) string { return entryDir + "/" + name }
+
+func dataPath(name string) string { return dataDir + "/" + name }

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"math"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
+)
+
+// room is what files take of a file system.
+type room struct{ bytes, files int64 }
+
+func (r room) plus(o room) room { return room{r.bytes + o.bytes, r.files + o.files} }
+
+func (r room) minus(o room) room { return room{r.bytes - o.bytes, r.files - o.files} }
+
+// fits reports whether there is as much in o.
+func (r room) fits(o room) bool { return r.bytes <= o.bytes && r.files <= o.files }
+
+// atLeast returns the larger of each.
+func (r room) atLeast(o room) room { return room{max(r.bytes, o.bytes), max(r.files, o.files)} }
+
+func (r room) atMost(o room) room { return room{min(r.bytes, o.bytes), min(r.files, o.files)} }
+
+// unlimited is more than any file system has.
+const unlimited = math.MaxInt64 / 4
+
+// onDisk is what a data file of that size takes, with its entry, whose texts have
+// some 1.5 KiB at most.
+func onDisk(size int64) int64 { return pages(size) + entryPages(size) }
+
+// roomFor is what a copy of that size takes.
+func roomFor(size int64) room { return room{onDisk(size), 2} }
+
+func entryPages(size int64) int64 {
+	return pages(8*int64(blocks.Count(size, blocks.SizeFor(size))) + 1536)
+}
+
+const page = 4 << 10
+
+func pages(size int64) int64 { return (size + page - 1) / page * page }
