@@ -26,7 +26,7 @@ type counted struct {
 // on OpenWhisk.
 func TestCounterCrashes(t *testing.T) {
 	needsUnix(t)
-	s := subject{binary: buildExample(t, t.TempDir(), "counter")}
+	s := subject{binary: buildExample(t, "counter")}
 	panics := func(t *testing.T, sandbox host.Sandbox, means string) {
 		t.Helper()
 		if got, res := answer(t, sandbox, `{"panic":true}`); !strings.Contains(got, means) || !res.Died {
@@ -89,7 +89,7 @@ func count(t *testing.T, s host.Sandbox) (c counted) {
 // Two containers are two counters.
 func TestCounterInTwoContainers(t *testing.T) {
 	needsUnix(t)
-	s := subject{binary: buildExample(t, t.TempDir(), "counter")}
+	s := subject{binary: buildExample(t, "counter")}
 	one, other := s.sandboxes(t), s.sandboxes(t)
 	for name := range one {
 		expectCount(t, one[name], 1, 1, "cold")

@@ -206,10 +206,10 @@ func putImage(ctx context.Context, _ example, o *origins) error {
 	if err := jpeg.Encode(&b, m, nil); err != nil {
 		return err
 	}
-	if err := o.s3.CreateBucket(ctx, imageBucket); err != nil {
+	if err := o.S3.CreateBucket(ctx, imageBucket); err != nil {
 		return err
 	}
-	return o.s3.Put(ctx, imageBucket, "images/"+guest+"/hills.jpg", b.Bytes())
+	return o.S3.Put(ctx, imageBucket, "images/"+guest+"/hills.jpg", b.Bytes())
 }
 
 // putChecks stores a scan, the data of the OCR program and the customers.
@@ -222,13 +222,13 @@ func putChecks(ctx context.Context, _ example, o *origins) error {
 		return err
 	}
 	for _, bucket := range []string{scanBucket, copyBucket} {
-		if err := o.s3.CreateBucket(ctx, bucket); err != nil {
+		if err := o.S3.CreateBucket(ctx, bucket); err != nil {
 			return err
 		}
 	}
 	return errors.Join(
-		o.s3.Put(ctx, modelBucket, ocrKey, data),
-		o.s3.Put(ctx, scanBucket, "ada.png", checktest.Check("40817263", "1,234.56")),
+		o.S3.Put(ctx, modelBucket, ocrKey, data),
+		o.S3.Put(ctx, scanBucket, "ada.png", checktest.Check("40817263", "1,234.56")),
 		fill(ctx, o.database("CHECKS_DB"), "checks/testdata/checks.sql"))
 }
 
@@ -237,8 +237,8 @@ func rulesEvent(round int) string {
 }
 
 func putRules(ctx context.Context, _ example, o *origins) error {
-	if err := o.s3.CreateBucket(ctx, rulesBucket); err != nil {
+	if err := o.S3.CreateBucket(ctx, rulesBucket); err != nil {
 		return err
 	}
-	return o.s3.Put(ctx, rulesBucket, rulesKey, ruleset.Make(rulesCount, "1"))
+	return o.S3.Put(ctx, rulesBucket, rulesKey, ruleset.Make(rulesCount, "1"))
 }

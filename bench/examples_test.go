@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/run"
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
 	"github.com/warmcache/warmcache/examples/checks/checktest"
 	"github.com/warmcache/warmcache/examples/model/table"
@@ -59,11 +61,11 @@ func forEachExample(t *testing.T, leftOut []string, test func(t *testing.T, s su
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("TMPDIR", "/var/tmp")
 			dir := t.TempDir()
-			o, err := startOrigins(t.Context(), dir, settings{})
+			o, err := startOrigins(t.Context(), dir, run.Latencies{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { o.close() })
+			t.Cleanup(func() { o.Close() })
 			test(t, subjects[name](t, dir, o))
 		})
 	}
@@ -112,7 +114,7 @@ func execute(t *testing.T, driver, source, script string) {
 func newCatalogSubject(t *testing.T, dir string, o *origins, database string) subject {
 	v := newValve(t, o.toll.Addr())
 	return subject{
-		binary: buildExample(t, dir, "catalog"),
+		binary: buildExample(t, "catalog"),
 		env:    []string{database, "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
 		events: []string{ // tenants take turns, and change what they are given
@@ -130,12 +132,12 @@ func newCatalogSubject(t *testing.T, dir string, o *origins, database string) su
 }
 
 func modelSubject(t *testing.T, dir string, o *origins) subject {
-	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
+	v := newValve(t, strings.TrimPrefix(o.Gate.URL(), "http://"))
 	some := fmt.Sprintf(`"ids":[%d,%d,7]`, table.ID(5), table.ID(modelRecords-1))
 	return subject{
-		binary: buildExample(t, dir, "model"),
-		env: append(o.s3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "MODEL_BUCKET="+modelBucket, "MODEL_KEY="+modelKey,
-			"MODEL_LOOKUP="+buildExample(t, dir, "model/lookup")),
+		binary: buildExample(t, "model"),
+		env: append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "MODEL_BUCKET="+modelBucket, "MODEL_KEY="+modelKey,
+			"MODEL_LOOKUP="+buildExample(t, "model/lookup")),
 		slow:   v,
 		events: []string{`{` + some + `}`, `{` + some + `,"program":true}`, `{"ids":[]}`},
 	}
@@ -171,7 +173,7 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 		t.Fatal(err)
 	}
 	for _, bucket := range []string{"north-bank", "south-bank", "tessdata", "copies"} {
-		if err := o.s3.CreateBucket(t.Context(), bucket); err != nil {
+		if err := o.S3.CreateBucket(t.Context(), bucket); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -181,14 +183,14 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 		{"north-bank", "noise.png"}:     checktest.Noise(),
 		{"tessdata", "eng.traineddata"}: data,
 	} {
-		if err := o.s3.Put(t.Context(), object[0], object[1], b); err != nil {
+		if err := o.S3.Put(t.Context(), object[0], object[1], b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
+	v := newValve(t, strings.TrimPrefix(o.Gate.URL(), "http://"))
 	return subject{
-		binary: buildExample(t, dir, "checks"),
-		env: append(o.s3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", database,
+		binary: buildExample(t, "checks"),
+		env: append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", database,
 			"TESSDATA_BUCKET=tessdata", "TESSDATA_KEY=eng.traineddata", "COPIES_BUCKET=copies"),
 		slow: v,
 		events: []string{ // what follows a check that can be read must hold nothing of it
@@ -201,14 +203,25 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 	}
 }
 
-// buildExample builds a program of the examples into dir.
-func buildExample(t *testing.T, dir, name string) string {
+// buildExample builds a program of the examples, once for all tests: building takes
+// longer than most of them.
+func buildExample(t *testing.T, name string) string {
 	t.Helper()
-	if err := checkout.Build(t.Context(), dir, name); err != nil {
+	once, _ := built.LoadOrStore(name, sync.OnceValues(func() (string, error) {
+		dir := filepath.Join(programs, name)
+		return filepath.Join(dir, filepath.Base(name)), errors.Join(os.MkdirAll(dir, 0o755), checkout.Build(context.Background(), dir, name))
+	}))
+	program, err := once.(func() (string, error))()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, filepath.Base(name))
+	return program
 }
+
+var (
+	programs string   // a directory that TestMain makes and removes
+	built    sync.Map // functions that build a program below it, by its name
+)
 
 func (s subject) lambda(env ...string) host.Lambda {
 	return host.Lambda{Binary: s.binary, Env: append(slices.Clone(s.env), env...), Timeout: time.Minute, MemoryMB: 512}
@@ -383,11 +396,11 @@ func TestTenantOfTheHost(t *testing.T) {
 	needsUnix(t)
 	t.Setenv("TMPDIR", "/var/tmp")
 	dir := t.TempDir()
-	o, err := startOrigins(t.Context(), dir, settings{})
+	o, err := startOrigins(t.Context(), dir, run.Latencies{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.close()
+	defer o.Close()
 	s := catalogSubject(t, dir, o)
 	env, err := s.lambda().Environment()
 	if err != nil {

@@ -35,11 +35,11 @@ func measureAll(ctx context.Context, s settings) (rows result.Rows, err error) {
 		return nil, fmt.Errorf("-only: no example matches %q", s.Only)
 	}
 	compare.Say("bench: starting the origins")
-	o, err := startOrigins(ctx, dir, s)
+	o, err := startOrigins(ctx, dir, s.Latencies)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, o.close()) }()
+	defer func() { err = errors.Join(err, o.Close()) }()
 	return measureEach(ctx, chosen, o, s.Rounds)
 }
 
@@ -87,7 +87,7 @@ func (e example) sandbox(on string, o *origins, env ...string) (host.Sandbox, er
 func measure(ctx context.Context, e example, o *origins, rounds int) (rows result.Rows, err error) {
 	var drivers []*run.Driver
 	for _, on := range hosts() {
-		d := &run.Driver{Example: e.name, Host: on, Warm: e.warm(), Calls: o.calls, Varies: e.varies, Strict: true,
+		d := &run.Driver{Example: e.name, Host: on, Warm: e.warm(), Calls: o.Calls, Varies: e.varies, Strict: true,
 			Sandbox: func() (host.Sandbox, error) { return e.sandbox(on, o) }}
 		if !e.same {
 			d.Plain = func() (host.Sandbox, error) { return e.sandbox(on, o, "WARMCACHE=off") }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/run"
 )
 
 // The host kills the action in the middle of its download and keeps /tmp. (The
@@ -19,11 +20,11 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := startOrigins(ctx, dir, settings{bandwidth: 20e6}) // 600 ms for 12 MiB
+	o, err := startOrigins(ctx, dir, run.Latencies{Bandwidth: 20e6}) // 600 ms for 12 MiB
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.close()
+	defer o.Close()
 	model := pick(t, all, "model")
 	event := []byte(model.event(3))
 	want := invokeIn(t, model.lambda(o, "WARMCACHE=off"), event)
@@ -33,7 +34,7 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer env.Close()
-	before := o.calls()
+	before := o.Calls()
 	killed := make(chan host.Result)
 	go func() {
 		res, err := env.Invoke(ctx, event)
@@ -42,7 +43,7 @@ func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 		}
 		killed <- res
 	}()
-	for o.calls().Sub(before).Bytes < 1<<20 {
+	for o.Calls().Sub(before).Bytes < 1<<20 {
 		time.Sleep(time.Millisecond)
 	}
 	env.Crash()

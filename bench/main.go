@@ -20,7 +20,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/warmcache/warmcache/bench/checkout"
 	"github.com/warmcache/warmcache/bench/fleet"
@@ -62,10 +61,8 @@ func dispatch(ctx context.Context, args []string) error {
 // settings are the command line of the main job.
 type settings struct {
 	*compare.Flags
-	firstByte time.Duration
-	bandwidth int
-	database  time.Duration
-	report    string
+	run.Latencies
+	report string
 }
 
 // quickRounds are few enough for half a minute, and enough for a p90.
@@ -75,9 +72,7 @@ func parse(args []string) (settings, error) {
 	s := settings{Flags: compare.NewFlags("bench", 100, quickRounds)}
 	s.Usage = s.usage
 	s.StringVar(&s.report, "report", "bench-report", "write the report into this `directory`; empty: none")
-	s.DurationVar(&s.firstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
-	s.IntVar(&s.bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
-	s.DurationVar(&s.database, "db-latency", origin.DefaultToll, "round trip of a database statement")
+	s.Latencies.Register(s.FlagSet)
 	return s, compare.Usage(s.Parse(args))
 }
 
@@ -98,7 +93,7 @@ func (s settings) usage() {
 // String is the conditions of the measurement.
 func (s settings) String() string {
 	return fmt.Sprintf("S3 %v to the first byte and %.0f MB/s per connection, database %v per statement; %d rounds",
-		s.firstByte, float64(s.bandwidth)/1e6, s.database, s.Rounds)
+		s.FirstByte, float64(s.Bandwidth)/1e6, s.Database, s.Rounds)
 }
 
 // mainJob measures the examples.

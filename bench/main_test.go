@@ -18,7 +18,14 @@ import (
 func TestMain(m *testing.M) {
 	origin.ServeIfChild()
 	serveIfFunction()
-	goleak.VerifyTestMain(m)
+	var err error
+	if programs, err = os.MkdirTemp("", "warmcache-programs-"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(programs)
+		os.Exit(code)
+	}))
 }
 
 // The main job, with few rounds: every row is there, on both hosts, and the
@@ -35,9 +42,10 @@ func TestMainJob(t *testing.T) {
 		"thumbnail": {2, 2, 1, 1}, // one of them stores the result
 		"counter":   {0, 0, 0, 0},
 		"presign":   {0, 0, 0, 0},
+		"rules":     {1, 1, 0, 0},
 	}
 	dir := t.TempDir()
-	args := "-rounds 2 -s3-latency 1ms -s3-bandwidth 0 -db-latency 1ms -only catalog|model|session|thumbnail|counter|presign -json " +
+	args := "-rounds 2 -s3-latency 1ms -s3-bandwidth 0 -db-latency 1ms -only catalog|model|session|thumbnail|counter|presign|rules -json " +
 		filepath.Join(dir, "rows.json") + " -report " + filepath.Join(dir, "report")
 	if err := dispatch(t.Context(), strings.Fields(args)); err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func newPresigns(t *testing.T) map[string]presign {
 	t.Helper()
 	s3 := newS3(t, "files")
 	s := subject{
-		binary: buildExample(t, t.TempDir(), "presign"),
+		binary: buildExample(t, "presign"),
 		env:    append(s3.Env(s3.Endpoint()), "S3_PATH_STYLE=1", "PRESIGN_BUCKET=files"),
 	}
 	both := map[string]presign{}

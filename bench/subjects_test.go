@@ -22,7 +22,7 @@ func init() {
 func sessionSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, o.toll.Addr())
 	s := subject{
-		binary: buildExample(t, dir, "session"),
+		binary: buildExample(t, "session"),
 		env:    []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db"), "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
 	}
@@ -47,7 +47,7 @@ func sessionSubject(t *testing.T, dir string, o *origins) subject {
 func dbjsonSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, o.toll.Addr())
 	s := subject{
-		binary: buildExample(t, dir, "dbjson"),
+		binary: buildExample(t, "dbjson"),
 		env:    []string{"VOTES_DB=" + filepath.Join(dir, "votes.db"), "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
 		events: []string{
@@ -72,7 +72,7 @@ func dbjsonSubject(t *testing.T, dir string, o *origins) subject {
 
 // thumbnailSubject has pictures of two tenants with one name.
 func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
-	if err := o.s3.CreateBucket(t.Context(), "pictures"); err != nil {
+	if err := o.S3.CreateBucket(t.Context(), "pictures"); err != nil {
 		t.Fatal(err)
 	}
 	for key, body := range map[string][]byte{
@@ -80,14 +80,14 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 		"images/green/cat.png": drawn(t, 100, 200),
 		"images/green/text":    []byte("no image"),
 	} {
-		if err := o.s3.Put(t.Context(), "pictures", key, body); err != nil {
+		if err := o.S3.Put(t.Context(), "pictures", key, body); err != nil {
 			t.Fatal(err)
 		}
 	}
-	v := newValve(t, strings.TrimPrefix(o.gate.URL(), "http://"))
+	v := newValve(t, strings.TrimPrefix(o.Gate.URL(), "http://"))
 	return subject{
-		binary: buildExample(t, dir, "thumbnail"),
-		env:    append(o.s3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "THUMBNAIL_BUCKET=pictures"),
+		binary: buildExample(t, "thumbnail"),
+		env:    append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", "THUMBNAIL_BUCKET=pictures"),
 		slow:   v,
 		events: []string{
 			`{"tenant":"blue","name":"cat.png","size":50}`,
@@ -104,7 +104,7 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 func TestSessionOnBothHosts(t *testing.T) {
 	needsUnix(t)
 	dir := t.TempDir()
-	s := subject{binary: buildExample(t, dir, "session"), env: []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db")}}
+	s := subject{binary: buildExample(t, "session"), env: []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db")}}
 	both := s.sandboxes(t)
 	lambda, openWhisk := both["lambda"], both["openwhisk"]
 	ask := func(sandbox host.Sandbox, event string, want string) {

@@ -31,7 +31,7 @@ func TestLeftoversOfAKilledThumbnail(t *testing.T) {
 	}
 	wall := newWall(t, server)
 	env := newEnvironment(t, host.Lambda{
-		Binary: buildExample(t, t.TempDir(), "thumbnail"),
+		Binary: buildExample(t, "thumbnail"),
 		Env:    append(server.Env(wall.URL), "S3_PATH_STYLE=1", "THUMBNAIL_BUCKET=pictures"),
 		Logs:   os.Stderr,
 	})

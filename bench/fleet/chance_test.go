@@ -30,10 +30,10 @@ func TestZipf(t *testing.T) {
 
 func TestLatency(t *testing.T) {
 	l := Latency{3 * time.Millisecond, 20 * time.Millisecond}
-	r, s := rand.New(rand.NewPCG(1, 1)), l.sampler()
+	r := rand.New(rand.NewPCG(1, 1))
 	draws := make([]int64, 100_001)
 	for i := range draws {
-		draws[i] = s.draw(r)
+		draws[i] = l.draw(r)
 	}
 	slices.Sort(draws)
 	for name, tt := range map[string]struct{ got, want float64 }{
@@ -44,7 +44,7 @@ func TestLatency(t *testing.T) {
 			t.Errorf("%s = %v, want %v", name, time.Duration(tt.got), time.Duration(tt.want))
 		}
 	}
-	if (Latency{}).sampler().draw(r) != 0 || (Latency{5, 5}).sampler().draw(r) != 5 {
+	if (Latency{}).draw(r) != 0 || (Latency{5, 5}).draw(r) != 5 {
 		t.Error("latencies without spread are not exact")
 	}
 }
@@ -75,23 +75,24 @@ func TestArrivals(t *testing.T) {
 
 func TestEventsInOrder(t *testing.T) {
 	var q events
+	var got []int64
 	r := rand.New(rand.NewPCG(1, 1))
 	for key := range 1000 {
-		q.push(event{at: r.Int64N(100), key: key})
+		at := r.Int64N(100)
+		q.push(at, func() { got = append(got, at*1000+int64(key)) })
 	}
-	if _, ok := q.pop(-1); ok {
+	q.run(-1)
+	if len(got) > 0 {
 		t.Error("an event came before its time")
 	}
-	last := event{at: -1}
-	for n := range 1000 {
-		e, ok := q.pop(100)
-		if !ok || e.at < last.at || e.at == last.at && e.key < last.key {
-			t.Fatalf("event %d: %+v after %+v", n, e, last)
-		}
-		last = e
+	q.run(49)
+	if n := len(got); n == 0 || got[n-1] >= 50*1000 {
+		t.Errorf("%d events until 49: %v", n, got)
 	}
-	if _, ok := q.pop(100); ok {
-		t.Error("an event came twice")
+	q.run(100)
+	q.run(100)
+	if len(got) != 1000 || !slices.IsSorted(got) {
+		t.Errorf("%d events, or not in order: %v", len(got), got)
 	}
 }
 

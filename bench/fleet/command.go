@@ -6,8 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime/debug"
-	"strings"
+	"slices"
 
 	"github.com/warmcache/warmcache/internal/compare"
 	"github.com/warmcache/warmcache/internal/conditions"
@@ -41,17 +42,23 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func parse(args []string) (settings, error) {
-	s := settings{Config: Default()}
+	s := settings{Config: Default(), variants: Variants()}
 	f := flag.NewFlagSet("bench fleet", flag.ContinueOnError)
 	s.register(f)
-	variants := f.String("variants", names(Variants()), "which to compare")
+	f.Func("only", "simulate the variants that match this `regexp`", func(v string) error {
+		only, err := regexp.Compile(v)
+		if err != nil {
+			return err
+		}
+		if s.variants = slices.DeleteFunc(Variants(), func(v Variant) bool { return !only.MatchString(v.Name) }); len(s.variants) == 0 {
+			return fmt.Errorf("there are only %v", Variants())
+		}
+		return nil
+	})
 	f.StringVar(&s.json, "json", "", "write the report to this `file` as well")
 	err := compare.ParseFlags(f, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return s, err
-	}
-	if err == nil {
-		s.variants, err = variantsOf(*variants)
 	}
 	if err == nil {
 		err = s.validate()
@@ -60,27 +67,4 @@ func parse(args []string) (settings, error) {
 		return s, fmt.Errorf("fleet: %w", err)
 	}
 	return s, nil
-}
-
-func names(variants []Variant) string {
-	var all []string
-	for _, v := range variants {
-		all = append(all, v.Name)
-	}
-	return strings.Join(all, ",")
-}
-
-func variantsOf(list string) (chosen []Variant, err error) {
-	for name := range strings.SplitSeq(list, ",") {
-		n := len(chosen)
-		for _, v := range Variants() {
-			if v.Name == name {
-				chosen = append(chosen, v)
-			}
-		}
-		if len(chosen) == n {
-			return nil, fmt.Errorf("there is no variant %q: there are %s", name, names(Variants()))
-		}
-	}
-	return chosen, nil
 }

@@ -27,15 +27,16 @@ func TestParse(t *testing.T) {
 		"-idle-max -1s":                    "-idle-max is -1s",
 		"-db-median -1s":                   "-db-median is -1s",
 		"-db-p99 1ms":                      "-db-p99 is 1ms: it must be from 0.003",
-		"-variants plain,fast":             `no variant "fast"`,
+		"-only fast":                       "there are only [plain jitter tier lease lease+jitter]",
+		"-only (":                          "missing closing )",
 		"-nonsense":                        "-nonsense",
 	} {
 		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %s", args, err, want)
 		}
 	}
-	s, err := parse([]string{"-variants", "lease,plain", "-arrivals", "constant"})
-	if err != nil || len(s.variants) != 2 || s.variants[0].Name != "lease" || s.Arrivals != Constant {
+	s, err := parse([]string{"-only", "^(lease|plain)$", "-arrivals", "constant"})
+	if err != nil || len(s.variants) != 2 || s.variants[1].Name != "lease" || s.Arrivals != Constant {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -59,7 +60,7 @@ func TestCommand(t *testing.T) {
 	defer func(n int) { sweepRequests = n }(sweepRequests)
 	sweepRequests = 200
 	file := filepath.Join(t.TempDir(), "r.json")
-	args := "-for 1m -containers 5 -ttl 10s -variants plain,lease+jitter -json " + file
+	args := "-for 1m -containers 5 -ttl 10s -only ^plain|lease.jitter -json " + file
 	var out bytes.Buffer
 	if err := Command(t.Context(), strings.Fields(args), &out); err != nil {
 		t.Fatal(err)

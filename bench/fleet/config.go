@@ -177,6 +177,9 @@ type Variant struct {
 	Jitter, Tier, Lease bool
 }
 
+// String returns the name.
+func (v Variant) String() string { return v.Name }
+
 // Variants returns all variants.
 func Variants() []Variant {
 	return []Variant{

@@ -4,21 +4,10 @@ import "container/heap"
 
 // event happens at a time that is known before.
 type event struct {
-	at   int64
-	seq  uint64 // events of the same time happen in the order in which they became known
-	kind kind
-	c    *container
-	key  int
-	put  *put
+	at  int64
+	seq uint64 // events of the same time happen in the order in which they became known
+	do  func()
 }
-
-type kind uint8
-
-const (
-	handle kind = iota // the container, which is new, handles its first request
-	finish             // the container has answered
-	store              // the tier has stored a record
-)
 
 // events are a queue by time.
 type events struct {
@@ -26,28 +15,26 @@ type events struct {
 	seq   uint64
 }
 
-func (q *events) push(e event) {
+func (q *events) push(at int64, do func()) {
 	q.seq++
-	e.seq = q.seq
-	heap.Push(&q.queue, &e)
+	heap.Push(&q.queue, event{at, q.seq, do})
 }
 
-// pop returns the first event, if it is not after t.
-func (q *events) pop(t int64) (e event, ok bool) {
-	if len(q.queue) == 0 || q.queue[0].at > t {
-		return e, false
+// run runs what happens until t.
+func (q *events) run(t int64) {
+	for len(q.queue) > 0 && q.queue[0].at <= t {
+		heap.Pop(&q.queue).(event).do()
 	}
-	return *heap.Pop(&q.queue).(*event), true
 }
 
-type eventHeap []*event
+type eventHeap []event
 
 func (h eventHeap) Len() int      { return len(h) }
 func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 func (h eventHeap) Less(i, j int) bool {
 	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
 }
-func (h *eventHeap) Push(e any) { *h = append(*h, e.(*event)) }
+func (h *eventHeap) Push(e any) { *h = append(*h, e.(event)) }
 func (h *eventHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]

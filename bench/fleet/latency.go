@@ -16,21 +16,10 @@ type Latency struct {
 // is above its median.
 const z99 = 2.3263478740408408
 
-func (l Latency) sigma() float64 {
-	if l.Median == 0 {
-		return 0
+func (l Latency) draw(r *rand.Rand) int64 {
+	if l.Median == 0 || l.Median == l.P99 {
+		return int64(l.Median)
 	}
-	return math.Log(float64(l.P99)/float64(l.Median)) / z99
-}
-
-// sampler draws from a Latency.
-type sampler struct{ median, sigma float64 }
-
-func (l Latency) sampler() sampler { return sampler{float64(l.Median), l.sigma()} }
-
-func (s sampler) draw(r *rand.Rand) int64 {
-	if s.sigma == 0 {
-		return int64(s.median)
-	}
-	return int64(s.median * math.Exp(s.sigma*r.NormFloat64()))
+	sigma := math.Log(float64(l.P99)/float64(l.Median)) / z99
+	return int64(float64(l.Median) * math.Exp(sigma*r.NormFloat64()))
 }

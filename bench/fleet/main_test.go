@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -40,11 +41,9 @@ func busy() Config {
 
 func run(t *testing.T, c Config, variant string) *Result {
 	t.Helper()
-	v, err := variantsOf(variant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := Run(t.Context(), c, v[0])
+	variants := Variants()
+	i := slices.IndexFunc(variants, func(v Variant) bool { return v.Name == variant })
+	r, err := Run(t.Context(), c, variants[i])
 	if err != nil {
 		t.Fatal(err)
 	}

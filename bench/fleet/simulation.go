@@ -21,8 +21,6 @@ type simulation struct {
 	pool    pool
 	tier    *tier // nil without
 
-	handler, init, database sampler
-
 	asked int // loads of the Get under way
 
 	Result // counts of the caches and of the containers; the rest is filled in at the end
@@ -39,21 +37,18 @@ type simulation struct {
 
 func newSimulation(c *Config, v Variant) *simulation {
 	s := &simulation{
-		Config:   c,
-		rng:      rand.New(rand.NewPCG(c.Seed, 2)),
-		dice:     rand.New(rand.NewPCG(c.Seed, 3)),
-		handler:  c.Handler.sampler(),
-		init:     c.Init.sampler(),
-		database: c.Database.sampler(),
-		ages:     newHistogram(),
-		times:    newHistogram(),
+		Config: c,
+		rng:    rand.New(rand.NewPCG(c.Seed, 2)),
+		dice:   rand.New(rand.NewPCG(c.Seed, 3)),
+		ages:   newHistogram(),
+		times:  newHistogram(),
 	}
 	s.options = cache.Options[int, stamp]{Load: s.load, TTL: c.TTL, MaxEntries: c.Entries}
 	if v.Jitter {
 		s.options.Jitter = c.Jitter
 	}
 	if v.Tier {
-		s.tier = &tier{sim: s, leases: v.Lease, latency: c.Tier.sampler(), names: map[string]*name{}}
+		s.tier = &tier{sim: s, leases: v.Lease, names: map[string]*name{}}
 		s.options.Tier, s.options.Namespace, s.options.Codec = s.tier, "fleet", stampCodec
 		s.options.ClockSkew = c.ClockSkew
 		s.options.TierTimeout = time.Hour // of real time, in which nothing is waited for
@@ -93,34 +88,14 @@ func (s *simulation) run(ctx context.Context) error {
 		if at >= int64(s.For) {
 			break
 		}
-		s.runEvents(at)
+		s.events.run(at)
 		s.arrive(at, key)
 	}
-	s.runEvents(math.MaxInt64)
+	s.events.run(math.MaxInt64)
 	for _, c := range s.pool.rest() {
 		s.count(c)
 	}
 	return ctx.Err()
-}
-
-// runEvents runs what happens until t.
-func (s *simulation) runEvents(t int64) {
-	for {
-		e, ok := s.events.pop(t)
-		if !ok {
-			return
-		}
-		switch e.kind {
-		case handle:
-			s.handle(e.c, e.key, e.at)
-		case finish:
-			s.busy--
-			e.c.end(e.at)
-			s.pool.put(e.c)
-		case store:
-			e.put.do()
-		}
-	}
 }
 
 // arrive gives a request to a container.
@@ -137,7 +112,8 @@ func (s *simulation) arrive(at int64, key int) {
 		s.handle(c, key, at)
 		return
 	}
-	s.events.push(event{at: at + s.init.draw(s.rng), kind: handle, c: c, key: key})
+	ready := at + s.Init.draw(s.rng)
+	s.events.push(ready, func() { s.handle(c, key, ready) })
 }
 
 // handle runs a request, which begins with its Get.
@@ -150,7 +126,12 @@ func (s *simulation) handle(c *container, key int, at int64) {
 	}
 	s.Requests++
 	s.note(at, int64(v), s.tierCalls() == tierHits)
-	s.events.push(event{at: s.now + s.handler.draw(s.rng), kind: finish, c: c})
+	done := s.now + s.Handler.draw(s.rng)
+	s.events.push(done, func() {
+		s.busy--
+		c.end(done)
+		s.pool.put(c)
+	})
 }
 
 func (s *simulation) tierCalls() int64 {
@@ -181,7 +162,7 @@ func (s *simulation) note(began, loaded int64, quiet bool) {
 // load is the Load of all caches.
 func (s *simulation) load(context.Context, int) (stamp, error) {
 	began := s.now
-	s.now += s.database.draw(s.rng)
+	s.now += s.Database.draw(s.rng)
 	s.asked++
 	s.loadsSeen++
 	s.begun.add(began, 1)

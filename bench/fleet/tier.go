@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"time"
 
 	"github.com/warmcache/warmcache/cache"
 )
@@ -25,11 +24,10 @@ var stampCodec = cache.Codec[stamp]{
 // tier is the cache.Tier of a simulation: a server that is always there. It does what
 // package redistier does, but for deletes, which a simulation has none of.
 type tier struct {
-	sim     *simulation
-	leases  bool
-	latency sampler
-	names   map[string]*name
-	calls   int64
+	sim    *simulation
+	leases bool
+	names  map[string]*name
+	calls  int64
 }
 
 // name is what the tier knows under one.
@@ -47,15 +45,6 @@ type lease struct {
 	record []byte // that one
 }
 
-// put is a record on its way to the tier.
-type put struct {
-	to     *name
-	record []byte
-	until  int64
-}
-
-func (p *put) do() { p.to.record, p.to.until = p.record, p.until }
-
 func (t *tier) name(s string) *name {
 	n := t.names[s]
 	if n == nil {
@@ -68,7 +57,7 @@ func (t *tier) name(s string) *name {
 // call takes the time of a call. What it does there it does at its begin.
 func (t *tier) call() {
 	t.calls++
-	t.sim.now += t.latency.draw(t.sim.rng)
+	t.sim.now += t.sim.Tier.draw(t.sim.rng)
 }
 
 // Get implements cache.Tier.
@@ -118,7 +107,8 @@ func (t *tier) Set(_ context.Context, r cache.TierRecord) error {
 	if t.leases && at < n.lease.until {
 		n.lease.until, n.lease.stores, n.lease.record = at, at, r.Record
 	}
-	t.sim.events.push(event{at: at, kind: store, put: &put{n, r.Record, at + int64(ttlOf(r.TTL))}})
+	until := at + int64(min(r.TTL, longestRun))
+	t.sim.events.push(at, func() { n.record, n.until = r.Record, until })
 	return nil
 }
 
@@ -126,5 +116,3 @@ func (t *tier) Set(_ context.Context, r cache.TierRecord) error {
 func (t *tier) Delete(context.Context, string) error {
 	return errors.New("fleet: nothing is deleted in a simulation")
 }
-
-func ttlOf(d time.Duration) time.Duration { return min(d, longestRun) }

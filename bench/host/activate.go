@@ -35,18 +35,15 @@ func (c *Container) Invoke(ctx context.Context, event []byte) (Result, error) {
 //   - it was closed (os.ErrClosed).
 func (c *Container) Do(ctx context.Context, a Activation) (Result, error) {
 	a = a.withDefaults()
-	if err := a.check(); err != nil {
-		return Result{}, c.errorf("invoke", err)
+	err := a.check()
+	if err == nil {
+		err = c.turns.take(ctx)
 	}
-	if err := c.turns.take(ctx); err != nil {
-		return Result{}, c.errorf("invoke", err)
-	}
-	defer c.turns.give()
-	res, err := c.activate(ctx, a)
 	if err != nil {
 		return Result{}, c.errorf("invoke", err)
 	}
-	return res, nil
+	defer c.turns.give()
+	return c.outcome(c.activate(ctx, a))
 }
 
 func (c *Container) activate(ctx context.Context, a Activation) (Result, error) {

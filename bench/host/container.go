@@ -16,12 +16,6 @@ type Container struct {
 	action OpenWhisk
 }
 
-func newContainer(w OpenWhisk, home string) *Container {
-	c := &Container{action: w}
-	c.life = newLife(1, home, w.errorf, c.destroy)
-	return c
-}
-
 // Tmp returns the directory that the action has as os.TempDir. It exists while
 // there is a container.
 func (c *Container) Tmp() string { return filepath.Join(c.dir, "tmp") }

@@ -17,10 +17,6 @@ type Environment struct {
 	logStream string
 }
 
-func newEnvironment(l Lambda, tmp string) *Environment {
-	return &Environment{newLife(l.Concurrency, tmp, l.errorf, func(i *instance) { i.kill() }), l, l.newLogStream()}
-}
-
 // Tmp returns the directory that the function has as os.TempDir.
 func (e *Environment) Tmp() string { return e.dir }
 

@@ -42,11 +42,7 @@ func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 	}
 	r = r.withDefaults()
 	inv := &invocation{Request: r, arn: e.lambda.arn(), over: make(chan struct{}), leave: sync.OnceFunc(e.turns.give)}
-	res, err := e.invoke(ctx, inv)
-	if err != nil {
-		return Result{}, e.errorf("invoke", err)
-	}
-	return res, nil
+	return e.outcome(e.invoke(ctx, inv))
 }
 
 // invoke gives up the turn, unless the function is still at it.

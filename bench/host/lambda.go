@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -85,23 +86,19 @@ type Lambda struct {
 // It is an error if Binary cannot be found or executed.
 func (l Lambda) Environment() (*Environment, error) {
 	l = l.withDefaults()
-	binary, err := executable(l.Binary)
-	if err != nil {
-		return nil, l.errorf("environment", err)
-	}
-	l.Binary = binary
-	l.Handler = cmp.Or(l.Handler, filepath.Base(binary))
-	l.Extensions = slices.Clone(l.Extensions)
-	for n, e := range l.Extensions {
-		if l.Extensions[n], err = executable(e); err != nil {
+	extensions := slices.Clone(l.Extensions)
+	for n, e := range extensions {
+		var err error
+		if extensions[n], err = executable(e); err != nil {
 			return nil, l.errorf("environment", fmt.Errorf("extension: %w", err))
 		}
 	}
-	tmp, err := makeTmp()
+	binary, tmp, err := prepare(l.Binary)
 	if err != nil {
 		return nil, l.errorf("environment", err)
 	}
-	return newEnvironment(l, tmp), nil
+	l.Binary, l.Extensions, l.Handler = binary, extensions, cmp.Or(l.Handler, filepath.Base(binary))
+	return &Environment{newLife(l.Concurrency, tmp, l.errorf, (*instance).kill), l, l.newLogStream()}, nil
 }
 
 func (l Lambda) withDefaults() Lambda {
@@ -123,6 +120,15 @@ func positive[N int | time.Duration](n, otherwise N) N {
 
 func (l Lambda) errorf(operation string, err error) error {
 	return fmt.Errorf("host: %s of lambda %s: %w", operation, l.Name, err)
+}
+
+// prepare returns the absolute path of a program, and a new directory that is /tmp
+// to it.
+func prepare(program string) (binary, tmp string, err error) {
+	if binary, err = executable(program); err == nil {
+		tmp, err = os.MkdirTemp("", "warmcache-host-")
+	}
+	return binary, tmp, err
 }
 
 // executable returns the absolute path of a program that can be run. Without

@@ -112,6 +112,14 @@ func (l *life[P]) end() error {
 	return l.errorf("close", err)
 }
 
+// outcome is an invocation's Result or its error, not both.
+func (l *life[P]) outcome(res Result, err error) (Result, error) {
+	if err != nil {
+		return Result{}, l.errorf("invoke", err)
+	}
+	return res, nil
+}
+
 // live returns the process unless it is dead.
 func (l *life[P]) live() (p P, ok bool) {
 	l.mu.Lock()
@@ -134,6 +142,3 @@ func wake[P running](p P) (P, StartKind, error) {
 	}
 	return p, Warm, err
 }
-
-// makeTmp makes the directory that is /tmp to a function.
-func makeTmp() (string, error) { return os.MkdirTemp("", "warmcache-host-") }

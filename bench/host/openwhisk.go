@@ -68,16 +68,14 @@ type OpenWhisk struct {
 // It is an error if Binary cannot be found or executed.
 func (w OpenWhisk) Container() (*Container, error) {
 	w = w.withDefaults()
-	binary, err := executable(w.Binary)
+	binary, home, err := prepare(w.Binary)
 	if err != nil {
 		return nil, w.errorf("container", err)
 	}
 	w.Binary = binary
-	home, err := makeTmp()
-	if err != nil {
-		return nil, w.errorf("container", err)
-	}
-	return newContainer(w, home), nil
+	c := &Container{action: w}
+	c.life = newLife(1, home, w.errorf, c.destroy)
+	return c, nil
 }
 
 func (w OpenWhisk) withDefaults() OpenWhisk {

@@ -69,7 +69,7 @@ func (u *upload) Read(p []byte) (int, error) {
 		return n, err
 	}
 	u.call.count(n)
-	if waitErr := up.wait(u.ctx, n); waitErr != nil {
+	if waitErr := up.WaitN(u.ctx, n); waitErr != nil {
 		return 0, waitErr
 	}
 	u.call.uploaded.Store(int64(time.Since(u.call.arrived)))
@@ -100,7 +100,7 @@ func (d *download) Write(p []byte) (written int, err error) {
 
 // writePortion counts before it writes: a client that has read the last byte must find it counted.
 func (d *download) writePortion(p []byte) (int, error) {
-	if err := d.call.line.down.wait(d.ctx, len(p)); err != nil {
+	if err := d.call.line.down.WaitN(d.ctx, len(p)); err != nil {
 		return 0, err
 	}
 	d.call.count(len(p))

@@ -29,11 +29,11 @@ func TestSetKeysAreHit(t *testing.T) {
 			if got := f.len(); got != 1000 {
 				t.Errorf("%d entries, want 1000", got)
 			}
-			for name, hit := range map[string]func(int) bool{"hit": f.hit, "loader": f.loader} {
-				if hit == nil {
+			for name, read := range map[string]reads{"hits": f.hits, "loads": f.loads} {
+				if read == nil {
 					continue
 				}
-				if got := count(800, hit); got != 800 {
+				if got := read(0, 800); got != 800 {
 					t.Errorf("%s: %d of 800 found", name, got)
 				}
 			}
@@ -61,7 +61,7 @@ func TestMissingKeysAreNotHit(t *testing.T) {
 			f := p.fill(w)
 			defer f.close()
 			w.order[0] = "elsewhere"
-			if got := count(800, f.hit); got != 799 {
+			if got := f.hits(0, 800); got != 799 {
 				t.Errorf("%d found, want 799", got)
 			}
 		})
@@ -83,7 +83,7 @@ func TestMissLoadsOnce(t *testing.T) {
 			})
 			defer l.close()
 			for range 2 {
-				if v, err := l.get(context.Background(), "key"); v != want || err != nil {
+				if v, err := l.load(context.Background(), "key"); v != want || err != nil {
 					t.Errorf("got %v, %v", v, err)
 				}
 			}
@@ -99,12 +99,9 @@ func TestReplayCountsHits(t *testing.T) {
 		if p.replay == nil {
 			continue
 		}
-		c := p.replay(10)
-		keys := []int32{1, 2, 1, 1, 3, 2}
-		if got := count(len(keys), func(i int) bool { return c.hit(keys[i]) }); got != 3 {
+		if got := p.replays(10, []string{"1", "2", "1", "1", "3", "2"}); got != 3 {
 			t.Errorf("%s: %d hits, want 3", p.name, got)
 		}
-		c.close()
 	}
 }
 

@@ -11,63 +11,88 @@ const ttl = time.Hour
 // subject is the library that the others are compared with.
 const subject = "warmcache"
 
-// peer is a library as this program uses it. Each function makes one call of the
-// library, and costs a call itself: the peer "no cache" shows that price.
+// peer is a library as this program uses it. The loops cost a call for each key: the
+// peer "no cache" shows that price.
 type peer struct {
 	name string
 	note string // how it is set up, where that is not obvious
 
 	// Any of these may be nil.
-	fill   func(w *workload) filled
-	load   func(capacity int, load loadFunc) loading
-	replay func(capacity int) replaying
+	fill   func(w *workload) *filled
+	load   opener // for misses
+	replay opener // for hit ratios
 }
+
+// opener makes an empty cache that loads its misses.
+type opener func(capacity int, load loadFunc) library
 
 // loadFunc is called by a library on a miss.
 type loadFunc func(ctx context.Context, key string) (*value, error)
 
-// filled is a cache with all keys of a workload in it.
-type filled struct {
-	hit    func(i int) bool                // finds the workload's order[i]
-	loader func(i int) bool                // the same through the method that would load; may be nil
-	many   func(keys []string) (found int) // may be nil
+// library is a cache. Each function makes one call of the library.
+type library struct {
+	get    func(key string) bool // says whether it is there, and loads it only if there is no other method
+	set    func(key string, v *value)
+	settle func()                                                // waits until what was set is there; may be nil
+	load   func(ctx context.Context, key string) (*value, error) // may be nil
+	many   func(keys []string) (found int)                       // may be nil
 	len    func() int
 	close  func()
 }
 
-// loading is an empty cache with a loader.
-type loading struct {
-	get   func(ctx context.Context, key string) (*value, error)
+// filled is a cache with all keys of a workload in it.
+type filled struct {
+	hits  reads
+	loads reads                           // the same through the method that would load; may be nil
+	many  func(keys []string) (found int) // may be nil
+	len   func() int
 	close func()
 }
 
-// replaying is an empty cache that stores each key that it does not find.
-type replaying struct {
-	hit   func(key int32) bool
-	close func()
-}
+// reads reads n of the workload's keys in their order, beginning at one of them, and
+// counts those that were found.
+type reads func(from, n int) (found int)
 
-// peers returns all libraries, warmcache first. Those that differ in their set-up
-// alone have the same name up to a comma.
-func peers() []peer {
-	return []peer{
-		warmcacheStrings(), warmcacheRoomy(), warmcacheInts(), warmcacheStructs(),
-		otterWriting(), otterForever(),
-		theineCache(), ristrettoCache(), ttlcacheCache(), sturdycCache(),
-		goCache(), expirableLRU(), lruCache(), lruSingleflight(), exactLRU(), noCache(),
+func readsOf[K any](order []K, get func(K) bool) reads {
+	return func(from, n int) (found int) {
+		for n > 0 {
+			part := order[from:min(from+n, len(order))]
+			for _, key := range part {
+				if get(key) {
+					found++
+				}
+			}
+			from, n = 0, n-len(part)
+		}
+		return found
 	}
 }
 
-// noCache finds everything and keeps nothing.
-func noCache() peer {
-	return peer{
-		name: "no cache",
-		note: "no library: the price of the loop around each of them",
-		fill: func(w *workload) filled {
-			found := func(i int) bool { return w.order[i] != "" }
-			return filled{hit: found, loader: found, many: func(keys []string) int { return len(keys) }, len: func() int { return len(w.keys) }, close: nothing}
-		},
-		load: func(_ int, load loadFunc) loading { return loading{get: load, close: nothing} },
+// filling fills a cache. When that is done, a key that it would load has no value.
+func filling(open opener) func(w *workload) *filled {
+	return func(w *workload) *filled {
+		full := false
+		l := open(len(w.keys), func(_ context.Context, key string) (*value, error) {
+			if full {
+				return nil, nil
+			}
+			return w.byKey(key), nil
+		})
+		for i, key := range w.keys {
+			l.set(key, w.values[i])
+			if l.settle != nil && (i%1000 == 0 || i == len(w.keys)-1) { // a full queue drops writes
+				l.settle()
+			}
+		}
+		full = true
+		f := &filled{hits: readsOf(w.order, l.get), many: l.many, len: l.len, close: l.close}
+		if l.load != nil {
+			f.loads = readsOf(w.order, func(key string) bool {
+				v, err := l.load(context.Background(), key)
+				return err == nil && v != nil
+			})
+		}
+		return f
 	}
 }
 

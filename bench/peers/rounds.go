@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/compare"
@@ -37,7 +38,7 @@ const (
 // measureTimes measures the operations that take time.
 func measureTimes(_ context.Context, f *compare.Flags, r *compare.Report) error {
 	w := newWorkload(resident, read)
-	hits := w.hits(func(f *filled) func(int) bool { return f.hit })
+	hits := w.hits(func(f *filled) reads { return f.hits })
 	keys := sync.OnceValue(func() []string { return makeKeys(missKeys) })
 	cancellable, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -46,9 +47,9 @@ func measureTimes(_ context.Context, f *compare.Flags, r *compare.Report) error 
 		start       func(peer) *trial // nil: the library does not do it
 	}{
 		{"hit", "Hit: one goroutine, TTL 1 h, 10,000 resident string keys, 8,192 of them read in a fixed shuffled order", hits},
-		{"hit-loader", "Hit through the method that would load", w.hits(func(f *filled) func(int) bool { return f.loader })},
-		{"hit-parallel", "Hit on all cores: time over operations of all", w.parallelHits},
-		{"many", "Bulk get of 100 resident keys, per key", w.bulks},
+		{"hit-loader", "Hit through the method that would load", w.hits(func(f *filled) reads { return f.loads })},
+		{"hit-parallel", "Hit on all cores: time over operations of all", w.trials(w.parallelHits)},
+		{"many", "Bulk get of 100 resident keys, per key", w.trials(w.bulks)},
 		{"miss", "Miss and instant load, coalesced: 1 M keys, capacity 10,000, context.Background", misses(context.Background(), keys)},
 		{"miss-cancel", "The same with a context.WithCancel", misses(cancellable, keys)},
 	} {
@@ -106,78 +107,57 @@ func (x *trial) time(passes int) (time.Duration, error) {
 	return took, nil
 }
 
-// count does n operations and counts those that gave a value.
-func count(n int, op func(i int) bool) (done int) {
-	for i := range n {
-		if op(i) {
-			done++
-		}
-	}
-	return done
-}
-
-// filled returns a filled cache, or nil if p keeps nothing to hit.
-func (w *workload) filled(p peer) *filled {
-	if p.fill == nil {
-		return nil
-	}
-	f := p.fill(w)
-	return &f
-}
-
 // hits reads through one of the methods of a filled cache.
-func (w *workload) hits(method func(*filled) func(i int) bool) func(peer) *trial {
-	return func(p peer) *trial {
-		f := w.filled(p)
-		if f == nil {
+func (w *workload) hits(method func(*filled) reads) func(peer) *trial {
+	return w.trials(func(f *filled) *trial {
+		read := method(f)
+		if read == nil {
 			return nil
 		}
-		hit := method(f)
-		if hit == nil {
+		return &trial{ops: len(w.order), pass: func() int { return read(0, len(w.order)) }}
+	})
+}
+
+// trials makes a trial of a filled cache, nil if p keeps nothing to hit or does not do
+// what is tried.
+func (w *workload) trials(of func(*filled) *trial) func(peer) *trial {
+	return func(p peer) *trial {
+		if p.fill == nil {
+			return nil
+		}
+		f := p.fill(w)
+		x := of(f)
+		if x == nil {
 			f.close()
 			return nil
 		}
-		return &trial{ops: read, close: f.close, pass: func() int { return count(read, hit) }}
+		x.close = f.close
+		return x
 	}
 }
 
 // parallelHits divides the operations among GOMAXPROCS goroutines, which read the
 // same keys from different places on. The time of an operation is that of all
 // divided by their number, as that of testing.B.RunParallel is.
-func (w *workload) parallelHits(p peer) *trial {
-	f := w.filled(p)
-	if f == nil {
-		return nil
-	}
+func (w *workload) parallelHits(f *filled) *trial {
 	const laps = 8 // so that starting goroutines does not count
 	procs := runtime.GOMAXPROCS(0)
-	return &trial{ops: laps * procs * read, close: f.close, pass: func() (done int) {
-		each := make([]int, procs)
+	return &trial{ops: laps * procs * read, pass: func() int {
+		var done atomic.Int64
 		var wg sync.WaitGroup
 		for g := range procs {
-			wg.Go(func() {
-				from := g * read / procs
-				each[g] = count(laps*read, func(i int) bool { return f.hit((from + i) % read) })
-			})
+			wg.Go(func() { done.Add(int64(f.hits(g*read/procs, laps*read))) })
 		}
 		wg.Wait()
-		for _, n := range each {
-			done += n
-		}
-		return done
+		return int(done.Load())
 	}}
 }
 
-func (w *workload) bulks(p peer) *trial {
-	f := w.filled(p)
-	if f == nil {
-		return nil
-	}
+func (w *workload) bulks(f *filled) *trial {
 	if f.many == nil {
-		f.close()
 		return nil
 	}
-	return &trial{ops: len(w.batches) * batch, close: f.close, pass: func() (done int) {
+	return &trial{ops: len(w.batches) * batch, pass: func() (done int) {
 		for _, keys := range w.batches {
 			done += f.many(keys)
 		}
@@ -195,14 +175,14 @@ func misses(ctx context.Context, keys func() []string) func(peer) *trial {
 			loads++ // one caller, and no library loads behind its back
 			return v, nil
 		})
-		return &trial{ops: missPass, close: l.close, pass: func() int {
+		return &trial{ops: missPass, close: l.close, pass: func() (got int) {
 			loads = 0
-			next := keys()[at : at+missPass]
+			for _, key := range keys()[at : at+missPass] {
+				if v, err := l.load(ctx, key); err == nil && v != nil {
+					got++
+				}
+			}
 			at = (at + missPass) % missKeys
-			got := count(missPass, func(i int) bool {
-				v, err := l.get(ctx, next[i])
-				return err == nil && v != nil
-			})
 			return min(got, loads)
 		}}
 	}
@@ -214,7 +194,7 @@ func measureAllocs(_ context.Context, f *compare.Flags, r *compare.Report) error
 		return nil
 	}
 	w := newWorkload(resident, read)
-	hits := w.hits(func(f *filled) func(int) bool { return f.hit })
+	hits := w.hits(func(f *filled) reads { return f.hits })
 	var contenders []compare.Contender
 	for _, p := range peers() {
 		if p.fill == nil {
@@ -253,9 +233,7 @@ func measureRatios(_ context.Context, f *compare.Flags, r *compare.Report) error
 				continue
 			}
 			contenders = append(contenders, compare.Contender{Name: p.name, Sample: func() (float64, error) {
-				c := p.replay(capacity)
-				defer c.close()
-				return 100 * float64(count(len(keys), func(i int) bool { return c.hit(keys[i]) })) / float64(len(keys)), nil
+				return 100 * float64(p.replays(capacity, keys)) / float64(len(keys)), nil
 			}})
 		}
 		if err := r.Run(m, 1, contenders); err != nil {
@@ -263,6 +241,26 @@ func measureRatios(_ context.Context, f *compare.Flags, r *compare.Report) error
 		}
 	}
 	return nil
+}
+
+// replays counts the hits of a cache that stores each key that it does not find.
+func (p peer) replays(capacity int, keys []string) (hits int) {
+	v, loads := &value{id: 1}, 0
+	l := p.replay(capacity, func(context.Context, string) (*value, error) { loads++; return v, nil })
+	defer l.close()
+	for _, key := range keys {
+		before := loads
+		switch {
+		case !l.get(key):
+			l.set(key, v)
+			if l.settle != nil {
+				l.settle()
+			}
+		case loads == before:
+			hits++
+		}
+	}
+	return hits
 }
 
 // The stream of keys: Zipf's law over that many keys.
@@ -273,11 +271,12 @@ const (
 	zipfSeed     = 1
 )
 
-func zipf() []int32 {
+func zipf() []string {
+	names := makeKeys(zipfKeys)
 	z := rand.NewZipf(rand.New(rand.NewPCG(zipfSeed, zipfSeed)), zipfExponent, 1, zipfKeys-1)
-	keys := make([]int32, zipfLength)
+	keys := make([]string, zipfLength)
 	for i := range keys {
-		keys[i] = int32(z.Uint64())
+		keys[i] = names[z.Uint64()]
 	}
 	return keys
 }

@@ -18,12 +18,12 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/bench/host"
-	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/internal/compare"
 )
 
 // settings are the command line.
 type settings struct {
+	Latencies
 	host        string
 	binary      string
 	args        []string
@@ -39,10 +39,7 @@ type settings struct {
 	handler     string
 	extensions  []string
 	buckets     [][2]string // names and directories
-	firstByte   time.Duration
-	bandwidth   int
 	databases   [][2]string // names of variables and URLs
-	database    time.Duration
 	varies      bool
 	verbose     bool
 	json        string
@@ -92,12 +89,13 @@ func Command(ctx context.Context, args []string, out io.Writer) (err error) {
 		Sandbox: func() (host.Sandbox, error) { return r.sandbox(1, s.timeout) }}
 	r.say("starting the origins")
 	defer r.progress()()
-	if r.origins, err = startOrigins(ctx, s); err != nil {
-		return err
+	var origins Origins
+	defer func() { err = errors.Join(err, origins.Close()) }()
+	if r.originEnv, err = s.startOrigins(ctx, &origins); err != nil {
+		return fmt.Errorf("run: start the origins: %w", err)
 	}
-	defer func() { err = errors.Join(err, r.origins.close()) }()
-	if r.origins.counted() {
-		r.Calls = r.origins.calls
+	if len(r.originEnv) > 0 {
+		r.Calls = origins.Calls
 	}
 	r.orphans = adoptOrphans()
 	defer r.orphans.end()
@@ -165,10 +163,8 @@ func parse(args []string) (settings, error) {
 	repeated("env", "set `KEY=VALUE` in the function's environment, or KEY to the value that it has here", true, s.setEnv)
 	repeated("env-file", "set what this `file` says, KEY=VALUE or KEY a line, as docker does", false, s.readEnv)
 	repeated("s3", "serve a directory as a bucket, `BUCKET=DIR`, by a real S3 server whose endpoint and credentials the function finds in AWS_...", false, values(&s.buckets, "BUCKET=DIR"))
-	f.DurationVar(&s.firstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
-	f.IntVar(&s.bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
+	s.Latencies.Register(f)
 	repeated("db", "set `KEY=URL` in the function's environment, with the address of a relay that makes the database as slow as one in the cloud, and counts; for any that speaks TCP", true, values(&s.databases, "KEY=URL"))
-	f.DurationVar(&s.database, "db-latency", origin.DefaultToll, "round trip to a database of -db")
 	f.IntVar(&s.rounds, "rounds", 20, "lives of a container to measure")
 	f.IntVar(&s.warm, "warm", 5, "warm invocations in each life")
 	f.DurationVar(&s.timeout, "timeout", 0, "how long an invocation may take; some of them are made to take longer. Default: the host's, 3s on Lambda and 1m on OpenWhisk")
@@ -277,9 +273,9 @@ func (s *settings) validate(f *flag.FlagSet) error {
 		{s.initTimeout <= 0, "init-timeout", "be positive"},
 		{s.memoryMB < 1, "memory", "be positive"},
 		{s.concurrency < 1, "concurrency", "be positive"},
-		{s.firstByte < 0, "s3-latency", "not be negative"},
-		{s.bandwidth < 0, "s3-bandwidth", "not be negative"},
-		{s.database < 0, "db-latency", "not be negative"},
+		{s.FirstByte < 0, "s3-latency", "not be negative"},
+		{s.Bandwidth < 0, "s3-bandwidth", "not be negative"},
+		{s.Database < 0, "db-latency", "not be negative"},
 		{s.concurrency > 1 && s.host == "openwhisk", "concurrency", "be 1 on OpenWhisk, which gives a Go action one activation at a time"},
 	} {
 		if c.wrong {

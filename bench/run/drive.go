@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +19,9 @@ import (
 type run struct {
 	settings
 	Driver
-	origins *origins
-	orphans orphans
-	status  atomic.Pointer[string] // for the progress
+	originEnv []string // by which the function finds its origins
+	orphans   orphans
+	status    atomic.Pointer[string] // for the progress
 
 	mu       sync.Mutex
 	failures map[string]int // by state and message
@@ -68,7 +69,7 @@ func (r *run) lives(ctx context.Context) error {
 
 // sandbox makes a container.
 func (r *run) sandbox(concurrency int, timeout time.Duration) (host.Sandbox, error) {
-	env := append(r.origins.env(), r.env...)
+	env := slices.Concat(r.originEnv, r.env)
 	if r.host == "openwhisk" {
 		return host.OpenWhisk{Binary: r.binary, Args: r.args, Env: env, Timeout: timeout, Logs: r.logs}.Container()
 	}

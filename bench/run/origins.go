@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net"
@@ -11,73 +12,144 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
-// origins are those of a user's function: a real S3 server, and relays to databases.
-type origins struct {
-	s3        *origin.S3
-	gate      *origin.Gate
-	relays    []*origin.Relay
-	variables []string
+// Latencies says how slow the origins are. Zero means none, as on the command line.
+type Latencies struct {
+	FirstByte time.Duration // of an answer from S3
+	Bandwidth int           // of a connection to S3, in bytes per second
+	Database  time.Duration // round trip
+}
+
+// Register adds the flags. Their defaults are those of package origin.
+func (l *Latencies) Register(f *flag.FlagSet) {
+	f.DurationVar(&l.FirstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
+	f.IntVar(&l.Bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
+	f.DurationVar(&l.Database, "db-latency", origin.DefaultToll, "round trip of a database statement")
+}
+
+// orNone turns a zero into the value that means none to package origin.
+func orNone[T ~int | ~int64](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// Origins are the databases and stores of a function. The zero Origins are none.
+type Origins struct {
+	S3   *origin.S3 // nil before StartS3
+	Gate *origin.Gate
+
+	databases []database
+}
+
+type database interface {
+	Counts() origin.Counts
+	Close() error
+}
+
+// StartS3 starts an S3 server that keeps its objects in dir, behind a gate. An empty
+// dir means a temporary one.
+func (o *Origins) StartS3(ctx context.Context, dir string, l Latencies) (err error) {
+	if o.S3, err = origin.StartS3(ctx, origin.S3Options{Dir: dir}); err != nil {
+		return err
+	}
+	o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: orNone(l.FirstByte), Bandwidth: orNone(l.Bandwidth)})
+	return err
+}
+
+// StartToll starts the network before a SQLite database.
+func (o *Origins) StartToll(l Latencies) (*origin.Toll, error) {
+	t, err := origin.StartToll(origin.TollOptions{Latency: orNone(l.Database)})
+	if err == nil {
+		o.databases = append(o.databases, t)
+	}
+	return t, err
 }
 
 // ports are those of URLs without one.
 var ports = map[string]string{"postgres": "5432", "postgresql": "5432", "mysql": "3306", "redis": "6379", "mongodb": "27017"}
 
-func startOrigins(ctx context.Context, s settings) (_ *origins, err error) {
-	o := &origins{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("run: start the origins: %w", err), o.close())
-		}
-	}()
+// startRelay starts a relay to a database, and returns the URL by which to use it.
+func (o *Origins) startRelay(database string, l Latencies) (string, error) {
+	u, err := url.Parse(database)
+	if err != nil || u.Hostname() == "" {
+		return "", errors.New("its value must be a URL with a host")
+	}
+	port := cmp.Or(u.Port(), ports[u.Scheme])
+	if port == "" {
+		return "", errors.New("the URL must have a port")
+	}
+	r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), origin.RelayOptions{Latency: orNone(l.Database)})
+	if err != nil {
+		return "", err
+	}
+	o.databases = append(o.databases, r)
+	u.Host = r.Addr()
+	return u.String(), nil
+}
+
+// Calls are the calls to all origins so far.
+func (o *Origins) Calls() (c result.Calls) {
+	if o.Gate != nil {
+		all := o.Gate.Counts()
+		c.S3Gets = o.Gate.CountsOf(http.MethodGet).Calls
+		c.S3Puts, c.Bytes = all.Calls-c.S3Gets, all.Bytes
+	}
+	for _, d := range o.databases {
+		counts := d.Counts()
+		c.Database += counts.Calls
+		c.Bytes += counts.Bytes
+	}
+	return c
+}
+
+// Close ends all of them.
+func (o *Origins) Close() (err error) {
+	for _, d := range o.databases {
+		err = errors.Join(err, d.Close())
+	}
+	if o.Gate != nil {
+		err = errors.Join(err, o.Gate.Close())
+	}
+	if o.S3 != nil {
+		err = errors.Join(err, o.S3.Close())
+	}
+	return err
+}
+
+// startOrigins starts those of the command line, and returns the variables by which
+// the function finds them. Close o after an error, too.
+func (s *settings) startOrigins(ctx context.Context, o *Origins) (env []string, err error) {
 	if len(s.buckets) > 0 {
-		if err := o.startS3(ctx, s); err != nil {
+		if err := o.StartS3(ctx, "", s.Latencies); err != nil {
+			return nil, err
+		}
+		env = o.S3.Env(o.Gate.URL())
+	}
+	for _, b := range s.buckets {
+		if err := o.fill(ctx, b[0], b[1]); err != nil {
 			return nil, err
 		}
 	}
 	for _, db := range s.databases {
-		u, err := url.Parse(db[1])
-		if err != nil || u.Hostname() == "" {
-			return nil, fmt.Errorf("-db %s: its value must be a URL with a host", db[0])
-		}
-		port := cmp.Or(u.Port(), ports[u.Scheme])
-		if port == "" {
-			return nil, fmt.Errorf("-db %s: the URL must have a port", db[0])
-		}
-		r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), origin.RelayOptions{Latency: orNone(s.database)})
+		u, err := o.startRelay(db[1], s.Latencies)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("-db %s: %w", db[0], err)
 		}
-		o.relays = append(o.relays, r)
-		u.Host = r.Addr()
-		o.variables = append(o.variables, db[0]+"="+u.String())
+		env = append(env, db[0]+"="+u)
 	}
-	return o, nil
-}
-
-func (o *origins) startS3(ctx context.Context, s settings) (err error) {
-	if o.s3, err = origin.StartS3(ctx, origin.S3Options{}); err != nil {
-		return err
-	}
-	for _, b := range s.buckets {
-		if err := o.fill(ctx, b[0], b[1]); err != nil {
-			return err
-		}
-	}
-	if o.gate, err = origin.StartGate(o.s3.Endpoint(), origin.GateOptions{FirstByte: orNone(s.firstByte), Bandwidth: orNone(s.bandwidth)}); err != nil {
-		return err
-	}
-	o.variables = append(o.variables, o.s3.Env(o.gate.URL())...)
-	return nil
+	return env, nil
 }
 
 // fill makes a bucket of the files below a directory. Their paths are the keys.
-func (o *origins) fill(ctx context.Context, bucket, dir string) error {
-	if err := o.s3.CreateBucket(ctx, bucket); err != nil {
+func (o *Origins) fill(ctx context.Context, bucket, dir string) error {
+	if err := o.S3.CreateBucket(ctx, bucket); err != nil {
 		return err
 	}
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -92,45 +164,6 @@ func (o *origins) fill(ctx context.Context, bucket, dir string) error {
 		if err != nil {
 			return err
 		}
-		return o.s3.Put(ctx, bucket, filepath.ToSlash(key), body)
+		return o.S3.Put(ctx, bucket, filepath.ToSlash(key), body)
 	})
-}
-
-func (o *origins) env() []string { return o.variables }
-
-func (o *origins) counted() bool { return o.gate != nil || len(o.relays) > 0 }
-
-func (o *origins) calls() (c result.Calls) {
-	if o.gate != nil {
-		all := o.gate.Counts()
-		c.S3Gets = o.gate.CountsOf(http.MethodGet).Calls
-		c.S3Puts, c.Bytes = all.Calls-c.S3Gets, all.Bytes
-	}
-	for _, r := range o.relays {
-		counts := r.Counts()
-		c.Database += counts.Calls
-		c.Bytes += counts.Bytes
-	}
-	return c
-}
-
-// orNone makes a zero on the command line mean none, as it reads there.
-func orNone[T ~int | ~int64](v T) T {
-	if v == 0 {
-		return -1
-	}
-	return v
-}
-
-func (o *origins) close() (err error) {
-	for _, r := range o.relays {
-		err = errors.Join(err, r.Close())
-	}
-	if o.gate != nil {
-		err = errors.Join(err, o.gate.Close())
-	}
-	if o.s3 != nil {
-		err = errors.Join(err, o.s3.Close())
-	}
-	return err
 }

@@ -119,10 +119,10 @@ func (s settings) String() string {
 		text += fmt.Sprintf("; %d at once", s.concurrency)
 	}
 	if len(s.buckets) > 0 {
-		text += fmt.Sprintf("; S3 %v to the first byte and %.0f MB/s per connection", s.firstByte, float64(s.bandwidth)/1e6)
+		text += fmt.Sprintf("; S3 %v to the first byte and %.0f MB/s per connection", s.FirstByte, float64(s.Bandwidth)/1e6)
 	}
 	if len(s.databases) > 0 {
-		text += fmt.Sprintf("; database %v per round trip", s.database)
+		text += fmt.Sprintf("; database %v per round trip", s.Database)
 	}
 	return text
 }

@@ -105,7 +105,7 @@ func expect(t *testing.T, rows map[result.State]result.Row, want map[result.Stat
 }
 
 func TestLambda(t *testing.T) {
-	rows, out := command(t, "-rounds", "4", "-warm", "2", "-timeout", "300ms", "-concurrency", "3", "-env", "GREETING=hi", "--", build(t, "hello"))
+	rows, out := command(t, "-rounds", "4", "-warm", "2", "-timeout", "2s", "-concurrency", "3", "-env", "GREETING=hi", "--", build(t, "hello"))
 	expect(t, rows, map[result.State]int{
 		result.Cold:       4 + timedOutRounds + 1,
 		result.Warm:       4 * 2,
@@ -120,7 +120,7 @@ func TestLambda(t *testing.T) {
 }
 
 func TestOpenWhisk(t *testing.T) {
-	rows, _ := command(t, "-host", "openwhisk", "-rounds", "2", "-timeout", "300ms", "--", build(t, "actionloop"))
+	rows, _ := command(t, "-host", "openwhisk", "-rounds", "2", "-timeout", "2s", "--", build(t, "actionloop"))
 	expect(t, rows, map[result.State]int{
 		result.Cold:     2 + 2,
 		result.Warm:     2 * 5,
@@ -135,7 +135,7 @@ func TestFindings(t *testing.T) {
 	if err := os.WriteFile(events, []byte("\ufeff{\"name\":\"ann\"}\n\n{\"fail\":true}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rows, out, err := tryCommand(t, "-rounds", "2", "-warm", "3", "-timeout", "300ms", "-events", events, "-env", "COUNT=1", "--", build(t, "hello"))
+	rows, out, err := tryCommand(t, "-rounds", "2", "-warm", "3", "-timeout", "2s", "-events", events, "-env", "COUNT=1", "--", build(t, "hello"))
 	if r := rows[result.Warm]; r.N != 3 || r.Errors != 3 {
 		t.Errorf("%+v", r)
 	}
