@@ -24,6 +24,8 @@ type want struct {
 	maxAge  time.Duration // Forever: TTL alone counts
 	after   loadID        // only what was loaded later; the zero loadID: anything
 	refresh bool          // nothing that was loaded before the call
+
+	deleted uint32 // of a flight that refreshes: an ID from before it deleted the Tier's record
 }
 
 // anyFresh accepts all values within TTL.
@@ -32,7 +34,7 @@ var anyFresh = want{maxAge: Forever}
 // accepts reports whether a caller takes a value that is within TTL.
 func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 	if w.refresh {
-		return it.fromTier() // the flight has deleted older records
+		return it.fromTier() // satisfies tells when older records were deleted
 	}
 	return (w.maxAge == Forever || it.loaded.Within(w.maxAge, now)) && (w.after.local == 0 || it.isAfter(w.after))
 }
@@ -42,8 +44,22 @@ func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 // that was joined began before; if it took longer than its TTL, the value can be too
 // old by now. A load that begins while the caller waits is as young as it gets,
 // however long it takes. The clocks alone could not tell: they may run back.
+//
+// An item of the Tier must be within its full TTL. MemoryTTL does not count if the Tier
+// was read after the caller began: with a Tier that is slower than MemoryTTL, the caller
+// would read it forever. For a Refresh, the record must have been stored after a delete
+// that began later than the caller: a flight that it joined may not have deleted any.
 func satisfies[V any](w want, it *item[V], began uint64, now clock.Instant) bool {
-	return int32(it.load-uint32(began)) > 0 && !it.fromTier() || it.fresh(now) && accepts(w, it, now)
+	isLater := func(id uint32) bool { return int32(id-uint32(began)) > 0 }
+	switch {
+	case !it.fromTier():
+		return isLater(it.load) || it.fresh(now) && accepts(w, it, now)
+	case w.refresh && (it.extra.deleted == 0 || !isLater(it.extra.deleted)):
+		return false
+	case isLater(it.extra.read):
+		return it.loaded.Within(it.fullTTL(), now) && accepts(w, it, now)
+	}
+	return it.fresh(now) && accepts(w, it, now)
 }
 
 // terms are those of the flights that a caller joins or starts.

@@ -11,6 +11,7 @@ import (
 // does not have.
 func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*seat[V], w want) {
 	if w.refresh {
+		w.deleted = uint32(c.flights.NextID())
 		names := make([]string, len(at))
 		for i, s := range at {
 			names[i] = nameOf(c.tier.space, s.Key())
@@ -39,7 +40,7 @@ func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*
 
 // getManyFromTier gets items from the Tier, and sets the seats of those that it has.
 func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[V], w want) []tierKey {
-	asked := c.clock.Now()
+	read := reading{c.clock.Now(), uint32(c.flights.NextID())}
 	tierKeys, names := make([]tierKey, len(keys)), make([]string, len(keys))
 	for i := range keys {
 		tierKeys[i] = c.tier.key(at[i].Key())
@@ -49,7 +50,7 @@ func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[
 	defer cancel()
 	hits := int64(0)
 	leases, err := c.tier.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
-		it, ok := c.accept(at[i], keys[i], tierKeys[i].identity, b, w, asked)
+		it, ok := c.accept(at[i], keys[i], tierKeys[i].identity, b, w, read)
 		if ok {
 			tierKeys[i].found = true
 			hits++
