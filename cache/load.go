@@ -10,8 +10,8 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// seat is the part of a flight that is about one key.
-type seat[V any] = flight.Call[item[V]]
+// call is the part of a flight that is about one key.
+type call[V any] = flight.Call[item[V]]
 
 // loadID tells the load that a value is of.
 type loadID struct {
@@ -88,7 +88,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source
 	r := flight.Request[item[V]]{
 		Key:   c.encode(key),
 		Terms: c.terms(w),
-		Load: func(ctx context.Context, s *seat[V]) (item[V], error) {
+		Load: func(ctx context.Context, s *call[V]) (item[V], error) {
 			if it := c.kept.peek(key); !w.refresh && !it.none() { // kept since the caller's miss?
 				if now := c.clock.Now(); it.fresh(now) && accepts(w, &it, now) {
 					return it, nil
@@ -153,7 +153,7 @@ func sourceOf[V any](it *item[V], joined bool, began uint64) Source {
 }
 
 // loadOne calls Load or Reload and keeps the result, whose age counts from started.
-func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K, started clock.Instant, w want) (item[V], error) {
+func (c *Cache[K, V]) loadOne(ctx context.Context, s *call[V], key K, started clock.Instant, w want) (item[V], error) {
 	c.stats.loads.Add(1)
 	c.stats.gap.see(started)
 	it := c.newItem(c.flights.NextID(), started, w)
@@ -194,7 +194,7 @@ func (c *Cache[K, V]) newItem(id uint64, started clock.Instant, w want) item[V] 
 }
 
 // keep makes it the item of key, if it is to be kept at all.
-func (c *Cache[K, V]) keep(s *seat[V], key K, it item[V]) item[V] {
+func (c *Cache[K, V]) keep(s *call[V], key K, it item[V]) item[V] {
 	c.loadSucceeded()
 	c.fit(&it, key)
 	c.kept.put(key, it, it.ttl > 0, s.Claim)
@@ -210,7 +210,7 @@ func (c *Cache[K, V]) fit(it *item[V], key K) {
 }
 
 // keepMissing keeps that key does not exist, or at least removes its value.
-func (c *Cache[K, V]) keepMissing(s *seat[V], key K, it item[V], err error) (item[V], error) {
+func (c *Cache[K, V]) keepMissing(s *call[V], key K, it item[V], err error) (item[V], error) {
 	c.loadSucceeded()
 	if c.opts.MissingTTL == 0 {
 		c.kept.put(key, it, false, s.Claim)
