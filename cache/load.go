@@ -10,8 +10,8 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// seat is the part of a flight that is about one key.
-type seat[V any] = flight.Call[item[V]]
+// call is the part of a flight that is about one key.
+type call[V any] = flight.Call[item[V]]
 
 // loadID tells the load that a value is of.
 type loadID struct {
@@ -24,6 +24,8 @@ type want struct {
 	maxAge  time.Duration // Forever: TTL alone counts
 	after   loadID        // only what was loaded later; the zero loadID: anything
 	refresh bool          // nothing that was loaded before the call
+
+	deleted uint32 // of a flight that refreshes: an ID from before it deleted the Tier's record
 }
 
 // anyFresh accepts all values within TTL.
@@ -32,7 +34,7 @@ var anyFresh = want{maxAge: Forever}
 // accepts reports whether a caller takes a value that is within TTL.
 func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 	if w.refresh {
-		return it.fromTier() // the flight has deleted older records
+		return it.fromTier() // satisfies tells when older records were deleted
 	}
 	return (w.maxAge == Forever || it.loaded.Within(w.maxAge, now)) && (w.after.local == 0 || it.isAfter(w.after))
 }
@@ -42,8 +44,22 @@ func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 // that was joined began before; if it took longer than its TTL, the value can be too
 // old by now. A load that begins while the caller waits is as young as it gets,
 // however long it takes. The clocks alone could not tell: they may run back.
+//
+// An item of the Tier must be within its full TTL. MemoryTTL does not count if the Tier
+// was read after the caller began: with a Tier that is slower than MemoryTTL, the caller
+// would read it forever. For a Refresh, the record must have been stored after a delete
+// that began later than the caller: a flight that it joined may not have deleted any.
 func satisfies[V any](w want, it *item[V], began uint64, now clock.Instant) bool {
-	return int32(it.load-uint32(began)) > 0 && !it.fromTier() || it.fresh(now) && accepts(w, it, now)
+	isLater := func(id uint32) bool { return int32(id-uint32(began)) > 0 }
+	switch {
+	case !it.fromTier():
+		return isLater(it.load) || it.fresh(now) && accepts(w, it, now)
+	case w.refresh && (it.extra.deleted == 0 || !isLater(it.extra.deleted)):
+		return false
+	case isLater(it.extra.read):
+		return it.loaded.Within(it.fullTTL(), now) && accepts(w, it, now)
+	}
+	return it.fresh(now) && accepts(w, it, now)
 }
 
 // terms are those of the flights that a caller joins or starts.
@@ -72,7 +88,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source
 	r := flight.Request[item[V]]{
 		Key:   c.encode(key),
 		Terms: c.terms(w),
-		Load: func(ctx context.Context, s *seat[V]) (item[V], error) {
+		Load: func(ctx context.Context, s *call[V]) (item[V], error) {
 			if it := c.kept.peek(key); !w.refresh && !it.none() { // kept since the caller's miss?
 				if now := c.clock.Now(); it.fresh(now) && accepts(w, &it, now) {
 					return it, nil
@@ -137,7 +153,7 @@ func sourceOf[V any](it *item[V], joined bool, began uint64) Source {
 }
 
 // loadOne calls Load or Reload and keeps the result, whose age counts from started.
-func (c *Cache[K, V]) loadOne(ctx context.Context, s *seat[V], key K, started clock.Instant, w want) (item[V], error) {
+func (c *Cache[K, V]) loadOne(ctx context.Context, s *call[V], key K, started clock.Instant, w want) (item[V], error) {
 	c.stats.loads.Add(1)
 	c.stats.gap.see(started)
 	it := c.newItem(c.flights.NextID(), started, w)
@@ -178,7 +194,7 @@ func (c *Cache[K, V]) newItem(id uint64, started clock.Instant, w want) item[V] 
 }
 
 // keep makes it the item of key, if it is to be kept at all.
-func (c *Cache[K, V]) keep(s *seat[V], key K, it item[V]) item[V] {
+func (c *Cache[K, V]) keep(s *call[V], key K, it item[V]) item[V] {
 	c.loadSucceeded()
 	c.fit(&it, key)
 	c.kept.put(key, it, it.ttl > 0, s.Claim)
@@ -194,7 +210,7 @@ func (c *Cache[K, V]) fit(it *item[V], key K) {
 }
 
 // keepMissing keeps that key does not exist, or at least removes its value.
-func (c *Cache[K, V]) keepMissing(s *seat[V], key K, it item[V], err error) (item[V], error) {
+func (c *Cache[K, V]) keepMissing(s *call[V], key K, it item[V], err error) (item[V], error) {
 	c.loadSucceeded()
 	if c.opts.MissingTTL == 0 {
 		c.kept.put(key, it, false, s.Claim)

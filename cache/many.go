@@ -200,12 +200,12 @@ func (m *many[K, V]) loadTogether(ctx context.Context, keys []int) {
 	outcomes := c.flights.DoMany(ctx, flight.Batch[item[V]]{
 		Keys:  names,
 		Terms: terms,
-		Load: func(ctx context.Context, indexes []int, seats []*seat[V]) error {
+		Load: func(ctx context.Context, indexes []int, calls []*call[V]) error {
 			wanted := make([]K, len(indexes))
 			for n, j := range indexes {
 				wanted[n] = m.keys[keys[j]]
 			}
-			c.loadBatch(ctx, wanted, seats, m.want)
+			c.loadBatch(ctx, wanted, calls, m.want)
 			return nil
 		},
 	})
@@ -240,17 +240,17 @@ func (c *Cache[K, V]) batches(n int) int {
 }
 
 // loadBatch loads the keys that nobody has loaded since the callers' misses.
-func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V], w want) {
+func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, calls []*call[V], w want) {
 	var wanted []K
-	var at []*seat[V]
+	var at []*call[V]
 	for i, key := range keys {
 		if it := c.kept.peek(key); !w.refresh && !it.none() {
 			if now := c.clock.Now(); it.fresh(now) && accepts(w, &it, now) {
-				seats[i].Set(it)
+				calls[i].Set(it)
 				continue
 			}
 		}
-		wanted, at = append(wanted, key), append(at, seats[i])
+		wanted, at = append(wanted, key), append(at, calls[i])
 	}
 	switch {
 	case len(wanted) == 0:
@@ -263,11 +263,11 @@ func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, seats []*seat[V],
 
 // loadAll calls LoadMany for batches of keys, and keeps the results, whose age counts
 // from started for the first batch. The items of keys that failed are zero.
-func (c *Cache[K, V]) loadAll(ctx context.Context, keys []K, seats []*seat[V], started clock.Instant, w want) []item[V] {
+func (c *Cache[K, V]) loadAll(ctx context.Context, keys []K, calls []*call[V], started clock.Instant, w want) []item[V] {
 	items := make([]item[V], 0, len(keys))
 	for batch := range slices.Chunk(keys, cmp.Or(c.opts.MaxBatch, len(keys))) {
 		from := len(items)
-		at := seats[from : from+len(batch)]
+		at := calls[from : from+len(batch)]
 		var err error
 		load := func(ctx context.Context) error {
 			var loaded []item[V]
@@ -284,7 +284,7 @@ func (c *Cache[K, V]) loadAll(ctx context.Context, keys []K, seats []*seat[V], s
 			items = append(items, make([]item[V], len(keys)-len(items))...)
 			for i := from; i < len(items); i++ {
 				if items[i].none() {
-					seats[i].Fail(cmp.Or(err, ctx.Err()))
+					calls[i].Fail(cmp.Or(err, ctx.Err()))
 				}
 			}
 			break
@@ -295,7 +295,7 @@ func (c *Cache[K, V]) loadAll(ctx context.Context, keys []K, seats []*seat[V], s
 }
 
 // loadBatchOnce calls LoadMany. It returns the items of keys, and the error of LoadMany.
-func (c *Cache[K, V]) loadBatchOnce(ctx context.Context, keys []K, seats []*seat[V], started clock.Instant, w want) ([]item[V], error) {
+func (c *Cache[K, V]) loadBatchOnce(ctx context.Context, keys []K, calls []*call[V], started clock.Instant, w want) ([]item[V], error) {
 	c.stats.loads.Add(1)
 	c.stats.gap.see(started)
 	epoch, id := c.kept.epoch.Load(), c.flights.NextID()
@@ -314,18 +314,18 @@ func (c *Cache[K, V]) loadBatchOnce(ctx context.Context, keys []K, seats []*seat
 		it.value = v
 		switch {
 		case ok:
-			items[i] = c.keep(seats[i], key, it)
-			seats[i].Set(items[i])
+			items[i] = c.keep(calls[i], key, it)
+			calls[i].Set(items[i])
 		case why == nil || errors.Is(why, ErrNotFound):
 			why = cmp.Or(why, ErrNotFound)
-			if items[i], why = c.keepMissing(seats[i], key, it, why); why != nil {
+			if items[i], why = c.keepMissing(calls[i], key, it, why); why != nil {
 				items[i] = notFound(items[i], why) // not kept, but the result
 			}
-			seats[i].Set(items[i])
+			calls[i].Set(items[i])
 		default:
 			hasFailed = true
-			c.markFailed(ctx, seats[i], key)
-			seats[i].Fail(why)
+			c.markFailed(ctx, calls[i], key)
+			calls[i].Fail(why)
 		}
 	}
 	if hasFailed {

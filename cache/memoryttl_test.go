@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warmcache/warmcache/internal/clock"
@@ -179,6 +181,58 @@ func TestNegativeTTLJoinsLikeZero(t *testing.T) {
 		})
 		if d := c.ttlOf("k", "v"); d != 0 {
 			t.Errorf("a TTL of %v counts as %v", ttl, d)
+		}
+	}
+}
+
+// A Refresh that joins a queued GetWithin, which has found in memory what the Tier had,
+// loads for itself.
+func TestRefreshBehindGetWithinOverATier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tier, o, gate := newFakeTier(), &origin{}, make(chan struct{})
+		wantGet(t, newTest(t, o, clock.New(), withTier(tier)), "k", "k v1")
+		c := newTest(t, o, clock.New(), withTier(slowGet{tier, func() { <-gate }}))
+		var wg sync.WaitGroup
+		wg.Go(func() { wantGet(t, c, "k", "k v1") })
+		time.Sleep(2 * time.Second) // the Get is too old to be joined
+		wg.Go(func() { c.GetWithin(background, "k", 30*time.Second) })
+		synctest.Wait()
+		wg.Go(func() {
+			if v, err := c.Refresh(background, "k"); v != "k v2" || err != nil {
+				t.Errorf("Refresh = %q, %v", v, err)
+			}
+		})
+		synctest.Wait()
+		close(gate)
+		wg.Wait()
+		wantGet(t, c, "k", "k v2")
+	})
+}
+
+// A Tier that takes longer than MemoryTTL is read once for a Get.
+func TestMemoryTTLShorterThanTheTier(t *testing.T) {
+	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
+	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
+	for name, get := range map[string]func(*Cache[string, string]) string{
+		"Get": func(c *Cache[string, string]) string {
+			v, _ := c.Get(background, "k")
+			return v
+		},
+		"GetMany": func(c *Cache[string, string]) string {
+			r, _ := c.GetMany(background, []string{"k"})
+			return r[0].Value
+		},
+	} {
+		calls := 0
+		slow := slowGet{tier, func() {
+			if calls++; calls > 3 {
+				t.Fatalf("%s: read again and again", name)
+			}
+			clocks.Move(100*time.Millisecond, 100*time.Millisecond)
+		}}
+		c := newTest(t, o, clocks.Clock(), withTier(slow), func(o *Options[string, string]) { o.MemoryTTL = 10 * time.Millisecond })
+		if v := get(c); v != "k v1" || calls != 1 {
+			t.Errorf("%s = %q after %d calls of the Tier", name, v, calls)
 		}
 	}
 }

@@ -14,7 +14,22 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-var modelFor = flag.Duration("model.long", 0, "how long TestModel tries new seeds")
+var (
+	modelFor  = flag.Duration("model.long", 0, "how long TestModel and TestTierModel try new seeds")
+	modelSeed = flag.Uint64("model.seed", 0, "the only seed that TestModel and TestTierModel try, for model.long; goroutines take turns in another order each time")
+)
+
+// seedsUpTo calls run with the seeds 1 to n, and with later ones until model.long is over.
+func seedsUpTo(n uint64, run func(seed uint64)) {
+	first, step := uint64(1), uint64(1)
+	if *modelSeed > 0 {
+		first, n, step = *modelSeed, 0, 0
+	}
+	until := time.Now().Add(*modelFor)
+	for i := uint64(0); i < max(n, 1) || time.Now().Before(until); i++ {
+		run(first + i*step)
+	}
+}
 
 // The model lets many clients use a cache in a world whose origin changes, whose
 // loads are slow and fail, and whose machine is paused at any moment, with a clock
@@ -185,7 +200,11 @@ func (w *world) sleep(max time.Duration) {
 func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	began := w.begin()
 	defer w.end(began)
-	return w.loadSince(began, key)
+	v, err := w.loadSince(began, key)
+	if err == errModel {
+		w.fail(key)
+	}
+	return v, err
 }
 
 // begin numbers a load that begins now.
@@ -221,10 +240,7 @@ func (w *world) loadSince(began, key int) (modelValue, error) {
 	fails := w.rand.IntN(100) < w.failing
 	w.mu.Unlock()
 	w.sleep(slow)
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if fails {
-		w.fail(key)
 		return modelValue{}, errModel
 	}
 	if absent {
@@ -262,8 +278,13 @@ func (w *world) slow() {
 	}
 }
 
-// fail notes that a load has failed. The caller holds mu.
-func (w *world) fail(key int) { w.failed[key], w.failedAt[key] = w.next(), w.now() }
+// fail notes that a load of the key ends with a failure. The cache learns of it now, though
+// a batch may have met it long before.
+func (w *world) fail(key int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failed[key], w.failedAt[key] = w.next(), w.now()
+}
 
 // loadMany is the cache's LoadMany. It may fail for some keys, or from one on, and it
 // may bring one more.
@@ -274,25 +295,22 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	values, failed := map[int]modelValue{}, KeyErrors[int]{}
 	began := w.begin()
 	defer w.end(began)
-	for i, key := range keys {
+	for _, key := range keys {
 		v, err := w.loadSince(began, key)
 		switch {
 		case err == nil:
 			values[key] = v
-		case errors.Is(err, ErrNotFound):
+		case err == ErrNotFound:
 			if how == 1 {
 				failed[key] = err
 			}
 		case how == 0:
 			failed[key] = err
 		default:
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for _, key := range keys[i:] {
-				w.fail(key)
-			}
-			for key := range failed {
-				w.fail(key)
+			for _, key := range keys {
+				if _, ok := values[key]; !ok {
+					w.fail(key)
+				}
 			}
 			return values, err
 		}
@@ -300,6 +318,11 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	if more {
 		if v, err := w.loadSince(began, modelKeys-1); err == nil {
 			values[modelKeys-1] = v
+		}
+	}
+	for key, err := range failed {
+		if err == errModel {
+			w.fail(key)
 		}
 	}
 	return values, failed
@@ -556,12 +579,11 @@ func runModel(t *testing.T, seed uint64, broken func(*world, *Cache[int, modelVa
 }
 
 func TestModel(t *testing.T) {
-	until := time.Now().Add(*modelFor)
-	for seed := uint64(1); seed <= 100 || time.Now().Before(until); seed++ {
+	seedsUpTo(100, func(seed uint64) {
 		if faults := runModel(t, seed, nil); faults != nil {
 			t.Fatalf("seed %d: %d faults, such as %s", seed, len(faults), faults[0])
 		}
-	}
+	})
 }
 
 func FuzzModel(f *testing.F) {

@@ -33,7 +33,7 @@ func TestDeleteAgainstTheSecondLook(t *testing.T) {
 
 			slow, looked := make(chan struct{}), make(chan struct{})
 			go c.flights.Do(background, flight.Request[item[string]]{Key: c.encode("k"), Terms: c.terms(anyFresh),
-				Load: func(context.Context, *seat[string]) (item[string], error) {
+				Load: func(context.Context, *call[string]) (item[string], error) {
 					it, _ := c.kept.items.Peek("k") // the second look, taken apart: the test holds the lock
 					c.kept.lock.Unlock()
 					close(looked)

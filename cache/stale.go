@@ -53,13 +53,13 @@ func (c *Cache[K, V]) failedRecently(it *item[V], now clock.Instant) bool {
 
 // loadFailed notes that a load of key has failed, and not because nobody waits for it
 // any more.
-func (c *Cache[K, V]) loadFailed(ctx context.Context, s *seat[V], key K) {
+func (c *Cache[K, V]) loadFailed(ctx context.Context, s *call[V], key K) {
 	c.stats.loadErrors.Add(1)
 	c.markFailed(ctx, s, key)
 }
 
 // markFailed is loadFailed without the count.
-func (c *Cache[K, V]) markFailed(ctx context.Context, s *seat[V], key K) {
+func (c *Cache[K, V]) markFailed(ctx context.Context, s *call[V], key K) {
 	if c.opts.StaleIfError > 0 && ctx.Err() == nil {
 		c.kept.markFailed(key, uint32(s.ID()), c.clock.Now())
 	}

@@ -34,6 +34,8 @@ type extra struct {
 	ttl      time.Duration // that of the value, if that of the item is shorter; else zero
 	record   uint64        // names the load
 	after    uint64        // names a load that has begun before it
+	read     uint32        // an ID from before the Tier was read
+	deleted  uint32        // an ID from before the flight deleted older records; zero: it did not
 }
 
 func (it *item[V]) none() bool                   { return it.load == 0 }

@@ -77,12 +77,15 @@ func (s *tierClient) within(ctx context.Context, latest func() (time.Time, bool)
 }
 
 // loadThroughTier gets key from the Tier, and if it has nothing, from Load.
-func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *seat[V], key K, w want) (item[V], error) {
+func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *call[V], key K, w want) (item[V], error) {
 	q := c.tier.key(s.Key())
-	if w.refresh && c.deleteForRefresh(ctx, s, q.name) != nil {
-		// The Tier may still have a record that the caller knows to be out of date. After
-		// a Delete that succeeded, all its records are younger.
-		return c.loadTimed(ctx, s, key, w)
+	if w.refresh {
+		w.deleted = uint32(c.flights.NextID())
+		if c.deleteForRefresh(ctx, s, q.name) != nil {
+			// The Tier may still have a record that the caller knows to be out of date.
+			// After a Delete that succeeded, all its records are younger.
+			return c.loadTimed(ctx, s, key, w)
+		}
 	}
 	it, ok := c.getFromTier(ctx, s, key, &q, w)
 	if ok {
@@ -106,7 +109,7 @@ func (c *Cache[K, V]) flightTimeout() time.Duration {
 }
 
 // loadTimed is loadOne within LoadTimeout. Without a Tier the flight sees to that.
-func (c *Cache[K, V]) loadTimed(ctx context.Context, s *seat[V], key K, w want) (it item[V], err error) {
+func (c *Cache[K, V]) loadTimed(ctx context.Context, s *call[V], key K, w want) (it item[V], err error) {
 	err = c.timed(ctx, func(ctx context.Context) (err error) {
 		it, err = c.loadOne(ctx, s, key, c.clock.Now(), w)
 		return err
@@ -128,16 +131,16 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 	return err
 }
 
-// getFromTier gets the item of a key from the Tier, or a lease, for a caller that called
-// the Tier at the time asked.
-func (c *Cache[K, V]) getFromTier(ctx context.Context, s *seat[V], key K, q *tierKey, w want) (item[V], bool) {
-	asked := c.clock.Now()
+// getFromTier gets the item of a key from the Tier, or a lease, for a caller that accepts
+// that.
+func (c *Cache[K, V]) getFromTier(ctx context.Context, s *call[V], key K, q *tierKey, w want) (item[V], bool) {
+	read := reading{c.clock.Now(), uint32(c.flights.NextID())}
 	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
 	defer cancel()
 	var got item[V]
 	identity := q.identity // so that q need not be allocated for what a Tier might do with use
 	lease, err := c.tier.tier.Get(tierCtx, q.name, func(b []byte) bool {
-		it, ok := c.accept(s, key, identity, b, w, asked)
+		it, ok := c.accept(s, key, identity, b, w, read)
 		if ok {
 			got = it
 		}
@@ -153,9 +156,14 @@ func (c *Cache[K, V]) getFromTier(ctx context.Context, s *seat[V], key K, q *tie
 	return got, false
 }
 
+// reading is when the Tier was called: a time, and an ID.
+type reading struct {
+	at clock.Instant
+	id uint32
+}
+
 // accept decodes the record b and keeps it as the item of key, if the caller accepts it.
-// The Tier was called at the time asked.
-func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte, w want, asked clock.Instant) (it item[V], ok bool) {
+func (c *Cache[K, V]) accept(s *call[V], key K, identity string, b []byte, w want, read reading) (it item[V], ok bool) {
 	now := c.clock.Now()
 	r, ok := decodeRecord(b, identity)
 	age := time.Duration(now.Wall-r.loaded) + c.tier.skew
@@ -169,7 +177,7 @@ func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte, w wan
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
 		load:   uint32(c.flights.NextID()), // after the load elsewhere
-		extra:  &extra{fromTier: true, record: r.id, after: r.after},
+		extra:  &extra{fromTier: true, record: r.id, after: r.after, read: read.id, deleted: w.deleted},
 	}
 	if !c.fill(&it, key, r) {
 		c.stats.tierRejected.Add(1)
@@ -186,7 +194,7 @@ func (c *Cache[K, V]) accept(s *seat[V], key K, identity string, b []byte, w wan
 		// Containers that share a record must not all reload it at the same time.
 		it.ttl = age + c.jitter(it.ttl-age)
 	}
-	it.setTTL(it.ttl, c.memoryTTL(&it, asked))
+	it.setTTL(it.ttl, c.memoryTTL(&it, read.at))
 	c.kept.put(key, it, true, s.Claim)
 	return it, true
 }
@@ -233,7 +241,7 @@ func (c *Cache[K, V]) fill(it *item[V], key K, r record) (ok bool) {
 }
 
 // keepStale keeps an expired value in case Load fails.
-func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
+func (c *Cache[K, V]) keepStale(s *call[V], key K, it item[V]) {
 	if c.opts.StaleIfError == 0 || it.missing() != nil || it.ttl <= 0 {
 		return
 	}
@@ -244,7 +252,7 @@ func (c *Cache[K, V]) keepStale(s *seat[V], key K, it item[V]) {
 
 // recordOf returns the record of a loaded item for the Tier. The record is nil if the item
 // must not be stored; the Tier then only gets its lease back.
-func (c *Cache[K, V]) recordOf(s *seat[V], q tierKey, it item[V]) TierRecord {
+func (c *Cache[K, V]) recordOf(s *call[V], q tierKey, it item[V]) TierRecord {
 	now := c.clock.Now()
 	// The older of the two ages, subtracted from the present wall time: the wall clock may
 	// have been set since the load began.
@@ -287,7 +295,7 @@ func (c *Cache[K, V]) encodeValue(v V) (payload []byte, ok bool) {
 }
 
 // setInTier stores records in the Tier, or gives their leases back.
-func (c *Cache[K, V]) setInTier(ctx context.Context, s *seat[V], records ...TierRecord) {
+func (c *Cache[K, V]) setInTier(ctx context.Context, s *call[V], records ...TierRecord) {
 	records = slices.DeleteFunc(records, func(r TierRecord) bool { return r.Lease == "" })
 	if len(records) == 0 || ctx.Err() != nil {
 		return // leases expire by themselves
@@ -302,7 +310,7 @@ func (c *Cache[K, V]) setInTier(ctx context.Context, s *seat[V], records ...Tier
 }
 
 // deleteForRefresh is deleteFromTier within the time of a flight.
-func (c *Cache[K, V]) deleteForRefresh(ctx context.Context, s *seat[V], names ...string) error {
+func (c *Cache[K, V]) deleteForRefresh(ctx context.Context, s *call[V], names ...string) error {
 	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
 	defer cancel()
 	return c.deleteFromTier(tierCtx, names...)

@@ -9,8 +9,9 @@ import (
 
 // loadBatchThroughTier gets items from the Tier, and from LoadMany those that the Tier
 // does not have.
-func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*seat[V], w want) {
+func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*call[V], w want) {
 	if w.refresh {
+		w.deleted = uint32(c.flights.NextID())
 		names := make([]string, len(at))
 		for i, s := range at {
 			names[i] = nameOf(c.tier.space, s.Key())
@@ -19,27 +20,27 @@ func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*
 	}
 	tierKeys := c.getManyFromTier(ctx, keys, at, w)
 	var wanted []K
-	var seats []*seat[V]
+	var calls []*call[V]
 	var asked []tierKey
 	for i, q := range tierKeys {
 		if !q.found {
-			wanted, seats, asked = append(wanted, keys[i]), append(seats, at[i]), append(asked, q)
+			wanted, calls, asked = append(wanted, keys[i]), append(calls, at[i]), append(asked, q)
 		}
 	}
 	if len(wanted) == 0 {
 		return
 	}
-	items := c.loadAll(ctx, wanted, seats, c.clock.Now(), w)
+	items := c.loadAll(ctx, wanted, calls, c.clock.Now(), w)
 	records := make([]TierRecord, len(wanted))
 	for i, q := range asked {
-		records[i] = c.recordOf(seats[i], q, items[i])
+		records[i] = c.recordOf(calls[i], q, items[i])
 	}
-	c.setInTier(ctx, seats[0], records...)
+	c.setInTier(ctx, calls[0], records...)
 }
 
-// getManyFromTier gets items from the Tier, and sets the seats of those that it has.
-func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[V], w want) []tierKey {
-	asked := c.clock.Now()
+// getManyFromTier gets items from the Tier, and sets the calls of those that it has.
+func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*call[V], w want) []tierKey {
+	read := reading{c.clock.Now(), uint32(c.flights.NextID())}
 	tierKeys, names := make([]tierKey, len(keys)), make([]string, len(keys))
 	for i := range keys {
 		tierKeys[i] = c.tier.key(at[i].Key())
@@ -49,7 +50,7 @@ func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*seat[
 	defer cancel()
 	hits := int64(0)
 	leases, err := c.tier.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {
-		it, ok := c.accept(at[i], keys[i], tierKeys[i].identity, b, w, asked)
+		it, ok := c.accept(at[i], keys[i], tierKeys[i].identity, b, w, read)
 		if ok {
 			tierKeys[i].found = true
 			hits++
