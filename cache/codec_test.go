@@ -52,7 +52,7 @@ type (
 	}
 	unexportedPtr struct{ *base }
 	selfEmbedded  struct {
-		*selfEmbedded
+		*selfEmbedded //nolint:unused // by reflection only
 		X int
 	}
 	deep struct {

@@ -136,7 +136,8 @@ func (m *many[K, V]) set(i int, it item[V], source Source, err error) {
 func (m *many[K, V]) outOfDate(began uint64) (old []int) {
 	now := m.cache.clock.Now()
 	for i := range m.items {
-		it, good := &m.items[i], false
+		it := &m.items[i]
+		var good bool
 		switch {
 		case m.errs[i] != nil:
 			good = m.errs[i] != errTryOn

@@ -238,7 +238,7 @@ func (o *Options[K, V]) validate() error {
 		{"TierTimeout", o.TierTimeout, o.TierTimeout < 0},
 	} {
 		if f.bad {
-			return fmt.Errorf("Options.%s is negative (%v): zero means the default", f.name, f.value)
+			return fmt.Errorf("%s is negative (%v): zero means the default", "Options."+f.name, f.value)
 		}
 	}
 	if !(o.Jitter >= 0 && o.Jitter < 1) { // nor NaN

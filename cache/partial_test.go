@@ -266,8 +266,7 @@ func TestManyOtherKeysOfABatch(t *testing.T) {
 func TestStaleValueThatGrowsTooOldInABatch(t *testing.T) {
 	clocks := clocktest.New()
 	fails := false
-	var c *Cache[string, string]
-	c = newTest(t, &origin{}, clocks.Clock(), func(o *Options[string, string]) {
+	c := newTest(t, &origin{}, clocks.Clock(), func(o *Options[string, string]) {
 		o.StaleIfError = time.Minute
 		o.LoadMany = func(ctx context.Context, keys []string) (map[string]string, error) {
 			if fails {
