@@ -53,7 +53,7 @@ type (
 	unexportedPtr struct{ *base }
 	selfEmbedded  struct {
 		*selfEmbedded //nolint:unused // by reflection only
-		X int
+		X             int
 	}
 	deep struct {
 		Tenant string
