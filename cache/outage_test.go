@@ -169,7 +169,7 @@ func TestRetryAfter(t *testing.T) {
 				if s := c.Stats(); s.StaleServed != 13 {
 					t.Errorf("%+v", s)
 				}
-				// Who wants something fresh does not get the stale value.
+				// A caller that wants something fresh does not get the stale value.
 				for range 2 {
 					if v, err := c.Refresh(background, "k0"); err != down {
 						t.Errorf("Refresh = %q, %v", v, err)

@@ -303,7 +303,7 @@ func TestLeavingAJoinedBatch(t *testing.T) {
 	})
 }
 
-// What has landed when the caller's time is over is returned.
+// GetMany returns the values that have arrived when the caller's time is over.
 func TestBatchOfACallerWhoseTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

@@ -187,7 +187,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// What is no entry at all goes like one that was not used for as long.
+// A file that does not decode is evicted like an entry that was not used for as long.
 func TestDamagedEntryIsEvicted(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(size)}, nil)

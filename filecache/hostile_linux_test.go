@@ -40,7 +40,7 @@ func TestAttackedByAnotherUser(t *testing.T) {
 		switch i % 7 {
 		case 3:
 			if path, release, err := c.Path(background, o); err == nil {
-				// What the path leads to by now is in the attacker's hands; that the call
+				// By now the attacker decides where the path leads; that the call
 				// touches nothing is not.
 				if !strings.HasPrefix(path, s.Dir) {
 					t.Errorf("Path = %s", path)

@@ -135,7 +135,7 @@ func TestInterruptedDownloadGivesItsRoomBack(t *testing.T) {
 	}
 }
 
-// What was interrupted is of no use if the object has changed, or if the origin has no
+// An interrupted download is of no use if the object has changed, or if the origin has no
 // ranges.
 func TestInterruptedDownloadStartsOver(t *testing.T) {
 	for name, change := range map[string]func(o *pacedOrigin){

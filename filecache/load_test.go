@@ -148,7 +148,7 @@ func TestEvictionIsNotDamage(t *testing.T) {
 	}
 }
 
-// What an object in memory takes is counted from its download until its last File is
+// The memory of an object is counted from its download until its last File is
 // closed, once, and neither twice nor not at all in between.
 func TestMemoryIsCountedOnce(t *testing.T) {
 	c := newTest(t, Options{}, &faultyDisk{from: 1})

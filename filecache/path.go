@@ -24,7 +24,7 @@ func (f *File) Path() (string, error) {
 	if err != nil {
 		f.unusable.Store(true)
 		local.cache.store.DropCorrupt(local.Copy(), err)
-		// What the disk says must not be matched: it may be that a file does not exist.
+		// The disk's error must not be matched: it may be that a file does not exist.
 		return "", f.fail("path", fmt.Errorf("%w: %v", ErrNoDisk, err))
 	}
 	return path, nil

@@ -27,7 +27,7 @@ const (
 )
 
 // patience returns how long an origin may be silent for a caller who has until deadline,
-// or no deadline if that is zero. What is derived may take as long as it needs.
+// or no deadline if that is zero. A derived object may take as long as it needs.
 func patience(id ID, deadline time.Time, stale bool) transfer.Patience {
 	if _, ok := id.source(); ok {
 		return transfer.Patience{Renew: Immutable}

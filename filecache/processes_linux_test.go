@@ -144,7 +144,7 @@ func processesWithLittleRoom(t *testing.T, n, ops int) {
 	if all.Evictions == 0 || all.Uncached > all.Misses/20 {
 		t.Errorf("%d evictions; %d of %d misses were not kept", all.Evictions, all.Uncached, all.Misses)
 	}
-	// What each process is about to publish looks like an orphan for a moment.
+	// A file that a process is about to publish looks like an orphan for a moment.
 	if most > sharedMaxBytes/20+int64(n)*onDisk(sharedSize) {
 		t.Errorf("%d bytes of orphans, of a budget of %d", most, sharedMaxBytes)
 	}

@@ -20,7 +20,7 @@ type sink struct {
 	lost   bool  // the disk did not give back what it had
 }
 
-// unknownSize is that of an object whose size turns out at its end.
+// unknownSize is the size of an object whose length is known only at its end.
 const unknownSize = store.UnknownSize
 
 // errNoRoom is the error of a sink that can take the bytes nowhere.

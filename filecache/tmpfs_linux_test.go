@@ -124,7 +124,7 @@ func TestInodesCount(t *testing.T) {
 	}
 }
 
-// What the function may use of a real file system is there when it is promised.
+// ScratchSize promises only space that a real file system has.
 func TestScratchSizeOnARealDisk(t *testing.T) {
 	const mib = 1 << 20
 	dir := mountTmpfs(t, "size=64m")

@@ -75,7 +75,7 @@ func TestEvictionIsExact(t *testing.T) {
 	}
 }
 
-// What fits exactly evicts nothing, also for a Tier that has to count first; and no more
+// A record that fits exactly evicts nothing, also in a Tier that has to count first; and no more
 // is evicted than leaves exactly a quarter free.
 func TestEvictionStopsAtTheBound(t *testing.T) {
 	tier := openBudget(t, 80)

@@ -111,7 +111,7 @@ func TestMemoryLeft(t *testing.T) {
 	}
 }
 
-// What the cache takes after a reading is not counted as left again.
+// Memory that the cache takes after a reading does not count as free again.
 func TestMemoryThere(t *testing.T) {
 	clocks := clocktest.New()
 	left, limited, reads := int64(100), true, 0

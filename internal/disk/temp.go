@@ -14,7 +14,7 @@ var ownTemps = sync.OnceValue(func() string {
 	return TempPrefix + strconv.FormatUint(rand.Uint64(), 16) + "-"
 })
 
-// OwnTemp reports whether name is that of a file which this process constructs.
+// OwnTemp reports whether this process is writing the file of that name.
 func OwnTemp(name string) bool { return strings.HasPrefix(name, ownTemps()) }
 
 func tempName() string { return ownTemps() + strconv.FormatUint(rand.Uint64(), 16) }

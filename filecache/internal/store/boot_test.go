@@ -7,7 +7,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// What the process was frozen in the middle of reading both clocks is read again.
+// If the process was frozen between its readings of the two clocks, it reads them again.
 func TestClocksReadApart(t *testing.T) {
 	clocks := clocktest.New()
 	bootOf := func(frozen int) (*boots, *int) {

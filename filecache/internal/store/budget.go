@@ -12,7 +12,7 @@ import (
 )
 
 // budget keeps the disk space within bounds. Room is reserved before a byte is
-// written. What is used already is learned from the names in the directory, some at
+// written. The names in the directory tell how much is used already, some at
 // each reservation, and again now and then, since other processes may share the
 // directory: between two rounds they can overshoot by what each wrote.
 type budget struct {

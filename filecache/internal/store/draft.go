@@ -27,7 +27,7 @@ type Draft struct {
 	reserved []int64 // sizes for which room is reserved
 }
 
-// UnknownSize is that of an object whose size turns out at its end.
+// UnknownSize is the size of an object whose length is known only at its end.
 const UnknownSize = -1
 
 // errNoRoom is the error of a Draft that grows beyond what there is.

@@ -9,7 +9,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// What follows is for the tests of the package above, which look at a whole cache.
+// The rest of this file is for the tests of the package above, which look at a whole cache.
 
 // TestErrEntry is the error of an entry that does not decode.
 var TestErrEntry = errEntry

@@ -140,7 +140,7 @@ func (b *body) current() (*answer, error) {
 	return b.resume()
 }
 
-// read reads from a. What it brings once more is skipped.
+// read reads from a, and skips the bytes that a sends again.
 func (b *body) read(a *answer, p []byte) (n, skipped int, err error) {
 	b.mu.Lock()
 	skip := b.offset - a.at

@@ -18,7 +18,7 @@ func (t *transfer) pump(to *part, src io.Reader, saw func(bytes int)) error {
 	for done := to.sum.Done(); done < to.length; done = to.sum.Done() {
 		p := (*buf)[:min(int64(len(*buf)), to.length-done)]
 		n, err := fill(src, p)
-		// What has arrived is not lost, so that another connection can go on from there.
+		// The bytes that have arrived are kept, so another connection can go on from there.
 		if n > 0 {
 			if _, err := t.dst.WriteAt(p[:n], to.off+done); err != nil {
 				return dstError{err}
