@@ -189,12 +189,12 @@ func TestRetryAfter(t *testing.T) {
 // Once a load succeeds, the origin does not hang any more for other keys.
 func TestOutageIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hangs := false
+		var hangs atomic.Bool
 		var loads atomic.Int64
 		c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
 			o.StaleIfError, o.LoadTimeout = time.Hour, 200*time.Millisecond
 			o.Load = func(ctx context.Context, key string) (string, error) {
-				if hangs {
+				if hangs.Load() {
 					<-ctx.Done()
 					return "", ctx.Err()
 				}
@@ -204,9 +204,9 @@ func TestOutageIsOver(t *testing.T) {
 		wantGet(t, c, "a", "a v1")
 		wantGet(t, c, "b", "b v2")
 		time.Sleep(time.Minute)
-		hangs = true
+		hangs.Store(true)
 		wantGet(t, c, "a", "a v1")
-		hangs = false
+		hangs.Store(false)
 		wantGet(t, c, "b", "b v2") // within RetryAfter
 		wantGet(t, c, "new", "new v3")
 		wantGet(t, c, "b", "b v4")

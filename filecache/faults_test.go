@@ -393,8 +393,8 @@ func TestDiskThatLosesADownload(t *testing.T) {
 				if s := c.Stats(); s.Misses != 1 || s.Uncached != 1 || s.Requests != 2 || n < dies.nth {
 					t.Errorf("Stats = %+v", s)
 				}
-				if c.memory.held != 0 || c.usage().Reserved != 0 {
-					t.Errorf("%d bytes of memory are held, %d of the disk are reserved", c.memory.held, c.usage().Reserved)
+				if c.heldMemory() != 0 || c.usage().Reserved != 0 {
+					t.Errorf("%d bytes of memory are held, %d of the disk are reserved", c.heldMemory(), c.usage().Reserved)
 				}
 			}
 		})

@@ -48,3 +48,10 @@ type brokenTurn struct{ err error }
 
 func (b brokenTurn) Acquire(int64) error { return b.err }
 func (b brokenTurn) Close() error        { return nil }
+
+// heldMemory returns how much memory objects without a disk take.
+func (c *Cache) heldMemory() int64 {
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
+	return c.memory.held
+}

@@ -161,7 +161,7 @@ func TestMemoryIsCountedOnce(t *testing.T) {
 	}()}
 	want := func(when string, n int64) {
 		t.Helper()
-		if got := c.memory.held; got != n {
+		if got := c.heldMemory(); got != n {
 			t.Errorf("%s: %d bytes are held, want %d", when, got, n)
 		}
 	}
@@ -188,7 +188,7 @@ func TestMemoryOfAnAbandonedDownload(t *testing.T) {
 	for range 100 {
 		runtime.GC()
 		c.memory.mu.Lock()
-		held := c.memory.held
+		held := c.heldMemory()
 		c.memory.mu.Unlock()
 		if held == 0 {
 			return
@@ -196,7 +196,7 @@ func TestMemoryOfAnAbandonedDownload(t *testing.T) {
 		runtime.Gosched()
 		time.Sleep(time.Millisecond) // for the goroutine that runs cleanups
 	}
-	t.Errorf("%d bytes are held", c.memory.held)
+	t.Errorf("%d bytes are held", c.heldMemory())
 }
 
 // Objects in memory leave the container its own.

@@ -37,7 +37,7 @@ func TestPartsAtTheSameTimeOnADiskThatFillsUp(t *testing.T) {
 			t.Errorf("%d bytes of %d count as written", n, s.size)
 		}
 		s.close()
-		if c.usage().Reserved != 0 || c.usage().Written != 0 || c.memory.held != 0 {
+		if c.usage().Reserved != 0 || c.usage().Written != 0 || c.heldMemory() != 0 {
 			t.Errorf("full after %d writes: room is still taken", n)
 		}
 	}

@@ -130,8 +130,8 @@ func TestRemoteReadsAtRandom(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if c.memory.held != chunkSize {
-		t.Errorf("%d bytes are held", c.memory.held)
+	if c.heldMemory() != chunkSize {
+		t.Errorf("%d bytes are held", c.heldMemory())
 	}
 }
 

@@ -346,7 +346,7 @@ func TestMemoryIsBoundedInSum(t *testing.T) {
 		}
 		f.Close()
 	}
-	if got := c.memory.held; got != maxMemory-100 {
+	if got := c.heldMemory(); got != maxMemory-100 {
 		t.Errorf("%d bytes are held after Close", got-(maxMemory-100))
 	}
 }

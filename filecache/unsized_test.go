@@ -49,7 +49,7 @@ func TestUnknownSize(t *testing.T) {
 						t.Errorf("from the disk: %d bytes, %v", len(b), err)
 					}
 				}
-				if u := c.usage(); u.Reserved != 0 || u.Written != 0 || c.memory.held != 0 {
+				if u := c.usage(); u.Reserved != 0 || u.Written != 0 || c.heldMemory() != 0 {
 					t.Errorf("room is still taken: %+v", u)
 				}
 			}
@@ -115,7 +115,7 @@ func TestUnknownSizeWithoutRoom(t *testing.T) {
 		if s := c.Stats(); s.Faults != 0 || (s.Uncached > 0) != tt.uncache {
 			t.Errorf("%+v: %+v", tt, s)
 		}
-		if u := c.usage(); u.Reserved != 0 || u.Written != 0 || c.memory.held != 0 {
+		if u := c.usage(); u.Reserved != 0 || u.Written != 0 || c.heldMemory() != 0 {
 			t.Errorf("%+v: room is still taken: %+v", tt, u)
 		}
 	}

@@ -79,8 +79,8 @@ func TestValueKeepsItsFile(t *testing.T) {
 		if u := c.usage(); u.Files != 0 || u.Open != 0 {
 			t.Errorf("files are still open: %+v", u)
 		}
-		if c.memory.held != 0 {
-			t.Errorf("%d bytes are still held", c.memory.held)
+		if c.heldMemory() != 0 {
+			t.Errorf("%d bytes are still held", c.heldMemory())
 		}
 	}
 }
