@@ -61,7 +61,8 @@ crash: ## a kill and every error at each system call of the file cache; processe
 .PHONY: arm
 arm: ## the importable packages' tests on arm64, emulated by qemu-user
 	@export GOARCH=arm64 CGO_ENABLED=0 WARMCACHE_TEST_EMULATOR=qemu-aarch64-static
-	.ci/test -exec $$WARMCACHE_TEST_EMULATOR ./cache ./cache/disktier ./internal/... ./filecache/... ./reuse
+	.ci/test -timeout 30m -exec $$WARMCACHE_TEST_EMULATOR ./cache ./internal/clock ./internal/flight ./internal/keys ./filecache/internal/blocks ./filecache/internal/store ./reuse
+	.ci/test -timeout 30m -exec $$WARMCACHE_TEST_EMULATOR -run '^Test(Damage|Path|Stale|Forget|Prefetch|NeverOlder)' ./filecache
 
 .PHONY: api
 api: ## what the exported API changed since the last release
