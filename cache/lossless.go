@@ -156,7 +156,7 @@ type visit struct {
 	addressable bool
 }
 
-// state is that of a type in a check.
+// state is the state of a type during a check.
 type state int
 
 const (

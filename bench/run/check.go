@@ -95,8 +95,8 @@ func (s *settings) explain(err error) error {
 func (s *settings) protocolHint() string {
 	if s.host == "openwhisk" {
 		return `An OpenWhisk action writes {"ok":true} to file descriptor 3 when it is ready, within -timeout, and waits for lines on stdin.
-If it is a Lambda function, leave out -host openwhisk. What its init needs from the environment is set with -env.`
+If it is a Lambda function, leave out -host openwhisk. Set the variables that its init needs with -env.`
 	}
 	return `A Lambda function asks the Runtime API for its first event within -init-timeout: with aws-lambda-go that is lambda.Start in main.
-If it is an OpenWhisk action, say -host openwhisk. What its init needs from the environment is set with -env.`
+If it is an OpenWhisk action, say -host openwhisk. Set the variables that its init needs with -env.`
 }
