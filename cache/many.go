@@ -77,8 +77,8 @@ type many[K comparable, V any] struct {
 	stale []bool // the item is past its TTL, and the result all the same
 }
 
-// load loads the missed keys. What is out of date when that is done, be it because the
-// load was joined or because a hit has grown old meanwhile, is loaded once more.
+// load loads the missed keys. Values that are out of date afterwards, because the
+// load was joined or because a hit has grown old meanwhile, are loaded once more.
 func (m *many[K, V]) load(caller context.Context, missed []int) {
 	c := m.cache
 	missed, allStale := m.outage(missed)

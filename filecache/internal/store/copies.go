@@ -122,7 +122,7 @@ func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() 
 }
 
 // replaceOlder gives f the name of e's entry if the present one is an older state of the
-// same copy, or cannot be decoded. What another process has put there stays. The caller
+// same copy, or cannot be decoded. The entry of another copy stays. The caller
 // holds changing.
 func (s *Store) replaceOlder(f disk.NewFile, e *entry) error {
 	name := e.key.entryName()
