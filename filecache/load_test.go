@@ -187,10 +187,7 @@ func TestMemoryOfAnAbandonedDownload(t *testing.T) {
 	s.close()
 	for range 100 {
 		runtime.GC()
-		c.memory.mu.Lock()
-		held := c.heldMemory()
-		c.memory.mu.Unlock()
-		if held == 0 {
+		if c.heldMemory() == 0 {
 			return
 		}
 		runtime.Gosched()
