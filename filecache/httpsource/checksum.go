@@ -9,24 +9,23 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// checksums returns what the header of a whole answer says about its bytes, of
-// what filecache can verify. MD5 is not.
+// checksums returns the checksums of the object in the header of a complete answer.
+// It leaves out MD5, which filecache does not verify.
 func checksums(h http.Header) []filecache.Checksum {
 	var sums sumList
 	if !strings.EqualFold(h.Get("X-Amz-Checksum-Type"), "COMPOSITE") {
-		// A value with a dash and a number of parts is composite, whatever the type
-		// says. It is no base64.
+		// A value such as "…-3" is composite even without the type. It is not base64.
 		sums.add(filecache.CRC64NVME, 8, h.Get("X-Amz-Checksum-Crc64nvme"))
 		sums.add(filecache.CRC32, 4, h.Get("X-Amz-Checksum-Crc32"))
 		sums.add(filecache.CRC32C, 4, h.Get("X-Amz-Checksum-Crc32c"))
 		sums.add(filecache.SHA256, 32, h.Get("X-Amz-Checksum-Sha256"))
 		sums.add(filecache.SHA1, 20, h.Get("X-Amz-Checksum-Sha1"))
 	}
-	// Google's is of the bytes as stored, which it may decode on the way.
+	// Google's checksum covers the stored bytes, which it may decode in transit.
 	if stored := h.Get("X-Goog-Stored-Content-Encoding"); stored == "identity" && h.Get("Content-Encoding") == "" {
 		sums.add(filecache.CRC32C, 4, member(h, "X-Goog-Hash", "crc32c"))
 	}
-	// RFC 9530, and RFC 3230 before it. A whole answer's content is the
+	// RFC 9530, and RFC 3230 before it. The content of a complete answer is the
 	// representation.
 	for _, name := range []string{"Repr-Digest", "Content-Digest"} {
 		v := member(h, name, "sha-256")
@@ -53,8 +52,7 @@ func member(h http.Header, name, key string) string {
 
 type sumList []filecache.Checksum
 
-// add adds a checksum once. What has not the length of one is left out: it is
-// something else.
+// add adds a checksum once. It ignores values of a wrong length.
 func (l *sumList) add(a filecache.Algorithm, size int, value string) {
 	sum, err := base64.StdEncoding.DecodeString(value)
 	if err != nil || len(sum) != size {

@@ -15,21 +15,20 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// A StatusError is the error of an answer that is neither the object nor that it
-// is not modified.
+// A StatusError reports a status other than 200, 206 and 304.
 //
-// It matches fs.ErrNotExist if the object is gone (404, 410, or 405 for a version
-// of an S3 object that is a delete marker), and filecache.ErrChanged if it is not the one that was asked for (412). A 403 is
-// neither: a signature that has expired says nothing about the object.
+// It matches [fs.ErrNotExist] for 404, 410, and 405 if the requested version of an
+// S3 object is a delete marker. It matches [filecache.ErrChanged] for 412. A 403
+// matches neither: an expired signature says nothing about the object.
 type StatusError struct {
 	StatusCode int
 
-	// Code is the service's own code for the error, such as "AccessDenied", if it
-	// sent one as S3, Google and Azure do. The rest of what servers say is left
-	// out: many repeat the URL or the signature.
+	// Code is the service's own code for the error, such as "AccessDenied", as S3,
+	// Google and Azure send it. The rest of the body is left out: many servers
+	// repeat the URL or the signature in it.
 	Code string
 
-	deleteMarker bool // the answer to a version that is one
+	deleteMarker bool // the requested version is one
 }
 
 func (e *StatusError) Error() string {
@@ -40,11 +39,11 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// Is makes errors.Is work for what a status means.
+// Is reports whether e matches target, by its status.
 func (e *StatusError) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
-		// That there is no such bucket is a mistake, not an object that was deleted.
+		// A missing bucket is a mistake and not a deleted object.
 		return target == fs.ErrNotExist && e.Code != "NoSuchBucket" && e.Code != "ContainerNotFound"
 	case http.StatusMethodNotAllowed:
 		return target == fs.ErrNotExist && e.deleteMarker
@@ -54,14 +53,14 @@ func (e *StatusError) Is(target error) bool {
 	return false
 }
 
-// maxErrorBody is how much of an error's body is read: enough for all of what
-// services send, so that the connection can be used again.
+// maxErrorBody bounds the bytes read of an error's body. The errors of all known
+// services fit, so that their connection can be reused.
 const maxErrorBody = 8 << 10
 
 func (o *object) statusError(resp *http.Response) error {
 	e := &StatusError{StatusCode: resp.StatusCode}
 	e.deleteMarker = o.id.Version != "" && resp.Header.Get("X-Amz-Delete-Marker") == "true"
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what is there will do
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // a part of it is enough
 	_, rest, _ := strings.Cut(string(b), "<Code>")
 	if code, _, ok := strings.Cut(rest, "</Code>"); ok && o.isCode(code) {
 		e.Code = code
@@ -69,8 +68,8 @@ func (o *object) statusError(resp *http.Response) error {
 	return e
 }
 
-// isCode reports whether s looks like the code of an error, and is no secret that
-// a server repeats.
+// isCode reports whether s looks like an error code and is not a secret that the
+// server repeats.
 func (o *object) isCode(s string) bool {
 	letter := func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
 	if s == "" || len(s) > 64 || strings.TrimFunc(s, letter) != "" {
@@ -81,7 +80,7 @@ func (o *object) isCode(s string) bool {
 	})
 }
 
-// requestError is the error of a request without an answer.
+// requestError reports a request that got no answer.
 type requestError struct {
 	text  string
 	cause error
@@ -89,9 +88,8 @@ type requestError struct {
 
 func (e *requestError) Error() string { return e.text }
 
-// Is and As see through to the cause, but for what would be taken for an answer:
-// a missing socket or certificate file is no missing object. That is why there is
-// no Unwrap.
+// Is and As examine the cause, but a missing socket or certificate file must not
+// match as a missing object. So requestError has no Unwrap.
 func (e *requestError) Is(target error) bool {
 	return target != fs.ErrNotExist && target != filecache.ErrChanged && errors.Is(e.cause, target)
 }
@@ -112,14 +110,13 @@ func (o *object) redact(err error) error {
 
 const redacted = "REDACTED"
 
-// scrub takes secrets out of a text: those of o's URL, and what looks like the
-// query or the userinfo of another one, to which the server redirected or
-// through which a proxy is reached.
+// scrub removes secrets from text: those of o's URL, and anything that looks like
+// the query or userinfo of another URL, such as that of a redirect or a proxy.
 func (o *object) scrub(text string) string {
 	for _, s := range o.secrets() {
 		text = strings.ReplaceAll(text, s, redacted)
 	}
-	// The rest repeats what the server sent, and it does not even parse.
+	// The rest repeats the server's header, which could not be parsed.
 	if i := strings.Index(text, "Location header"); i >= 0 {
 		text = text[:i+len("Location header")]
 	}
@@ -128,12 +125,12 @@ func (o *object) scrub(text string) string {
 	return regexp.MustCompile(`([?#])(\\.|[^\s"\\])*`).ReplaceAllString(text, "${1}"+redacted)
 }
 
-// minSecret is the length from which on a value is looked for in texts. To take
-// out shorter ones would garble the text and hide nothing.
+// minSecret is the length of the shortest value that scrub removes. Removing shorter
+// ones would garble the text and hide nothing.
 const minSecret = 4
 
-// secrets returns what must not be shown of the URL, in all the ways it may be
-// written, the longest first.
+// secrets returns the parts of the URL that must not be shown, in all their
+// spellings, longest first.
 func (o *object) secrets() []string {
 	var list []string
 	add := func(s string) {
@@ -143,7 +140,7 @@ func (o *object) secrets() []string {
 			list = append(list, v, quoted[1:len(quoted)-1])
 		}
 	}
-	// A fragment may be a part of the query, before which a # was not escaped.
+	// An unescaped # in the query turns the rest of it into a fragment.
 	for _, query := range []string{o.url.RawQuery, o.url.EscapedFragment()} {
 		add(query)
 		for p := range strings.SplitSeq(query, "&") {

@@ -22,7 +22,7 @@ type object struct {
 	source Source
 	url    *url.URL
 	id     filecache.ID
-	err    error // what is wrong with the URL
+	err    error // why the URL cannot be used
 }
 
 // ID implements filecache.Object.
@@ -56,10 +56,10 @@ func (o *object) Fetch(ctx context.Context, req filecache.Request) (*filecache.R
 	return r, nil
 }
 
-// requestHeader returns the header that asks for what req says.
+// requestHeader returns the header for req.
 func requestHeader(req filecache.Request) (http.Header, error) {
-	// Without this, net/http asks for gzip and undoes it: length and ETag are of
-	// other bytes then.
+	// Without this, net/http requests gzip and decodes it. Length and ETag would
+	// belong to other bytes.
 	h := http.Header{"Accept-Encoding": {"identity"}}
 	if req.IfNoneMatch != "" {
 		if t, ok := tokenTime(req.IfNoneMatch); ok {
@@ -70,7 +70,7 @@ func requestHeader(req filecache.Request) (http.Header, error) {
 	}
 	if req.IfMatch != "" {
 		if isWeak(req.IfMatch) {
-			return nil, errors.New("httpsource: the server's ETag is weak: it does not say whether parts are of the same bytes")
+			return nil, errors.New("httpsource: the server's ETag is weak, so parts of the object cannot be told from those of another version")
 		}
 		if t, ok := tokenTime(req.IfMatch); ok {
 			h.Set("If-Unmodified-Since", t)
@@ -94,8 +94,7 @@ func rangeHeader(r filecache.Request) string {
 	return ""
 }
 
-// response turns an answer that has arrived into a Response, if it is the answer
-// to req.
+// response converts resp into a Response after checking that it answers req.
 func (o *object) response(resp *http.Response, req filecache.Request) (*filecache.Response, error) {
 	var (
 		size int64
@@ -117,7 +116,7 @@ func (o *object) response(resp *http.Response, req filecache.Request) (*filecach
 	}
 	tag := tagOf(resp.Header)
 	if req.IfMatch != "" && tag != req.IfMatch {
-		return nil, filecache.ErrChanged // by a server that does not know If-Match
+		return nil, filecache.ErrChanged // from a server that ignores If-Match
 	}
 	r := &filecache.Response{Body: resp.Body, Size: size, Framed: framed(resp), ETag: tag, LastModified: lastModified(resp.Header)}
 	if resp.StatusCode == http.StatusOK {
@@ -129,7 +128,7 @@ func (o *object) response(resp *http.Response, req filecache.Request) (*filecach
 	return r, nil
 }
 
-// limited is a body of unknown length that may have so many bytes.
+// limited is a body of unknown length with a limit.
 type limited struct {
 	io.ReadCloser
 	left int64
@@ -143,8 +142,8 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wholeSize returns the size of a whole object, or -1 if the answer does not have
-// it.
+// wholeSize returns the size of the object in a complete answer, or -1 if it is
+// unknown.
 func wholeSize(resp *http.Response, req filecache.Request) (int64, error) {
 	if want := rangeHeader(req); want != "" {
 		return 0, fmt.Errorf("httpsource: requested range %q, got the whole object: the server does not support ranges", want)
@@ -152,8 +151,8 @@ func wholeSize(resp *http.Response, req filecache.Request) (int64, error) {
 	return resp.ContentLength, nil
 }
 
-// partSize returns the size of the object that the body is a part of, or -1 if the
-// answer does not have it, after making sure that it is the requested part.
+// partSize returns the size of the whole object in a partial answer, or -1 if it is
+// unknown. It is an error if resp is not the requested part.
 func (o *object) partSize(resp *http.Response, req filecache.Request) (int64, error) {
 	want, got := rangeHeader(req), resp.Header.Get("Content-Range")
 	r, ok := parseContentRange(got)
@@ -167,7 +166,7 @@ func (o *object) partSize(resp *http.Response, req filecache.Request) (int64, er
 	return r.size, nil
 }
 
-// A contentRange is a header of that name.
+// A contentRange is a parsed Content-Range header.
 type contentRange struct {
 	first, last int64
 	size        int64 // of the whole object; -1 if unknown
@@ -207,8 +206,8 @@ func parseContentRange(s string) (r contentRange, ok bool) {
 	return r, r.first <= r.last && (r.size < 0 || r.last < r.size)
 }
 
-// shown returns a Content-Range for an error. A server may put anything into it,
-// also the signature of the URL.
+// shown formats a Content-Range for an error. A server may put anything into it,
+// including the signature of the URL.
 func shown(s string) string {
 	if s == "" {
 		return "no Content-Range"
@@ -219,20 +218,20 @@ func shown(s string) string {
 	return strconv.Quote(s)
 }
 
-// framed reports whether the end of the body is told from a cut: it is if HTTP/2 or
-// chunks mark it, and gzip's checksum does, too, which the transport verified.
+// framed reports whether a cut body is distinguishable from a complete one: HTTP/2
+// and chunked encoding mark the end, and the transport verifies gzip's checksum.
 func framed(resp *http.Response) bool {
 	return resp.ProtoMajor >= 2 || resp.Uncompressed ||
 		len(resp.TransferEncoding) > 0 && resp.TransferEncoding[0] == "chunked"
 }
 
-// patience is how long an answer's header may take if the caller has set no
-// limits. Limiting the body, too, would set one to the size.
+// patience bounds the wait for an answer's header if Source.Client is nil. A limit
+// for the body would limit its size.
 const patience = 30 * time.Second
 
 var errNoAnswer = fmt.Errorf("no answer within %v: %w", patience, os.ErrDeadlineExceeded)
 
-// client returns the client for one request, which dials if that is wanted.
+// client returns the client for one request. With dial, it opens a new connection.
 func (s Source) client(dial bool) *http.Client {
 	client := &http.Client{}
 	if s.Client != nil {
@@ -282,9 +281,9 @@ func (b *body) Close() error {
 // maxRedirects is about as many as net/http follows.
 const maxRedirects = 10
 
-// checkRedirect returns the rules for redirects, and next after them: that a
-// client has rules of its own does not make these less necessary. net/http itself
-// takes Authorization and cookies along to the same host only.
+// checkRedirect returns a policy that applies the rules of this package and then
+// next, the client's own. net/http forwards Authorization and cookies only to the
+// same host.
 func checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		from, to := via[len(via)-1].URL.Scheme, req.URL.Scheme

@@ -18,14 +18,14 @@
 //     signature. A URL that a client sent does not prove that the client may read
 //     it.
 //   - An answer without Content-Length is fetched in one piece. It is kept if
-//     chunked encoding, HTTP/2 or a checksum shows where it ends. Compressed transfer
-//     is not requested, and an object that is stored with a Content-Encoding stays
-//     encoded, unless the server decodes it.
-//   - S3 tells its checksum only if the URL was presigned with ChecksumMode: a
-//     header that was not signed would make S3 refuse the request.
-//   - Whatever a CDN answers for its origin counts as current.
+//     chunked encoding, HTTP/2 or a checksum shows that it is complete. Fetch does
+//     not request compression, and an object with a Content-Encoding stays encoded
+//     unless the server decodes it.
+//   - S3 sends its checksum only if the URL was presigned with ChecksumMode: S3
+//     refuses requests with an unsigned header.
+//   - A CDN's cached answer counts as current.
 //   - The path of a URL is part of its identity and is shown. If it is a secret,
-//     use Source.Named.
+//     use [Source.Named].
 package httpsource
 
 import (
@@ -44,12 +44,13 @@ type Source struct {
 	// http.Transport.ResponseHeaderTimeout, and HTTP2.SendPingTimeout for connections
 	// that died in a freeze.
 	//
-	// After a request without an answer, the idle connections of Client are closed,
-	// and a new one is used. That needs a Transport that is an *http.Transport; of
-	// another one, only the method CloseIdleConnections is called, if it has that.
+	// After a request without an answer, the idle connections of Client are closed
+	// and the next request opens a new one. That requires a Transport of type
+	// *http.Transport. Of other types only CloseIdleConnections is called, if they
+	// have it.
 	//
-	// A client that adds credentials of its own makes the answers depend on more
-	// than the URL: give Source.Named a name that tells them apart.
+	// If Client adds credentials, the answers depend on more than the URL: pass
+	// [Source.Named] a name that includes the user.
 	Client *http.Client
 
 	// MaxSize is the size in bytes of the largest object that is fetched. Zero means
@@ -60,18 +61,18 @@ type Source struct {
 
 const defaultMaxSize = 10 << 30
 
-// Object returns the object at the URL. It sends no request. If the URL cannot be
-// used, the call that uses the Object returns an error.
+// Object returns the object at url. It sends no request. If url is invalid, the call
+// that uses the Object returns an error.
 //
-// A versionId in the query, as S3 has it, pins the bytes: they are fetched once. All
-// other parameters except those of a known signature are part of the identity, and
-// so is a user name, but not the password.
+// S3's versionId in the query pins the bytes: they are fetched once. The identity
+// includes all other parameters except those of a known signature. It includes the
+// user name but not the password.
 func (s Source) Object(url string) filecache.Object { return s.object(url, nil) }
 
-// Named returns the object at the URL, under an identity that the caller gives: for
-// URLs with a signature of an unknown form, with a secret in the path, or of
-// several hosts that serve the same object. The name is shown in errors, and must
-// contain everything that the bytes depend on.
+// Named returns the object at url under the identity name. Use it for URLs with an
+// unknown kind of signature, with a secret in the path, or on several hosts that
+// serve the same object. The name must include everything that the bytes depend on.
+// It is shown in errors.
 func (s Source) Named(name, url string) filecache.Object { return s.object(url, &name) }
 
 func (s Source) object(rawURL string, name *string) filecache.Object {
@@ -86,7 +87,7 @@ func (s Source) object(rawURL string, name *string) filecache.Object {
 	case *name == "":
 		o.err = errors.New("httpsource: the name for the URL is empty")
 	default:
-		// No URL has this origin. A version still is another object.
+		// No URL has this origin. Versions remain different objects.
 		o.id = filecache.ID{Origin: "httpsource", Name: *name, Version: identify(o.url).Version}
 	}
 	return o

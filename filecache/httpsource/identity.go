@@ -12,8 +12,8 @@ import (
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
-// parse returns the URL, or an error that says what is wrong with it, but does
-// not repeat it: a part of a broken URL may be its password.
+// parse parses a URL. Its errors do not repeat the URL, since part of a malformed
+// one may be a password.
 func parse(raw string) (*url.URL, error) {
 	if raw == "" {
 		return nil, errors.New("httpsource: the URL is empty")
@@ -34,7 +34,7 @@ func parse(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// reason returns what net/url says up to where it quotes the URL.
+// reason returns the text of net/url's error up to the quoted URL.
 func reason(err error) string {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
@@ -43,11 +43,10 @@ func reason(err error) string {
 	return strings.TrimRight(text, " (")
 }
 
-// identify returns the identity of what u names.
+// identify returns the identity of the object at u.
 //
-// What is left of the query is in it as a hash: which of the parameters of an
-// unknown service are secrets, nobody can tell. So is the user name, since
-// different users may get different answers; it may be a token, too.
+// It includes a hash of the unsigned parameters, since those of an unknown service
+// may be secrets, and of the user name, which may be a token.
 func identify(u *url.URL) filecache.ID {
 	id := filecache.ID{Origin: u.Scheme + "://" + host(u), Name: strings.TrimPrefix(u.EscapedPath(), "/")}
 	params := unsigned(split(u.RawQuery))
@@ -79,8 +78,8 @@ func host(u *url.URL) string {
 	return strings.TrimSuffix(h, ":")
 }
 
-// param is a parameter of a query, in order and as it was written: what is the
-// same to one server is not to another.
+// param is a parameter of a query, in its order and original spelling. Servers
+// differ in which spellings they treat as equal.
 type param struct{ raw, name, value string }
 
 func split(query string) []param {
@@ -101,8 +100,8 @@ func unescape(s string) string {
 	return s
 }
 
-// takeVersion takes out what pins the bytes. S3 calls the version of an object in
-// a bucket without versions "null", and replaces it.
+// takeVersion splits off the parameter that pins the bytes. "null" does not: it is
+// the version of objects in an S3 bucket without versioning, which S3 overwrites.
 func takeVersion(params []param) (version string, rest []param) {
 	for _, p := range params {
 		switch {
@@ -120,14 +119,14 @@ func takeVersion(params []param) (version string, rest []param) {
 // A signature is a way to sign URLs.
 type signature struct {
 	has    []string // parameters that are all there when a URL is signed this way
-	names  []string // parameters that say who may ask, and until when
-	prefix string   // of more of them, in lower case
+	names  []string // parameters that hold the permission and its end
+	prefix string   // of more such parameters, in lower case
 }
 
-// signatures are those of which the parameters are known. The parameters of one
-// are left out only if the URL is signed that way: many a service has an
-// "expires" or an "sp" that names content. What a signed URL says of the answer's
-// header (response-content-type and the like) stays in: some of it names bytes.
+// signatures lists the known kinds. Their parameters are removed only from URLs
+// signed that way, since other services have an "expires" or "sp" that selects
+// content. Overrides of the answer's header (response-content-type and others) stay
+// part of the identity: some select bytes.
 var signatures = [...]signature{
 	{ // AWS version 4, and S3 Express. x-id is the SDKs' name of the operation.
 		has: []string{"X-Amz-Signature"}, prefix: "x-amz-", names: []string{"x-id"},

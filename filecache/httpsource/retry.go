@@ -23,9 +23,9 @@ var firstBackoff = 100 * time.Millisecond
 // returns the error, and the caller decides.
 const maxRetryAfter = 5 * time.Second
 
-// ask sends a request and returns the first answer that is not an error of the
-// moment: 429, 500, 502, 503, 504, or a connection that broke before the header
-// came. Time-outs are not retried: how long to wait is for the caller to know.
+// ask sends a request and retries 429, 500, 502, 503, 504, and connections that
+// break before the header arrives. It does not retry time-outs: the caller decides
+// how long to wait.
 func (o *object) ask(ctx context.Context, header http.Header, dial bool) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		u := *o.url // a RoundTripper may change it
@@ -48,8 +48,8 @@ func (o *object) ask(ctx context.Context, header http.Header, dial bool) (*http.
 	}
 }
 
-// backoff returns how long to wait before another attempt, and whether there is
-// any sense in one.
+// backoff returns how long to wait before another attempt, and whether to retry at
+// all.
 func backoff(attempt int, resp *http.Response, err error) (wait time.Duration, retry bool) {
 	wait = time.Duration((0.5 + rand.Float64()) * float64(firstBackoff<<(attempt-1)))
 	if err != nil {
@@ -67,8 +67,8 @@ func backoff(attempt int, resp *http.Response, err error) (wait time.Duration, r
 	return 0, false
 }
 
-// broke reports whether err is of a connection that could not be made, or that
-// ended without an answer.
+// broke reports whether err says that a connection could not be made or ended
+// without an answer.
 func broke(err error) bool {
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		return false
@@ -78,7 +78,7 @@ func broke(err error) bool {
 	}
 	_, isOp := errors.AsType[*net.OpError](err)
 	return isOp || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		strings.Contains(err.Error(), "transport connection broken") // net/http has no type for a header that was cut
+		strings.Contains(err.Error(), "transport connection broken") // net/http has no type for a truncated header
 }
 
 // retryAfter returns the wait in a Retry-After, which has seconds or a date.

@@ -7,14 +7,14 @@ import (
 	"unicode"
 )
 
-// A tag is what filecache knows as an ETag. That of a server without ETags is the
-// time of the last modification, behind a prefix that no ETag has.
+// A tag is the ETag of a Response. For a server without ETags it is the
+// Last-Modified header behind a prefix that no ETag has.
 const tokenPrefix = "Last-Modified: "
 
-// settled is how much older than its answer a modification must be for its time
-// to stand for the bytes. Times are in seconds, so in the second of a change a
-// second one shows no difference. The rest is for a clock that sets
-// Last-Modified and is not the one that sets Date: RFC 7232 has the same minute.
+// settled is the minimum age of a modification before its time identifies the
+// bytes. Last-Modified has seconds, so two changes in one second look alike.
+// RFC 7232, 2.2.2, allows a minute, because Last-Modified and Date may come from
+// different clocks.
 const settled = time.Minute
 
 // tagOf returns the tag of the object of an answer, or "" if it has none.
@@ -29,8 +29,8 @@ func tagOf(h http.Header) string {
 	return tokenPrefix + h.Get("Last-Modified")
 }
 
-// isETag reports whether s is an ETag. What is not could mean something else in a
-// request: a * matches everything.
+// isETag reports whether s is an ETag. Other values must not be sent: a * would match
+// everything.
 func isETag(s string) bool {
 	s = strings.TrimPrefix(s, "W/")
 	return len(s) >= 2 && s[0] == '"' && strings.IndexByte(s[1:], '"') == len(s)-2 &&
@@ -44,8 +44,8 @@ func tokenTime(tag string) (string, bool) { return strings.CutPrefix(tag, tokenP
 
 // confirms reports whether a 304 means that tag is current.
 //
-// Servers also say 304 to If-Modified-Since when the object is older than that,
-// as after a roll-back. So the answer must name the very time.
+// Servers also answer 304 to If-Modified-Since if the object is older, as after a
+// rollback. So the answer must repeat the exact time.
 func confirms(h http.Header, tag string) bool {
 	if t, ok := tokenTime(tag); ok {
 		return h.Get("Last-Modified") == t
@@ -56,7 +56,7 @@ func confirms(h http.Header, tag string) bool {
 
 func lastModified(h http.Header) time.Time { return parseTime(h.Get("Last-Modified")) }
 
-// parseTime returns the zero Time for what is not a time.
+// parseTime returns the zero Time if s is not a valid time.
 func parseTime(s string) time.Time {
 	t, err := http.ParseTime(s)
 	if err != nil {

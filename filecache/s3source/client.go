@@ -12,19 +12,19 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/redial"
 )
 
-// knownClient is what is known of a client.
+// knownClient holds facts about a client.
 type knownClient struct {
 	client  *s3.Client
 	service string
-	known   bool // service is right
+	known   bool // whether service is valid
 
-	// renewed replaces the SDK's own HTTP client since the last request that wanted
-	// a new connection: a copy, which has none of the old connections.
+	// renewed is a copy of the SDK's own HTTP client without its connections. It
+	// replaces that client after the first request for a new connection.
 	renewed atomic.Pointer[awshttp.BuildableClient]
 }
 
-// lastClient is the client that was used last. The SDK copies all options on each
-// call of Options, and functions have one client as a rule.
+// lastClient caches the client used last: Options copies all options on each call,
+// and most functions have one client.
 var lastClient atomic.Pointer[knownClient]
 
 func known(c *s3.Client) *knownClient {
@@ -37,8 +37,8 @@ func known(c *s3.Client) *knownClient {
 	return k
 }
 
-// serviceOf returns which service a client talks to: its endpoint, or empty for
-// AWS; and whether the client tells.
+// serviceOf returns the endpoint of a client, or empty for AWS. ok is false if the
+// endpoint is unknown.
 func serviceOf(client Client) (service string, ok bool) {
 	switch c := client.(type) {
 	case *s3.Client:
@@ -50,8 +50,8 @@ func serviceOf(client Client) (service string, ok bool) {
 	return "", false
 }
 
-// serviceIn returns which service a client with these options talks to. A resolver
-// of the user's may lead anywhere.
+// serviceIn returns the endpoint of a client with options o. With an endpoint
+// resolver of the user's it is unknown.
 func serviceIn(o s3.Options) (service string, ok bool) {
 	ours := reflect.TypeOf(s3.NewDefaultEndpointResolverV2())
 	//nolint:staticcheck // deprecated, but still used
@@ -64,8 +64,8 @@ func serviceIn(o s3.Options) (service string, ok bool) {
 	return partition(o.Region), true
 }
 
-// partition returns the partition of AWS that a region is in, or empty for the one
-// that most are in. Names of buckets are unique only within one.
+// partition returns the AWS partition of a region, or empty for "aws". Bucket names
+// are unique only within a partition.
 func partition(region string) string {
 	for prefix, name := range map[string]string{
 		"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso": "aws-iso", "eu-iso": "aws-iso-e", "eusc-": "aws-eusc",
@@ -77,8 +77,8 @@ func partition(region string) string {
 	return ""
 }
 
-// connect returns the HTTP client that a request goes through, given the one of its
-// options, and whether it must dial.
+// connect returns the HTTP client for a request, given that of its options. With
+// dial, it opens a new connection.
 func (b Bucket) connect(in s3.HTTPClient, dial bool) s3.HTTPClient {
 	switch in := in.(type) {
 	case *http.Client:
@@ -95,8 +95,8 @@ func (b Bucket) connect(in s3.HTTPClient, dial bool) s3.HTTPClient {
 	return in
 }
 
-// connectSDK is connect for the SDK's own HTTP client. Nobody can close its idle
-// connections, so later requests go through a copy. The old ones time out.
+// connectSDK is connect for the SDK's own HTTP client. Its idle connections cannot
+// be closed, so later requests use a copy and the old connections time out.
 func (b Bucket) connectSDK(in *awshttp.BuildableClient, dial bool) s3.HTTPClient {
 	k := &knownClient{}
 	if c, ok := b.Client.(*s3.Client); ok {

@@ -14,8 +14,8 @@ import (
 )
 
 // failure translates errors by their HTTP status: the SDK has no type for some,
-// and their codes differ between servers. 403 may mean that there is no such
-// object, or that nobody may know: that is not a reason to drop a copy.
+// and their codes differ between servers. A 403 is no reason to drop a copy: S3
+// sends it for missing objects and for refused access.
 func (o object) failure(err error, req filecache.Request) (*filecache.Response, error) {
 	answer := answerOf(err)
 	if answer == nil {
@@ -60,10 +60,10 @@ func codeOf(err error) string {
 	return ""
 }
 
-// answered reports whether the service answered a request, be it with an error.
+// answered reports whether the service answered, even if with an error.
 func answered(err error) bool { return err == nil || answerOf(err) != nil }
 
-// notOfHeaders are codes of a 400 whose reason is another than a header.
+// notOfHeaders lists codes of a 400 that a header does not cause.
 var notOfHeaders = []string{"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestTimeout"}
 
 // mayBeRefusal reports whether the service may have refused a header.
@@ -73,15 +73,14 @@ func mayBeRefusal(err error) bool {
 		(answer.HTTPStatusCode() == http.StatusBadRequest || answer.HTTPStatusCode() == http.StatusNotImplemented)
 }
 
-// both is the SDK's error, and also matches what it means.
+// both is the SDK's error err that also matches meaning.
 type both struct{ meaning, err error }
 
 func (b both) Error() string   { return b.err.Error() }
 func (b both) Unwrap() []error { return []error{b.meaning, b.err} }
 
-// local is an SDK's error that says nothing about the object. It may be about a
-// file that does not exist, such as one with credentials: that must not be taken
-// for an object that does not exist.
+// local is an SDK's error that says nothing about the object. If its cause is a
+// missing file, such as one with credentials, it must not match as a missing object.
 type local struct{ err error }
 
 func (l local) Error() string { return l.err.Error() }

@@ -36,9 +36,9 @@ func (o object) Fetch(ctx context.Context, req filecache.Request) (*filecache.Re
 // refusers are the origins that refuse requests for a checksum.
 var refusers sync.Map
 
-// get sends the request, and once more without the header for checksums if the
-// service refuses that. The refusal is remembered for the bucket if the header
-// turns out to be the reason.
+// get sends the request. If the service refuses the checksum header, get sends the
+// request again without it. If that succeeds, later requests to the bucket omit the
+// header.
 func (o object) get(ctx context.Context, req filecache.Request) (*s3.GetObjectOutput, *call, error) {
 	origin, err := o.bucket.origin()
 	if err != nil {
@@ -73,15 +73,16 @@ func (o object) input(req filecache.Request) *s3.GetObjectInput {
 // A call is one GetObject.
 type call struct {
 	bucket   Bucket
-	dial     bool  // a new connection
-	plain    bool  // without the header for checksums
-	withMode bool  // that header was sent
+	dial     bool  // whether to open a new connection
+	plain    bool  // whether to omit the checksum header
+	withMode bool  // whether that header was sent
 	wire     *wire // the body of the answer; nil if the Client ignores options
 }
 
-// options are those of the request. The SDK's own verification covers less than
-// filecache's, comes after the last byte, takes twice the time of the download for
-// CRC64NVME, and warns in the log of objects that it does not cover.
+// options sets the options of the request. It switches off the SDK's verification,
+// which covers less than filecache's, reports only after the last byte, takes twice
+// the time of the download for CRC64NVME, and logs a warning for objects that it
+// does not cover.
 func (c *call) options(o *s3.Options) {
 	o.DisableLogOutputChecksumValidationSkipped = true
 	switch {
@@ -98,7 +99,7 @@ func (c *call) options(o *s3.Options) {
 	})
 }
 
-// response turns out into a Response, if it is the answer to req.
+// response converts out into a Response after checking that it answers req.
 func (o object) response(out *s3.GetObjectOutput, c *call, req filecache.Request) (*filecache.Response, error) {
 	raw := rawResponse(out, c)
 	if err := checkRange(out, raw, req); err != nil {
@@ -113,20 +114,20 @@ func (o object) response(out *s3.GetObjectOutput, c *call, req filecache.Request
 		Checksums:    checksums(out),
 	}
 	switch {
-	case out.Body == c.wire: // as the transport has it
+	case out.Body == c.wire: // no middleware changed it
 		resp.Body = c.wire.ReadCloser
 	case replaced(out, c, raw):
 		if out.ContentRange != nil {
 			return nil, errors.New("s3source: the client's middleware changes the body, so ranges of it cannot be fetched")
 		}
-		// Length and checksums are of other bytes.
+		// Length and checksums belong to other bytes.
 		resp.Size, resp.Checksums, resp.Framed = -1, nil, c.wire != nil
 		if c.wire != nil {
 			resp.Body = &changed{out.Body, c.wire}
 		}
 	}
 	if raw != nil && out.ContentRange == nil && resp.Size > 0 && raw.ContentLength != 0 && raw.ContentLength != resp.Size {
-		// A transport that changes the body says so here, and not in the header.
+		// A transport that changes the body updates this field and not the header.
 		resp.Size, resp.Checksums = raw.ContentLength, nil
 	}
 	return resp, nil
@@ -142,8 +143,8 @@ func rangeHeader(r filecache.Request) string {
 	return ""
 }
 
-// checkRange makes sure that the body begins at the requested offset: a server may
-// ignore a range and send the whole object.
+// checkRange returns an error unless the body begins at the requested offset. A
+// server may ignore a range and send the whole object.
 func checkRange(out *s3.GetObjectOutput, raw *smithyhttp.Response, req filecache.Request) error {
 	want, got := rangeHeader(req), aws.ToString(out.ContentRange)
 	isPart := raw != nil && raw.StatusCode == http.StatusPartialContent
@@ -157,8 +158,8 @@ func checkRange(out *s3.GetObjectOutput, raw *smithyhttp.Response, req filecache
 	return fmt.Errorf("s3source: requested range %q, got %s", want, shown(got))
 }
 
-// shown returns a Content-Range for an error. A server may put anything into it,
-// also a signature from the request.
+// shown formats a Content-Range for an error. A server may put anything into it,
+// including a signature from the request.
 func shown(contentRange string) string {
 	switch {
 	case contentRange == "":
@@ -169,8 +170,7 @@ func shown(contentRange string) string {
 	return strconv.Quote(contentRange)
 }
 
-// totalSize returns the size of the whole object, or -1 if the answer does not
-// have it.
+// totalSize returns the size of the whole object, or -1 if it is unknown.
 func totalSize(out *s3.GetObjectOutput) int64 {
 	if out.ContentRange != nil {
 		_, total, _ := strings.Cut(*out.ContentRange, "/")
@@ -186,7 +186,7 @@ func totalSize(out *s3.GetObjectOutput) int64 {
 	return *out.ContentLength
 }
 
-// checksums returns those of the whole object.
+// checksums returns the checksums of the whole object.
 func checksums(out *s3.GetObjectOutput) (sums []filecache.Checksum) {
 	if out.ChecksumType == types.ChecksumTypeComposite || out.ContentRange != nil {
 		return nil
@@ -201,8 +201,7 @@ func checksums(out *s3.GetObjectOutput) (sums []filecache.Checksum) {
 		{filecache.SHA256, out.ChecksumSHA256},
 		{filecache.SHA1, out.ChecksumSHA1},
 	} {
-		// A value with a dash and a number of parts is composite, whatever the type
-		// says. It is not base64.
+		// A value such as "…-3" is composite even without the type. It is not base64.
 		sum, err := base64.StdEncoding.DecodeString(aws.ToString(c.value))
 		if err == nil && len(sum) == c.algorithm.Size() {
 			sums = append(sums, filecache.Checksum{Algorithm: c.algorithm, Sum: sum})

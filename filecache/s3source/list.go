@@ -15,14 +15,15 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// ListClient is the part of *s3.Client that List uses beside Client's.
+// ListClient is the part of *s3.Client that [Bucket.List] needs in addition to
+// [Client].
 type ListClient interface {
 	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
 }
 
-// List implements filecache.Lister, for directories of filecache.FS. The Client
-// must be a ListClient too. It costs a request for each thousand names, every time:
-// listings are not cached.
+// List implements [filecache.Lister] for directories of a [filecache.Cache.FS].
+// Bucket.Client must also be a [ListClient]. Each call sends a request for each
+// thousand names: listings are not cached.
 func (b Bucket) List(ctx context.Context, dir string) ([]filecache.Listed, error) {
 	client, ok := b.Client.(ListClient)
 	if !ok {
@@ -44,7 +45,7 @@ func (b Bucket) list(ctx context.Context, client ListClient, prefix string) (lis
 		Bucket:       &b.Name,
 		Prefix:       optional(prefix),
 		Delimiter:    aws.String("/"),
-		EncodingType: types.EncodingTypeUrl, // XML cannot have all characters of a key
+		EncodingType: types.EncodingTypeUrl, // XML cannot represent all characters of a key
 	})
 	seen := map[string]bool{}
 	for pages.HasMorePages() {
@@ -87,8 +88,8 @@ func appendPage(list []filecache.Listed, page *s3.ListObjectsV2Output, prefix st
 	return list, nil
 }
 
-// decode returns a key of a listing. A service that does not know the encoding does
-// not say that it used it.
+// decode returns a key of a listing. A service that does not know the encoding type
+// leaves it out of its answer.
 func decode(key *string, encoding types.EncodingType) (string, error) {
 	if encoding != types.EncodingTypeUrl {
 		return aws.ToString(key), nil

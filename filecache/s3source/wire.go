@@ -25,17 +25,16 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// A wire is the body of an answer as the transport has it, below whatever the
-// client's middleware makes of it. If no middleware does, nobody reads from the
-// wire itself.
+// A wire is the transport's body of an answer, below the client's middleware. If no
+// middleware replaces the body, the caller reads the transport's body directly.
 type wire struct {
 	io.ReadCloser
 	resp *smithyhttp.Response
 
 	once   sync.Once
-	verify []verifier // of all bytes that pass
+	verify []verifier // fed with all bytes read
 
-	err    error // the first of Read, io.EOF too
+	err    error // the first error of Read, including io.EOF
 	closed atomic.Bool
 }
 
@@ -69,14 +68,14 @@ func (w *wire) Close() error {
 	return w.ReadCloser.Close()
 }
 
-// finish returns nil if all bytes have come and are right, as far as the service's
-// checksum and the transport can tell. It reads what the middleware left.
+// finish reads the rest of the body. It returns nil if the body is complete and
+// matches the service's checksums, as far as transport and service report them.
 func (w *wire) finish() error {
 	if w.err == nil && !w.closed.Load() {
 		io.Copy(io.Discard, w)
 	}
 	if w.err != nil && w.err != io.EOF {
-		return w.err // which the middleware took for the end
+		return w.err // the middleware reported it as io.EOF
 	}
 	for _, v := range w.verify {
 		if got := v.Sum(nil); w.err == io.EOF && string(got) != string(v.want.Sum) {
@@ -87,8 +86,8 @@ func (w *wire) finish() error {
 	return nil
 }
 
-// changed is a body that the client's middleware put in the place of the wire. It
-// ends where that one ends, unless the wire was cut.
+// changed is a body from the client's middleware. Its Read returns io.EOF only if
+// the wire below it is complete.
 type changed struct {
 	io.ReadCloser
 	wire *wire
@@ -104,13 +103,12 @@ func (c *changed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close also closes the wire, which middleware may not pass on.
+// Close also closes the wire: middleware may not pass Close on.
 func (c *changed) Close() error {
 	return errors.Join(c.ReadCloser.Close(), c.wire.Close())
 }
 
-// rawResponse returns the answer as the transport had it, or nil if the Client
-// does not tell.
+// rawResponse returns the transport's answer, or nil if the Client hides it.
 func rawResponse(out *s3.GetObjectOutput, c *call) *smithyhttp.Response {
 	if c.wire != nil {
 		return c.wire.resp
@@ -119,8 +117,7 @@ func rawResponse(out *s3.GetObjectOutput, c *call) *smithyhttp.Response {
 	return resp
 }
 
-// replaced reports whether the Client or its middleware hands out another body than
-// that of the answer.
+// replaced reports whether the Client or its middleware replaced the answer's body.
 func replaced(out *s3.GetObjectOutput, c *call, raw *smithyhttp.Response) bool {
 	if c.wire != nil {
 		return true // out.Body is another
@@ -132,7 +129,7 @@ func same(a, b io.ReadCloser) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && (!reflect.TypeOf(a).Comparable() || a == b)
 }
 
-// framed reports whether the end of the body is told from a cut.
+// framed reports whether a cut body is distinguishable from a complete one.
 func framed(raw *smithyhttp.Response) bool {
 	return raw != nil && (raw.ProtoMajor >= 2 || raw.Uncompressed ||
 		len(raw.TransferEncoding) > 0 && raw.TransferEncoding[0] == "chunked")
