@@ -26,8 +26,8 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("Algorithm(%d)", uint8(a))
 }
 
-// newHash returns how to make the hash of a, nil for CRC64NVME, and whether a is
-// known.
+// newHash returns a constructor for the hash of a, which is nil for CRC64NVME. ok is
+// false for an unknown algorithm.
 func (a Algorithm) newHash() (func() blocks.Hash, bool) {
 	switch a {
 	case CRC64NVME:
@@ -44,7 +44,7 @@ func (a Algorithm) newHash() (func() blocks.Hash, bool) {
 	return nil, false
 }
 
-// usable returns the checksums whose algorithms are known.
+// usable returns the checksums with a known algorithm.
 func usable(sums []Checksum) []Checksum {
 	var known []Checksum
 	for _, c := range sums {
@@ -55,7 +55,7 @@ func usable(sums []Checksum) []Checksum {
 	return known
 }
 
-// expected returns what a Digest compares with.
+// expected converts sums for a Digest.
 func expected(sums []Checksum) []blocks.Expected {
 	var want []blocks.Expected
 	for _, c := range sums {

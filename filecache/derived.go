@@ -15,38 +15,37 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// Derived returns an Object whose bytes are what make writes to dst when it is given obj
-// as src, such as obj unpacked or converted. A Cache keeps them like those of any
-// Object: verified, within the budget, for other processes and the next one. Several
-// processes that need them at the same time make them once, on Linux.
+// Derived returns an Object made from obj, such as obj unpacked or converted: make reads
+// obj from src and writes the result to dst. A Cache keeps the result like any Object:
+// verified, within the budget, for other processes and the next one. On Linux, if several
+// processes need the result at the same time, one of them makes it.
 //
-// The result belongs to the version of obj that it was made of. It is as old as that,
-// and when obj has another version it is made anew. It is also made anew under another
-// name: name says what make does and should change with it, as in "index-v2". It must
-// not be empty or contain a colon. To make the same bytes from the same version is up
-// to make.
+// The result belongs to one version of obj and has the same age. It is made again when
+// obj has another version, or under another name. Change name whenever make changes, as
+// in "index-v2"; it must not be empty or contain a colon. make must produce the same
+// bytes from the same version.
 //
-// An error of make is the error of Open. Nothing of what it wrote is kept or handed
-// out; a result that was made before may be, within Options.StaleIfError. If make
-// panics, so does Open. Its ctx is canceled when no Open waits for the result any more.
-// It should bound what it writes: see LimitWriter. A result that finds room neither
-// on disk nor in memory is made while it is read: make is called once to count its bytes,
-// and again for each read that goes backwards.
+// Open returns the error of make, and the bytes written before it are discarded. Within
+// Options.StaleIfError, Open serves an earlier result instead. If make panics, so does
+// Open. Its ctx is canceled when the last Open that waits for the result returns. make
+// should bound its output: see [LimitWriter]. If the result fits neither on disk nor in
+// memory, it is made while it is read: make is called once to count the bytes, and again
+// for each read that goes backwards.
 //
-// To make it, the Cache opens obj and keeps a copy of that, too. Forget of either one
-// makes the next Open fetch obj and make the result from that. Only a Cache can fetch
-// the Object: its Fetch fails for other callers.
+// The Cache also keeps a copy of obj. After Forget of obj or of the result, the next Open
+// fetches obj and makes the result again. Only a Cache can fetch the Object: Fetch fails
+// for other callers.
 func Derived(obj Object, name string, make func(ctx context.Context, src *File, dst io.Writer) error) Object {
 	return &derived{obj, name, make}
 }
 
-// DefaultGunzipLimit is the most that Gunzip unpacks if it is given no limit, in bytes.
+// DefaultGunzipLimit is the limit of Gunzip, in bytes, if the caller passes zero.
 const DefaultGunzipLimit = 1 << 30
 
-// Gunzip returns obj as it is before compression by gzip. To unpack more than limit
-// bytes is an error that matches ErrTooLarge, since a small object can become arbitrarily
-// large. Zero means DefaultGunzipLimit; a negative limit is an error of Open. The limit
-// is part of the name: results for other limits are others. See Derived for the rest.
+// Gunzip returns obj decompressed by gzip. If the result is larger than limit bytes, Open
+// returns an error that matches ErrTooLarge, since a small object can expand without
+// bound. Zero means DefaultGunzipLimit; a negative limit is an error of Open. Results
+// with different limits are different objects. See [Derived] for the rest.
 func Gunzip(obj Object, limit int64) Object {
 	if limit == 0 {
 		limit = DefaultGunzipLimit
@@ -64,10 +63,10 @@ func Gunzip(obj Object, limit int64) Object {
 	})
 }
 
-// ErrTooLarge is the error of more bytes than a limit allows.
+// ErrTooLarge reports more bytes than a limit allows.
 var ErrTooLarge = errors.New("too large")
 
-// LimitWriter returns a Writer that passes up to limit bytes on to w. A Write that would
+// LimitWriter returns a Writer that writes up to limit bytes to w. A Write that would
 // exceed the limit writes nothing and returns an error that matches ErrTooLarge.
 func LimitWriter(w io.Writer, limit int64) io.Writer { return &limitWriter{w, limit, limit} }
 
@@ -91,8 +90,8 @@ type derived struct {
 	make func(ctx context.Context, src *File, dst io.Writer) error
 }
 
-// The ID of what is derived tells that of its source, so that it can be forgotten with
-// it, also if another process made it.
+// The ID of a derived object includes that of its source, so that Forget of the source
+// also applies to results that another process made.
 const (
 	derivedPrefix = "derived:" // of the Origin. The name, a colon and the source's Origin follow
 	derivedSuffix = "+derived" // of the Version, if the source has one
@@ -118,7 +117,7 @@ func (d *derived) ID() (ID, error) {
 	return id, nil
 }
 
-// source returns the ID of what id is derived from, if it is.
+// source returns the ID that id is derived from. ok is false if id is not derived.
 func (id ID) source() (ID, bool) {
 	rest, ok := strings.CutPrefix(id.Origin, derivedPrefix)
 	if !ok {
@@ -129,15 +128,14 @@ func (id ID) source() (ID, bool) {
 	return id, ok
 }
 
-// sources calls do for id and all that it is derived from.
+// sources calls do for id, its source, that one's source, and so on.
 func (id ID) sources(do func(ID)) {
 	for ok := true; ok; id, ok = id.source() {
 		do(id)
 	}
 }
 
-// isSourceForgotten reports whether something that id is derived from may have been
-// forgotten since v.
+// isSourceForgotten reports whether a source of id may have been forgotten since v.
 func (c *Cache) isSourceForgotten(id ID, v store.Validation) (forgotten bool) {
 	src, ok := id.source()
 	if !ok {
@@ -152,7 +150,7 @@ func (c *Cache) isSourceForgotten(id ID, v store.Validation) (forgotten bool) {
 // cacheKey is the key of the Cache that calls Fetch, in its context.
 type cacheKey struct{}
 
-// Fetch opens the source and returns what is made of it, or a part of that.
+// Fetch opens the source and returns the result of make, or the requested part.
 func (d *derived) Fetch(ctx context.Context, req Request) (*Response, error) {
 	c, _ := ctx.Value(cacheKey{}).(*Cache)
 	if c == nil {
@@ -198,8 +196,8 @@ func (c *Cache) openSource(ctx context.Context, obj Object) (*File, error) {
 	return f, nil
 }
 
-// partWriter keeps the bytes between two offsets, or all after the first if to is not
-// greater.
+// partWriter passes on the bytes from one offset to another, or all from the first
+// offset on if to is not greater.
 type partWriter struct {
 	strings.Builder
 	at, from, to int64
@@ -216,8 +214,8 @@ func (w *partWriter) Write(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// A making is the body of a Response: what make writes. Make is called by the first
-// Read, so that it need not be if another process has made the same meanwhile.
+// A making is a Response body with the output of make. The first Read calls make: the
+// call is saved if another process has made the same result in the meantime.
 type making struct {
 	*io.PipeReader
 	start  func()
@@ -237,14 +235,14 @@ func (m *making) Read(p []byte) (int, error) {
 	return m.PipeReader.Read(p)
 }
 
-// Close ends the making. It does not wait for a make that does not heed its ctx.
+// Close cancels make. It does not wait for a make that ignores its ctx.
 func (m *making) Close() error {
 	m.once.Do(func() { m.src.Close() })
 	m.cancel()
 	return m.PipeReader.Close()
 }
 
-// run calls make, and tells the reader of w how that ended.
+// run calls make and passes its error to the reader of w.
 func (d *derived) run(ctx context.Context, src *File, w *io.PipeWriter) {
 	err := errors.New("the function that makes it has called runtime.Goexit")
 	defer func() {
@@ -260,11 +258,11 @@ func (d *derived) run(ctx context.Context, src *File, w *io.PipeWriter) {
 	err = d.make(ctx, src, w)
 }
 
-// makePanic is the error of a make that panicked. A download may be read by a goroutine
-// of its own, which must not panic.
+// makePanic carries a panic of make as an error: a download may be read in its own
+// goroutine, where a panic would end the process.
 type makePanic struct{ *flight.PanicError }
 
-// rethrow panics if a make did that err is of.
+// rethrow panics if err carries a panic of make.
 func rethrow(err error) {
 	if p := (makePanic{}); errors.As(err, &p) {
 		panic(p.PanicError)

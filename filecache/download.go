@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// download is the fetching of an object for a flight, or for one caller past the disk.
+// download fetches an object for a flight, or for one caller without the disk.
 type download struct {
 	cache  *Cache
 	ctx    context.Context
@@ -23,17 +23,17 @@ type download struct {
 	id     ID
 	store.Validation
 	patience transfer.Patience
-	kept     *interrupted // an earlier download, which this one goes on with
+	kept     *interrupted // an earlier download that this one continues
 }
 
-// run receives the object from resp and keeps it. It sends
-// one more request if the bytes turn out wrong or the object is replaced meanwhile, or if
-// the origin falls silent and the rest cannot be requested, and one more past the disk if
-// that lost the bytes.
+// run receives the object from resp and keeps it. It sends one more request if the bytes
+// are corrupt, if the object is replaced during the download, or if the origin falls
+// silent and the rest cannot be requested; and another one, without the disk, if the
+// disk lost the bytes.
 func (d *download) run(resp *Response) (source, error) {
 	src, err := d.receive(resp, d.cache.concurrency)
 	stalled := errors.Is(err, transfer.ErrStalled) && !src.rangeable()
-	if d.ctx.Err() != nil { // nobody waits any more
+	if d.ctx.Err() != nil { // the last caller has left
 		return src, err
 	}
 	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || stalled {
@@ -59,8 +59,8 @@ func (d *download) again(req Request) (source, error) {
 	return d.receive(resp, 1)
 }
 
-// receive receives the object from resp and at most that many connections. The source
-// says what the object is even if there is an error.
+// receive receives the object from resp over at most that many connections. The source
+// describes the object even if err is not nil.
 func (d *download) receive(resp *Response, connections int) (source, error) {
 	src := source{Validation: d.Validation, object: object{id: d.id, etag: resp.ETag, size: resp.Size, modified: resp.LastModified}}
 	if resp.Size < 0 {
@@ -101,8 +101,8 @@ func (d *download) receive(resp *Response, connections int) (source, error) {
 	return d.store(src, to, sum, sums)
 }
 
-// interrupt keeps what a download has that ended with err, unless err says that its
-// bytes are of no use.
+// interrupt keeps the received part of a download that ended with err, unless err means
+// that the bytes are useless.
 func (d *download) interrupt(to *sink, i *interrupted, err error) {
 	if errors.Is(err, ErrChecksum) || errors.Is(err, ErrChanged) || d.flight == nil {
 		return
@@ -112,7 +112,7 @@ func (d *download) interrupt(to *sink, i *interrupted, err error) {
 	}
 }
 
-// store makes what was received a copy, or else holds it in memory.
+// store publishes the received object as a copy, or holds it in memory.
 func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checksum) (source, error) {
 	if len(sums) == 0 {
 		d.cache.stats.unsummed.Add(1)
@@ -139,8 +139,8 @@ func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checks
 	return src, nil
 }
 
-// version returns what, which is resumed and asked for in parts only if something tells
-// that all parts are of it.
+// version returns the version what. It can be resumed and requested in parts only if its
+// ETag or Version distinguishes it from others.
 func (d *download) version(what object) transfer.Version {
 	v := d.cache.version(d.obj, what)
 	if !what.rangeable() {
@@ -149,8 +149,8 @@ func (d *download) version(what object) transfer.Version {
 	return v
 }
 
-// partSize returns how long parts of what are. It comes over several connections only
-// if its ETag is strong: a Version alone does not tell that an origin keeps to it.
+// partSize returns the length of the parts of what, or zero for one piece. Several
+// connections require a strong ETag: an origin may not keep its promise of a Version.
 func (d *download) partSize(what object, connections int) int64 {
 	if strong(what.etag) == "" || connections < 2 {
 		return max(1, what.size)
@@ -158,7 +158,7 @@ func (d *download) partSize(what object, connections int) int64 {
 	return d.cache.partSize
 }
 
-// options say how to receive what.
+// options returns the options for receiving what.
 func (d *download) options(what object, connections int) transfer.Options {
 	opts := transfer.Options{Connections: connections, Patience: d.patience}
 	if tell := d.cache.progress; tell != nil {
@@ -167,7 +167,7 @@ func (d *download) options(what object, connections int) transfer.Options {
 	return opts
 }
 
-// meta returns what a copy is kept with.
+// meta returns the metadata of a copy.
 func meta(src source, sums []Checksum) store.Meta {
 	m := store.Meta{Key: store.Key(src.id), ETag: src.etag, Size: src.size, Modified: store.Unknown}
 	if knowable(src.modified) {
@@ -179,19 +179,19 @@ func meta(src source, sums []Checksum) store.Meta {
 	return m
 }
 
-// knowable reports whether an entry can tell t: from 1678 to 2261, and not the zero Time.
+// knowable reports whether an entry can store t: from 1678 to 2261, and not the zero Time.
 func knowable(t time.Time) bool { return t.Year() > 1677 && t.Year() < 2262 }
 
-// errLost is the error of a disk that does not give back what it took of an object
+// errLost reports that the disk returned other bytes than were written, for an object
 // that cannot be read by ranges.
 var errLost = errors.New("the disk lost what was downloaded")
 
-// errUnrangeable is the error of an object that can only be read by ranges, while
-// nothing tells whether two of them are of the same version.
+// errUnrangeable reports that an object would have to be read by ranges, but its
+// versions cannot be distinguished.
 var errUnrangeable = errors.New("there is no room for a local copy, and the object cannot be read in parts, for it has neither a strong ETag nor a version")
 
-// byRanges leaves an object at the origin that found no room, or that the disk
-// lost.
+// byRanges returns a source that reads the object by ranges, after it found no room or
+// the disk lost it.
 func (d *download) byRanges(src source, lost bool) (source, error) {
 	_, isDerived := src.id.source()
 	switch {
@@ -206,8 +206,7 @@ func (d *download) byRanges(src source, lost bool) (source, error) {
 	return src, nil
 }
 
-// openUncached opens the object without the disk, which has failed too often, at
-// last by why.
+// openUncached opens the object without the disk, whose last error was why.
 func (c *Cache) openUncached(ctx context.Context, obj Object, id ID, why error) (*File, error) {
 	deadline, _ := flight.Latest(ctx)
 	d := download{cache: c, ctx: ctx, obj: obj, id: id, patience: patience(id, deadline, false)}

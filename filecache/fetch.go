@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// fetch is obj.Fetch, counted and with the answer checked for what must be there.
+// fetch calls obj.Fetch, counts it, and checks that the Response is complete.
 func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, error) {
 	c.stats.requests.Add(1)
 	resp, err := obj.Fetch(context.WithValue(ctx, cacheKey{}, c), req)
@@ -32,9 +32,9 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 	return resp, nil
 }
 
-// fetchPart requests length bytes from off on of the version that want is, as far as
-// its ETag can tell, or up to the end if length is zero. It requests a new connection
-// if fresh is set.
+// fetchPart requests length bytes at off, or all from off on if length is zero, of the
+// version want, as far as its ETag identifies it. With fresh, it requests a new
+// connection.
 func (c *Cache) fetchPart(ctx context.Context, obj Object, want object, off, length int64, fresh bool) (io.ReadCloser, error) {
 	etag := strong(want.etag)
 	resp, err := c.fetch(ctx, obj, Request{IfMatch: etag, Offset: off, Length: length, NewConnection: fresh})
@@ -48,7 +48,7 @@ func (c *Cache) fetchPart(ctx context.Context, obj Object, want object, off, len
 	return resp.Body, nil
 }
 
-// isSame returns an error if resp, to a request for a range, is of another version.
+// isSame returns an error if resp, the answer to a range request, is of another version.
 func (o object) isSame(resp *Response) error {
 	etag := strong(o.etag)
 	switch {
@@ -60,8 +60,8 @@ func (o object) isSame(resp *Response) error {
 	return nil
 }
 
-// version returns what, to be read from its origin. Its Part does not check whether
-// ranges can be told to be of this version.
+// version returns the version what of obj. Its Part does not check whether the origin
+// can distinguish versions.
 func (c *Cache) version(obj Object, what object) transfer.Version {
 	return transfer.Version{
 		Size: what.size,

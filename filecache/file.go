@@ -18,24 +18,24 @@ import (
 // A File is an object open for reading. ReadAt and Stat are safe for concurrent
 // use; the other methods share an offset and are not.
 //
-// What it hands out are the bytes of one version of the object, verified. It is
-// not affected by what happens to the cache while it is open.
+// All bytes are verified and of one version of the object. Evict, Forget, Clear and
+// Close of the Cache do not affect an open File.
 type File struct {
 	object
 	validation store.Validation // of the bytes
 	bytes      bytesAt
 	offset     int64
 	closed     atomic.Bool
-	unusable   atomic.Bool // its copy was dropped, for Path had no use for it
+	unusable   atomic.Bool // Path dropped its copy
 }
 
-// bytesAt is where a File's bytes come from.
+// bytesAt is the source of a File's bytes.
 type bytesAt interface {
 	io.ReaderAt
 	io.Closer
 }
 
-// newFile returns a File of src, which is not on disk.
+// newFile returns a File of src, whose bytes are not on disk.
 func (c *Cache) newFile(ctx context.Context, obj Object, src source) (*File, error) {
 	switch {
 	case src.bytes != nil:
@@ -49,8 +49,8 @@ func (c *Cache) newFile(ctx context.Context, obj Object, src source) (*File, err
 	return &File{object: src.object, validation: src.Validation, bytes: c.newRemote(ctx, obj, src.object)}, nil
 }
 
-// ReadAt reads as io.ReaderAt says. An error other than io.EOF means that bytes
-// were needed from the origin and could not be had.
+// ReadAt implements [io.ReaderAt]. An error other than io.EOF means that bytes from the
+// origin were needed and could not be fetched.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if f.closed.Load() {
 		return 0, f.fail("read", fs.ErrClosed)
@@ -72,7 +72,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return n, f.fail("read", err)
 }
 
-// Read reads from the offset.
+// Read implements [io.Reader].
 func (f *File) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -85,7 +85,7 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek sets the offset, as io.Seeker says.
+// Seek implements [io.Seeker].
 func (f *File) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -103,12 +103,12 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// WriteTo writes what follows the offset to w, a verified block at a time.
+// WriteTo implements [io.WriterTo]. It writes one verified block at a time.
 func (f *File) WriteTo(w io.Writer) (written int64, err error) {
 	buf, done := f.buffer()
 	defer done()
 	for {
-		// Up to the end of a block, so that each is read once.
+		// Reading up to the end of a block reads each block once.
 		n, err := f.Read(buf[:int64(len(buf))-f.offset%int64(len(buf))])
 		if err == io.EOF {
 			return written, nil
@@ -127,10 +127,10 @@ func (f *File) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// maxBuffer is the largest block that is read at once.
+// maxBuffer bounds the buffer for a block.
 const maxBuffer = 4 << 20
 
-// buffer returns one for a block.
+// buffer returns a buffer for a block. The caller must call done.
 func (f *File) buffer() (buf []byte, done func()) {
 	if l, ok := f.bytes.(*localFile); ok && l.BlockSize() > blocks.MinSize {
 		return make([]byte, min(l.BlockSize(), maxBuffer)), func() {}
@@ -139,14 +139,14 @@ func (f *File) buffer() (buf []byte, done func()) {
 	return *b, func() { blocks.PutBuffer(b) }
 }
 
-// readAllAndClose returns all bytes. The Object, which it may ask, may panic.
+// readAllAndClose returns all bytes. It closes f even if the Object panics.
 func (f *File) readAllAndClose() ([]byte, error) {
 	defer f.Close()
 	return f.readAll()
 }
 
-// readAll returns all bytes. The size that an origin announced is believed only
-// as far as bytes come.
+// readAll returns all bytes. It does not allocate the announced size at once, which may
+// be wrong.
 func (f *File) readAll() ([]byte, error) {
 	if int64(int(f.size)) != f.size {
 		return nil, f.fail("read", fmt.Errorf("%d bytes are too many for this machine's memory", f.size))
@@ -168,17 +168,16 @@ func (f *File) readAll() ([]byte, error) {
 	}
 }
 
-// Close ends the use of the File. A second Close is an error that matches
-// fs.ErrClosed.
+// Close closes the File. A second Close returns an error that matches [fs.ErrClosed].
 func (f *File) Close() error {
 	if f.closed.Swap(true) {
 		return f.fail("close", fs.ErrClosed)
 	}
-	f.bytes.Close() // for reading only: there is nothing to lose
+	f.bytes.Close() // opened for reading, so its error does not matter
 	return nil
 }
 
-// Size returns the number of bytes of the object.
+// Size returns the size of the object in bytes.
 func (f *File) Size() int64 { return f.size }
 
 // Stat returns the size, the origin's modification time, and the last element of

@@ -1,29 +1,29 @@
 // Package filecache keeps objects from S3 and other origins as files in /tmp, so
 // that a warm container does not fetch them again.
 //
-// A [Cache] is read-through: [Cache.Open] hands out the local copy of an object,
-// after making sure that it is the right one, whole, and recent enough; else it
-// asks the origin. Keep it in a package-level variable:
+// A [Cache] is read-through. [Cache.Open] returns the local copy of an object if it
+// is fresh, and otherwise sends a request to the origin. Keep the Cache in a
+// package-level variable:
 //
 //	var files = filecache.Must(filecache.New(filecache.Options{MaxAge: 5 * time.Minute}))
 //
-// The directory survives a crash of the process on AWS Lambda, and nothing
-// survives on other hosts or in a new container: every miss is normal.
+// On AWS Lambda the directory survives a crash of the process. On other hosts and in
+// a new container nothing survives: every miss is normal.
 //
-// Nothing that happens to the directory becomes the caller's error. A process
-// killed in the middle of a download, a full or read-only or missing disk, a
-// damaged or foreign file: the caller gets the origin's bytes, and a counter in
-// [Stats] goes up. Bytes from the disk are verified by CRC-64/NVME before they are
-// handed out, and bytes from the origin by its own checksum where it has one. What
-// finds no room on disk is held in memory up to 64 MiB in all, and else read from
-// the origin by ranges. A directory that keeps failing is left alone for a while.
+// No fault of the directory becomes the caller's error. After a kill in the middle of
+// a download, with a full, read-only or missing disk, or with a corrupt or foreign
+// file, the caller gets the origin's bytes and a counter in [Stats] goes up. Bytes
+// from disk are verified by CRC-64/NVME before Read returns them, and bytes from the
+// origin by its own checksum if it has one. Objects that do not fit on disk stay in
+// memory, up to 64 MiB in all; larger ones are read from the origin by ranges. A
+// directory that keeps failing is not used for a while.
 //
-// Several processes may share the directory. Of those that miss a large object at
-// the same time, one downloads it, on Linux; the others wait for it for about as
-// long as that takes, and not for one that is frozen.
+// Several processes may share the directory. On Linux, if some of them miss a large
+// object at the same time, one downloads it. The others wait for about as long as the
+// download should take, so a frozen process does not block them.
 //
 // Caveat: the checksums find damage, not forgery by a program of the same user.
-// [WithSHA256] does.
+// [WithSHA256] finds both.
 package filecache
 
 import (
@@ -42,80 +42,76 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// Immutable is the MaxAge for objects that never change under their name: a copy
-// is used without asking the origin again. An ID with a Version is always so.
+// Immutable is the MaxAge of objects that never change under their name: a copy never
+// becomes stale. Objects whose ID has a Version are always immutable.
 const Immutable = clock.Forever
 
-// ErrNoDisk is the error of Path when the object cannot be kept on disk. Open
-// and ReadFile do without.
+// ErrNoDisk reports that a file cannot be kept on disk. Path, Scratch and MakeRoom
+// return it; Open and ReadFile work without a disk.
 var ErrNoDisk = errors.New("no usable disk for the file")
 
-// Options say where a Cache keeps files, how many, and for how long. The zero
-// Options are usable.
+// Options configure a Cache. The zero Options are ready to use.
 type Options struct {
-	// Dir is the directory to keep files in, in a private subdirectory. Empty
-	// means one under os.TempDir, per user and per function and version where
-	// the host tells them. It is made when it is first needed.
+	// Dir is the directory for files, which the Cache keeps in a private
+	// subdirectory. Empty means one under os.TempDir, per user, and per function and
+	// version if the host has them in the environment. The first use creates it.
 	//
-	// The private subdirectory must be a real directory of this user with mode
-	// 0700. If another user made it, or others could use it, it is left alone:
-	// objects are handed out uncached, Stats.Refused says why, and Path and Scratch
-	// return it with ErrNoDisk. A file system that gives all files to one other user,
-	// such as an EFS access point or a FUSE mount with a forced owner, is supported,
-	// but not for root.
+	// The private subdirectory must be a real directory of this user with mode 0700.
+	// If another user owns it or may use it, it is not used: objects are not kept,
+	// Stats.Refused has the reason, and Path and Scratch return the reason with
+	// ErrNoDisk. A file system with one forced owner, such as an EFS access point or
+	// a FUSE mount, is supported, but not for root.
 	Dir string
 
-	// MaxAge is how long a copy is used without asking the origin whether it is
-	// still current, counted from the sending of the request that fetched or
-	// confirmed it. Zero means that the origin is asked on every Open, with a
-	// conditional request that transfers nothing when the copy is current.
-	// Negative is an error.
+	// MaxAge is how long a copy is fresh: Open uses it without a request. Age counts
+	// from the sending of the request that fetched or revalidated the copy. Zero
+	// means that each Open sends a conditional request, which transfers nothing if the
+	// copy is current. Negative is an error.
 	MaxAge time.Duration
 
-	// StaleIfError is how far past MaxAge a copy may be served when the origin fails for
-	// any reason but a missing object: it is down, it refuses, it sends something broken,
-	// or it falls silent. Each Open still sends a request. With a MaxAge of zero, that
-	// is: if the request fails, Open serves a copy that the origin confirmed within
-	// StaleIfError.
+	// StaleIfError is how long past MaxAge a copy may be served if the origin fails:
+	// if it is down, refuses, sends corrupt bytes or falls silent, but not if it
+	// reports that the object is missing. Each Open still sends a request. If MaxAge
+	// is zero, Open may serve a copy that the origin confirmed within StaleIfError.
 	//
-	// An origin is silent if it sends nothing for 3 seconds, also not on a new
-	// connection within 1.5 more, or within three quarters of the time until the
-	// deadline of ctx if that is less. A caller whose own ctx is done gets its error.
-	// Zero means that no stale copy is served. Negative is an error.
+	// An origin is silent if it sends nothing for 3 seconds, and nothing on a new
+	// connection for 1.5 more. If three quarters of the time until ctx's deadline is
+	// less, that is the limit. A caller whose ctx is done gets the error of ctx. Zero
+	// means never. Negative is an error.
 	StaleIfError time.Duration
 
-	// MaxBytes bounds the disk space used, in bytes. Zero means three quarters of
-	// what the file system has left, and at most 8 GiB; 256 MiB where it does not
-	// say. On a file system made of memory, zero means a quarter of what it has left
-	// or of what the memory limit of the container leaves, whichever is less.
-	// Larger objects are handed out but not kept. With either, the copies use no more
-	// than three quarters (zero) or nineteen twentieths of the inodes. Negative is an
-	// error.
+	// MaxBytes bounds the disk space of the copies, in bytes. Zero means three
+	// quarters of the free space and at most 8 GiB; 256 MiB if the free space is
+	// unknown. On a file system in memory, zero means a quarter of its free space, or
+	// a quarter of the memory that the container's limit leaves if that is less.
+	// Larger objects are returned but not kept. The copies use at most three quarters
+	// of the inodes if MaxBytes is zero, and nineteen twentieths otherwise. Negative is
+	// an error.
 	MaxBytes int64
 
-	// KeepFree is how many bytes of the file system stay free for the function's own
-	// files: copies never use that room, and a download that needs it evicts others or
-	// is not kept. A twentieth of the file system always stays free. Files that the
-	// function has written already do not count towards KeepFree. Negative is an error.
+	// KeepFree is the space that stays free on the file system for the function's own
+	// files, in bytes: a download that would need it evicts other copies or is not
+	// kept. Files that the function has already written do not count towards KeepFree.
+	// One twentieth of the file system always stays free. Negative is an error.
 	KeepFree int64
 
-	// Concurrency is the largest number of connections that fetch one object: that of
-	// the first request, and others for ranges. Each uses 256 KiB of memory. A part whose
-	// connection is far slower than the others, or silent, is requested again on another
-	// one. Zero means 5. One means that ranges are only requested to resume a broken or
-	// interrupted download. Negative is an error.
+	// Concurrency is the largest number of connections for one object: one for the
+	// first request, the others for ranges. Each uses 256 KiB of memory. If a
+	// connection is far slower than the others, or silent, its part is requested again
+	// on another one. Zero means 5. One means that ranges are requested only to resume a
+	// download. Negative is an error.
 	Concurrency int
 
 	// PartSize is the length of a range, in bytes, rounded up to whole blocks of
-	// 256 KiB or more. Objects smaller than two of them come in one piece, and so
-	// do those that have no strong ETag or that are verified by a SHA. Zero
-	// means 8 MiB. Negative is an error.
+	// 256 KiB or more. Objects smaller than two parts are fetched in one piece, as are
+	// objects without a strong ETag and objects verified by a SHA. Zero means 8 MiB.
+	// Negative is an error.
 	PartSize int64
 
-	// Progress is told how many of an object's bytes have come from the origin,
-	// about every MiB of a download and when all have come. If a download starts
-	// over, so does done. It is called by the download, which waits for it, never
-	// twice at the same time for one download. Nil means that nobody is told.
+	// Progress is called with the number of an object's bytes received from the
+	// origin: about every MiB, and at the end. If the download starts over, done
+	// does, too. The download waits for each call; calls for one download do not
+	// overlap. Nil means no calls.
 	Progress func(id ID, done, total int64)
 }
 
@@ -132,7 +128,7 @@ type Cache struct {
 	partSize    int64
 	progress    func(id ID, done, total int64)
 
-	// How long to wait for another process; tests have more of it.
+	// lockWait returns how long to wait for another process. Tests set longer waits.
 	lockWait func(size int64, left time.Duration) time.Duration
 
 	flights   *flight.Group[source]
@@ -148,7 +144,8 @@ const (
 	defaultPartSize    = 8 << 20
 )
 
-// New returns a Cache. It does not look at the directory and asks nothing.
+// New returns a Cache. It does not touch the directory and sends no request. It fails
+// if opts are invalid.
 func New(opts Options) (*Cache, error) {
 	return newCache(opts, clock.New(), disk.New(store.DefaultPath(opts.Dir)))
 }
@@ -196,29 +193,29 @@ func Must(c *Cache, err error) *Cache {
 	return c
 }
 
-// Close makes every later call fail with fs.ErrClosed. Files and paths handed out
-// before stay good, and the directory stays for the next process. There is nothing
-// that must be closed: a Cache in a package-level variable need not be.
+// Close makes all later calls fail with [fs.ErrClosed]. Open Files and paths stay
+// usable, and the directory stays for the next process. A Cache in a package-level
+// variable need not be closed.
 func (c *Cache) Close() error {
 	c.closed.Store(true)
 	return nil
 }
 
-// Scratch makes an empty directory for the work of one invocation, such as files
-// on their way from the origin through a converter and back. Remove removes it with
-// all that is in it; calling it more than once is safe. If the process is killed, a later
-// Scratch in the same directory, of any process, removes what it left.
+// Scratch creates an empty directory for the work of one invocation, such as for a
+// file to convert. remove removes it with its content; calling it more than once is
+// safe. If the process is killed, the next Scratch of any process in the same directory
+// removes the leftovers.
 //
-// It needs a disk by nature: its error matches ErrNoDisk. The space is the caller's
-// and does not count as the Cache's. ScratchSize makes sure that there is some.
+// If there is no usable disk, the error matches ErrNoDisk. The space is the caller's
+// and does not count towards Options.MaxBytes. [Cache.ScratchSize] reserves space.
 func (c *Cache) Scratch() (dir string, remove func() error, err error) {
 	return c.scratch("Scratch", 0)
 }
 
-// ScratchSize is Scratch with room for size bytes: it evicts copies if it must, and until
-// remove is called, this Cache leaves to others what of the room is not used yet. It fails
-// if there cannot be so much room, with an error that matches ErrNoDisk and says how much
-// there is; then it evicts nothing. A negative size is an error.
+// ScratchSize is [Cache.Scratch] with room for size bytes. It evicts copies if necessary,
+// and this Cache does not use the room until remove is called. If there cannot be enough
+// room, it evicts nothing and returns an error that matches ErrNoDisk and has the
+// available size. A negative size is an error.
 func (c *Cache) ScratchSize(size int64) (dir string, remove func() error, err error) {
 	if size < 0 {
 		return "", nil, fmt.Errorf("filecache.ScratchSize: the size is %d: it must not be negative", size)
@@ -237,11 +234,11 @@ func (c *Cache) scratch(name string, size int64) (dir string, remove func() erro
 	return dir, remove, nil
 }
 
-// MakeRoom evicts local copies, least recently used first, until the file system has so
-// many bytes free, and returns how many are free then. It may return fewer: the function's
-// own files, and copies that are open or in use by Path, stay. If evicting all others would
-// not be enough, it evicts none. Later downloads may use the room again, as far as
-// Options.KeepFree lets them. The error is ErrNoDisk if the directory is not usable.
+// MakeRoom evicts copies, least recently used first, until the file system has that many
+// bytes free, and returns the free space. It does not evict copies that are open or in use
+// by Path. If evicting all others would not be enough, it evicts none and returns less than
+// requested. Later downloads may use the room again, within Options.KeepFree. If the
+// directory is not usable, the error is ErrNoDisk.
 func (c *Cache) MakeRoom(bytes int64) (free int64, err error) {
 	if c.closed.Load() {
 		return 0, fmt.Errorf("filecache.MakeRoom: %w", fs.ErrClosed)

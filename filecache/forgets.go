@@ -5,24 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// forgets numbers the calls of Forget and Clear, so that a Value can tell with one
-// load whether there was any since it parsed.
+// forgets numbers the calls of Forget and Clear. A Value compares the number with one
+// atomic load to notice calls since it was parsed.
 //
-// It cannot use the clocks, as copies do across processes: they may stand still or run
-// back, and a Get that starts after a Forget must not see what is older.
+// Copies use the clocks for this, across processes. A Value cannot: a clock may stop or
+// run back, and a Get that starts after a Forget must not return an older value.
 type forgets struct {
 	number atomic.Uint64 // of the last call; written under mu
 
 	mu   sync.Mutex
 	keys map[ID]uint64 // the last Forget of each object
-	all  uint64        // the last Clear, or a Forget that keys does not have any more
+	all  uint64        // the last Clear, or Forget that was removed from keys
 }
 
-// maxForgets bounds the memory for that.
+// maxForgets bounds the length of keys.
 const maxForgets = 1024
 
-// add must be called after the copy of id is removed: bytes that are fetched between
-// the two are then parsed once more, which costs only time.
+// add counts a Forget of id. Call it after the copy of id is removed: bytes fetched in
+// between are then parsed again, which costs only time.
 func (f *forgets) add(id ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -44,7 +44,7 @@ func (f *forgets) addAll() {
 	f.all = f.number.Add(1)
 }
 
-// last returns the number of the last call that forgot id, or what it is derived from.
+// last returns the number of the last call that applies to id or one of its sources.
 func (f *forgets) last(id ID) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

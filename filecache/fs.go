@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// A Bucket has objects by name. s3source.Bucket is one.
+// A Bucket returns objects by name. s3source.Bucket implements it.
 type Bucket interface {
 	Object(name string) Object
 }
 
-// A Lister is a Bucket that knows what it has. Without it, FS has no directories.
+// A Lister is a Bucket that can list its objects. Without it, [Cache.FS] has no
+// directories.
 type Lister interface {
-	// List returns the objects whose names begin with dir and a slash, or all
-	// if dir is empty. Those with another slash after that are one Listed for
-	// each next element of their names, which is a directory.
+	// List returns the objects and directories in dir, or those at the top if dir is
+	// empty. A directory is an element of an object's name that a slash follows.
 	List(ctx context.Context, dir string) ([]Listed, error)
 }
 
@@ -32,13 +32,12 @@ type Listed struct {
 	Modified time.Time // of an object; zero if unknown
 }
 
-// FS returns a view of the bucket as a file system that reads through the Cache
-// with ctx. It implements fs.ReadFileFS, fs.StatFS and fs.ReadDirFS, and its Files
-// are *File.
+// FS returns the bucket as a file system that reads through the Cache with ctx. It
+// implements [fs.ReadFileFS], [fs.StatFS] and [fs.ReadDirFS], and its files are *File.
 //
-// Only names that fs.ValidPath takes can be opened; an object with another name,
-// such as one that ends in a slash, needs Open. Where both "a" and "a/b" are
-// objects, "a" is a file to Open and Stat. Stat makes a local copy, as Open does.
+// Names must satisfy [fs.ValidPath]; for others, such as one that ends in a slash, use
+// [Cache.Open]. If both "a" and "a/b" are objects, "a" is a file to Open and Stat. Stat
+// makes a local copy, as Open does.
 func (c *Cache) FS(ctx context.Context, bucket Bucket) fs.FS {
 	return bucketFS{c, ctx, bucket}
 }
@@ -111,12 +110,12 @@ func (b bucketFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return toEntries(list), nil
 }
 
-// toEntries returns a listing as fs.ReadDirFS wants it: sorted, each name once,
-// and none that could not be opened.
+// toEntries converts a listing for fs.ReadDirFS: sorted, each name once, and without
+// names that cannot be opened.
 func toEntries(list []Listed) []fs.DirEntry {
 	var entries []fs.DirEntry
 	seen := map[string]bool{}
-	// Where a name is both, it is the object that can be opened.
+	// If a name is an object and a directory, the object comes first and is kept.
 	slices.SortStableFunc(list, func(a, b Listed) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 || a.Dir == b.Dir {
 			return c
@@ -142,8 +141,7 @@ func valid(op, name string) error {
 	return nil
 }
 
-// at gives err the name that the caller used. The object's own, which it may have,
-// says where that led.
+// at returns err with the name that the caller used, followed by the object's own error.
 func at(op, name string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == name {

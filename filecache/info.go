@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An Info describes the version of an object that a File reads. It is what the Sys
-// method of the File's FileInfo returns, as a *Info.
+// An Info describes the version of an object that a File reads. The Sys method of
+// the File's FileInfo returns a *Info.
 type Info struct {
 	ID       ID
 	Version  string    // see File.Version
@@ -14,14 +14,13 @@ type Info struct {
 	Modified time.Time // at the origin; zero if unknown
 }
 
-// Version identifies the bytes that f reads, among those of its object. Two Files of an
-// object have equal Versions exactly if they read the same version of it, in whatever
-// process, and whether the bytes come from disk, from memory or from the origin. The
-// text says nothing else: it must not be parsed, nor be compared with that of another
-// object.
+// Version returns a string that identifies the object's version. Two Files of an object
+// have equal Versions if and only if they read the same version, across processes, and
+// whether the bytes come from disk, memory or the origin. Do not parse it or compare it
+// with that of another object.
 //
-// It is the object's ID.Version or else the origin's ETag. Without a strong ETag, it is
-// made of the size and the CRC-64/NVME of the bytes.
+// It is the ID's Version if there is one, or the origin's ETag. Without a strong ETag, it
+// consists of the size and the CRC-64/NVME of the bytes.
 func (f *File) Version() string { return f.version() }
 
 func (o object) version() string {

@@ -10,11 +10,11 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// A download that outlasts its invocation goes on in the next one: its draft stays in
-// the store for a while, with the checksums of what it has. It has no goroutine, and a
-// killed process loses it.
+// A download that outlasts its invocation continues in the next one: its draft stays in
+// the store for a while, with the checksums of the received blocks. It has no goroutine,
+// and a killed process loses it.
 
-// interrupted is a download that has ended too early. Nil means none.
+// interrupted is an incomplete download. Nil means none.
 type interrupted struct {
 	object
 	sums  []Checksum // of the whole, as the first answer announced them
@@ -22,11 +22,11 @@ type interrupted struct {
 	draft *store.Draft
 }
 
-// leastKept is how many bytes an interrupted download must have. The request with which
-// it goes on is one more if the object has changed since.
+// leastKept is the minimum size of a draft worth keeping: continuing it costs an extra
+// request if the object has changed.
 const leastKept = 1 << 20
 
-// keep keeps what was received for the next Open.
+// keep keeps the received bytes for the next Open.
 func (d *download) keep(i *interrupted) {
 	if i.parts.Done() < leastKept || !i.rangeable() {
 		i.draft.Close()
@@ -35,14 +35,14 @@ func (d *download) keep(i *interrupted) {
 	d.cache.store.Keep(store.Key(d.id), i.draft, i, d.Validation.At)
 }
 
-// close keeps what an earlier download has, if this one has not used it.
+// close returns an earlier download that this one has not used to the store.
 func (d *download) close() {
 	if i := d.takeKept(); i != nil {
 		d.keep(i)
 	}
 }
 
-// dropKept drops what an earlier download has.
+// dropKept discards the earlier download.
 func (d *download) dropKept() {
 	if i := d.takeKept(); i != nil {
 		i.draft.Close()
@@ -67,14 +67,14 @@ func (d *download) request(req Request) (*Response, error) {
 	}
 	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	resp, err := d.fetch(req)
-	if isAnswer(err) { // and there is no other use for it
+	if isAnswer(err) { // the draft is then useless
 		d.dropKept()
 	}
 	return resp, err
 }
 
-// requestRest requests the first bytes that i lacks. It returns neither a response nor
-// an error if a request for the whole may do better.
+// requestRest requests the first missing bytes of i. It returns neither a response nor an
+// error if the caller should request the whole object.
 func (d *download) requestRest(i *interrupted) (*Response, error) {
 	d.At, d.Flight = d.cache.clock.Now(), d.flight.ID()
 	off, end := i.parts.Next()
@@ -90,10 +90,9 @@ func (d *download) requestRest(i *interrupted) (*Response, error) {
 	return nil, nil
 }
 
-// fetch sends a request, and learns from the answer how long those that follow may
-// take.
+// fetch sends a request and measures the origin's latency for later ones.
 func (d *download) fetch(req Request) (*Response, error) {
-	if _, ok := d.id.source(); ok { // its own requests are those of its source
+	if _, ok := d.id.source(); ok { // its source measures its own requests
 		resp, err := d.cache.fetch(d.ctx, d.obj, req)
 		if err == nil && resp.sourceAt != nil {
 			d.At = *resp.sourceAt
@@ -106,7 +105,7 @@ func (d *download) fetch(req Request) (*Response, error) {
 	return resp, err
 }
 
-// downloads are the flights that may download, by object.
+// downloads holds the flights that may download, by object.
 type downloads struct {
 	mu  sync.Mutex
 	now map[ID]*flying
@@ -114,14 +113,14 @@ type downloads struct {
 
 type flying struct {
 	ctx   context.Context
-	ended chan struct{} // closed at the end; nil: nobody waits for that
+	ended chan struct{} // closed at the end; nil if no caller waits
 }
 
-// windUp is how long a flight waits for one before it, of the same object, that was
-// abandoned and is about to keep what it has.
+// windUp bounds the wait for an abandoned flight of the same object that is about to keep
+// its draft.
 const windUp = time.Second
 
-// begin waits for an abandoned flight of id, and notes the one of ctx until end is
+// begin waits for an abandoned flight of id, and registers the flight of ctx until end is
 // called.
 func (d *downloads) begin(ctx context.Context, id ID) *flying {
 	f := &flying{ctx: ctx}
@@ -149,7 +148,7 @@ func (d *downloads) begin(ctx context.Context, id ID) *flying {
 	return f
 }
 
-// end ends what begin has begun.
+// end unregisters f.
 func (d *downloads) end(id ID, f *flying) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

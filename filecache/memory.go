@@ -12,24 +12,24 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// maxInMemory is the largest object that is held in memory when the disk cannot
-// take it. Larger ones are read from the origin by ranges. maxMemory bounds what
-// is held in all, as does a quarter of the memory that the container's limit leaves.
+// maxInMemory is the size of the largest object held in memory if it does not fit on
+// disk. Larger ones are read from the origin by ranges. maxMemory bounds all such objects
+// together, as does a quarter of the memory that the container's limit leaves.
 const (
 	maxInMemory = 32 << 20
 	maxMemory   = 2 * maxInMemory
 )
 
-// memory counts what is held of objects that the disk does not take.
+// memory counts the bytes of objects that do not fit on disk.
 type memory struct {
 	clock *clock.Clock
-	there *cgroup.Memory // that the container and the machine have
+	there *cgroup.Memory // of the container and the machine
 
 	mu   sync.Mutex
 	held int64
 }
 
-// take reports whether there is room for n bytes, and takes it.
+// take reserves n bytes and reports whether there was room.
 func (m *memory) take(n int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -46,19 +46,19 @@ func (m *memory) give(n int64) {
 	m.held -= n
 }
 
-// inMemory is an object that found no room on disk. All Files of one download
-// share it. Its bytes count from the download on until the last File is closed, or, if
-// none was ever open, until nobody can open one any more.
+// inMemory is an object that did not fit on disk. All Files of one download share it. Its
+// bytes count from the download until the last File is closed, or until inMemory is
+// unreachable if none was ever opened.
 type inMemory struct {
 	bytes []byte
 	claim *claim
 	files int // guarded by memory.mu
 }
 
-// claim is what an inMemory has of the memory for such objects.
+// claim is the reservation of an inMemory.
 type claim struct {
 	memory *memory
-	bytes  int64 // guarded by memory.mu; zero when it was given back
+	bytes  int64 // guarded by memory.mu; zero once released
 }
 
 func (c *claim) end() {
@@ -72,7 +72,7 @@ func (c *claim) endLocked() {
 	c.bytes = 0
 }
 
-// newInMemory takes over b, whose bytes were taken from m.
+// newInMemory takes ownership of b, whose bytes were reserved in m.
 func newInMemory(m *memory, b []byte) *inMemory {
 	o := &inMemory{bytes: b, claim: &claim{m, int64(len(b))}}
 	runtime.AddCleanup(o, (*claim).end, o.claim)
@@ -88,7 +88,7 @@ type memoryFile struct {
 func (c *Cache) newMemoryFile(b *inMemory) memoryFile {
 	c.memory.mu.Lock()
 	defer c.memory.mu.Unlock()
-	if b.files++; b.files == 1 && b.claim.bytes == 0 { // all others were closed before
+	if b.files++; b.files == 1 && b.claim.bytes == 0 { // all earlier Files are closed
 		b.claim.bytes = int64(len(b.bytes))
 		c.memory.held += b.claim.bytes
 	}
@@ -107,16 +107,16 @@ func (m memoryFile) Close() error {
 	return nil
 }
 
-// remote reads an object that fits neither the disk nor memory by ranges.
+// remote reads an object by ranges that fits neither on disk nor in memory.
 type remote struct {
 	*transfer.Ranges
 	cache *Cache
-	held  int64 // of the memory for such objects
+	held  int64 // bytes reserved in memory
 }
 
-// chunkSize is the memory for what is read ahead of such an object, and so the longest
-// range: enough that the wait for its first byte does not dominate. Where memory is
-// short it is blocks.MinSize.
+// chunkSize bounds the read-ahead of such an object, and so the length of a range. It is
+// large enough that the wait for the first byte does not dominate. If memory is short, it
+// is blocks.MinSize.
 const chunkSize = 8 << 20
 
 func (c *Cache) newRemote(ctx context.Context, obj Object, what object) *remote {

@@ -13,48 +13,47 @@ import (
 	"github.com/warmcache/warmcache/internal/keys"
 )
 
-// ErrChanged is the error of a Fetch with IfMatch when the origin now has
-// another version of the object.
+// ErrChanged reports that the origin has another version of the object than the one in
+// Request.IfMatch.
 var ErrChanged = transfer.ErrChanged
 
-// ErrChecksum is the error of an object whose bytes do not have the checksum that
-// the origin announced, or are more than it announced, after a second attempt. It
-// is also that of reading a damaged block for which the origin sends other bytes
-// now. (Bytes that are missing are an io.ErrUnexpectedEOF.)
+// ErrChecksum reports that an object's bytes do not match the origin's checksum, or are
+// more than its size, after a second attempt. Reading also returns it if a block of the
+// copy is corrupt and the origin's bytes now differ. Missing bytes are an
+// [io.ErrUnexpectedEOF].
 var ErrChecksum = blocks.ErrChecksum
 
-// An Object is something that an origin can serve, such as an S3 object. Packages
-// s3source and httpsource implement it; package objecttest tests implementations.
-// It must be safe for concurrent use.
+// An Object is an object at an origin, such as S3. Packages s3source and httpsource
+// implement it, and package objecttest tests implementations. An Object must be safe for
+// concurrent use.
 type Object interface {
-	// ID returns the object's identity. It is called on every Open and sends
-	// nothing. It fails if the Object is incomplete.
+	// ID returns the object's identity. Each Open calls it. It must not send a
+	// request. It fails if the Object is invalid.
 	ID() (ID, error)
 
 	// Fetch sends one request to the origin and returns its answer. It may retry
 	// briefly, such as after a 503. It returns when ctx is done.
 	//
-	// Its error matches fs.ErrNotExist only if the origin said that there is no
-	// such object, and ErrChanged only if req.IfMatch did not hold. Any other
-	// error means that the origin did not answer, and reaches the caller as it
-	// is. Do not return unrelated errors that match fs.ErrNotExist, such as a
+	// Its error must match fs.ErrNotExist only if the origin reported that the object
+	// does not exist, and ErrChanged only if the object no longer has the ETag
+	// req.IfMatch. Other errors mean that the origin failed, and reach the caller
+	// unchanged. Do not return unrelated errors that match fs.ErrNotExist, such as a
 	// missing credentials file: they would remove the local copy.
 	Fetch(ctx context.Context, req Request) (*Response, error)
 }
 
-// An ID says which object is meant: everything that decides what bytes the
-// origin would give, and no secret, since it is kept on disk and shown in errors.
+// An ID identifies an object. It must include everything that the origin's bytes depend
+// on. It must not contain secrets: it is stored on disk and shown in errors.
 type ID struct {
-	Origin string // kind and place, such as "s3://bucket". Required
+	Origin string // the service and the place in it, such as "s3://bucket". Required
 	Name   string // within the origin, such as an S3 key. Required
-	// Version is set if the bytes can never change: they are never asked for
-	// again. One that ends in "sha256:" and 64 lower-case hexadecimal digits says
-	// what the SHA-256 of the bytes is, and they are verified by that as well: see
-	// WithSHA256.
+	// Version is set if the bytes can never change: a copy is never revalidated. If it
+	// ends in "sha256:" and 64 lower-case hexadecimal digits, the bytes are also
+	// verified by that SHA-256: see WithSHA256.
 	Version string
 }
 
-// String returns the ID as a URL for messages.
+// String returns the ID in the form of a URL, for messages.
 func (id ID) String() string {
 	s := id.Origin + "/" + id.Name
 	if id.Version != "" {
@@ -75,7 +74,7 @@ func (id ID) validate() error {
 	return nil
 }
 
-// key is an encoding of the ID that no other ID has.
+// key returns an encoding that is different for each ID.
 func (id ID) key() string {
 	b := make([]byte, 0, 128)
 	b = keys.AppendString(b, id.Origin)
@@ -84,26 +83,25 @@ func (id ID) key() string {
 	return string(b)
 }
 
-// A Request says what to fetch. The zero Request is for the whole object.
+// A Request selects the version and bytes to fetch. The zero Request is for the whole
+// object.
 type Request struct {
-	// IfNoneMatch is an ETag. If it is still the object's, the origin answers
-	// NotModified and sends no bytes. An origin without conditional requests may
-	// compare the ETags itself.
+	// IfNoneMatch is an ETag. If the object still has it, Fetch returns a Response
+	// with NotModified and without bytes. If the origin has no conditional requests,
+	// Fetch may compare the ETags itself.
 	IfNoneMatch string
 
-	// IfMatch is an ETag. If it is no longer the object's, Fetch fails with
-	// ErrChanged.
+	// IfMatch is an ETag. If the object no longer has it, Fetch returns ErrChanged.
 	IfMatch string
 
-	// Offset and Length are the range of bytes to send. A Length of zero means up
-	// to the end; a range that goes beyond the end is cut there. Fetch must return
-	// an error if the origin sends anything else, such as the whole object.
+	// Offset and Length are the requested range, in bytes. A Length of zero means up
+	// to the end, and a range beyond the end is cut there. Fetch must return an error
+	// if the origin sends anything else, such as the whole object.
 	Offset, Length int64
 
-	// NewConnection reports that an earlier request got no answer, as after a
-	// freeze, when connections that were kept open are dead. Fetch must not reuse
-	// one if it can help it, and should close those that are idle. An Object
-	// without connections ignores it.
+	// NewConnection reports that an earlier request got no answer, as after a freeze,
+	// when kept connections are dead. Fetch should close idle connections and open a
+	// new one. An Object without connections ignores it.
 	NewConnection bool
 }
 
@@ -113,32 +111,32 @@ type Response struct {
 	// All other fields are zero then.
 	NotModified bool
 
-	// Body has the requested bytes. A body that breaks off must end with an error
-	// other than io.EOF. Close may be called while Read waits, and must end it.
+	// Body returns the requested bytes. If the connection breaks, it must end with an
+	// error other than io.EOF. Close may be called during a Read and must end it.
 	Body io.ReadCloser
 
-	// Size is the size of the whole object in bytes, also in the answer to a
-	// range; -1 if the origin does not say it.
+	// Size is the size of the whole object in bytes, also for a range; -1 means
+	// unknown.
 	Size int64
 
 	// Framed matters only if Size is -1. It reports that Body returns io.EOF only
 	// after the last byte, because the protocol marks the end (the last chunk of
 	// HTTP/1.1, the end of an HTTP/2 stream) or the format does (an authenticated
 	// cipher). If it is false, a cut connection may look like the end, so the
-	// bytes are handed out but kept only if one of Checksums proves them.
+	// bytes are returned but kept only if they match one of Checksums.
 	Framed bool
 
 	ETag         string     // opaque, with its quotes, and W/ if it is weak; empty if there is none
 	LastModified time.Time  // zero if unknown
 	Checksums    []Checksum // of the whole object; all are verified
 
-	sourceAt *clock.Instant // when the source was validated, if it is made of one: see Derived
+	sourceAt *clock.Instant // when the source of a derived object was validated
 }
 
-// Algorithm names the algorithm of a Checksum.
+// Algorithm is the algorithm of a [Checksum].
 type Algorithm uint8
 
-// The algorithms that a download is verified by.
+// The algorithms that a Cache can verify.
 const (
 	CRC64NVME Algorithm = 1 + iota
 	CRC32
@@ -162,7 +160,7 @@ func (a Algorithm) Size() int {
 	return 0
 }
 
-// A Checksum is a checksum of an object's bytes that the origin announces.
+// A Checksum is the origin's checksum of an object's bytes.
 type Checksum struct {
 	Algorithm Algorithm
 	Sum       []byte // Algorithm.Size bytes, big-endian, as hash.Hash.Sum returns them

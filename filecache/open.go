@@ -12,25 +12,24 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// attempts is how often a copy may vanish or be forgotten between its publication
-// and its opening before the disk is left alone.
+// attempts bounds how often a copy may vanish or be forgotten between its publication
+// and its opening. After that, the object is opened without the disk.
 const attempts = 3
 
-// Open returns the object for reading: from the local copy if it is fresh, after
-// a conditional request if it is not, and else from the origin.
+// Open opens the object for reading: the local copy if it is fresh, the copy after a
+// conditional request if it is stale, and otherwise the origin's bytes.
 //
-// Opens of an object at the same time share a request, unless it was sent more
-// than MaxAge before the Open began. The error is a *fs.PathError with the origin's
-// own error, which matches fs.ErrNotExist if the origin said that there is no such
-// object (see Options.StaleIfError for others), or with ctx's; only that of an obj
-// that is not usable is another. No fault of the disk is an error, with one
-// exception: an object that finds room neither on disk nor in memory is read by
-// ranges, and that is refused if it has neither a Version nor a strong ETag to tell
-// that all are of one piece.
+// Concurrent Opens of an object share one request, unless it was sent more than MaxAge
+// before the Open began. The error is a [*fs.PathError] that wraps the origin's own error
+// or that of ctx. It matches [fs.ErrNotExist] if the origin reported that the object does
+// not exist; for other failures see Options.StaleIfError. An invalid obj is another
+// error. Faults of the disk are not errors, with one exception: an object that fits
+// neither on disk nor in memory is read by ranges, so Open fails if it has neither a
+// Version nor a strong ETag to identify its version.
 //
-// Reading needs the origin only when a block of the copy is damaged or when
-// there is no room for a copy. It is then asked with ctx, for the same version: if
-// that is gone, reading fails, and another Open gets the new one.
+// Reading needs the origin only if a block of the copy is corrupt or the object did not
+// fit on disk. Requests for that use ctx and name the same version. If the origin no
+// longer has it, reading fails, and another Open gets the new version.
 func (c *Cache) Open(ctx context.Context, obj Object) (*File, error) {
 	id, err := c.identify(obj)
 	if err != nil {
@@ -43,7 +42,7 @@ func (c *Cache) Open(ctx context.Context, obj Object) (*File, error) {
 	return f, nil
 }
 
-// identify returns the ID of obj if it can be opened.
+// identify returns the ID of obj, or an error if obj or c cannot be used.
 func (c *Cache) identify(obj Object) (ID, error) {
 	if c.closed.Load() {
 		return ID{}, fs.ErrClosed
@@ -102,9 +101,9 @@ func (c *Cache) openObject(ctx context.Context, obj Object, id ID) (*File, error
 	return c.openUncached(ctx, obj, id, why)
 }
 
-// ask makes the load, or joins another caller's whose answer is one for a caller
-// who began then. Others may have asked before that, even whether the object
-// exists.
+// ask starts the load, or joins another caller's if its answer is valid for a caller
+// that began at began. It repeats a joined load whose answer is too old, including the
+// answer that the object does not exist.
 func (c *Cache) ask(ctx context.Context, load flight.Request[source], id ID, began uint64) (source, error) {
 	for {
 		src, joined, err := c.flights.Do(ctx, load)
@@ -122,9 +121,8 @@ func (c *Cache) ask(ctx context.Context, load flight.Request[source], id ID, beg
 	}
 }
 
-// resolve finds out where the object's current bytes are, and fetches them if the
-// local copy does not have them. Deadline is that of the first caller; zero if there is
-// none.
+// resolve returns the source of the object's current bytes, and fetches them if the local
+// copy does not have them. deadline is that of the first caller, or zero.
 func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began uint64, deadline time.Time) (source, error) {
 	key := store.Key(id)
 	l, missing := c.store.Lookup(key), error(nil)
@@ -170,7 +168,7 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 		src, err := c.revalidated(fl, fetched, d.Validation)
 		src.saved = &c.stats.shared
 		return src, err
-	case err != nil: // nobody waits any more
+	case err != nil: // the last caller has left
 		resp.Body.Close()
 		return source{}, err
 	}
@@ -178,9 +176,9 @@ func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began 
 	return d.run(resp)
 }
 
-// revalidated notes that the origin still has what l is a copy of.
+// revalidated records that l is a copy of the origin's current version.
 func (c *Cache) revalidated(fl *call, l *store.Copy, v store.Validation) (source, error) {
-	persist := c.maxAge > 0 || c.stale > 0 // else no later process would look at it
+	persist := c.maxAge > 0 || c.stale > 0 // otherwise no later process would read it
 	confirmed, err := c.store.Revalidated(l, v, persist, fl.Revoked)
 	if err != nil {
 		return source{}, err
@@ -188,8 +186,7 @@ func (c *Cache) revalidated(fl *call, l *store.Copy, v store.Validation) (source
 	return sourceOf(confirmed), nil
 }
 
-// gone removes the copy of an object that the origin no longer has, as the flight of fl
-// learned by err.
+// gone removes the copy of an object that the origin no longer has, according to err.
 func (c *Cache) gone(fl *call, id ID, v store.Validation, err error) (source, error) {
 	if revoked := c.store.Remove(store.Key(id), fl.Revoked); revoked != nil {
 		return source{}, revoked
@@ -197,9 +194,9 @@ func (c *Cache) gone(fl *call, id ID, v store.Validation, err error) (source, er
 	return source{Validation: v}, err
 }
 
-// ReadFile returns the object's bytes. Its errors are those of Open and of
-// reading; if the copy is damaged and the origin has replaced the object, it
-// returns the new one.
+// ReadFile returns the object's bytes. Its errors are those of [Cache.Open] and of reading.
+// If the copy is corrupt and the origin has replaced the object, it returns the new
+// version.
 func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 	for first := true; ; first = false {
 		f, err := c.Open(ctx, obj)
@@ -213,21 +210,21 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 	}
 }
 
-// Path returns the path of a file with the object's bytes, for programs that open it
-// by themselves. All of it is verified first. Until release is called, the file is
-// neither evicted nor removed, as far as the file system has locks. Calling release more
-// than once is safe. Two versions of an object have different paths; one
-// version may have several: to notice a new one, compare File.Version.
+// Path returns the path of a file with the object's bytes, for programs that open files
+// themselves. Path verifies the whole file before it returns. On file systems with locks,
+// the file is neither evicted nor removed until release is called. Calling release more
+// than once is safe. Different versions of an object have different paths, and one version
+// may have several: to notice a new version, compare [File.Version].
 //
-// The file is read-only and must not be changed. Nor may a program leave files beside
-// it: open an SQLite database with "file:" + path + "?immutable=1", else SQLite may write
-// a journal there. Path replaces a copy that has such a file (-wal, -journal or -shm).
+// The file is read-only. A program must neither change it nor create files beside it: open
+// an SQLite database with "file:" + path + "?immutable=1", or SQLite may write a journal.
+// Path replaces a copy that has such a file (-wal, -journal or -shm).
 //
-// A path is only as safe as the directories above it: who may rename things in
-// Options.Dir can redirect the path before the program opens it. Path checks it once more
-// before it returns. In a directory such as /tmp, whose sticky bit is set, others cannot.
+// A path is only as safe as the directories above it: a user with write access to
+// Options.Dir could redirect the path before the program opens it. Path checks it once more
+// before it returns. In a directory with the sticky bit, such as /tmp, other users cannot.
 //
-// Its errors are those of Open, and ErrNoDisk if the object could not be kept.
+// Its errors are those of [Cache.Open], and ErrNoDisk if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {
 	var f *File
 	for range attempts {
