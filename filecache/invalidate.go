@@ -7,11 +7,10 @@ import (
 )
 
 // Forget removes the local copy of obj. Call it after the object was replaced at the
-// origin. No Open of this Cache that starts after it uses bytes that were fetched
-// before it, by whichever process, and even if the disk refuses to remove the copy: a
-// download in flight is not joined any more and not kept. Other processes may go on
-// using a copy that they have open or know of, until it is MaxAge old. Forget fails
-// only if obj is invalid.
+// origin. An Open of this Cache that starts after Forget returns uses no bytes that any
+// process fetched before, even if the disk fails to remove the copy. A download in
+// flight is not joined and not kept. Other processes may use a copy that they know until
+// it is MaxAge old. Forget fails only if obj is invalid.
 func (c *Cache) Forget(obj Object) error {
 	id, err := c.identify(obj)
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"io/fs"
 )
 
-// Path returns the path of a file with the bytes that f reads, for what opens it by
-// itself, such as a memory map or a database. All of it is verified first. Until f is
-// closed, the file is neither evicted nor removed, as far as the file system has locks.
-// See Cache.Path for what must not be done to it.
+// Path returns the path of a file with the bytes of f, for example for a memory map or a
+// database. Path verifies the whole file before it returns. On file systems with locks,
+// the file is neither evicted nor removed until f is closed. The rules of [Cache.Path]
+// apply.
 //
-// The error is ErrNoDisk if the bytes are not in a local copy.
+// If f does not read a local copy, the error matches ErrNoDisk.
 func (f *File) Path() (string, error) {
 	local, ok := f.bytes.(*localFile)
 	switch {

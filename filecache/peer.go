@@ -8,27 +8,27 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// Of the processes that miss the same large object at the same time, one downloads
-// it, and the others use its copy. Each has asked the origin by then and knows which
-// version is current, so a copy with the same ETag is as good as the one it was about
-// to receive. Small objects have arrived before a lock would pay.
+// If several processes miss the same large object at the same time, one of them
+// downloads it, and the others use its copy. By then each has sent a request and knows
+// the current ETag, so it can use any copy with that ETag. For small objects a lock
+// costs more than it saves.
 //
-// The lock only saves work. A process that waits for a frozen one goes on without the
-// lock after a while, and where there are no such locks every process downloads.
+// The lock only saves work. A process that waits for a frozen one continues without the
+// lock after a while. On systems without such locks, every process downloads.
 
 // lockFrom is the size from which processes lock a download.
 const lockFrom = 1 << 20
 
-// lockWait is how long to wait for another process that downloads size bytes, if
-// the caller has that much time left: about as long as the download takes, so that a
-// frozen process at worst doubles the time, and so that the time that is left does.
+// lockWait returns how long to wait for another process that downloads size bytes:
+// about as long as the download takes, so that a frozen process at most doubles the
+// time, and at most a quarter of the time that the caller has left.
 func lockWait(size int64, left time.Duration) time.Duration {
 	const rate, longest = 32 << 20, 30 * time.Second
 	download := time.Duration(float64(size) / rate * float64(time.Second))
 	return max(0, min(download, longest, left/4)) // no time is left, or less: see Instant.Within
 }
 
-// timeLeft is how much time is left until deadline; zero means that there is none.
+// timeLeft returns the time until deadline; a zero deadline means no limit.
 func timeLeft(deadline time.Time) time.Duration {
 	if deadline.IsZero() {
 		return Immutable
@@ -36,12 +36,12 @@ func timeLeft(deadline time.Time) time.Duration {
 	return time.Until(deadline)
 }
 
-// awaitPeer waits if another process is downloading what resp brings, and returns that
-// process's copy. Without a copy, the caller downloads the object and then calls done.
+// awaitPeer waits if another process is downloading the version of resp, and returns its
+// copy. If it returns no copy, the caller must download the object and then call done.
 func (c *Cache) awaitPeer(ctx context.Context, id ID, resp *Response, known *store.Copy, left time.Duration) (l *store.Copy, done func()) {
 	done = func() {}
 	size := resp.Size
-	if size < 0 { // it may take as long as it likes to make it
+	if size < 0 { // making a derived object has no expected time
 		size = blocks.MaxObject
 	} else if size < lockFrom || !c.store.Fits(size) {
 		return nil, done
@@ -58,7 +58,7 @@ func (c *Cache) awaitPeer(ctx context.Context, id ID, resp *Response, known *sto
 	return nil, lock.Release
 }
 
-// acquire acquires the lock, or gives up after that wait.
+// acquire acquires the lock, or gives up after wait.
 func (c *Cache) acquire(ctx context.Context, lock store.DownloadLock, wait time.Duration) {
 	began, pause := c.clock.Now(), time.Millisecond
 	for !lock.TryAcquire() {
@@ -69,7 +69,7 @@ func (c *Cache) acquire(ctx context.Context, lock store.DownloadLock, wait time.
 	}
 }
 
-// sleep reports whether ctx lasted as long.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -81,7 +81,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// arrived returns the copy of what resp brings, if there is one on disk now.
+// arrived returns the copy on disk with the version of resp, or nil.
 func (c *Cache) arrived(id ID, resp *Response, known *store.Copy) *store.Copy {
 	l := c.store.Peek(store.Key(id))
 	switch {

@@ -10,18 +10,17 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// prefetchers is how many objects Prefetch fetches at a time.
+// prefetchers is the number of objects that Prefetch fetches at once.
 const prefetchers = 4
 
-// errExited is the error of an Object whose method has called runtime.Goexit, as
+// errExited reports that a method of an Object has called runtime.Goexit, as
 // testing.T.FailNow does.
 var errExited = errors.New("filecache.Prefetch: an Object called runtime.Goexit")
 
-// Prefetch makes local copies of objects before they are needed, such as while a
-// function initializes. It returns when all have been tried, with the first error:
-// one that fails does not hold up the others. An object that could not be prefetched is
-// fetched when it is opened. If an Object panics, so does Prefetch; if one calls
-// runtime.Goexit, Prefetch returns an error.
+// Prefetch makes local copies of objects before they are needed, for example while a
+// function initializes. It tries all objects and returns the first error. An object that
+// could not be prefetched is fetched when it is opened. If an Object panics, so does
+// Prefetch; if one calls runtime.Goexit, Prefetch returns an error.
 func (c *Cache) Prefetch(ctx context.Context, objects ...Object) error {
 	var g errgroup.Group
 	var panicked atomic.Pointer[flight.PanicError]
@@ -34,7 +33,7 @@ func (c *Cache) Prefetch(ctx context.Context, objects ...Object) error {
 				if returned {
 					return
 				}
-				// A panic would end the process from here, and a Goexit would look like success.
+				// Here a panic would end the process, and a Goexit would look like success.
 				if p := flight.NewPanicError(recover()); p != nil {
 					panicked.Store(p)
 				} else {

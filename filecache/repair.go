@@ -11,18 +11,17 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// localFile reads a local copy. A block that cannot be used comes from the origin
-// instead.
+// localFile reads a local copy. It replaces corrupt blocks by the origin's bytes.
 type localFile struct {
 	store.File
 	cache *Cache
-	ctx   context.Context // of Open, for asking the origin
+	ctx   context.Context // of Open, for requests
 	obj   Object
-	again bool // it replaces one that could not be read
+	again bool // whether it replaces a copy that could not be read
 
 	mu       sync.Mutex
-	repaired []byte // the last block that came from the origin
-	at       int64  // where it begins
+	repaired []byte // the last block fetched from the origin
+	at       int64  // its offset
 }
 
 // openLocal opens a local copy.
@@ -49,11 +48,11 @@ func (f *localFile) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// repair fills p with bytes of the block at off, which cannot be used, from the same
-// version at the origin. The copy is dropped: the next Open fetches it anew. Data
-// files are never rewritten.
+// repair fills p from the origin with the block at off, which is corrupt, in the same
+// version. It drops the copy, so that the next Open fetches the object: data files are
+// never rewritten.
 func (f *localFile) repair(p []byte, off int64, why error) (int, error) {
-	if errors.Is(why, fs.ErrClosed) { // meanwhile, by the caller: the copy is as good as before
+	if errors.Is(why, fs.ErrClosed) { // closed by the caller; the copy is fine
 		return 0, fs.ErrClosed
 	}
 	start, end := f.Block(off)
@@ -85,8 +84,8 @@ func (f *localFile) lastRepaired(start int64) []byte {
 	return f.repaired
 }
 
-// fetch fills p, which begins at start, with bytes from the origin. The block's CRC
-// decides whether they are of the same version.
+// fetch fills p, which begins at start, from the origin. The block's CRC shows whether
+// the bytes are of the same version.
 func (f *localFile) fetch(p []byte, start int64) error {
 	what := objectOf(f.Copy())
 	if what.id.sha256() != nil {
@@ -96,8 +95,8 @@ func (f *localFile) fetch(p []byte, start int64) error {
 	return v.Read(f.ctx, p, start, transfer.Patience{})
 }
 
-// fetchVerified fills p, which begins at start, from a new copy that has been
-// verified as a whole: a CRC would not do for bytes from the origin.
+// fetchVerified fills p, which begins at start, from a new copy that is verified as a
+// whole: for an object with a SHA-256, a CRC is not enough.
 func (f *localFile) fetchVerified(p []byte, start int64) error {
 	n, err := f.openAgain()
 	if err != nil {
@@ -108,8 +107,8 @@ func (f *localFile) fetchVerified(p []byte, start int64) error {
 	return err
 }
 
-// openAgain is Open, also after Close of the Cache, and past a disk that has lost a
-// new copy as well.
+// openAgain is Open, but works after Close of the Cache. If the disk has lost a new copy,
+// too, it does not use the disk.
 func (f *localFile) openAgain() (*File, error) {
 	id := ID(f.Copy().Key())
 	if f.again {

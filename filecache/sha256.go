@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// WithSHA256 returns obj with the promise that its bytes have that SHA-256, in
-// 64 hexadecimal digits. The CRCs of a copy find damage; this also finds whatever
-// somebody has put in the place of the object, at the origin or on the disk.
+// WithSHA256 returns obj with an expected SHA-256, in 64 hexadecimal digits. The CRCs of
+// a copy find damage; the SHA-256 also finds a forged object, at the origin or on disk.
 //
-// Nothing is handed out before all of it has been verified, which costs some 0.6 ms
-// for each MiB, once in each process while the file does not change. Bytes from the
-// origin that are others are an error that matches ErrChecksum, after a second
-// attempt; a copy on disk that is another is replaced from the origin. The bytes can
-// never change, so that a copy is used without asking the origin, whatever MaxAge.
+// Open verifies the whole object before it returns. That takes about 0.6 ms for each MiB,
+// the speed of crypto/sha256, once in each process while the file does not change.
+// If the origin sends different bytes twice, the error matches ErrChecksum. A different
+// copy on disk is replaced from the origin. Since the bytes can never change, a copy is
+// never revalidated.
 //
-// An object that finds room neither on disk nor in memory cannot be verified, and
-// to open it fails. The sum is part of the ID: copies of obj without it are others.
+// An object that fits neither on disk nor in memory cannot be verified, so Open fails.
+// The sum is part of the ID: copies of obj without it are different objects.
 func WithSHA256(obj Object, sum string) Object {
 	return hashed{obj, strings.ToLower(sum)}
 }
@@ -46,7 +45,7 @@ func (h hashed) ID() (ID, error) {
 
 const sumPrefix = "sha256:"
 
-// sha256 returns the SHA-256 that the bytes must have, or nil if it is not known.
+// sha256 returns the expected SHA-256, or nil if there is none.
 func (id ID) sha256() []byte {
 	const size = 2 * sha256.Size
 	v := id.Version
@@ -61,8 +60,8 @@ func (id ID) sha256() []byte {
 	return sum
 }
 
-// expected returns the checksums that the bytes of id must have, when the origin
-// announced those.
+// expected returns the checksums to verify: those that the origin announced, and the
+// SHA-256 of id.
 func (id ID) expected(announced []Checksum) []Checksum {
 	if sum := id.sha256(); sum != nil {
 		return append([]Checksum{{SHA256, sum}}, announced...)
@@ -70,6 +69,6 @@ func (id ID) expected(announced []Checksum) []Checksum {
 	return announced
 }
 
-// errUnverifiable is the error of an object whose SHA-256 is given, and which can
-// only be read by ranges.
+// errUnverifiable reports an object with an expected SHA-256 that could only be read by
+// ranges.
 var errUnverifiable = errors.New("there is no room for a local copy, and without one its bytes cannot be verified by the SHA-256 that they must have")

@@ -7,8 +7,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// sink is where a download goes: a draft on disk, or memory when the disk fails. Its
-// parts may be written at the same time.
+// sink receives a download: in a draft on disk, or in memory if the disk fails. Parts may
+// be written concurrently.
 type sink struct {
 	cache *Cache
 	size  int64 // unknownSize until end is called
@@ -17,13 +17,13 @@ type sink struct {
 	draft  *store.Draft
 	memory []byte
 	held   int64 // of the Cache's memory
-	lost   bool  // the disk did not give back what it had
+	lost   bool  // the disk returned other bytes than were written
 }
 
-// unknownSize is the size of an object whose length is known only at its end.
+// unknownSize is the size of an object whose length is unknown until its end.
 const unknownSize = store.UnknownSize
 
-// errNoRoom is the error of a sink that can take the bytes nowhere.
+// errNoRoom reports that the bytes fit neither on disk nor in memory.
 var errNoRoom = errors.New("neither disk nor memory has room")
 
 func (c *Cache) newSink(size int64, keep bool) *sink {
@@ -37,10 +37,10 @@ func (c *Cache) newSink(size int64, keep bool) *sink {
 	return s
 }
 
-// full reports whether there is room nowhere.
+// full reports whether there is no room, neither on disk nor in memory.
 func (s *sink) full() bool { return s.draft == nil && s.memory == nil }
 
-// WriteAt takes the bytes from off on. If the disk fails, it goes on in memory.
+// WriteAt writes p at off. If the disk fails, it continues in memory.
 func (s *sink) WriteAt(p []byte, off int64) (int, error) {
 	s.mu.RLock()
 	d, err := s.draft, s.write(p, off)
@@ -50,13 +50,13 @@ func (s *sink) WriteAt(p []byte, off int64) (int, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draft != nil { // else it was moved meanwhile
+	if s.draft != nil { // otherwise it has been moved already
 		s.toMemory()
 	}
 	return len(p), s.write(p, off)
 }
 
-// write writes to where the download goes now. The caller holds mu.
+// write writes p to the draft or to memory. The caller holds mu.
 func (s *sink) write(p []byte, off int64) error {
 	switch {
 	case s.draft != nil:
@@ -72,7 +72,7 @@ func (s *sink) write(p []byte, off int64) error {
 	return errNoRoom
 }
 
-// hold takes memory for size bytes in all, and reports whether it may be used.
+// hold reserves memory for size bytes in all. It reports whether there was room.
 func (s *sink) hold(size int64) bool {
 	if size > maxInMemory || size > s.held && !s.cache.memory.take(size-s.held) {
 		return false
@@ -89,7 +89,7 @@ func (s *sink) end(size int64) {
 	}
 }
 
-// toMemory goes on in memory, with what the draft has so far, if that can be.
+// toMemory moves the draft's bytes to memory, if possible.
 func (s *sink) toMemory() {
 	d := s.draft
 	s.draft = nil
@@ -112,7 +112,7 @@ func (s *sink) toMemory() {
 	s.memory = b
 }
 
-// handOver returns what is in memory, with the room that it takes.
+// handOver returns the object in memory, with its reservation.
 func (s *sink) handOver() *inMemory {
 	b := newInMemory(&s.cache.memory, s.memory)
 	s.cache.memory.give(s.held - int64(len(s.memory)))
@@ -120,7 +120,7 @@ func (s *sink) handOver() *inMemory {
 	return b
 }
 
-// takeDraft takes the draft out of s, or returns nil if the download went on in memory.
+// takeDraft removes the draft from s and returns it, or nil if the bytes are in memory.
 func (s *sink) takeDraft() *store.Draft {
 	d := s.draft
 	s.draft = nil
@@ -134,7 +134,7 @@ func (s *sink) close() {
 	s.release()
 }
 
-// release gives back the memory.
+// release releases the reserved memory.
 func (s *sink) release() {
 	s.cache.memory.give(s.held)
 	s.held = 0

@@ -10,21 +10,20 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// call is what a flight carries for an object.
+// call is the flight of an object.
 type call = flight.Call[source]
 
-// source is where the bytes of an object can be had: in the local copy, or in
-// memory, or else only at the origin.
+// source locates an object's bytes: in a local copy, in memory, or only at the origin.
 type source struct {
 	local *store.Copy
 	bytes *inMemory
-	saved *atomic.Int64 // counts that nothing was downloaded, once the copy is open
+	saved *atomic.Int64 // counter of a saved download, for when the copy is open
 	object
 	unsized bool // the origin does not say the size
 	store.Validation
 }
 
-// object is what an origin said about an object.
+// object is the metadata from the origin.
 type object struct {
 	id       ID
 	etag     string
@@ -33,7 +32,7 @@ type object struct {
 	crc      uint64 // CRC-64/NVME of the bytes; zero if they are only at the origin
 }
 
-// sourceOf returns the source that is a local copy.
+// sourceOf returns the source for a local copy.
 func sourceOf(c *store.Copy) source {
 	return source{local: c, Validation: c.Validation, object: objectOf(c)}
 }
@@ -42,7 +41,7 @@ func objectOf(c *store.Copy) object {
 	return object{id: ID(c.Key()), etag: c.ETag(), size: c.Size(), modified: c.Modified(), crc: c.CRC()}
 }
 
-// rangeable reports whether ranges can be asked for that are of this version.
+// rangeable reports whether ranges of this version can be requested.
 func (o object) rangeable() bool { return o.id.Version != "" || strong(o.etag) != "" }
 
 func (s source) rangeable() bool { return !s.unsized && s.object.rangeable() }

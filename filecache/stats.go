@@ -13,46 +13,46 @@ import (
 // Stats counts what a Cache did since New. It costs a hit one atomic addition,
 // and a read of a file one.
 type Stats struct {
-	Hits        int64 // answered from a local copy without asking the origin
+	Hits        int64 // served from a local copy without a request
 	Revalidated int64 // the origin confirmed the local copy
-	StaleServed int64 // local copies past MaxAge, handed out because the origin could not be asked
-	Verified    int64 // local copies that this process first opened, or that had changed on disk: their reads are verified
+	StaleServed int64 // local copies past MaxAge, served because the origin failed
+	Verified    int64 // local copies opened by this process for the first time, or changed on disk since: their reads are verified
 	Misses      int64 // fetched from the origin
 	MissesBy    MissReasons
 	Joins       int64 // waited for the request of another caller
-	Shared      int64 // downloads saved, for another process had just made them
-	Unsummed    int64 // misses for which the origin announced no checksum of the whole: only length and ETag are known to be right
+	Shared      int64 // downloads saved because another process had made the same one
+	Unsummed    int64 // misses without a checksum of the whole object: only length and ETag are verified
 	Uncached    int64 // misses that could not be kept on disk
 	Requests    int64 // to the origin
 	OriginBytes int64 // received from the origin
 	DiskBytes   int64 // read from local copies
 	Evictions   int64 // copies removed to make room
-	Repairs     int64 // damaged blocks fetched anew while they were read
-	Faults      int64 // failures of the local disk, none of which a caller saw
+	Repairs     int64 // corrupt blocks fetched again while they were read
+	Faults      int64 // failures of the local disk, invisible to callers
 
-	// FaultsBy counts them by errno, such as "ENOSPC". "damaged" are files that
-	// are not what was written, and "not private" is a directory that is not used
-	// because others could read or change it. Nil if there were none.
+	// FaultsBy counts them by errno, such as "ENOSPC". "damaged" counts corrupt
+	// files, and "not private" a directory that is not used because other users could
+	// read or change it. Nil if there were no faults.
 	FaultsBy map[string]int64
 
-	// Refused says why the directory is not private, and what to do. It is empty
-	// if that was never so.
+	// Refused is the last reason why the directory is not private, and the remedy. It
+	// is empty if there was none.
 	Refused string
 
-	// Breaker says whether the directory is used at all, and BreakerOpened how
-	// often it was left alone for a while because it kept failing.
+	// Breaker is the state of the circuit breaker of the directory, and
+	// BreakerOpened counts how often it opened.
 	Breaker       BreakerState
 	BreakerOpened int64
 }
 
-// MissReasons counts misses by why there was no copy to use.
+// MissReasons counts misses by the reason why there was no usable copy.
 type MissReasons struct {
-	Absent    int64 // none was there
-	Changed   int64 // the origin has another one now, or has no ETag that would tell
-	Evicted   int64 // this process had removed it to make room
-	Forgotten int64 // this process had removed it because of a Forget or a Clear
-	Damaged   int64 // it was damaged, or part of it was gone
-	NoDisk    int64 // the disk failed, or was left alone after failing
+	Absent    int64 // there was no copy
+	Changed   int64 // the origin has another version, or no ETag to compare
+	Evicted   int64 // this process had evicted it
+	Forgotten int64 // this process had removed it after a Forget or Clear
+	Damaged   int64 // it was corrupt or incomplete
+	NoDisk    int64 // the disk failed, or its breaker was open
 }
 
 // LogValue implements slog.LogValuer: a group of all counts, as in misses_by.absent=1.
@@ -106,7 +106,7 @@ type counters struct {
 	requests, originBytes, repairs                              atomic.Int64
 
 	changed  atomic.Int64                   // misses because of a change at the origin
-	noCopyBy [store.NoDisk + 1]atomic.Int64 // misses by why there was no copy
+	noCopyBy [store.NoDisk + 1]atomic.Int64 // misses by reason
 }
 
 // Stats returns the counts so far. Under load they are of slightly different
@@ -160,7 +160,7 @@ func (c *Cache) miss(id ID, found *store.Copy, why error) {
 	c.stats.noCopyBy[c.store.Reason(store.Key(id), why)].Add(1)
 }
 
-// BreakerState says whether a Cache uses its directory.
+// BreakerState is the state of the circuit breaker of a directory.
 type BreakerState uint8
 
 const (

@@ -7,12 +7,12 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// errUnproven is the error of an object without a length that does not fit into memory
-// and may not be kept, since nothing shows that it is whole.
+// errUnproven reports an object of unknown length that does not fit into memory and cannot
+// be kept, because it may be incomplete.
 var errUnproven = errors.New("the origin said neither how long the object is nor its checksum, so it can only be held in memory, where there is no room")
 
-// receiveUnsized receives an object of unknown size. It is kept if the end of the body
-// is shown by its framing or by a checksum.
+// receiveUnsized receives an object of unknown size. It keeps the object if framing or a
+// checksum shows that the body is complete.
 func (d *download) receiveUnsized(resp *Response, src source) (source, error) {
 	src.unsized = true
 	sums := usable(d.id.expected(resp.Checksums))

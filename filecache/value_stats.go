@@ -7,14 +7,14 @@ import (
 
 // ValueStats counts what a Value did since NewValue.
 type ValueStats struct {
-	Hits          int64 // answered without opening the object
-	Joins         int64 // waited for another caller's opening or parsing
-	Revalidated   int64 // the object was opened, and was the version that had been parsed
+	Hits          int64 // served without opening the object
+	Joins         int64 // waited for another caller's Open or Parse
+	Revalidated   int64 // the object was opened and still had the parsed version
 	Parses        int64 // calls of Parse
-	Failures      int64 // of those, how many failed or panicked
-	StaleServed   int64 // found past MaxAge, and handed out because the origin could not be reached
-	InvalidServed int64 // an older value was handed out because Parse fails for the present version
-	CloseErrors   int64 // of ValueOptions.Close
+	Failures      int64 // calls of Parse that failed or panicked
+	StaleServed   int64 // values past MaxAge, served because the origin failed
+	InvalidServed int64 // older values served because Parse fails for the current version
+	CloseErrors   int64 // errors of ValueOptions.Close
 }
 
 // LogValue implements slog.LogValuer: a group of all counts, as in parses=1.
