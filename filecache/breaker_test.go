@@ -137,10 +137,13 @@ func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 // A file that its own mode makes unreadable is replaced: it would stay so, and is not
 // held against the directory.
 func TestUnreadableFileIsReplaced(t *testing.T) {
-	for _, sub := range []string{"d", "e"} {
-		c, o := newTest(t, Options{MaxAge: Immutable}, &heedsModes{}), newOrigin(1000)
+	for _, tt := range []struct {
+		sub  string
+		size int
+	}{{"d", largeSize}, {"e", largeSize}, {"e", smallSize}} {
+		c, o := newTest(t, Options{MaxAge: Immutable}, &heedsModes{}), newOrigin(tt.size)
 		c.want(o)
-		if err := os.Chmod(c.only(c.glob(sub)), 0); err != nil {
+		if err := os.Chmod(c.only(c.glob(tt.sub)), 0); err != nil {
 			t.Fatal(err)
 		}
 		o.requests()
@@ -149,7 +152,7 @@ func TestUnreadableFileIsReplaced(t *testing.T) {
 			c.want(o)
 		}
 		if n := o.requests(); n != 1 {
-			t.Errorf("%s: %d requests", sub, n)
+			t.Errorf("%+v: %d requests", tt, n)
 		}
 		c.wantBreaker(BreakerClosed, 0)
 	}

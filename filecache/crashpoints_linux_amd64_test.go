@@ -2,6 +2,7 @@ package filecache
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,8 @@ type crashScene struct {
 	size   int
 }
 
+const pathOfSmall = "path of small"
+
 // crashParts is how many whole parts there are in what is received in parts.
 const crashParts = 3
 
@@ -48,6 +51,11 @@ var crashScenes = []crashScene{
 	{"replace", true, 2, false, crashSize},
 	{"revalidate", true, 1, false, crashSize},
 	{"evict", false, 1, true, crashSize},
+	{"put small", false, 1, false, smallSize},
+	{"replace small", true, 2, false, smallSize},
+	{"revalidate small", true, 1, false, smallSize},
+	{"evict small", false, 1, true, smallSize},
+	{pathOfSmall, true, 1, false, smallSize},
 	{"put in turn", false, 1, false, lockFrom + 1},
 	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000}, // less than what is put in turn
 }
@@ -62,6 +70,9 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 	max := 4 * onDisk(int64(s.size))
 	if s.other {
 		max = 3 * onDisk(int64(s.size)) / 2
+	}
+	if s.name == pathOfSmall { // a copy that becomes two files is both for a moment
+		max *= 2
 	}
 	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
 	if s.size >= crashParts*blocks.MinSize && s.size < lockFrom {
@@ -95,12 +106,34 @@ func (s crashScene) play(dir string) {
 		os.Exit(0)
 	}
 	o := s.origin(s.after)
-	b, err := Must(New(s.options(dir, 1))).ReadFile(background, o)
+	c := Must(New(s.options(dir, 1)))
+	if s.name == pathOfSmall {
+		s.playPath(c, o)
+	}
+	b, err := c.ReadFile(background, o)
 	if err != nil || !bytes.Equal(b, o.body) {
 		fmt.Fprintf(os.Stderr, "ReadFile: wrong bytes: %v, error %v\n", err == nil, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// playPath reads the file that a small object's copy becomes. A disk that fails may have
+// none.
+func (s crashScene) playPath(c *Cache, o *origin) {
+	path, release, err := c.Path(background, o)
+	if err != nil {
+		if !errors.Is(err, ErrNoDisk) {
+			fmt.Fprintln(os.Stderr, "Path:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	defer release()
+	if b, err := os.ReadFile(path); err == nil && !bytes.Equal(b, o.body) {
+		fmt.Fprintln(os.Stderr, "Path: wrong bytes")
+		os.Exit(1)
+	}
 }
 
 // run plays the scene in a directory of its own, in a process that is traced.
@@ -137,7 +170,7 @@ func (s crashScene) check(t *testing.T, dir string) {
 	referred, temps := map[string]bool{}, 0
 	for _, p := range c.entryFiles() {
 		if e, err := c.store.TestRead(filepath.Base(p)); err == nil {
-			referred[c.dataPath(e.Data)] = true
+			referred[c.dataPath(e.Data)] = !e.Inline
 		} else {
 			temps++
 		}
@@ -165,9 +198,9 @@ func (s crashScene) check(t *testing.T, dir string) {
 	}
 	late := now.restart(nil)
 	late.clocks.Move(clock.LongestInvocation+time.Minute, clock.LongestInvocation+time.Minute)
-	copies := late.store.TestSweep()
-	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != copies || e != copies {
-		t.Errorf("after a sweep: %d copies, but %d data files and %d entries", copies, d, e)
+	copies, inline := late.store.TestSweep()
+	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != copies-inline || e != copies {
+		t.Errorf("after a sweep: %d copies, %d of them one file, but %d data files and %d entries", copies, inline, d, e)
 	}
 	late.want(s.origin(s.after))
 }

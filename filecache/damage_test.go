@@ -167,7 +167,7 @@ func TestDamagedAndReplacedAtTheOrigin(t *testing.T) {
 
 // Every byte of an entry is of importance.
 func TestEveryByteOfTheEntry(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(1000)
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(largeSize)
 	c.want(o)
 	entry := c.only(c.entryFiles())
 	good, err := os.ReadFile(entry)

@@ -119,7 +119,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(largeSize)
 	c.want(o)
 	os.Chown(c.root, 12345, 12345)
 	n := c.restart(nil)

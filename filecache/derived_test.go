@@ -260,8 +260,8 @@ func TestFailedMakeKeepsNothing(t *testing.T) {
 				}
 			}()
 		}
-		if n := len(c.dataFiles()); n != 1 {
-			t.Errorf("%s: %d data files, want that of the source", name, n)
+		if n := len(c.entryFiles()); n != 1 {
+			t.Errorf("%s: %d copies, want that of the source", name, n)
 		}
 		if u := c.usage(); u.Files != 0 || u.Reserved != 0 {
 			t.Errorf("%s: %+v", name, u)
@@ -300,8 +300,8 @@ func TestDerivedFromWhatIsGone(t *testing.T) {
 	if _, err := c.Open(background, d); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open = %v", err)
 	}
-	if n := len(c.dataFiles()); n != 0 {
-		t.Errorf("%d data files are left", n)
+	if n := len(c.entryFiles()); n != 0 {
+		t.Errorf("%d copies are left", n)
 	}
 	o.err = nil
 	c.wantOf(d, twice(o.body))
@@ -428,8 +428,8 @@ func TestBomb(t *testing.T) {
 	if n := c.Stats().OriginBytes; n > 2<<20 {
 		t.Errorf("%d bytes were unpacked", n)
 	}
-	if n := len(c.dataFiles()); n != 1 {
-		t.Errorf("%d data files, want that of the source", n)
+	if n := len(c.entryFiles()); n != 1 {
+		t.Errorf("%d copies, want that of the source", n)
 	}
 }
 

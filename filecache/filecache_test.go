@@ -32,7 +32,7 @@ func TestMissHitAndRevalidation(t *testing.T) {
 		t.Errorf("asked %+v, want a conditional request", last)
 	}
 	c.wantStats(Stats{Misses: 1, Hits: 1, Revalidated: 1, Requests: 2})
-	o.put(randomBytes(1000, 2))
+	o.put(randomBytes(largeSize, 2))
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(o)
 	c.wantStats(Stats{Misses: 2, Hits: 1, Revalidated: 1, Requests: 3})

@@ -21,6 +21,9 @@ func (d *osDisk) use(real disk.FS) { d.FS = real }
 // onDisk returns what a copy of size bytes takes of the disk.
 func onDisk(size int64) int64 { return store.TestRoom(size) }
 
+// largeSize is that of an object whose copy is two files, and smallSize of one file.
+const largeSize, smallSize = 100_000, 1000
+
 // entryName returns the file name of the entry for id.
 func entryName(id ID) string { return store.TestEntryName(store.Key(id)) }
 

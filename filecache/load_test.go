@@ -18,6 +18,7 @@ import (
 // quotaDisk refuses new files as a quota does: the file system says that it has room.
 type quotaDisk struct {
 	osDisk
+	in    string // the directory
 	dir   func() []string
 	files int
 	err   error
@@ -27,11 +28,11 @@ type quotaDisk struct {
 func (d *quotaDisk) full() bool { return len(d.dir()) >= d.files }
 
 func (d *quotaDisk) Create(dir string, size int64) (disk.NewFile, error) {
-	if !d.write && dir == "d" && d.full() {
+	if !d.write && dir == d.in && d.full() {
 		return nil, &os.PathError{Op: "create", Path: dir, Err: d.err}
 	}
 	f, err := d.osDisk.Create(dir, size)
-	if err != nil || dir != "d" {
+	if err != nil || dir != d.in {
 		return f, err
 	}
 	return quotaFile{f, d}, nil
@@ -50,19 +51,29 @@ func (f quotaFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.NewFile.WriteAt(p, off)
 }
 
+func (f quotaFile) Write(p []byte) (int, error) {
+	if f.d.write && f.d.full() {
+		n, _ := f.NewFile.Write(p[:len(p)/2])
+		return n, f.d.err
+	}
+	return f.NewFile.Write(p)
+}
+
 // A file system that is full before the budget is used up, or a quota, costs a copy and
 // not the download.
 func TestFullFileSystemEvicts(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT} {
 		for _, write := range []bool{false, true} {
-			d := &quotaDisk{files: 3, err: err, write: write}
-			c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
-			d.dir = c.dataFiles
-			for _, o := range objects(8, 10_000) {
-				c.want(o)
-			}
-			if s := c.Stats(); s.Uncached != 0 || s.Evictions != 5 || s.Faults != 0 {
-				t.Errorf("%v, write %v: Stats = %+v", err, write, s)
+			for in, size := range map[string]int{"d": largeSize, "e": smallSize} {
+				d := &quotaDisk{in: in, files: 3, err: err, write: write}
+				c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
+				d.dir = func() []string { return c.glob(in) }
+				for _, o := range objects(8, size) {
+					c.want(o)
+				}
+				if s := c.Stats(); s.Uncached != 0 || s.Evictions != 5 || s.Faults != 0 {
+					t.Errorf("%v, %s, write %v: Stats = %+v", err, in, write, s)
+				}
 			}
 		}
 	}
@@ -70,37 +81,41 @@ func TestFullFileSystemEvicts(t *testing.T) {
 
 // Nothing is evicted twice for one object: then the download goes on in memory.
 func TestFullFileSystemIsTriedOnce(t *testing.T) {
-	d := &quotaDisk{files: 0, err: syscall.ENOSPC}
-	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
-	d.dir = func() []string { return nil }
-	d.files = 1
-	objs := objects(5, 10_000)
-	for _, o := range objs[:4] {
-		c.want(o)
-	}
-	d.files = 0 // from now on it is full whatever is removed
-	c.want(objs[4])
-	if s := c.Stats(); s.Uncached != 1 || s.Evictions != 1 || s.FaultsBy["ENOSPC"] != 1 {
-		t.Errorf("Stats = %+v", s)
+	for in, size := range map[string]int{"d": largeSize, "e": smallSize} {
+		d := &quotaDisk{in: in, files: 1, err: syscall.ENOSPC, dir: func() []string { return nil }}
+		c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
+		objs := objects(5, size)
+		for _, o := range objs[:4] {
+			c.want(o)
+		}
+		d.files = 0 // from now on it is full whatever is removed
+		c.want(objs[4])
+		if s := c.Stats(); s.Uncached != 1 || s.Evictions != 1 || s.FaultsBy["ENOSPC"] != 1 {
+			t.Errorf("%s: Stats = %+v", in, s)
+		}
 	}
 }
 
 // A process that confirms its copy does not put it in the place of a newer one, which
 // another process has fetched meanwhile.
 func TestRevalidationLeavesTheNewerCopy(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
-	c.want(o)
-	old := c.store.Lookup(store.Key(mustID(o)))
-	other := c.restart(nil)
-	o.put(randomBytes(100, 2))
-	c.clocks.Move(time.Minute, time.Minute)
-	other.want(o)
-	c.store.Revalidated(old, store.Validation{At: c.clocks.Now()}, true, func() bool { return false })
-	c.only(c.dataFiles())
-	o.requests()
-	c.restart(nil).want(o)
-	if n := o.requests(); n != 0 {
-		t.Errorf("%d requests: the newer copy was lost", n)
+	for files, size := range map[int]int{1: smallSize, 2: largeSize} {
+		c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(size)
+		c.want(o)
+		old := c.store.Lookup(store.Key(mustID(o)))
+		other := c.restart(nil)
+		o.put(randomBytes(size, 2))
+		c.clocks.Move(time.Minute, time.Minute)
+		other.want(o)
+		c.store.Revalidated(old, store.Validation{At: c.clocks.Now()}, true, func() bool { return false })
+		if n := len(c.entryFiles()) + len(c.dataFiles()); n != files {
+			t.Errorf("%d files: %d are there", files, n)
+		}
+		o.requests()
+		c.restart(nil).want(o)
+		if n := o.requests(); n != 0 {
+			t.Errorf("%d files: %d requests: the newer copy was lost", files, n)
+		}
 	}
 }
 

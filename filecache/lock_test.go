@@ -121,7 +121,7 @@ func TestNoLocksOnTheFileSystem(t *testing.T) {
 
 // Somebody who looks whether a file is locked has it locked for that moment.
 func TestPathWaitsForALook(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
+	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(largeSize)
 	c.want(o)
 	o.requests()
 	look, err := disk.New(c.root).Open("d/" + filepath.Base(c.only(c.dataFiles())))

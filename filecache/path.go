@@ -2,8 +2,11 @@ package filecache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
 // Path returns the path of a file with the bytes of f, for example for a memory map or a
@@ -21,7 +24,10 @@ func (f *File) Path() (string, error) {
 		return "", f.fail("path", ErrNoDisk)
 	}
 	path, err := local.Pin()
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNoRoom): // for a file of its own
+		return "", f.fail("path", fmt.Errorf("%w: %w", ErrNoDisk, err))
+	case err != nil:
 		f.unusable.Store(true)
 		local.cache.store.DropCorrupt(local.Copy(), err)
 		// The disk's error must not be matched: it may be that a file does not exist.

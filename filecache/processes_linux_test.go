@@ -165,7 +165,7 @@ func (c *testCache) orphans() (orphans, used int64) {
 		}
 		name := fi.Name()
 		e, err := c.store.TestRead(name[:64])
-		if _, gone := os.Stat(p); gone == nil && (err != nil || e.Data != name) {
+		if _, gone := os.Stat(p); gone == nil && (err != nil || e.Inline || e.Data != name) {
 			orphans += (fi.Size() + 4095) / 4096 * 4096
 		}
 	}

@@ -45,7 +45,7 @@ func TestRoomUnderWayIsCountedOnce(t *testing.T) {
 	d := &allocatingDisk{total: 1 << 30, free: &free}
 	d.total = 50 << 20
 	c := newTest(t, Options{MaxAge: Immutable, Concurrency: 1}, d)
-	a, b, s := newOrigin(size), newOrigin(size*3/4), newOrigin(1000)
+	a, b, s := newOrigin(size), newOrigin(size*3/4), newOrigin(largeSize)
 	a.name, b.name, s.name = "a", "b", "s"
 	c.want(s)
 	half := make(chan struct{})
@@ -166,10 +166,10 @@ func TestFilesUnderConstructionCount(t *testing.T) {
 // However old it is, data that an entry refers to is not litter. Other data is, however
 // young, unless a live process is about to write its entry.
 func TestSweepLeavesReferredData(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.want(o)
 	c.clocks.Move(time.Hour, time.Hour)
-	n := c.store.TestSweep()
+	n, _ := c.store.TestSweep()
 	if n != 1 || len(c.dataFiles()) != 1 {
 		t.Errorf("%d copies, %v", n, c.dataFiles())
 	}
@@ -189,10 +189,10 @@ func TestSweepLeavesReferredData(t *testing.T) {
 
 // Two data files of one entry, the older of which was left.
 func TestSweepFindsReplacedData(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.want(o)
 	for i := range 3 {
-		os.WriteFile(c.dataPath(store.TestDataName(entryName(mustID(o)), 100, uint64(i))), make([]byte, 100), 0o600)
+		os.WriteFile(c.dataPath(store.TestDataName(entryName(mustID(o)), largeSize, uint64(i))), make([]byte, 100), 0o600)
 	}
 	c.store.TestSweep()
 	o.requests()
@@ -205,7 +205,7 @@ func TestSweepFindsReplacedData(t *testing.T) {
 
 // Where there are no locks, nobody knows who lives: an orphan must be old.
 func TestSweepWithoutLocks(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(100)
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.store.TestWrap(func(d disk.FS) disk.FS { return brokenTurns{d, syscall.ENOLCK} })
 	c.want(o)
 	young := c.dataPath(store.TestDataName(entryName(ID{Name: "x"}), 2, 3))
@@ -307,7 +307,7 @@ func TestFirstEvictionOfAProcess(t *testing.T) {
 // While entries cannot be read, nobody knows which data they refer to.
 func TestSweepWithoutDescriptors(t *testing.T) {
 	d := &faultyDisk{err: syscall.EMFILE}
-	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(100)
+	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(largeSize)
 	c.want(o)
 	c.clocks.Move(2*clock.LongestInvocation, 0)
 	opens := 0

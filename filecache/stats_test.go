@@ -18,8 +18,8 @@ import (
 // Each miss has the reason that it has.
 func TestMissReasons(t *testing.T) {
 	var want MissReasons
-	c, o := newTest(t, Options{MaxAge: time.Minute, MaxBytes: 3 * onDisk(1000) / 2}, nil), newOrigin(1000)
-	other := newOrigin(1000)
+	c, o := newTest(t, Options{MaxAge: time.Minute, MaxBytes: 3 * onDisk(largeSize) / 2}, nil), newOrigin(largeSize)
+	other := newOrigin(largeSize)
 	other.name = "other"
 	step := func(name string) {
 		t.Helper()
@@ -31,7 +31,7 @@ func TestMissReasons(t *testing.T) {
 	want.Absent++
 	step("first")
 
-	o.put(randomBytes(1000, 2))
+	o.put(randomBytes(largeSize, 2))
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(o)
 	want.Changed++
@@ -143,7 +143,7 @@ func TestStatsAreLogged(t *testing.T) {
 
 // What was a hit until the data was to be opened is a miss, and nothing else.
 func TestStatsOfCopiesThatCannotBeOpened(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(1000)
+	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.want(o)
 	failing := c.restart(&closedData{})
 	failing.want(o)

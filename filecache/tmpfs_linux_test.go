@@ -113,7 +113,7 @@ func TestInodesCount(t *testing.T) {
 		for _, o := range objects(300, 1000) {
 			c.want(o)
 		}
-		if s := c.Stats(); s.Uncached != 0 || s.Faults != 0 || s.Evictions < 150 {
+		if s := c.Stats(); s.Uncached != 0 || s.Faults != 0 || s.Evictions < 110 || s.Evictions > 170 { // a copy is one file
 			t.Errorf("MaxBytes %d: Stats = %+v", max, s)
 		}
 		for i := range 8 {

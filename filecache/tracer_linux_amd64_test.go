@@ -42,6 +42,7 @@ var traced = map[uint64]struct {
 	unix.SYS_NEWFSTATAT: {"newfstatat", 1, 0},
 	unix.SYS_MKDIRAT:    {"mkdirat", 1, 0},
 	unix.SYS_FCHMODAT:   {"fchmodat", 1, 0},
+	unix.SYS_FCHMOD:     {"fchmod", -1, 0},
 	unix.SYS_UNLINKAT:   {"unlinkat", 1, 0},
 	unix.SYS_RENAMEAT:   {"renameat", 3, 2},
 	unix.SYS_LINKAT:     {"linkat", 3, 2},

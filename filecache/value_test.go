@@ -143,12 +143,12 @@ func TestValueWithoutADisk(t *testing.T) {
 
 // A damaged copy is not what is parsed, and damage after the parsing changes nothing.
 func TestValueAndDamage(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(1000)
+	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(largeSize)
 	c.want(o)
 	damage := func() {
 		path := c.only(c.dataFiles())
 		os.Chmod(path, 0o600)
-		if err := os.WriteFile(path, make([]byte, 1000), 0o600); err != nil {
+		if err := os.WriteFile(path, make([]byte, largeSize), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

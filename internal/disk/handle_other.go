@@ -13,7 +13,7 @@ import (
 // Windows neither removes nor renames a file that is open, and replaces none that
 // cannot be written to.
 const (
-	canRenameOpen = false
+	CanReplaceOpen = false
 	fileMode      = 0o600
 )
 

@@ -15,7 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const canRenameOpen = true
+// CanReplaceOpen says whether a file can be renamed, or its name given to another, while
+// it is open.
+const CanReplaceOpen = true
 
 // CanLock says whether this system has locks on files.
 const CanLock = true

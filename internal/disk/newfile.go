@@ -87,7 +87,7 @@ func (f *newFile) link(name string) error {
 }
 
 func (f *newFile) rename(name string) error {
-	if !canRenameOpen {
+	if !CanReplaceOpen {
 		f.closed = true
 		if err := f.File.Close(); err != nil {
 			return err

@@ -101,20 +101,18 @@ func (b *budget) removed(id uint64, size int64) {
 	b.changed = b.changed.minus(room{size, 1})
 }
 
-// unlinked and closed tell of a data file that lost its name while it was open.
-func (b *budget) unlinked(data string) { b.addOpen(room{pages(sizeInName(data)), 1}) }
-func (b *budget) closed(data string)   { b.addOpen(room{}.minus(room{pages(sizeInName(data)), 1})) }
-
+// addOpen counts what a file takes that lost its name while it was open, until it is
+// closed.
 func (b *budget) addOpen(r room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open = b.open.plus(r)
 }
 
-func (b *budget) unreserve(size int64) {
+func (b *budget) unreserve(r room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reserved = b.reserved.minus(roomFor(size))
+	b.reserved = b.reserved.minus(r)
 }
 
 func (b *budget) wrote(n int64) {

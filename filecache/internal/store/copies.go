@@ -57,11 +57,15 @@ func (s *Store) Find(k Key) (*Copy, error) {
 
 // load reads the entry of k.
 func (s *Store) load(k Key) (*Copy, error) {
-	e, used, err := s.readKey(k)
+	e, info, err := s.readKey(k)
 	if err != nil {
 		return nil, err
 	}
-	return &Copy{entry: e, Validation: Validation{At: s.boot.instant(e)}, touched: used.UnixNano()}, nil
+	c := &Copy{entry: e, Validation: Validation{At: s.boot.instant(e)}, touched: info.ModTime.UnixNano()}
+	if e.inline {
+		c.fileID = info.ID
+	}
+	return c, nil
 }
 
 // Reread returns the present state of c, which is too old: another process may have
@@ -84,11 +88,11 @@ func (s *Store) Reread(c *Copy) *Copy {
 // Peek returns the copy of k that is on disk now, or nil. Nothing remembers it, and its
 // Validation is empty.
 func (s *Store) Peek(k Key) *Copy {
-	e, used, err := s.readKey(k)
+	e, info, err := s.readKey(k)
 	if err != nil {
 		return nil
 	}
-	return &Copy{entry: e, touched: used.UnixNano()}
+	return &Copy{entry: e, touched: info.ModTime.UnixNano()}
 }
 
 // Revalidated notes that the origin has confirmed c. If persist, other processes
@@ -100,8 +104,8 @@ func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() 
 	if persist {
 		s.boot.record(&e, v.At)
 		var err error
-		if f, _, err = s.buildWithRoom(&e); err != nil {
-			s.fault(err)
+		if f, err = s.rebuild(c, &e); err != nil {
+			s.faultUnlessNotExist(err)
 		} else {
 			defer f.Close()
 		}
@@ -114,40 +118,66 @@ func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() 
 	if revoked() {
 		return nil, ErrRevoked
 	}
+	replaced := false
 	if persist && f != nil {
-		s.fault(s.replaceOlder(f, &e))
+		var err error
+		replaced, err = s.replaceOlder(f, c, &e)
+		s.fault(err)
+	}
+	switch {
+	case !replaced:
+		e.data = c.data
+	case e.inline: // its bytes are in another file now
+		confirmed.fetched, confirmed.fileID, confirmed.checked = true, disk.FileID{}, nil
 	}
 	s.index.remember(&confirmed)
 	return &confirmed, nil
 }
 
-// replaceOlder gives f the name of e's entry if the present one is an older state of the
-// same copy, or cannot be decoded. The entry of another copy stays. The caller
-// holds changing.
-func (s *Store) replaceOlder(f disk.NewFile, e *entry) error {
+// rebuild makes the file of e, which is the entry of c but for the time of its
+// validation. A file that may be open is never rewritten, so inline bytes are copied,
+// and the new file has a data name of its own.
+func (s *Store) rebuild(c *Copy, e *entry) (disk.NewFile, error) {
+	if !e.inline {
+		return s.buildWithRoom(e, nil)
+	}
+	b, err := s.readInline(c)
+	if err != nil {
+		return nil, err
+	}
+	e.data = newDataName(e)
+	return s.buildWithRoom(e, b)
+}
+
+// replaceOlder gives f the name of e's entry if the present one is an older state of c,
+// or cannot be decoded, and reports whether it did. The entry of another copy stays. The
+// caller holds changing.
+func (s *Store) replaceOlder(f disk.NewFile, c *Copy, e *entry) (replaced bool, err error) {
 	name := e.key.entryName()
 	present, _, err := s.read(name)
 	switch {
-	case err == nil && present.data == e.data && present.wall <= e.wall, errors.Is(err, errEntry):
-		return s.replace(f, name)
+	case err == nil && present.data == c.data && present.wall <= e.wall, errors.Is(err, errEntry):
+		if err = s.replace(f, name); err == nil {
+			s.budget.addOpen(s.index.entryUnlinked(name))
+		}
+		return err == nil, err
 	}
-	return ignoreNotExist(err)
+	return false, ignoreNotExist(err)
 }
 
 // buildWithRoom makes the file of an entry, if need be in the room of an evicted copy.
-func (s *Store) buildWithRoom(e *entry) (f disk.NewFile, size int64, err error) {
-	f, size, err = s.build(e)
-	if s.madeRoom(err, 0) {
-		f, size, err = s.build(e)
+func (s *Store) buildWithRoom(e *entry, small []byte) (disk.NewFile, error) {
+	f, err := s.build(e, small)
+	if s.madeRoom(err, roomFor(int64(len(small)))) {
+		f, err = s.build(e, small)
 	}
-	return f, size, err
+	return f, err
 }
 
-// madeRoom reports whether err is that the file system has no room, and room for an
-// object of that size was made by eviction: it is worth trying once more. Other
-// processes and quotas are no part of the budget.
-func (s *Store) madeRoom(err error, size int64) bool {
-	need := roomFor(size)
+// madeRoom reports whether err is that the file system has no room, and as much was made
+// by eviction: it is worth trying once more. Other processes and quotas are no part of
+// the budget.
+func (s *Store) madeRoom(err error, need room) bool {
 	return disk.IsFull(err) && (s.kept.dropAll() || s.evict(need, need, true))
 }
 
@@ -266,7 +296,9 @@ func (s *Store) removeEntry(e *entry) bool {
 		s.fault(err)
 		return false
 	}
-	s.unlink(e.data)
+	if !e.inline {
+		s.unlink(e.data)
+	}
 	return true
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -17,14 +16,15 @@ import (
 // A Draft is a copy under construction. Its parts may be written at the same time.
 type Draft struct {
 	store *Store
-	file  disk.NewFile
+	file  disk.NewFile // nil as long as the bytes are in small
+	small []byte
 	size  int64
 	grows bool // size is not known yet
 
 	mu       sync.Mutex
-	done     int64   // nothing is written from here on
-	written  int64   // what the file system has given of what is reserved
-	reserved []int64 // sizes for which room is reserved
+	done     int64 // nothing is written from here on
+	written  int64 // what the file system has given of what is reserved
+	reserved room
 }
 
 // UnknownSize is the size of an object whose length is known only at its end.
@@ -39,34 +39,68 @@ var errNoRoom = errors.New("there is no room for more")
 // End tells their number before Publish.
 func (s *Store) Create(size int64) *Draft {
 	d := &Draft{store: s, size: max(0, size), grows: size < 0}
-	size = d.size
-	if !s.reserve(size) {
+	if !d.reserve(roomFor(d.size)) {
 		return nil
 	}
-	d.reserved = append(d.reserved, size)
-	f, err := s.create(dataDir, size)
-	if s.madeRoom(err, size) {
-		f, err = s.create(dataDir, size)
+	if isSmall(d.size) {
+		d.small = make([]byte, 0, d.size)
+		return d
 	}
-	if err != nil {
+	if err := d.createFile(); err != nil {
 		d.release()
 		s.fault(err)
 		return nil
+	}
+	return d
+}
+
+func (d *Draft) reserve(r room) bool {
+	if !d.store.reserve(r) {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reserved = d.reserved.plus(r)
+	return true
+}
+
+// createFile makes the file for the bytes.
+func (d *Draft) createFile() error {
+	size := d.size
+	if d.grows {
+		size = 0
+	}
+	f, err := d.store.create(dataDir, size)
+	if d.store.madeRoom(err, roomForTwo(size)) {
+		f, err = d.store.create(dataDir, size)
+	}
+	if err != nil {
+		return err
 	}
 	d.file = f
 	if f.Allocated() {
 		d.wrote(size)
 	}
-	return d
+	return nil
 }
 
 // WriteAt writes the bytes from off on.
 func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
-	if d.grows && !d.grow(off+int64(len(p))) {
+	end := off + int64(len(p))
+	if d.grows && !d.grow(end) {
 		return 0, errNoRoom
 	}
+	if d.file == nil && isSmall(end) {
+		return d.writeSmall(p, off), nil
+	}
+	if d.file == nil {
+		if err := d.spill(); err != nil {
+			d.store.fault(err)
+			return 0, err
+		}
+	}
 	n, err := d.file.WriteAt(p, off)
-	if n < len(p) && d.store.madeRoom(err, d.size) {
+	if n < len(p) && d.store.madeRoom(err, roomFor(d.size)) {
 		var m int
 		m, err = d.file.WriteAt(p[n:], off+int64(n))
 		n += m
@@ -80,6 +114,33 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// writeSmall writes into small. There is one writer.
+func (d *Draft) writeSmall(p []byte, off int64) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	end := off + int64(len(p))
+	if n := end - int64(len(d.small)); n > 0 {
+		d.small = append(d.small, make([]byte, n)...)
+	}
+	d.done = max(d.done, end)
+	return copy(d.small[off:], p)
+}
+
+// spill moves what is in small into a file, for there is more to come.
+func (d *Draft) spill() error {
+	if err := d.createFile(); err != nil {
+		return err
+	}
+	small := d.small
+	if n, err := d.WriteAt(small, 0); n < len(small) {
+		d.file.Close()
+		d.file = nil
+		return err
+	}
+	d.small = nil
+	return nil
+}
+
 // A Draft grows by what it has, within these bounds.
 const leastGrowth, mostGrowth = 1 << 20, 16 << 20
 
@@ -87,12 +148,9 @@ const leastGrowth, mostGrowth = 1 << 20, 16 << 20
 func (d *Draft) grow(size int64) bool {
 	for d.size < size {
 		n := min(max(d.size, leastGrowth), mostGrowth)
-		if !d.store.reserve(n) {
+		if !d.reserve(roomFor(n)) {
 			return false
 		}
-		d.mu.Lock()
-		d.reserved = append(d.reserved, n)
-		d.mu.Unlock()
 		d.size += n
 	}
 	return true
@@ -127,6 +185,9 @@ func (d *Draft) Written() int64 {
 // ReadBack fills p with what has been written so far, and reports whether the disk
 // gave it back. Between parts, p is undefined. Nobody may write at the same time.
 func (d *Draft) ReadBack(p []byte) bool {
+	if d.file == nil {
+		return copy(p, d.small) == len(d.small)
+	}
 	n, _ := d.file.ReadAt(p[:d.done], 0)
 	return int64(n) >= d.done
 }
@@ -134,36 +195,46 @@ func (d *Draft) ReadBack(p []byte) bool {
 // Publish makes the Draft the copy of its object, and returns it. The error is
 // ErrRevoked if revoked reports true; else it is one of the disk, which is counted.
 func (d *Draft) Publish(m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
-	c, err := d.store.publish(d, m, sum, v, revoked)
-	if err != nil && err != ErrRevoked {
-		d.store.fault(err)
+	s := d.store
+	e := &entry{
+		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
+		algorithm: m.Algorithm, sum: m.Sum,
+		whole: sum.Whole(), blockSize: sum.BlockSize, crcs: sum.Blocks,
+		inline: d.file == nil,
 	}
-	return c, err
-}
-
-// commit turns the reservation into used space.
-func (d *Draft) commit(data string) {
-	d.store.budget.use(data, d.size)
-	d.release()
+	e.data = newDataName(e)
+	s.boot.record(e, v.At)
+	c := &Copy{entry: e, Validation: v, fetched: true, touched: s.clock.Now().Wall}
+	err := s.publish(d, e, func() error {
+		if revoked() {
+			return ErrRevoked
+		}
+		return nil
+	}, func() { s.index.remember(c) })
+	switch {
+	case err == nil:
+		return c, nil
+	case err != ErrRevoked:
+		s.fault(err)
+	}
+	return nil, err
 }
 
 // release gives back what is reserved.
 func (d *Draft) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.reserved != nil {
-		d.store.budget.wrote(-d.written)
-	}
-	for _, size := range d.reserved {
-		d.store.budget.unreserve(size)
-	}
-	d.reserved = nil
+	d.store.budget.wrote(-d.written)
+	d.store.budget.unreserve(d.reserved)
+	d.written, d.reserved = 0, room{}
 }
 
 // Close ends the Draft. If it was not published, it leaves nothing.
 func (d *Draft) Close() {
 	d.release()
-	d.file.Close()
+	if d.file != nil {
+		d.file.Close()
+	}
 }
 
 // Meta is what the origin said of the bytes of a copy.
@@ -179,46 +250,46 @@ type Meta struct {
 // Unknown is the modification time of an object whose origin does not tell it.
 const Unknown = unknownTime
 
-// publish makes the draft a copy: first the data, under a name that nobody knows,
-// then the entry that tells it. Killed in between, the process leaves a file that a
-// later walk removes.
-func (s *Store) publish(d *Draft, m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
-	name := m.Key.entryName()
-	e := &entry{
-		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
-		algorithm: m.Algorithm, sum: m.Sum,
-		whole: sum.Whole(), blockSize: sum.BlockSize, crcs: sum.Blocks,
-		data: dataName(name, m.Size, rand.Uint64()),
-	}
-	s.boot.record(e, v.At)
-	f, size, err := s.buildWithRoom(e)
+// publish makes the draft the copy that e describes, and calls remember, unless check
+// returns an error. Killed between the names of a data file and of its entry, the process
+// leaves a file that a later walk removes.
+func (s *Store) publish(d *Draft, e *entry, check func() error, remember func()) error {
+	f, err := s.buildWithRoom(e, d.small)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 
+	name := e.key.entryName()
 	defer s.lockEntry(name).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if revoked() {
-		return nil, ErrRevoked
+	if err := check(); err != nil {
+		return err
 	}
-	if err := d.file.Publish(e.data); err != nil {
-		return nil, err
+	if !e.inline {
+		if err := d.file.Publish(e.data); err != nil {
+			return err
+		}
 	}
 	old, err := s.add(f, name)
 	if err != nil {
-		s.layout.unlink(e.data)
-		return nil, err
+		if !e.inline {
+			s.layout.unlink(e.data)
+		}
+		return err
 	}
-	s.budget.count(entryID(name), pages(size))
-	d.commit(e.data)
-	if old != nil && old.data != e.data {
+	s.budget.addOpen(s.index.entryUnlinked(name))
+	s.budget.count(entryID(name), pages(e.fileSize()))
+	if !e.inline {
+		s.budget.use(e.data, e.size)
+	}
+	d.release()
+	if old != nil && !old.inline && old.data != e.data {
 		s.unlink(old.data)
 	}
-	c := &Copy{entry: e, Validation: v, fetched: true, touched: s.clock.Now().Wall}
-	s.index.remember(c)
-	return c, nil
+	remember()
+	return nil
 }
 
 // Keep keeps d, for which the origin was asked at that time, and what the caller needs

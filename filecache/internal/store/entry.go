@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/minio/crc64nvme"
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // The on-disk format, version 2. An entry says everything about a local copy of
-// an object; the data file beside it is the object's bytes and nothing else.
+// an object. The bytes of a small object follow the entry in the same file; those of a
+// larger one are a data file beside it, which holds nothing else.
 //
 //	magic       8 bytes  "WARMCACH"
 //	version     u32      2
@@ -25,11 +27,13 @@ import (
 //	block size  u64
 //	blocks      u32      how many
 //	            u64 each CRC-64/NVME of the block
-//	data        text     name of the data file
+//	data        text     name of the data file, or what it would be: unique for each copy
+//	inline      u8       1: there is no data file, and the bytes follow the entry; 0: there is one
 //	validated   i64 i64  when the request was sent that got or confirmed this: wall clock
 //	                     (Unix nanoseconds) and monotonic clock (nanoseconds since the boot)
 //	boot        16 bytes the boot that the monotonic clock counts from; zero: unknown
 //	crc         u64      CRC-64/NVME of all before
+//	bytes                of the object, if inline; the CRC of the block verifies them
 //
 // Integers are big-endian. No field is optional, so that nothing can be cut off
 // to weaken a check, and whatever does not decode to the last byte is a miss. A
@@ -54,13 +58,46 @@ type entry struct {
 	blockSize int64
 	crcs      []uint64
 	data      string
+	inline    bool
 	wall      int64
 	mono      int64
 	boot      [16]byte
+
+	length int64 // of its encoding, where the bytes of an inline object begin
 }
 
+// refersTo reports whether a data file is that of e.
+func (e *entry) refersTo(data string) bool { return !e.inline && e.data == data }
+
+// hasSameBytes reports whether e and o are of the same version of the same object.
+func (e *entry) hasSameBytes(o *entry) bool {
+	return e.key == o.key && e.etag == o.etag && e.size == o.size && slices.Equal(e.crcs, o.crcs)
+}
+
+// room returns what the copy takes.
+func (e *entry) room() room {
+	if e.inline {
+		return room{pages(e.fileSize()), 1}
+	}
+	return roomForTwo(e.size)
+}
+
+// fileSize returns the size of the file that the entry is in.
+func (e *entry) fileSize() int64 {
+	if e.inline {
+		return e.length + e.size
+	}
+	return e.length
+}
+
+// encode returns the encoding of e. There is room behind it for the bytes of an inline
+// object.
 func (e *entry) encode() []byte {
-	b := make([]byte, 0, 512+8*len(e.crcs))
+	n := 512 + 8*len(e.crcs)
+	if e.inline {
+		n += int(e.size)
+	}
+	b := make([]byte, 0, n)
 	b = append(b, entryMagic...)
 	b = binary.BigEndian.AppendUint32(b, entryVersion)
 	b = binary.BigEndian.AppendUint32(b, 0) // length, below
@@ -78,10 +115,12 @@ func (e *entry) encode() []byte {
 		b = appendUint64(b, crc)
 	}
 	b = appendText(b, e.data)
+	b = append(b, flag(e.inline))
 	b = appendUint64(b, uint64(e.wall))
 	b = appendUint64(b, uint64(e.mono))
 	b = append(b, e.boot[:]...)
-	binary.BigEndian.PutUint32(b[12:], uint32(len(b)+8))
+	e.length = int64(len(b) + 8)
+	binary.BigEndian.PutUint32(b[12:], uint32(e.length))
 	return appendUint64(b, crc64nvme.Checksum(b))
 }
 
@@ -111,18 +150,31 @@ func decodeEntry(b []byte) (*entry, error) {
 	e.blockSize = int64(d.uint64())
 	e.crcs = d.crcs()
 	e.data = d.text()
+	inline := d.byte()
+	e.inline = inline == 1
 	e.wall = int64(d.uint64())
 	e.mono = int64(d.uint64())
 	copy(e.boot[:], d.bytes(len(e.boot)))
-	if d.short || len(d.rest) > 0 || !e.plausible() {
+	e.length = int64(len(b))
+	if d.short || len(d.rest) > 0 || inline > 1 || !e.plausible() {
 		return nil, fmt.Errorf("%w: fields", errEntry)
 	}
 	return e, nil
 }
 
+// encodedLength returns the length that the entry at the start of b says it has, if
+// there is one.
+func encodedLength(b []byte) int64 {
+	if len(b) < len(entryMagic)+16 {
+		return int64(len(b))
+	}
+	return int64(binary.BigEndian.Uint32(b[len(entryMagic)+4:]))
+}
+
 // plausible reports whether the fields agree with each other.
 func (e *entry) plausible() bool {
 	return e.size >= 0 &&
+		(!e.inline || e.size <= blocks.MinSize) &&
 		e.blockSize == blocks.SizeFor(e.size) &&
 		len(e.crcs) == blocks.Count(e.size, e.blockSize) &&
 		isDataName(e.data) && entryOf(e.data) == e.key.entryName()
@@ -174,6 +226,13 @@ func (d *decoder) crcs() []uint64 {
 func appendText(b []byte, s string) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
 	return append(b, s...)
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func appendUint64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }

@@ -9,8 +9,9 @@ import (
 // victim is a copy to be evicted.
 type victim struct {
 	candidate
-	data string // empty: the entry does not decode
-	room room
+	data   string // empty: the entry does not decode
+	inline bool
+	room   room
 }
 
 // victimsAtOnce is how many copies are chosen before the first of them is removed.
@@ -103,7 +104,7 @@ func (s *Store) victims(missing room, tried map[string]bool) []victim {
 			continue
 		case err != nil:
 			s.faultUnlessNotExist(err)
-		case len(chosen) > 0 && v.data != "" && s.pinned(v.data): // of one alone, its removal will tell
+		case len(chosen) > 0 && v.data != "" && !v.inline && s.pinned(v.data): // of one alone, its removal will tell
 		default:
 			sum = sum.plus(v.room)
 			chosen = append(chosen, v)
@@ -118,18 +119,18 @@ var errUsedSince = errors.New("used since")
 
 // victim looks whether an entry can be evicted.
 func (s *Store) victim(c candidate) (victim, error) {
-	e, used, err := s.read(c.name)
+	e, info, err := s.read(c.name)
 	switch {
 	case errors.Is(err, errEntry):
 		return victim{candidate: c, room: room{page, 1}}, nil
 	case err != nil:
 		return victim{}, err
-	case used.UnixNano() > c.used:
-		return victim{candidate: candidate{c.name, used.UnixNano()}}, errUsedSince
+	case info.ModTime.UnixNano() > c.used:
+		return victim{candidate: candidate{c.name, info.ModTime.UnixNano()}}, errUsedSince
 	case s.index.isOpen(e.data):
 		return victim{}, fs.ErrNotExist
 	}
-	return victim{c, e.data, roomFor(e.size)}, nil
+	return victim{c, e.data, e.inline, e.room()}, nil
 }
 
 // evictOne removes a copy, unless it was replaced meanwhile or is in use. The entry goes
@@ -149,21 +150,31 @@ func (s *Store) evictOne(v victim) (removed bool) {
 	case err != nil || e.data != v.data || s.index.isOpen(e.data):
 		return false
 	}
+	if e.inline {
+		return s.evictEntry(e)
+	}
 	s.exclusively(e.data, func() {
-		err := s.removeEntryFile(v.name)
-		if err == nil {
-			removed = true
-			s.evictions.Add(1)
-			s.index.evicted(e.key, e.data)
-			err = s.remove(dataPath(e.data))
+		if removed = s.evictEntry(e); !removed {
+			return
 		}
-		if err != nil {
+		if err := s.remove(dataPath(e.data)); err != nil {
 			s.fault(err)
 			return
 		}
 		s.unlinked(e.data)
 	})
 	return removed
+}
+
+// evictEntry removes the entry of a copy that is evicted. The caller holds changing.
+func (s *Store) evictEntry(e *entry) bool {
+	if err := s.removeEntryFile(e.key.entryName()); err != nil {
+		s.fault(err)
+		return false
+	}
+	s.evictions.Add(1)
+	s.index.evicted(e.key, e.data)
+	return true
 }
 
 // removeLitter removes up to n files that nobody refers to, and reports whether it
@@ -194,7 +205,7 @@ func (s *Store) removeOrphan(data string) bool {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	switch e, _, err := s.read(entryOf(data)); {
-	case err == nil && e.data != data, errors.Is(err, fs.ErrNotExist):
+	case err == nil && !e.refersTo(data), errors.Is(err, fs.ErrNotExist):
 		return s.unlink(data)
 	case errors.Is(err, errEntry):
 		return s.removeEntryFile(entryOf(data)) == nil && s.unlink(data)
@@ -218,10 +229,8 @@ func (s *Store) removeTemp(path string) bool {
 	return true
 }
 
-// reserve takes room for an object of that size, by eviction if it must. It reports
-// whether there is any.
-func (s *Store) reserve(size int64) bool {
-	need := roomFor(size)
+// reserve takes room, by eviction if it must. It reports whether there is any.
+func (s *Store) reserve(need room) bool {
 	walked, err := s.budget.look(need.bytes)
 	s.fault(err)
 	s.removeLitter(litterAtOnce)

@@ -23,18 +23,21 @@ type File struct {
 	store *Store
 	copy  *Copy
 	file  disk.File
+	base  int64  // where the bytes begin in the file
+	sum   []byte // the SHA-256 that they are verified by, if any
+	plain *File  // of the bytes alone: see Pin
 }
 
 // touchEvery is how often at most the use of a copy is noted on disk, where
 // eviction finds it.
 const touchEvery = int64(10 * time.Second)
 
-// Open opens the data file of c into f, which costs no allocation of its own. If a
+// Open opens the file with the bytes of c into f, which costs no allocation of its own. If a
 // SHA-256 is given, all of the file is verified by it, once in a process. A disk that
 // hangs is left when ctx ends, or earlier.
 func (s *Store) Open(ctx context.Context, f *File, c *Copy, sum []byte) error {
 	now := s.clock.Now().Wall
-	s.index.hold(c.data)
+	s.index.hold(c.entry)
 	file, info, err := s.openTrusted(ctx, now, c)
 	if err != nil {
 		s.release(c.data)
@@ -42,7 +45,13 @@ func (s *Store) Open(ctx context.Context, f *File, c *Copy, sum []byte) error {
 	}
 	s.breaker.Success()
 	s.returned(now)
-	*f = File{s, s.checkedAs(ctx, now, c, info.ID), file}
+	*f = File{store: s, copy: s.checkedAs(ctx, now, c, info.ID), file: file, sum: sum}
+	if c.inline {
+		f.base = c.length
+		if lost := s.index.opened(c.data); lost != (room{}) {
+			s.budget.addOpen(lost)
+		}
+	}
 	if err := f.verifySHA256(sum); err != nil {
 		f.Close()
 		return err
@@ -52,7 +61,7 @@ func (s *Store) Open(ctx context.Context, f *File, c *Copy, sum []byte) error {
 
 func (s *Store) openTrusted(ctx context.Context, now int64, c *Copy) (disk.File, disk.Info, error) {
 	if s.trusted(ctx, now) {
-		return s.openData(c.data, c.size)
+		return s.openBytes(c)
 	}
 	return s.openWithin(ctx, c)
 }
@@ -64,7 +73,7 @@ func (s *Store) openWithin(ctx context.Context, c *Copy) (disk.File, disk.Info, 
 	}
 	var o opened
 	err := s.within(ctx, func() (err error) {
-		o.file, o.info, err = s.openData(c.data, c.size)
+		o.file, o.info, err = s.openBytes(c)
 		return err
 	}, func() {
 		if o.file != nil {
@@ -86,7 +95,7 @@ func (s *Store) checkedAs(ctx context.Context, now int64, c *Copy, id disk.FileI
 	known := *c
 	if !c.holds(id) {
 		known.fileID, known.checked = id, blocks.NewSet(len(c.crcs), now)
-		if c.checked != nil || !c.fetched {
+		if c.checked != nil && !c.isTouched(id) || c.checked == nil && !c.fetched {
 			s.verified.Add(1)
 		}
 	}
@@ -121,6 +130,9 @@ func (f *File) BlockSize() int64 { return f.copy.blockSize }
 // Close ends the use of f.
 func (f *File) Close() error {
 	f.store.release(f.copy.data)
+	if f.plain != nil {
+		f.plain.Close()
+	}
 	return f.file.Close()
 }
 
@@ -131,8 +143,8 @@ func (f *File) ReadSome(p []byte, off int64) (int, error) {
 	i := int(off / f.copy.blockSize)
 	if end := f.verifiedEnd(i, off+int64(len(p))); end > off {
 		p = p[:min(int64(len(p)), end-off)]
-		if n, err := f.file.ReadAt(p, off); n < len(p) {
-			return 0, asDamage(err)
+		if err := f.read(p, off); err != nil {
+			return 0, err
 		}
 		f.store.diskBytes.Add(int64(len(p)))
 		return len(p), nil
@@ -145,6 +157,14 @@ func (f *File) ReadSome(p []byte, off int64) (int, error) {
 	f.copy.checked.Add(i)
 	f.store.diskBytes.Add(int64(len(p)))
 	return len(p), nil
+}
+
+// read fills p with the bytes from off on, unverified.
+func (f *File) read(p []byte, off int64) error {
+	if n, err := f.file.ReadAt(p, f.base+off); n < len(p) {
+		return asDamage(err)
+	}
+	return nil
 }
 
 // verifiedEnd returns where the verified blocks end that begin with block i, as
@@ -175,8 +195,8 @@ func (f *File) Check(b []byte, start int64) bool {
 // there from skip on. The bytes in p are those that went through the checksum.
 func (f *File) verify(i int, p []byte, skip, start, end int64) error {
 	if skip == 0 && int64(len(p)) == end-start {
-		if n, err := f.file.ReadAt(p, start); n < len(p) {
-			return asDamage(err)
+		if err := f.read(p, start); err != nil {
+			return err
 		}
 		return f.compare(i, crc64nvme.Checksum(p))
 	}
@@ -185,8 +205,8 @@ func (f *File) verify(i int, p []byte, skip, start, end int64) error {
 	var crc uint64
 	for at := start; at < end; {
 		b := (*buf)[:min(int64(len(*buf)), end-at)]
-		if n, err := f.file.ReadAt(b, at); n < len(b) {
-			return asDamage(err)
+		if err := f.read(b, at); err != nil {
+			return err
 		}
 		crc = crc64nvme.Update(crc, b)
 		// The part of b that p wants begins at want, seen from start.
@@ -241,8 +261,8 @@ func (f *File) hashBlock(h io.Writer, i int, buf []byte) error {
 	var crc uint64
 	for at := start; at < end; {
 		b := buf[:min(int64(len(buf)), end-at)]
-		if n, err := f.file.ReadAt(b, at); n < len(b) {
-			return asDamage(err)
+		if err := f.read(b, at); err != nil {
+			return err
 		}
 		crc = crc64nvme.Update(crc, b)
 		h.Write(b)
@@ -256,8 +276,17 @@ func (f *File) hashBlock(h io.Writer, i int, buf []byte) error {
 }
 
 // Pin verifies all of the file and locks it, so that neither this process nor
-// another one removes it before Close. It returns the path of the file.
+// another one removes it before Close. It returns the path of the file. If the bytes are
+// in the entry, the copy is changed into one with a data file.
 func (f *File) Pin() (path string, err error) {
+	if f.copy.inline {
+		if f.plain == nil {
+			if f.plain, err = f.store.openUnpacked(f); err != nil {
+				return "", err
+			}
+		}
+		return f.plain.Pin()
+	}
 	if err := f.lock(); err != nil {
 		return "", err
 	}

@@ -17,7 +17,7 @@ type Copy struct {
 	Validation
 	fetched bool        // by this process
 	touched int64       // when its use was last noted on disk, Unix nanoseconds
-	fileID  disk.FileID // of the data file when checked was begun
+	fileID  disk.FileID // of the file with the bytes, when checked was begun or an inline entry was read
 	checked *blocks.Set // nil until it is opened
 }
 
@@ -76,10 +76,14 @@ type index struct {
 	invalidated invalidated
 	reasons     map[Key]Reason // why this process has removed a copy; only for Stats
 	inUse       map[string]*use
+	inline      map[string]string // of the inline copies in use: entry's name -> the one that had it last
 }
 
 func newIndex() index {
-	return index{known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{}, inUse: map[string]*use{}}
+	return index{
+		known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{},
+		inUse: map[string]*use{}, inline: map[string]string{},
+	}
 }
 
 func (x *index) lookup(k Key) *Copy {
@@ -146,44 +150,89 @@ func (x *index) unknow(k Key, data string) {
 	}
 }
 
-// use is how a data file is used by this process.
+// use is how a copy is used by this process.
 type use struct {
+	entry   *entry
 	files   int  // that have it open
 	removed bool // it has no name any more, but the disk has it until the last close
 }
 
-// hold and release count the Files that have a data file open. Release reports
-// whether the file had lost its name and takes no room any more.
-func (x *index) hold(data string) {
+// room returns what the file with the bytes takes.
+func (u *use) room() room {
+	if u.entry.inline {
+		return u.entry.room()
+	}
+	return room{pages(u.entry.size), 1}
+}
+
+// hold and release count the Files that have a copy open. Release returns the room of a
+// file that had lost its name and takes no room any more.
+func (x *index) hold(e *entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	u := x.inUse[data]
+	u := x.inUse[e.data]
 	if u == nil {
-		u = &use{}
-		x.inUse[data] = u
+		u = &use{entry: e}
+		x.inUse[e.data] = u
 	}
 	u.files++
 }
 
-func (x *index) release(data string) (freed bool) {
+func (x *index) release(data string) (freed room) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	u := x.inUse[data]
 	if u.files--; u.files > 0 {
-		return false
+		return room{}
 	}
 	delete(x.inUse, data)
-	return u.removed
+	if u.removed {
+		return u.room()
+	}
+	if u.entry.inline && x.inline[entryOf(data)] == data {
+		delete(x.inline, entryOf(data))
+	}
+	return room{}
 }
 
-// named returns what the open data files take that have their names still, with their
-// entries.
+// opened notes that an inline copy is in use and has the name of its entry. It returns
+// the room of one that has lost that name to it, and is in use.
+func (x *index) opened(data string) room {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	name := entryOf(data)
+	if x.inline[name] == data || x.inUse[data].removed {
+		return room{}
+	}
+	lost := x.entryUnlinkedLocked(name)
+	x.inline[name] = data
+	return lost
+}
+
+// entryUnlinked notes that an entry has lost its name. It returns the room that its file
+// takes still, if that has the bytes of a copy in use.
+func (x *index) entryUnlinked(name string) room {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.entryUnlinkedLocked(name)
+}
+
+func (x *index) entryUnlinkedLocked(name string) room {
+	data, ok := x.inline[name]
+	if !ok {
+		return room{}
+	}
+	delete(x.inline, name)
+	return x.unlinkedLocked(data)
+}
+
+// named returns what the copies in use take that have their names still.
 func (x *index) named() (r room) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for data, u := range x.inUse {
+	for _, u := range x.inUse {
 		if !u.removed {
-			r = r.plus(roomFor(sizeInName(data)))
+			r = r.plus(u.entry.room())
 		}
 	}
 	return r
@@ -195,17 +244,21 @@ func (x *index) isOpen(data string) bool {
 	return x.inUse[data] != nil
 }
 
-// unlinked notes that a data file has lost its name. It reports whether the file takes
-// room still, since it is open, and that was not known yet.
-func (x *index) unlinked(data string) (open bool) {
+// unlinked notes that a data file has lost its name. It returns the room that the file
+// takes still, if it is open, and that was not known yet.
+func (x *index) unlinked(data string) room {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.unlinkedLocked(data)
+}
+
+func (x *index) unlinkedLocked(data string) room {
 	u := x.inUse[data]
 	if u == nil || u.removed {
-		return false
+		return room{}
 	}
 	u.removed = true
-	return true
+	return u.room()
 }
 
 // because remembers why this process has removed a copy, until it has another.

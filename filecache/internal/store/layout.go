@@ -7,15 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/warmcache/warmcache/internal/disk"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // layout is where things are in the private directory:
 //
-//	e/<SHA-256 of the Key>            entries, replaced by rename
-//	d/<entry's name>-<size>-<random>  data, written once
+//	e/<SHA-256 of the Key>            entries, with small objects' bytes, replaced by rename
+//	d/<entry's name>-<size>-<random>  data of larger objects, written once
 //	turns                             empty: see downloadlock.go
 //	s/                                work space: see scratch.go
 //
@@ -53,36 +54,60 @@ func (l *layout) makeDir(name string) error {
 	return l.disk.Mkdir(name)
 }
 
-// read returns the entry of that name, and when it was last used. If there is none,
-// the error matches fs.ErrNotExist.
-func (l *layout) read(name string) (*entry, time.Time, error) {
+// read returns the entry of that name, and its file, which was last used at the time of
+// its modification. If there is none, the error matches fs.ErrNotExist.
+func (l *layout) read(name string) (*entry, disk.Info, error) {
 	f, err := l.open(entryPath(name), errEntry)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, disk.Info{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, disk.Info{}, err
 	}
-	if !info.Private() || info.Size > maxEntry {
-		return nil, time.Time{}, &fs.PathError{Op: "read", Path: entryPath(name), Err: errEntry}
+	e, err := readEntry(f, info, name)
+	return e, info, err
+}
+
+// readEntry reads the entry of that name from its file.
+func readEntry(f io.ReaderAt, info disk.Info, name string) (*entry, error) {
+	bad := func(why string) error {
+		return &fs.PathError{Op: "read", Path: entryPath(name), Err: fmt.Errorf("%w: %s", errEntry, why)}
 	}
-	b := make([]byte, info.Size)
+	if !info.Private() || info.Size > maxEntry+blocks.MinSize {
+		return nil, bad("not a file that was written")
+	}
+	b := make([]byte, min(info.Size, page))
 	if n, err := f.ReadAt(b, 0); n < len(b) {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	e, err := decodeEntry(b)
-	if err == nil && e.key.entryName() != name {
-		err = fmt.Errorf("%w: of another object", errEntry)
+	length := encodedLength(b)
+	if length > min(info.Size, maxEntry) {
+		return nil, bad("too short")
 	}
-	return e, info.ModTime, err
+	if read := int64(len(b)); length > read {
+		b = append(b, make([]byte, length-read)...)
+		if n, err := f.ReadAt(b[read:], read); n < len(b[read:]) {
+			return nil, err
+		}
+	}
+	e, err := decodeEntry(b[:length])
+	switch {
+	case err != nil:
+		return nil, err
+	case e.key.entryName() != name:
+		return nil, bad("of another object")
+	case e.fileSize() != info.Size:
+		return nil, bad("not of its size")
+	}
+	return e, nil
 }
 
 // readKey is read for the entry of k, after a check of the directory.
-func (l *layout) readKey(k Key) (*entry, time.Time, error) {
+func (l *layout) readKey(k Key) (*entry, disk.Info, error) {
 	if err := l.disk.Check(); err != nil {
-		return nil, time.Time{}, err
+		return nil, disk.Info{}, err
 	}
 	return l.read(k.entryName())
 }
@@ -115,22 +140,33 @@ func (l *layout) add(f disk.NewFile, name string) (old *entry, err error) {
 	return old, err
 }
 
-// build makes the file of an entry, without its name. It returns its size as well.
-func (l *layout) build(e *entry) (disk.NewFile, int64, error) {
+// build makes the file of an entry, without its name. Small are the bytes of an inline
+// object.
+func (l *layout) build(e *entry, small []byte) (disk.NewFile, error) {
 	b := e.encode()
 	if len(b) > maxEntry {
-		return nil, 0, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.key, len(b), maxEntry)
+		return nil, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.key, len(b), maxEntry)
+	}
+	if e.inline {
+		b = append(b, small...)
 	}
 	f, err := l.create(entryDir, int64(len(b)))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := writeAll(f, b); err != nil {
 		f.Close()
-		return nil, 0, err
+		return nil, err
 	}
-	return f, int64(len(b)), nil
+	if !e.inline {
+		f.MakeModifiable() // a mark, for mayReferTo. Without it, some time is lost
+	}
+	return f, nil
 }
+
+// mayReferTo reports whether the entry in a file may refer to a data file, by its mode
+// alone. It errs where a file system keeps no modes.
+func mayReferTo(info disk.Info) bool { return info.Mode.Perm()&0o200 != 0 }
 
 // replace gives f the name of an entry. A directory cannot be replaced, and would be
 // in the way for ever.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,9 @@ const entryNameLen = 2 * sha256.Size
 func dataName(entry string, size int64, random uint64) string {
 	return fmt.Sprintf("%s-%d-%016x", entry, size, random)
 }
+
+// newDataName returns a new name for the bytes of e.
+func newDataName(e *entry) string { return dataName(e.key.entryName(), e.size, rand.Uint64()) }
 
 // isDataName reports whether s is a name that dataName may give.
 func isDataName(s string) bool {

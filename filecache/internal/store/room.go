@@ -24,16 +24,21 @@ func (r room) atMost(o room) room { return room{min(r.bytes, o.bytes), min(r.fil
 // unlimited is more than any file system has.
 const unlimited = math.MaxInt64 / 4
 
-// onDisk is what a data file of that size takes, with its entry, whose texts have
-// some 1.5 KiB at most.
-func onDisk(size int64) int64 { return pages(size) + entryPages(size) }
-
 // roomFor is what a copy of that size takes.
-func roomFor(size int64) room { return room{onDisk(size), 2} }
-
-func entryPages(size int64) int64 {
-	return pages(8*int64(blocks.Count(size, blocks.SizeFor(size))) + 1536)
+func roomFor(size int64) room {
+	if isSmall(size) {
+		return room{pages(size + entryTexts), 1}
+	}
+	return roomForTwo(size)
 }
+
+// roomForTwo is what a copy of that size takes if its bytes are a file of their own.
+func roomForTwo(size int64) room {
+	return room{pages(size) + pages(8*int64(blocks.Count(size, blocks.SizeFor(size)))+entryTexts), 2}
+}
+
+// entryTexts is how much room an entry needs, beside its checksums.
+const entryTexts = 1536
 
 const page = 4 << 10
 

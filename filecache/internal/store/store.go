@@ -81,6 +81,7 @@ func (s *Store) removeEntryFile(name string) error {
 	err := s.remove(entryPath(name))
 	if err == nil {
 		s.budget.removed(entryID(name), page)
+		s.budget.addOpen(s.index.entryUnlinked(name))
 	}
 	return err
 }
@@ -98,15 +99,13 @@ func (s *Store) unlink(data string) bool {
 // unlinked takes a data file that is gone from its directory out of the budget, but
 // not what is still open of it.
 func (s *Store) unlinked(data string) {
-	if s.index.unlinked(data) {
-		s.budget.unlinked(data)
-	}
+	s.budget.addOpen(s.index.unlinked(data))
 	s.budget.removed(dataID(data), pages(sizeInName(data)))
 }
 
-// release ends the use of a data file by one File.
+// release ends the use of a copy by one File.
 func (s *Store) release(data string) {
-	if s.index.release(data) {
-		s.budget.closed(data)
+	if freed := s.index.release(data); freed != (room{}) {
+		s.budget.addOpen(room{}.minus(freed))
 	}
 }

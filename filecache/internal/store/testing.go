@@ -20,8 +20,11 @@ const TestRescanAfter = rescanAfter
 // TestMaxKnown is how many copies a process remembers.
 const TestMaxKnown = maxKnown
 
+// TestMaxSmall is the size up to which a copy is one file.
+const TestMaxSmall = maxSmall
+
 // TestRoom returns what a copy of size bytes takes of the disk.
-func TestRoom(size int64) int64 { return onDisk(size) }
+func TestRoom(size int64) int64 { return roomFor(size).bytes }
 
 // TestDataName returns a name for a data file of an entry.
 func TestDataName(entry string, size int64, random uint64) string {
@@ -49,10 +52,10 @@ func (s *Store) TestUsage() TestUsage {
 }
 
 // TestUnreserve gives back what was reserved for size bytes.
-func (s *Store) TestUnreserve(size int64) { s.budget.unreserve(size) }
+func (s *Store) TestUnreserve(size int64) { s.budget.unreserve(roomFor(size)) }
 
 // TestReserve reserves room for size bytes.
-func (s *Store) TestReserve(size int64) bool { return s.reserve(size) }
+func (s *Store) TestReserve(size int64) bool { return s.reserve(roomFor(size)) }
 
 // TestBoot replaces what reads the boot's clock.
 func (s *Store) TestBoot(read func() ([16]byte, int64)) { s.boot.read = read }
@@ -76,8 +79,8 @@ const TestEntryLocks = int64(entryLocks)
 func (s *Store) TestLockEntry(k Key) (release func()) { return s.lockEntry(k.entryName()).Release }
 
 // TestSweep goes round the directory twice, removes all litter, and returns how many
-// copies there are.
-func (s *Store) TestSweep() (copies int) {
+// copies there are, and how many of them are one file.
+func (s *Store) TestSweep() (copies, inline int) {
 	for range 2 {
 		b := &s.budget
 		b.mu.Lock()
@@ -94,12 +97,13 @@ func (s *Store) TestSweep() (copies int) {
 		s.removeLitter(maxLitter)
 	}
 	s.forEach(entryDir, func(name string) error {
-		if _, _, err := s.read(name); err == nil {
+		if e, _, err := s.read(name); err == nil {
 			copies++
+			inline += int(flag(e.inline))
 		}
 		return nil
 	})
-	return copies
+	return copies, inline
 }
 
 // TestFailures returns how many failures in a row the breaker counts.
@@ -110,6 +114,7 @@ type TestEntry struct {
 	Key       Key
 	ETag      string
 	Data      string
+	Inline    bool
 	Algorithm byte
 	Sum       []byte
 }
@@ -120,7 +125,7 @@ func (s *Store) TestRead(name string) (TestEntry, error) {
 	if err != nil {
 		return TestEntry{}, err
 	}
-	return TestEntry{e.key, e.etag, e.data, e.algorithm, e.sum}, nil
+	return TestEntry{e.key, e.etag, e.data, e.inline, e.algorithm, e.sum}, nil
 }
 
 // TestEntryName returns the name of k's entry.
@@ -135,7 +140,7 @@ func (s *Store) TestForge(m Meta, data string, sum *blocks.Digest, at clock.Inst
 	}
 	s.boot.record(e, at)
 	if write {
-		f, _, err := s.build(e)
+		f, err := s.build(e, nil)
 		if err != nil {
 			return nil, err
 		}

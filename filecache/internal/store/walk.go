@@ -105,7 +105,7 @@ func (b *budget) see(dir, name string) {
 		if err == nil { // so that the pool does not run dry while the walk is here
 			b.pool.offer(candidate{entryOf(name), info.ModTime.UnixNano()})
 		}
-		if b.another(name) || errors.Is(err, fs.ErrNotExist) {
+		if b.another(name) || errors.Is(err, fs.ErrNotExist) || err == nil && !mayReferTo(info) {
 			b.dispose(path)
 		}
 	case disk.OwnTemp(name): // it is reserved

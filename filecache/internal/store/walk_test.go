@@ -65,7 +65,7 @@ func taken(t *testing.T, dir string) (r room) {
 // once a round is over.
 func TestSumIsThatOfTheDisk(t *testing.T) {
 	for seed := range uint64(4) {
-		s, dir := newStore(t, 60*onDisk(5000))
+		s, dir := newStore(t, 60*roomFor(50_000).bytes)
 		r := rand.New(rand.NewPCG(seed, 1))
 		rounds := 0
 		for i := range 400 {
@@ -80,7 +80,7 @@ func TestSumIsThatOfTheDisk(t *testing.T) {
 				}
 				s.budget.mu.Unlock()
 			default:
-				if !put(t, s, key, 1+r.IntN(9000)) {
+				if !put(t, s, key, 1+r.IntN(2*maxSmall)) {
 					t.Fatalf("seed %d, operation %d: no room", seed, i)
 				}
 			}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/minio/crc64nvme"
+
+	"github.com/warmcache/warmcache/internal/disk"
+)
+
+// A small object is one file: its entry, and its bytes after that. It takes one inode, one
+// link and one open. To confirm such a copy, or to give a program a path to its bytes, a
+// new file is made: none is ever rewritten.
+
+// maxSmall is the size up to which an object is one file.
+const maxSmall = 64 << 10
+
+// isSmall reports whether an object of that size is one file. Where a file cannot be
+// replaced while it is open, none is.
+func isSmall(size int64) bool { return size <= maxSmall && disk.CanReplaceOpen }
+
+// openBytes opens the file with the bytes of c.
+func (l *layout) openBytes(c *Copy) (disk.File, disk.Info, error) {
+	if c.inline {
+		return l.openInline(c)
+	}
+	return l.openData(c.data, c.size)
+}
+
+// openInline opens the entry that has the bytes of c. If the entry was replaced, the error
+// matches fs.ErrNotExist.
+func (l *layout) openInline(c *Copy) (disk.File, disk.Info, error) {
+	name := entryOf(c.data)
+	f, err := l.open(entryPath(name), ErrDamaged)
+	if err != nil {
+		return nil, disk.Info{}, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.ID != c.fileID { // else it was read before
+		var e *entry
+		e, err = readEntry(f, info, name)
+		switch {
+		case errors.Is(err, errEntry):
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		case err == nil && (e.data != c.data || !e.inline):
+			err = &fs.PathError{Op: "open", Path: entryPath(name), Err: fs.ErrNotExist}
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, disk.Info{}, err
+	}
+	return f, info, nil
+}
+
+// isTouched reports whether all that has changed of the file since c was verified may be
+// that its use was noted.
+func (c *Copy) isTouched(id disk.FileID) bool {
+	id.Mtime, id.Ctime = c.fileID.Mtime, c.fileID.Ctime
+	return c.inline && id == c.fileID
+}
+
+// readInline returns the bytes of c, verified.
+func (s *Store) readInline(c *Copy) ([]byte, error) {
+	f, _, err := s.openInline(c)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, c.size)
+	if n, err := f.ReadAt(b, c.length); n < len(b) {
+		return nil, asDamage(err)
+	}
+	if crc64nvme.Checksum(b) != c.whole {
+		return nil, fmt.Errorf("%w: its bytes", ErrDamaged)
+	}
+	return b, nil
+}
+
+// openUnpacked opens a copy of what f reads whose bytes are a file of their own.
+func (s *Store) openUnpacked(f *File) (*File, error) {
+	c, err := s.unpack(f)
+	if err != nil {
+		return nil, err
+	}
+	plain := new(File)
+	return plain, s.Open(context.Background(), plain, c, f.sum)
+}
+
+// errUnpacked is the error of unpacking a copy that was unpacked meanwhile.
+var errUnpacked = errors.New("unpacked meanwhile")
+
+// unpack makes the copy that f reads one of two files, unless it is already, and returns
+// it. If it was removed or replaced, the error matches fs.ErrNotExist.
+func (s *Store) unpack(f *File) (*Copy, error) {
+	present, err := s.sameOnDisk(f.copy)
+	if err != nil || !present.inline {
+		return present, err
+	}
+	b := make([]byte, f.copy.size)
+	for n := 0; n < len(b); {
+		m, err := f.ReadSome(b[n:], int64(n))
+		if err != nil {
+			return nil, err
+		}
+		n += m
+	}
+	d := &Draft{store: s, size: f.copy.size}
+	defer d.Close()
+	if !d.reserve(roomForTwo(d.size)) {
+		return nil, ErrNoRoom
+	}
+	if err := d.createFile(); err != nil {
+		return nil, err
+	}
+	if _, err := d.WriteAt(b, 0); err != nil {
+		return nil, err
+	}
+	e := *present.entry
+	e.inline, e.data = false, newDataName(&e)
+	unpacked := &Copy{entry: &e, Validation: f.copy.Validation, fetched: true, touched: f.copy.touched}
+	err = s.publish(d, &e, func() error {
+		now, err := s.sameOnDisk(f.copy)
+		if err == nil && !now.inline {
+			present, err = now, errUnpacked
+		}
+		return err
+	}, func() { s.index.swap(f.copy, unpacked) })
+	if err == errUnpacked {
+		return present, nil
+	}
+	return unpacked, err
+}
+
+// sameOnDisk returns the copy on disk that has the bytes of c.
+func (s *Store) sameOnDisk(c *Copy) (*Copy, error) {
+	e, _, err := s.readKey(c.key)
+	if err == nil && !e.hasSameBytes(c.entry) {
+		err = &fs.PathError{Op: "open", Path: entryPath(entryOf(c.data)), Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Copy{entry: e, Validation: c.Validation, fetched: true, touched: c.touched}, nil
+}
