@@ -426,3 +426,18 @@ func TestHitDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A miss allocates the flight, the call of singleflight, and two functions. Its
+// LoadTimeout costs nothing while Load does not call Done.
+func TestMissAllocations(t *testing.T) {
+	c := Must(New(Options[int, int]{
+		TTL: time.Minute, MaxEntries: 1,
+		Load: func(_ context.Context, n int) (int, error) { return n, nil },
+	}))
+	key := 0
+	miss := func() { c.Get(background, key); key++ }
+	miss()
+	if n := testing.AllocsPerRun(100, miss); n > 5 { // with that of the entry
+		t.Errorf("a miss allocates %v times", n)
+	}
+}

@@ -45,6 +45,15 @@ func (c *Clock) Now() Instant {
 	return Instant{Wall: now.UnixNano(), Mono: int64(now.Sub(c.base))}
 }
 
+// NowTime returns Now and time.Now, at the cost of one of them.
+func (c *Clock) NowTime() (Instant, time.Time) {
+	now := time.Now()
+	if c.read != nil {
+		return c.read(), now
+	}
+	return Instant{Wall: now.UnixNano(), Mono: int64(now.Sub(c.base))}, now
+}
+
 // Reached reports whether t has been reached on either clock. It takes times
 // with a monotonic reading (of context.WithTimeout) and without one (of a
 // deadline that a host announced).

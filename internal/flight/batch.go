@@ -73,7 +73,7 @@ func (w *waiting[V]) joinAll(b Batch[V]) {
 	g := w.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := g.clock.Now()
+	now, at := g.clock.NowTime()
 	w.calls, w.of = make([]*Call[V], len(b.Keys)), make([]int, len(b.Keys))
 	w.flights = make([]joined[V], 1)
 	own := newFlight(g, w.waiter, &b.Terms)
@@ -89,7 +89,7 @@ func (w *waiting[V]) joinAll(b Batch[V]) {
 	if b.Queue {
 		own.began = make(chan struct{})
 	} else {
-		own.prepare(now)
+		own.prepare(now, at)
 	}
 	index := map[*Flight[V]]int{own: 0}
 	for i, key := range b.Keys {
@@ -125,17 +125,15 @@ func (w *waiting[V]) joinAll(b Batch[V]) {
 	}
 	w.flights[0].flight = own
 	if own.many == nil {
+		own.ended = make(chan struct{})
 		close(own.ended) // nobody waits for it
-		if own.cancel != nil {
-			own.cancel()
-		}
 		return
 	}
 	if b.Queue {
 		if own.behind == nil {
 			own.began = nil
 		}
-		own.prepare(now)
+		own.prepare(now, at)
 	}
 	g.start(own)
 }

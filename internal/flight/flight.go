@@ -109,7 +109,7 @@ func (g *Group[V]) Do(ctx context.Context, r Request[V]) (v V, joined bool, err 
 	g.mu.Lock()
 	// Read under the lock: an earlier reading could be behind the start of a flight
 	// that began meanwhile, as if a clock had run back.
-	now := g.clock.Now()
+	now, at := g.clock.NowTime()
 	l := g.lines[r.Key]
 	if isWithinAny(w, l) {
 		g.mu.Unlock()
@@ -129,8 +129,8 @@ func (g *Group[V]) Do(ctx context.Context, r Request[V]) (v V, joined bool, err 
 		f.calls = &g.calls
 	}
 	g.enter(&f.single)
-	f.prepare(now)
-	if ctx.Done() == nil && (r.Timeout == 0 || r.Inline) && !f.queued() {
+	f.prepare(now, at)
+	if w.done == nil && (r.Timeout == 0 || r.Inline) && !f.queued() {
 		g.runInline(f)
 		return f.single.result(false, f.rethrow())
 	}
@@ -143,16 +143,13 @@ func (g *Group[V]) Do(ctx context.Context, r Request[V]) (v V, joined bool, err 
 // it has the values of the first caller's, and ends when the last caller has left, or
 // after Timeout.
 type Flight[V any] struct {
-	context.Context
-	cancel context.CancelFunc // nil before prepare
+	loadContext
 
 	group   *Group[V]
 	parent  parent // the flight whose load the first caller belongs to, if any
 	id      uint64
 	started clock.Instant
 	timeout time.Duration
-	expires time.Time     // when the Timeout is over, if there is one
-	ended   chan struct{} // closed when the load has ended, in any way
 
 	// One load runs under one name in one singleflight.Group: a single key's in
 	// that of the Group, under the key; all others' in one of their own.
@@ -164,8 +161,10 @@ type Flight[V any] struct {
 
 	behind []*Flight[V]  // a queued flight waits for these
 	began  chan struct{} // closed when it begins; nil if it was not queued
+	left   chan struct{} // closed when the last caller has left; nil if it was not queued
 
 	// Guarded by the Group's mu.
+	ended    chan struct{} // closed when the load has ended, in any way; nil if nobody waits
 	waiters  []deadline
 	first    [1]deadline   // there is rarely more than one
 	deserted bool          // a caller has left those without a deadline
@@ -180,9 +179,9 @@ type Flight[V any] struct {
 
 // newFlight returns a flight with its first waiter.
 func newFlight[V any](g *Group[V], w waiter, t *Terms) *Flight[V] {
-	f := &Flight[V]{group: g, timeout: t.Timeout, parent: w.parent, ended: make(chan struct{})}
+	f := &Flight[V]{group: g, timeout: t.Timeout, parent: w.parent}
+	f.values = w.withoutCancel()
 	f.waiters = append(f.first[:0], w.deadline)
-	f.Context = w.ctx
 	return f
 }
 
@@ -209,36 +208,20 @@ func (f *Flight[V]) queueBehind(a *Flight[V]) {
 	}
 }
 
-// prepare makes the context of f, which holds its first caller's until then, and
-// begins f if it is not queued. The caller holds mu.
-func (f *Flight[V]) prepare(now clock.Instant) {
-	ctx := f.Context
-	if ctx.Done() != nil {
-		ctx = context.WithoutCancel(ctx)
-	}
+// prepare begins f if it is not queued. The caller holds mu.
+func (f *Flight[V]) prepare(now clock.Instant, at time.Time) {
 	if f.queued() {
-		f.Context, f.cancel = context.WithCancel(ctx)
-		f.started = now
+		f.started, f.left = now, make(chan struct{})
 		return
 	}
-	f.Context = ctx
-	f.begin(now)
+	f.begin(now, at)
 }
 
 // begin makes f the current flight of its keys. The caller holds mu.
-func (f *Flight[V]) begin(now clock.Instant) {
+func (f *Flight[V]) begin(now clock.Instant, at time.Time) {
 	f.id, f.started = f.group.lastID.Add(1), now
-	cancel := f.cancel
-	switch {
-	case f.timeout > 0:
-		f.Context, f.cancel = context.WithTimeout(f.Context, f.timeout)
-		f.expires, _ = f.Context.Deadline()
-	case cancel == nil:
-		f.Context, f.cancel = context.WithCancel(f.Context)
-	}
-	if cancel != nil {
-		timed := f.cancel
-		f.cancel = func() { timed(); cancel() }
+	if f.timeout > 0 {
+		f.deadline = at.Add(f.timeout)
 	}
 	f.each(f.group.makeCurrent)
 }
@@ -249,6 +232,7 @@ func (g *Group[V]) start(f *Flight[V]) {
 	if f.calls == nil {
 		f.calls = new(singleflight.Group)
 	}
+	f.ended = make(chan struct{})
 	f.calls.DoChan(f.single.key, func() (any, error) {
 		growStack()
 		g.run(f)
@@ -277,8 +261,10 @@ func (g *Group[V]) run(f *Flight[V]) {
 		g.finish(f)
 		// If the panic came on the way out of a Goexit, recover has ended the
 		// panic, but the Goexit goes on.
-		close(f.ended)
-		f.cancel()
+		if f.ended != nil { // it does not change any more
+			close(f.ended)
+		}
+		f.end()
 	}()
 	switch {
 	case f.queued() && !g.await(f):
@@ -296,7 +282,7 @@ func (g *Group[V]) await(f *Flight[V]) bool {
 	for _, a := range f.behind {
 		select {
 		case <-a.released:
-		case <-f.Context.Done():
+		case <-f.left:
 			return false
 		}
 	}
@@ -306,7 +292,7 @@ func (g *Group[V]) await(f *Flight[V]) bool {
 		return false
 	}
 	f.behind = nil
-	f.begin(g.clock.Now())
+	f.begin(g.clock.NowTime())
 	close(f.began)
 	return true
 }

@@ -22,7 +22,7 @@ func (f *Flight[V]) Value(key any) any {
 	if key == (parentKey{}) {
 		return parent(f)
 	}
-	return f.Context.Value(key)
+	return f.loadContext.Value(key)
 }
 
 func (f *Flight[V]) outer() parent { return f.parent }

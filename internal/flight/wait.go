@@ -11,12 +11,13 @@ import (
 // waiter is a caller that waits for a flight: the facts about its context.
 type waiter struct {
 	ctx      context.Context
+	done     <-chan struct{}
 	parent   parent // the innermost flight whose load the caller belongs to, if any
 	deadline deadline
 }
 
 func newWaiter(ctx context.Context) waiter {
-	w := waiter{ctx: ctx, parent: parentOf(ctx)}
+	w := waiter{ctx: ctx, done: ctx.Done(), parent: parentOf(ctx)}
 	t, ok := ctx.Deadline()
 	if w.parent == nil {
 		w.deadline = deadline{t, ok}
@@ -109,7 +110,12 @@ func (g *Group[V]) alive(f *Flight[V], t *Terms, now clock.Instant) bool {
 }
 
 // join adds a waiter to f. The caller holds the Group's mu.
-func (f *Flight[V]) join(w waiter) { f.waiters = append(f.waiters, w.deadline) }
+func (f *Flight[V]) join(w waiter) {
+	f.waiters = append(f.waiters, w.deadline)
+	if f.ended == nil { // it runs in its first caller's goroutine
+		f.ended = make(chan struct{})
+	}
+}
 
 // wait waits until f has its result or the waiter's context ends, and panics or exits
 // as the load did.
@@ -124,13 +130,13 @@ func (g *Group[V]) wait(w waiter, f *Flight[V]) error {
 		case <-f.ended:
 			f.rethrow()
 			return g.clock.Err(w.ctx) // the process may have been frozen beyond the deadline
-		case <-w.ctx.Done():
+		case <-w.done:
 			g.leave(w, f)
 			return w.ctx.Err()
 		case <-began:
 			began, over = nil, f.over(w)
 		case <-over:
-			if f.Context.Err() == context.DeadlineExceeded {
+			if f.Err() == context.DeadlineExceeded {
 				g.leave(w, f)
 				return ErrTimeout
 			}
@@ -142,13 +148,13 @@ func (g *Group[V]) wait(w waiter, f *Flight[V]) error {
 // over returns the channel that is closed when f's Timeout is over. It costs a timer,
 // and is nil if the waiter's own context ends before.
 func (f *Flight[V]) over(w waiter) <-chan struct{} {
-	if f.expires.IsZero() {
+	if f.deadline.IsZero() {
 		return nil
 	}
-	if t, ok := w.ctx.Deadline(); ok && t.Before(f.expires) {
+	if t, ok := w.ctx.Deadline(); ok && t.Before(f.deadline) {
 		return nil
 	}
-	return f.Context.Done()
+	return f.Done()
 }
 
 // leave removes a waiter from f. When the last one leaves, the load is canceled and a
@@ -164,7 +170,10 @@ func (g *Group[V]) leave(w waiter, f *Flight[V]) {
 		return
 	}
 	f.abandoned.Store(true)
-	f.cancel()
+	f.end()
+	if f.left != nil {
+		close(f.left)
+	}
 	f.release()
 	f.each(g.withdraw)
 	for _, a := range f.behind {
