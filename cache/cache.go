@@ -167,7 +167,7 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 	return c.clone(it.value), true
 }
 
-// handOut returns an item to a caller. With an error, both are Load's.
+// handOut returns an item to a caller. If err is not nil, item and error are Load's.
 func (c *Cache[K, V]) handOut(it item[V], _ Source, err error) (V, error) {
 	if err == nil {
 		err = it.missing()
@@ -186,39 +186,40 @@ func (c *Cache[K, V]) clone(v V) V {
 }
 
 // Delete removes key. Call it after a write to the database has been committed. No Get
-// that starts after it returns a value that was loaded before it: a Load under way is
-// not joined any more and its result is not kept. Delete affects this container only.
+// that starts after Delete returns a value that was loaded before it: a Load in flight
+// is not joined any more, and its result is not cached. Delete affects this container
+// only.
 //
 // With a Tier, Delete is [Cache.Invalidate] without the error, which Stats counts.
 func (c *Cache[K, V]) Delete(key K) { _ = c.Invalidate(context.Background(), key) }
 
-// Invalidate is Delete for a Cache with a Tier, from which it removes key as well.
-// It takes at most TierTimeout.
+// Invalidate is [Cache.Delete] for a Cache with a Tier: it also removes key from the
+// Tier. It takes at most TierTimeout.
 //
-// After it has returned nil, no container gets a value from the Tier that was loaded
-// before it, not even by a Load that is under way in another one. What others have
-// in memory they may hand out until TTL, or MemoryTTL. After an error, which is the
-// Tier's or that of ctx, the promise of Delete still holds for this container, but
-// others may get from the Tier what was loaded before, until TTL. Then call it again, or
-// report the write as one that will be seen late.
+// After Invalidate has returned nil, no container gets from the Tier a value that was
+// loaded before it, not even by a Load that is in flight in another container. Values
+// that other containers have in memory are served until TTL, or MemoryTTL. If the Tier
+// fails or ctx ends, Invalidate returns an error. The promise of Delete then still
+// holds for this container, but others may get older values from the Tier until TTL.
+// Call Invalidate again, or report that the write will be seen late.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	name := c.encode(key)
 	if c.tier != nil {
-		// First: what a flight here finds in the Tier before that is not kept, since
-		// the flight is invalidated below.
+		// This comes first: a flight here may find the old record before the Tier
+		// deletes it. The flight is invalidated below, so its result is not kept.
 		tierCtx, cancel := context.WithTimeout(ctx, c.tier.budget)
 		defer cancel()
 		err = c.deleteFromTier(tierCtx, nameOf(c.tier.space, name))
 	}
-	// Both under the lock, and in this order. A load that ends in between must not be
-	// kept: see flight.Call.Claim. And one that starts in between must not find the
-	// old value in memory.
+	// Both run under the lock, in this order. Otherwise a load that ends in between
+	// would be kept (see flight.Call.Claim), or one that starts in between would find
+	// the old value.
 	c.kept.remove(key, func() { c.flights.Invalidate(name) })
 	return err
 }
 
-// Clear removes all keys from memory, as Delete does. What the Tier keeps stays
-// there for others, but this Cache uses none of it that was loaded before.
+// Clear removes all keys from memory, as Delete does. Records stay in the Tier for
+// other containers, but this Cache accepts none that were loaded before Clear.
 func (c *Cache[K, V]) Clear() {
 	if c.tier != nil {
 		c.tier.invalidateBefore(c.clock.Now())

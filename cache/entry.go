@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// A Source says where a call got its Entry from.
+// A Source tells how a call got its Entry.
 type Source string
 
 const (
 	Hit     Source = "hit"    // from memory, within TTL
 	Joined  Source = "joined" // from a Load that another caller had begun
-	Loaded  Source = "loaded" // from a Load that began during the call
+	Loaded  Source = "loaded" // by a Load that began during the call
 	TierHit Source = "tier"   // from Options.Tier
 	Stale   Source = "stale"  // from memory, past TTL: see Options.StaleIfError
 )
 
-// An Entry is a value with its history. It can be kept and given to [Cache.Newer]
-// later, as long as the Cache that returned it is in use.
+// An Entry is a value with its history. Keep it to call [Cache.Newer] later, on the
+// same Cache.
 type Entry[V any] struct {
 	Value V
 
-	// Loaded is the wall time at which the Load of Value began. If another
-	// container has loaded it, it is the earliest time that the clocks allow.
+	// Loaded is the wall time at which the Load of Value began. For a value from
+	// another container, it is the earliest time that the clocks allow.
 	Loaded time.Time
 
 	Source Source
@@ -30,8 +30,8 @@ type Entry[V any] struct {
 	id loadID
 }
 
-// Lookup is [Cache.Get] with the history of the value. The Entry of a known miss has
-// everything but a Value, and comes with the error.
+// Lookup is [Cache.Get] with the history of the value. For a known miss, it returns the
+// error, and an Entry without Value.
 func (c *Cache[K, V]) Lookup(ctx context.Context, key K) (Entry[V], error) {
 	return c.entry(c.lookup(ctx, key))
 }

@@ -7,16 +7,18 @@ import (
 	"reflect"
 )
 
-// Gob returns a Codec that uses encoding/gob, for values that [JSON] does not restore: with
-// fields of the tag json:"-", shadowed fields of embedded structs, values in interfaces
-// (whose types every container passes to gob.Register), NaN, or strings that are not UTF-8.
-// Prefer JSON for other values. A record of Gob contains a description of V, so that small
-// values take several times as many bytes and as long to decode. A container that reads the
-// Tier must trust its writers: gob's decoder is not made for hostile input.
+// Gob returns a [Codec] that uses encoding/gob, for values that [JSON] does not
+// restore: with fields of the tag json:"-", shadowed fields of embedded structs, values
+// in interfaces (whose types every container passes to gob.Register), NaN, or strings
+// that are not UTF-8. Prefer JSON for other values. A record of Gob contains a
+// description of V, so that small values take several times as many bytes and as long
+// to decode. A container that reads the Tier must trust its writers: gob's decoder is
+// not made for hostile input.
 //
-// Like JSON, it keeps from the Tier whatever it would change. New refuses unexported
-// fields, channels, functions, and types that refer to themselves. Encode refuses values
-// that come back changed, such as a pointer to zero or an empty slice in a struct.
+// As with JSON, a value that Gob would change never reaches the Tier. New refuses unexported
+// fields, channels, functions, and types that refer to themselves. Encode refuses
+// values that come back changed, such as a pointer to zero or an empty slice in a
+// struct.
 func Gob[V any]() Codec[V] {
 	type box struct{ V V } // gob itself handles neither nil nor an interface
 	return lossless(gobFormat(), Codec[V]{

@@ -2,11 +2,11 @@ package cache
 
 import "context"
 
-// InvalidateMany is [Cache.Invalidate] for many keys, with one round trip to the Tier if
-// that is a [BatchTier]. It takes at most TierTimeout. After an error, the Tier may still
-// have any of the keys.
+// InvalidateMany is [Cache.Invalidate] for many keys, with one round trip to the Tier
+// if it is a [BatchTier]. It takes at most TierTimeout. After an error, the Tier may
+// still have any of the keys.
 //
-// Without a Tier it is [Cache.Delete] for each key, and returns nil.
+// Without a Tier, it calls [Cache.Delete] for each key and returns nil.
 func (c *Cache[K, V]) InvalidateMany(ctx context.Context, keys []K) (err error) {
 	if len(keys) == 0 {
 		return nil

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// JSON returns a Codec that uses encoding/json. It is not the default because it would
-// make every program with a Cache 400 KB larger.
+// JSON returns a [Codec] that uses encoding/json. It is not the default because it
+// would make every program with a Cache 400 KB larger.
 //
-// Whatever JSON would change does not reach the Tier. New returns an error that names the
-// part of V, if V has unexported fields, fields with the tag "-", two fields of one JSON
-// name, interfaces, or other parts that JSON does not restore. Types with methods to
-// encode and decode themselves, as JSON or as text, are trusted, such as time.Time
-// and json.RawMessage. Encode decodes each value to compare it, and returns an error
-// for one that comes back changed, such as a string of invalid UTF-8, or an empty
-// slice with omitempty.
+// A value that JSON would change never reaches the Tier. New returns an error that names the
+// part of V, if V has unexported fields, fields with the tag "-", two fields of one
+// JSON name, interfaces, or other parts that JSON does not restore. It trusts types
+// that encode and decode themselves, as JSON or as text, such as time.Time and
+// json.RawMessage. Encode decodes each value to compare it, and returns an error for
+// one that comes back changed, such as a string of invalid UTF-8, or an empty slice
+// with omitempty.
 //
-// [Gob] keeps more, but costs more.
+// [Gob] restores more types, but costs more.
 func JSON[V any]() Codec[V] {
 	return lossless(jsonFormat(), Codec[V]{
 		// A pointer makes v addressable, so that methods of pointers to its parts are called.

@@ -13,17 +13,17 @@ import (
 // call is the part of a flight that is about one key.
 type call[V any] = flight.Call[item[V]]
 
-// loadID tells the load that a value is of.
+// loadID identifies the load of a value.
 type loadID struct {
 	local  uint32 // its ID here; zero: none
 	record uint64 // names the load in the Tier; zero: not there
 }
 
-// want is what a caller accepts, beside a value that is within TTL.
+// want is the part of values within TTL that a caller accepts.
 type want struct {
 	maxAge  time.Duration // Forever: TTL alone counts
-	after   loadID        // only what was loaded later; the zero loadID: anything
-	refresh bool          // nothing that was loaded before the call
+	after   loadID        // accepts values of later loads only; the zero loadID: all
+	refresh bool          // accepts no value that was loaded before the call
 
 	deleted uint32 // of a flight that refreshes: an ID from before it deleted the Tier's record
 }
@@ -31,7 +31,7 @@ type want struct {
 // anyFresh accepts all values within TTL.
 var anyFresh = want{maxAge: Forever}
 
-// accepts reports whether a caller takes a value that is within TTL.
+// accepts reports whether a caller accepts a value that is within TTL.
 func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 	if w.refresh {
 		return it.fromTier() // satisfies tells when older records were deleted
@@ -39,16 +39,17 @@ func accepts[V any](w want, it *item[V], now clock.Instant) bool {
 	return (w.maxAge == Forever || it.loaded.Within(w.maxAge, now)) && (w.after.local == 0 || it.isAfter(w.after))
 }
 
-// satisfies reports whether it may be handed out to a caller that began when that
-// flight was the last one: it is what the caller accepts, or was loaded since. A load
-// that was joined began before; if it took longer than its TTL, the value can be too
-// old by now. A load that begins while the caller waits is as young as it gets,
-// however long it takes. The clocks alone could not tell: they may run back.
+// satisfies reports whether it may be handed out to a caller that began when began was
+// the last flight. The caller accepts it, or it was loaded since. A load that was
+// joined began before the caller did; if it took longer than its TTL, the value may be
+// too old by now. A load that begins while the caller waits is fresh, however long it
+// takes. Clocks alone could not tell: they may run back.
 //
 // An item of the Tier must be within its full TTL. MemoryTTL does not count if the Tier
-// was read after the caller began: with a Tier that is slower than MemoryTTL, the caller
-// would read it forever. For a Refresh, the record must have been stored after a delete
-// that began later than the caller: a flight that it joined may not have deleted any.
+// was read after the caller began: with a Tier that is slower than MemoryTTL, the
+// caller would read it forever. For a Refresh, the record must have been stored after a
+// delete that began later than the caller: a flight that it joined may not have deleted
+// any.
 func satisfies[V any](w want, it *item[V], began uint64, now clock.Instant) bool {
 	isLater := func(id uint32) bool { return int32(id-uint32(began)) > 0 }
 	switch {
@@ -62,7 +63,7 @@ func satisfies[V any](w want, it *item[V], began uint64, now clock.Instant) bool
 	return it.fresh(now) && accepts(w, it, now)
 }
 
-// terms are those of the flights that a caller joins or starts.
+// terms returns those of the flights that a caller joins or starts.
 func (c *Cache[K, V]) terms(w want) flight.Terms {
 	t := flight.Terms{
 		MaxAge:        min(c.opts.TTL, w.maxAge),
@@ -78,12 +79,12 @@ func (c *Cache[K, V]) terms(w want) flight.Terms {
 	return t
 }
 
-// undatedMaxAge is the age from which on a Load is not joined that only callers
-// without a deadline wait for: an earlier invocation may have left it behind, with a
+// undatedMaxAge is the age from which a Load is not joined if only callers without a
+// deadline wait for it. An earlier invocation may have left it behind, with a
 // connection that has died since.
 const undatedMaxAge = time.Second
 
-// fetch loads key, or joins a Load of it that is under way.
+// fetch loads key, or joins a Load of it that is in flight.
 func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source, error) {
 	r := flight.Request[item[V]]{
 		Key:   c.encode(key),
@@ -124,7 +125,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source
 		}
 		switch {
 		case (joined || it.fromTier()) && !it.none() && !satisfies(w, &it, began, c.clock.Now()):
-			// Once more: what it joins now has begun since.
+			// Repeat: the next load that it joins has begun since.
 		case err == nil:
 			return it, sourceOf(&it, joined, began), nil
 		default:
@@ -138,8 +139,8 @@ func (c *Cache[K, V]) fetch(ctx context.Context, key K, w want) (item[V], Source
 	}
 }
 
-// sourceOf says where a caller's item came from that began when that flight was the
-// last one.
+// sourceOf returns the Source of an item, for a caller that began when began was the
+// last flight.
 func sourceOf[V any](it *item[V], joined bool, began uint64) Source {
 	switch {
 	case joined:
@@ -169,7 +170,7 @@ func (c *Cache[K, V]) loadOne(ctx context.Context, s *call[V], key K, started cl
 	return item[V]{value: it.value}, err
 }
 
-// callLoad calls Reload if there is a value for it to confirm, else Load.
+// callLoad calls Reload if there is an old value, else Load.
 func (c *Cache[K, V]) callLoad(ctx context.Context, key K) (V, error) {
 	if c.opts.Reload != nil {
 		if old := c.kept.peek(key); !old.none() && old.missing() == nil {
@@ -183,8 +184,9 @@ func (c *Cache[K, V]) callLoad(ctx context.Context, key K) (V, error) {
 	return c.opts.Load(ctx, key)
 }
 
-// newItem returns an item for the value of the load with that ID. It is not that of the
-// flight: of two flights, the one that began later may have been the first to load.
+// newItem returns an item for the value of the load with that ID. The load's ID is not
+// the flight's: of two flights, the one that began later may have been the first to
+// load.
 func (c *Cache[K, V]) newItem(id uint64, started clock.Instant, w want) item[V] {
 	it := item[V]{loaded: started, load: uint32(id)}
 	if c.tier != nil {
@@ -193,7 +195,7 @@ func (c *Cache[K, V]) newItem(id uint64, started clock.Instant, w want) item[V] 
 	return it
 }
 
-// keep makes it the item of key, if it is to be kept at all.
+// keep stores it as the item of key, if its TTL is positive.
 func (c *Cache[K, V]) keep(s *call[V], key K, it item[V]) item[V] {
 	c.loadSucceeded()
 	c.fit(&it, key)
@@ -209,7 +211,8 @@ func (c *Cache[K, V]) fit(it *item[V], key K) {
 	}
 }
 
-// keepMissing keeps that key does not exist, or at least removes its value.
+// keepMissing stores the known miss of key if MissingTTL allows it, and removes its
+// value otherwise.
 func (c *Cache[K, V]) keepMissing(s *call[V], key K, it item[V], err error) (item[V], error) {
 	c.loadSucceeded()
 	if c.opts.MissingTTL == 0 {
@@ -220,13 +223,13 @@ func (c *Cache[K, V]) keepMissing(s *call[V], key K, it item[V], err error) (ite
 	it.value, it.more().missing = zero, err
 	it.setTTL(c.jitter(c.opts.MissingTTL), c.opts.MemoryTTL)
 	c.kept.put(key, it, true, s.Claim)
-	return it, nil // handed out as the error that it is
+	return it, nil // handOut makes it an error again
 }
 
-// ttl is how long this Cache hands a value out that it has loaded.
+// ttl returns how long this Cache serves a value that it has loaded.
 func (c *Cache[K, V]) ttl(key K, v V) time.Duration { return c.jitter(c.ttlOf(key, v)) }
 
-// ttlOf is how long a value may be handed out.
+// ttlOf returns how long a value may be served.
 func (c *Cache[K, V]) ttlOf(key K, v V) time.Duration {
 	if c.opts.TTLOf == nil {
 		return c.opts.TTL

@@ -9,10 +9,10 @@ import (
 	"runtime"
 )
 
-// lossless returns c for an encoding that handles any type by reflection, changed so that
-// containers never get other values from the Tier than Load returned. New refuses types
-// that the format cannot restore. Values that it cannot restore, such as invalid UTF-8 in
-// JSON, are found by Encode, which decodes its result and compares.
+// lossless changes c, whose encoding handles any type by reflection, so that containers
+// never get other values from the Tier than Load returned. New refuses types that the
+// format cannot restore. Encode decodes its result and compares, to find values that
+// the format cannot restore, such as invalid UTF-8 in JSON.
 func lossless[V any](f *format, c Codec[V]) Codec[V] {
 	encode := c.Encode
 	c.Encode = func(v V) ([]byte, error) {
@@ -66,7 +66,7 @@ func (f *format) refuse(path, why string, args ...any) error {
 // but not of the values of maps.
 func (f *format) methods(t reflect.Type, addressable bool) (encodes, decodes bool) {
 	if k := t.Kind(); k == reflect.Pointer || k == reflect.Interface || t.PkgPath() == "" && k != reflect.Struct {
-		return false, false // no methods, or those of what it refers to
+		return false, false // no methods, or those of its element
 	}
 	for _, o := range f.own {
 		encodes = encodes || t.Implements(o[0]) || (addressable || f.anyAddr) && reflect.PointerTo(t).Implements(o[0])
@@ -75,9 +75,8 @@ func (f *format) methods(t reflect.Type, addressable bool) (encodes, decodes boo
 	return encodes, decodes
 }
 
-// same reports whether b, the decoded a, is the same value. Types that encode and decode
-// themselves decide on their own what a value keeps: a time.Time loses its monotonic
-// reading.
+// same reports whether b, the decoded a, is the same value. It trusts types that encode
+// and decode themselves: a time.Time loses its monotonic reading.
 func (f *format) same(a, b reflect.Value, addressable bool) bool {
 	if a.Type() != b.Type() {
 		return false

@@ -74,11 +74,11 @@ type many[K comparable, V any] struct {
 	want  want
 	items []item[V]
 	errs  []error
-	stale []bool // the item is past its TTL, and the result all the same
+	stale []bool // the item is past its TTL, but still the result
 }
 
-// load loads the missed keys. Values that are out of date afterwards, because the
-// load was joined or because a hit has grown old meanwhile, are loaded once more.
+// load loads the missed keys. It loads values once more that are out of date
+// afterwards, because a load was joined or a hit has grown old meanwhile.
 func (m *many[K, V]) load(caller context.Context, missed []int) {
 	c := m.cache
 	missed, allStale := m.outage(missed)
@@ -106,7 +106,7 @@ func (m *many[K, V]) load(caller context.Context, missed []int) {
 }
 
 // outage serves the stale values of keys that have failed recently, and returns the
-// others. It reports whether all of these have a stale value.
+// other keys. It reports whether each of these has a stale value.
 func (m *many[K, V]) outage(missed []int) (left []int, allStale bool) {
 	c := m.cache
 	if c.opts.StaleIfError == 0 || c.opts.LoadMany == nil {
@@ -131,8 +131,8 @@ func (m *many[K, V]) set(i int, it item[V], source Source, err error) {
 	m.items[i], m.errs[i], m.stale[i] = it, err, source == Stale
 }
 
-// outOfDate returns the indexes of the keys that must be loaded again for a caller that
-// began then.
+// outOfDate returns the indexes of the keys to load again, for a caller that began when
+// began was the last flight.
 func (m *many[K, V]) outOfDate(began uint64) (old []int) {
 	now := m.cache.clock.Now()
 	for i := range m.items {
@@ -153,7 +153,8 @@ func (m *many[K, V]) outOfDate(began uint64) (old []int) {
 	return old
 }
 
-// loadEach loads keys one after the other. Once one has timed out, so have the others.
+// loadEach loads keys one after the other. Once one has timed out, it does not try the
+// others.
 func (m *many[K, V]) loadEach(ctx context.Context, keys []int) {
 	var late error
 	for _, i := range keys {
@@ -240,7 +241,7 @@ func (c *Cache[K, V]) batches(n int) int {
 	return (n + c.opts.MaxBatch - 1) / c.opts.MaxBatch
 }
 
-// loadBatch loads the keys that nobody has loaded since the callers' misses.
+// loadBatch loads the keys that have not been loaded since the callers' misses.
 func (c *Cache[K, V]) loadBatch(ctx context.Context, keys []K, calls []*call[V], w want) {
 	var wanted []K
 	var at []*call[V]
@@ -300,7 +301,7 @@ func (c *Cache[K, V]) loadBatchOnce(ctx context.Context, keys []K, calls []*call
 	c.stats.loads.Add(1)
 	c.stats.gap.see(started)
 	epoch, id := c.kept.epoch.Load(), c.flights.NextID()
-	values, err := c.opts.LoadMany(ctx, slices.Clone(keys)) // which may sort it, say
+	values, err := c.opts.LoadMany(ctx, slices.Clone(keys)) // a clone, since LoadMany may sort it
 	var failed KeyErrors[K]
 	if err != nil && errors.As(err, &failed) {
 		err = nil
@@ -335,8 +336,8 @@ func (c *Cache[K, V]) loadBatchOnce(ctx context.Context, keys []K, calls []*call
 	return items, err
 }
 
-// keepOthers keeps the values of keys that LoadMany was not called with. It does not
-// evict for them more than it keeps: the callers' keys come after.
+// keepOthers stores the values of keys that LoadMany was not called with. It does not
+// evict more entries for them than it stores: the callers' keys follow.
 func (c *Cache[K, V]) keepOthers(values map[K]V, keys []K, it item[V], epoch uint64) {
 	if len(values) == 0 {
 		return

@@ -18,20 +18,20 @@ const Forever = clock.Forever
 const (
 	DefaultMaxEntries = 1000
 
-	// DefaultLoadTimeout is longer than an origin needs that is well, and shorter
-	// than the invocations of most functions may take.
+	// DefaultLoadTimeout is longer than a healthy origin needs, and shorter than the
+	// time limit of most functions.
 	DefaultLoadTimeout = 10 * time.Second
 
-	// DefaultRetryAfter is one failed Load a second for each container.
+	// DefaultRetryAfter allows one failed Load a second for each container.
 	DefaultRetryAfter = time.Second
 
-	// DefaultClockSkew allows for a leap second that one machine steps over and
-	// another one smears. Else the time services of clouds keep clocks within
+	// DefaultClockSkew allows for a leap second that one machine steps over and another
+	// one smears. Otherwise the time services of clouds keep clocks within
 	// milliseconds.
 	DefaultClockSkew = time.Second
 
-	// DefaultTierTimeout leaves a Tier time to wait for another container's Load.
-	// A Tier has shorter limits of its own for what should be quick.
+	// DefaultTierTimeout leaves a Tier time to wait for another container's Load. A
+	// Tier has shorter limits of its own for calls that should be quick.
 	DefaultTierTimeout = 2 * time.Second
 )
 
@@ -133,84 +133,82 @@ type Options[K comparable, V any] struct {
 	// that known misses are not kept.
 	MissingTTL time.Duration
 
-	// StaleIfError is how long past its TTL a value may be handed out when its Load
-	// fails, other than with ErrNotFound, or takes too long: longer than LoadTimeout,
-	// or than half of the time until the deadline of a caller for whom there is such
-	// a value. Zero means never. See RetryAfter.
+	// StaleIfError is how long past its TTL a value may be served when its Load fails,
+	// other than with ErrNotFound, or takes too long: longer than LoadTimeout, or than
+	// half of the caller's time until its deadline. Zero means never. See RetryAfter.
 	StaleIfError time.Duration
 
-	// RetryAfter is how long after a failed Load the stale value of its key is
-	// handed out at once, without another try. If a Load has not returned within
-	// LoadTimeout, or a caller has waited longer than RetryAfter in vain, that holds
-	// for the stale values of all keys, until a Load succeeds. It needs
-	// StaleIfError. Zero means DefaultRetryAfter.
+	// RetryAfter is how long after a failed Load the stale value of its key is served
+	// at once, without another Load. If a Load has outlasted LoadTimeout, or a caller
+	// has waited longer than RetryAfter in vain, this applies to the stale values of
+	// all keys, until a Load succeeds. It needs StaleIfError. Zero means
+	// DefaultRetryAfter.
 	RetryAfter time.Duration
 
-	// LoadTimeout is when a Load is given up, counted from its start. Its context
-	// ends, and its callers get an error that matches context.DeadlineExceeded, or
-	// a stale value. With LoadMany it counts for each call. Zero means
-	// DefaultLoadTimeout; then, and without StaleIfError, a caller whose own context
-	// cannot end waits for a Load that ignores its context. Forever means no limit:
-	// the Load is canceled when its last caller leaves.
+	// LoadTimeout is how long a Load may take. After it, the context of the Load ends,
+	// and its callers get a stale value, or an error that matches
+	// context.DeadlineExceeded. With LoadMany it counts for each call. Zero means
+	// DefaultLoadTimeout; then, without StaleIfError, a caller whose own context cannot
+	// end waits even for a Load that ignores its context. Forever means no limit: the
+	// Load is canceled when its last caller leaves.
 	LoadTimeout time.Duration
 
-	// MaxEntries is the largest number of values kept; beyond that the least
-	// recently used one is evicted. An entry takes about 200 bytes of memory over
-	// its key and value. Zero means DefaultMaxEntries.
+	// MaxEntries is the largest number of entries; beyond it the least recently used
+	// one is evicted. An entry takes about 200 bytes of memory in addition to its key
+	// and value. Zero means DefaultMaxEntries.
 	MaxEntries int
 
-	// MaxBytes bounds the sum of the kept values' sizes, as measured by Size, which
-	// it requires. A single larger value is returned but not kept. Zero means no
-	// bound.
+	// MaxBytes bounds the sum of the values' sizes, as measured by Size, which it
+	// requires. A single larger value is returned but not cached. Zero means no bound.
 	MaxBytes int64
 
-	// Size measures a value, in bytes or whatever unit MaxBytes has. It is called
-	// once for each Load. A negative result counts as zero.
+	// Size returns the size of a value, in bytes or any other unit that MaxBytes has.
+	// It is called once for each Load. A negative result counts as zero.
 	Size func(key K, v V) int64
 
-	// Clone returns a copy for one caller. Nil means that all callers share one
-	// value, and nobody may change what it refers to; append to a shared slice
-	// counts as a change.
+	// Clone returns a copy for one caller. Nil means that all callers share one value,
+	// and none may change it or anything it refers to; append to a shared slice is a
+	// change.
 	Clone func(v V) V
 
-	// Tier is read before Load is called, and written after: see Tier. Nil means
+	// Tier is read before Load is called, and written after: see [Tier]. Nil means
 	// none. It needs Namespace and Codec.
 	//
-	// The age of a value travels with it, and no container hands it out beyond TTL;
-	// a container with a shorter TTL keeps to its own. Faults of the Tier and of its
+	// The age of a value travels with it, and no container serves it beyond TTL; a
+	// container with a shorter TTL applies its own. Faults of the Tier and of its
 	// records cost at most TierTimeout for each call and are counted in Stats; the
-	// caller gets the result of Load. Get calls it before Load and after, Refresh
+	// caller gets the result of Load. Get calls the Tier before Load and after, Refresh
 	// once more. A loaded value is stored in the Tier before it is returned. The Tier
-	// also stores known misses for MissingTTL, and values for StaleIfError beyond
-	// their TTL. Peek does not read it, and Size measures only what is in memory.
+	// also stores known misses for MissingTTL, and values for StaleIfError beyond their
+	// TTL. Peek does not read the Tier, and Size does not measure it.
 	Tier Tier
 
-	// MemoryTTL is how long a value is handed out from memory before the Tier is
-	// read again. When Invalidate has returned nil in another container, this one
-	// hands out no older value once MemoryTTL has passed, unless Load fails: see
-	// StaleIfError. It needs Tier. Zero, or more than a value's TTL, means its TTL.
+	// MemoryTTL is how long a value is served from memory before the Tier is read
+	// again. When Invalidate has returned nil in another container, this one serves no
+	// older value once MemoryTTL has passed, unless Load fails: see StaleIfError. It
+	// needs Tier. Zero, or more than a value's TTL, means its TTL.
 	MemoryTTL time.Duration
 
-	// Namespace says what the values are and how they are encoded, as in
-	// "shop/product/3": change it whenever either changes, since another version of
-	// the function may use the same Tier. Required with Tier: at most 64 letters,
-	// digits, and any of "-._/".
+	// Namespace identifies the kind of the values and their encoding, as in
+	// "shop/product/3". Change it whenever either changes, since another version of the
+	// function may use the same Tier. Required with Tier: at most 64 letters, digits,
+	// and any of "-._/".
 	Namespace string
 
-	// Codec turns values into bytes for the Tier, and back. Required with Tier:
-	// JSON, or your own. A value that cannot be encoded is not kept there.
+	// Codec turns values into bytes for the Tier, and back. Required with Tier: [JSON],
+	// [Gob], or your own. A value that cannot be encoded is not stored there.
 	Codec Codec[V]
 
 	// ClockSkew is how far apart the wall clocks of two containers may be. A record
-	// counts as that much older than it says, and one that is still from the future
-	// then is not used. Zero means DefaultClockSkew; it must be below TTL, and at
-	// most an hour. Values whose own TTL is below it stay in memory.
+	// counts as that much older than it says; one that is still from the future then is
+	// rejected. Zero means DefaultClockSkew; it must be below TTL, and at most an hour.
+	// Values whose own TTL is below it stay in memory.
 	ClockSkew time.Duration
 
-	// TierTimeout is how long one call of the Tier may take. It gets a quarter of
-	// the time that the callers have left, if that is less. A Load that does not
-	// heed its context is given up later than LoadTimeout says, by at most three times
-	// TierTimeout. Zero means DefaultTierTimeout.
+	// TierTimeout is how long one call of the Tier may take, or a quarter of the
+	// callers' remaining time, if that is less. A Load that ignores its context is
+	// given up after LoadTimeout and at most three times TierTimeout. Zero means
+	// DefaultTierTimeout.
 	TierTimeout time.Duration
 }
 

@@ -9,10 +9,10 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// errTryOn says that no stale value is left, and the caller has time to wait on.
+// errTryOn means that no stale value is left, and the caller has time to wait on.
 var errTryOn = errors.New("cache: wait on")
 
-// stale returns the item of key if a caller may get it should Load fail, and the time.
+// stale returns the item of key if it may be served should Load fail, and the time.
 func (c *Cache[K, V]) stale(key K, w want) (it item[V], now clock.Instant) {
 	if c.opts.StaleIfError == 0 || w.refresh {
 		return it, c.clock.Now()
@@ -25,15 +25,13 @@ func (c *Cache[K, V]) stale(key K, w want) (it item[V], now clock.Instant) {
 	return old, now
 }
 
-// mayServeStale reports whether an item is young enough to be handed out should Load
-// fail.
+// mayServeStale reports whether an item is young enough to be served should Load fail.
 func (c *Cache[K, V]) mayServeStale(it *item[V], now clock.Instant) bool {
 	return it.loaded.Within(plus(it.fullTTL(), c.opts.StaleIfError), now)
 }
 
-// halfOf returns a context that ends after half of the time that ctx has left: an
-// origin that hangs must not use up the time of a caller that a stale value would do
-// for.
+// halfOf returns a context that ends after half of the time that ctx has left, for a
+// caller that has a stale value: an origin that hangs must not use up all its time.
 func halfOf(ctx context.Context) (half context.Context, cancel context.CancelFunc, ok bool) {
 	t, ok := ctx.Deadline()
 	if !ok {
@@ -43,16 +41,16 @@ func halfOf(ctx context.Context) (half context.Context, cancel context.CancelFun
 	return half, cancel, true
 }
 
-// failedRecently reports whether a stale item is handed out without another try: a
-// load of its key has failed, or one of any key has hung, less than RetryAfter ago.
+// failedRecently reports whether a stale item is served without another load: a load of
+// its key has failed, or one of any key has hung, less than RetryAfter ago.
 func (c *Cache[K, V]) failedRecently(it *item[V], now clock.Instant) bool {
 	hung := c.hung.Load()
 	return hung != nil && hung.Within(c.opts.RetryAfter, now) ||
 		it.extra != nil && it.extra.hasFailed && it.extra.failed.Within(c.opts.RetryAfter, now)
 }
 
-// loadFailed notes that a load of key has failed, and not because nobody waits for it
-// any more.
+// loadFailed notes that a load of key has failed, unless it was canceled because its
+// last caller had left.
 func (c *Cache[K, V]) loadFailed(ctx context.Context, s *call[V], key K) {
 	c.stats.loadErrors.Add(1)
 	c.markFailed(ctx, s, key)
@@ -72,16 +70,16 @@ func (c *Cache[K, V]) loadSucceeded() {
 	}
 }
 
-// failure is what a caller got from a load.
+// failure is the result of a failed load for one caller.
 type failure[V any] struct {
 	it     item[V]
 	err    error
 	start  clock.Instant // when it began to wait
-	halved bool          // the half of its time is over that it was to wait for
+	halved bool          // its half of the time, from halfOf, is over
 }
 
-// serveStale returns the answer to a caller whose load has failed: the value that was
-// kept, if it may be handed out, else the error.
+// serveStale returns the answer for a caller whose load has failed: the stale value, if
+// it may be served, else the error.
 func (c *Cache[K, V]) serveStale(ctx context.Context, key K, w want, f failure[V]) (item[V], Source, error) {
 	hung := f.err == flight.ErrTimeout
 	if hung {
@@ -110,9 +108,8 @@ func (c *Cache[K, V]) serveStale(ctx context.Context, key K, w want, f failure[V
 	return f.it, Loaded, f.err
 }
 
-// loadHung notes that a load of key, whose stale item is old, did not return in time.
-// That one caller could not wait for it is a sign of a hanging origin only after some
-// time.
+// loadHung notes that a load of key, whose stale item is old, did not return in time. A
+// caller that gave up early is a sign of a hanging origin only after RetryAfter.
 func (c *Cache[K, V]) loadHung(old *item[V], key K, f failure[V], now clock.Instant) {
 	if c.opts.StaleIfError == 0 {
 		return

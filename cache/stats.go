@@ -8,27 +8,27 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// Stats counts what a Cache did since New. It costs a hit one atomic addition.
+// Stats counts events of a Cache since New. It costs a hit one atomic addition.
 type Stats struct {
 	Hits        int64 // values handed out from memory; GetMany counts each key
-	Misses      int64 // those that were not
+	Misses      int64 // lookups that were not hits
 	Joins       int64 // misses that waited for another caller's Load
 	Loads       int64 // calls of Load and LoadMany
-	LoadErrors  int64 // those that failed, other than with ErrNotFound
+	LoadErrors  int64 // calls that failed, other than with ErrNotFound
 	StaleServed int64 // values handed out past their TTL because a Load failed
 
-	EvictedEntries int64 // values that went because of MaxEntries
-	EvictedBytes   int64 // values that went because of MaxBytes
-	Oversize       int64 // values that were not kept because they exceed MaxBytes alone
+	EvictedEntries int64 // values evicted because of MaxEntries
+	EvictedBytes   int64 // values evicted because of MaxBytes
+	Oversize       int64 // values that were not cached because each exceeds MaxBytes alone
 
-	Entries int   // as of Len
+	Entries int   // see Len
 	Bytes   int64 // the sum of their Size
 
-	TierHits     int64 // misses that a Tier had an answer to
-	TierMisses   int64 // those that it had none to
-	TierErrors   int64 // its calls that failed, those to delete among them
-	TierRejected int64 // its records that were corrupt, foreign, or from the future, or that Codec.Decode failed on
-	CodecErrors  int64 // loaded values that stayed in memory because Codec.Encode failed on them
+	TierHits     int64 // misses that the Tier had a usable record for
+	TierMisses   int64 // misses that it had none for
+	TierErrors   int64 // failed calls of the Tier, including those to delete
+	TierRejected int64 // records of the Tier that were corrupt, foreign, from the future, or refused by Codec.Decode
+	CodecErrors  int64 // loaded values that stayed in memory because Codec.Encode failed
 
 	// LastFreeze is how far the wall clock last ran ahead of the monotonic one
 	// between two loads: the machine was paused, or its clock set. A freeze
@@ -98,7 +98,8 @@ type gap struct {
 	last   atomic.Int64 // by how much it last grew at once
 }
 
-// least is what counts as a gap: clocks drift, and time servers slew them.
+// least is the smallest difference that counts as a gap: clocks drift, and time servers
+// slew them.
 const least = int64(100 * time.Millisecond)
 
 func (g *gap) start(now clock.Instant) { g.offset.Store(now.Wall - now.Mono) }

@@ -9,21 +9,21 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// item is the result of a load for a key: a value, or that there is none. The zero
-// item is of no load.
+// item is the result of a load for a key: a value, or a known miss. The zero item is
+// the result of no load.
 type item[V any] struct {
 	value  V
 	loaded clock.Instant
-	ttl    time.Duration // from loaded on, for memory
+	ttl    time.Duration // for memory, counted from loaded
 	load   uint32        // the ID of the load, or of the flight that got it from the Tier; wraps around
 	moved  uint32        // the store's inserted when it came to the front
-	extra  *extra        // nil: nothing of it is needed
+	extra  *extra        // nil if all its fields are zero
 }
 
-// extra is what most items do not have, to keep those small. That of an item in the
-// store is never written.
+// extra holds the rare fields of an item, to keep items small. The extra of an item in
+// the store is never written.
 type extra struct {
-	missing error // the origin's, if the key does not exist
+	missing error // the error of the known miss
 	size    int64
 
 	failed    clock.Instant // when a load of the key last failed that was to replace the item
@@ -65,8 +65,8 @@ func (it *item[V]) size() int64 {
 	return it.extra.size
 }
 
-// setTTL sets the TTL of the value, of which memory gets no more than a part. Zero means
-// all of it.
+// setTTL sets the TTL of the value. If memory is not zero, it bounds the time in
+// memory.
 func (it *item[V]) setTTL(ttl, memory time.Duration) {
 	it.ttl = ttl
 	if memory > 0 && memory < ttl {
@@ -82,8 +82,8 @@ func (it *item[V]) fullTTL() time.Duration {
 	return it.ttl
 }
 
-// isAfter reports whether the item's load began after that one. Of two loads in other
-// processes, no clock tells: a record names the load that it was to replace.
+// isAfter reports whether the item's load began after that one. No clock can compare
+// two loads of other processes, so a record names the load that it was to replace.
 func (it *item[V]) isAfter(id loadID) bool {
 	if it.fromTier() {
 		return id.record != 0 && it.extra.after == id.record
@@ -110,7 +110,7 @@ type store[K comparable, V any] struct {
 	epoch atomic.Uint64 // counts invalidations
 }
 
-// evictions are values that went to make room, by what there was no room of.
+// evictions counts values evicted for room, by the bound that they exceeded.
 type evictions struct{ entries, bytes, oversize int64 }
 
 func newStore[K comparable, V any](maxEntries int, maxBytes int64) (*store[K, V], error) {
@@ -120,7 +120,7 @@ func newStore[K comparable, V any](maxEntries int, maxBytes int64) (*store[K, V]
 	return s, err
 }
 
-// hit returns the item of key if it is fresh, and counts and notes that it was
+// hit returns the item of key if it is fresh, counts the hit, and marks the item as
 // used.
 func (s *store[K, V]) hit(key K, c *clock.Clock) (it item[V], ok bool) {
 	l := s.lock.mine()
@@ -132,8 +132,8 @@ func (s *store[K, V]) hit(key K, c *clock.Clock) (it item[V], ok bool) {
 	l.hits++
 	behind := s.inserted-it.moved > s.lazy
 	l.Unlock()
-	// The clock is read when there is something to judge, and after the look: no
-	// item can be younger.
+	// The clock is read after the lookup, and only if there is an item: no item can be
+	// younger than the reading.
 	if !it.fresh(c.Now()) {
 		l.Lock()
 		l.hits--
@@ -146,7 +146,7 @@ func (s *store[K, V]) hit(key K, c *clock.Clock) (it item[V], ok bool) {
 	return it, true
 }
 
-// peek returns the item of key, or none, without a trace.
+// peek returns the item of key, or the zero item, and does not mark it as used.
 func (s *store[K, V]) peek(key K) item[V] {
 	l := s.lock.mine()
 	l.Lock()
@@ -185,7 +185,7 @@ func (s *store[K, V]) hitMany(keys []K, c *clock.Clock) (items []item[V], missed
 	return items, missed
 }
 
-// markUsed is the part of hit that comes after the look.
+// markUsed is the part of hit that follows the lookup.
 func (s *store[K, V]) markUsed(key K, it *item[V]) {
 	l := s.lock.mine()
 	l.Lock()
@@ -197,7 +197,8 @@ func (s *store[K, V]) markUsed(key K, it *item[V]) {
 	}
 }
 
-// markFailed notes that the load of key with that ID has failed, which was to replace its item.
+// markFailed notes that a load of key has failed that was to replace the item with that
+// load ID.
 func (s *store[K, V]) markFailed(key K, load uint32, now clock.Instant) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -224,10 +225,11 @@ func (s *store[K, V]) promote(key K, load uint32) {
 	}
 }
 
-// put replaces the item of key by it; if it is not to be kept, by nothing.
+// put replaces the item of key by it, or removes the item if keep is false.
 //
-// An item that cannot be claimed, because its key was invalidated, or a younger load has
-// claimed it, is not kept. But neither is an older one: a caller has got this one.
+// An item that cannot be claimed, because its key was invalidated or a younger load has
+// claimed it, is not stored. But an older item is removed all the same: a caller has
+// got this one.
 func (s *store[K, V]) put(key K, it item[V], keep bool, claim func() bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -240,7 +242,7 @@ func (s *store[K, V]) put(key K, it item[V], keep bool, claim func() bool) {
 	s.insert(key, it, keep)
 }
 
-// putExtra keeps an item that no flight was for, unless anything has been invalidated
+// putExtra stores an item that no flight was for, unless a key has been invalidated
 // since that epoch, or the item of key is younger.
 func (s *store[K, V]) putExtra(key K, it item[V], epoch uint64) {
 	s.lock.Lock()
@@ -273,7 +275,7 @@ func (s *store[K, V]) insert(key K, it item[V], keep bool) {
 	s.bytes += it.size()
 }
 
-// remove removes the item of key, after it has called first under the lock.
+// remove calls first under the lock and removes the item of key.
 func (s *store[K, V]) remove(key K, first func()) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -282,7 +284,7 @@ func (s *store[K, V]) remove(key K, first func()) {
 	s.items.Remove(key)
 }
 
-// clear removes all items, after it has called first under the lock.
+// clear calls first under the lock and removes all items.
 func (s *store[K, V]) clear(first func()) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -291,14 +293,14 @@ func (s *store[K, V]) clear(first func()) {
 	s.items.Purge()
 }
 
-// size returns what is kept.
+// size returns the number of entries and their total size.
 func (s *store[K, V]) size() (entries int, bytes int64) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return s.items.Len(), s.bytes
 }
 
-// counts returns what was counted so far.
+// counts returns the counts so far.
 func (s *store[K, V]) counts() (hits int64, evicted evictions) {
 	s.lock.Lock()
 	defer s.lock.Unlock()

@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// stripes are a lock whose readers do not meet: each holds one stripe, and a
-// writer holds all. With a sync.RWMutex all readers write to the same word, which
-// costs them more than the look into the map when there are several.
+// stripes is a lock for many readers: a reader locks one stripe, a writer locks all.
+// With a sync.RWMutex all readers write to the same word, which costs them more than
+// the lookup in the map when there are several.
 type stripes []stripe
 
 type stripe struct {
@@ -18,8 +18,8 @@ type stripe struct {
 	_    [112]byte // two cache lines, since processors fetch them in pairs
 }
 
-// newStripes has enough of them that goroutines on different processors rarely
-// take the same one. On a single processor one is best.
+// newStripes returns enough stripes that goroutines on different processors rarely
+// share one. On a single processor one is best.
 func newStripes() stripes {
 	n := 1
 	if p := runtime.GOMAXPROCS(0); p > 1 {
@@ -28,29 +28,29 @@ func newStripes() stripes {
 	return make(stripes, n)
 }
 
-// mine returns the stripe of this goroutine, as told by where its stack is. Any
-// other would be as right, only slower.
+// mine returns the stripe of this goroutine, chosen by the address of its stack. Any
+// other stripe would be correct, but slower.
 func (s stripes) mine() *stripe {
 	var here byte
 	h := uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> 32
 	return &s[h&uint64(len(s)-1)]
 }
 
-// Lock takes all stripes.
+// Lock locks all stripes.
 func (s stripes) Lock() {
 	for i := range s {
 		s[i].Lock()
 	}
 }
 
-// Unlock gives all back.
+// Unlock unlocks all stripes.
 func (s stripes) Unlock() {
 	for i := range s {
 		s[i].Unlock()
 	}
 }
 
-// hits is the sum over the stripes. The caller holds all.
+// hits returns the sum over the stripes. The caller holds all.
 func (s stripes) hits() (n int64) {
 	for i := range s {
 		n += s[i].hits

@@ -30,17 +30,17 @@ type Tier interface {
 	// holds a lease of name, Get may wait for its record, and then call use again.
 	Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error)
 
-	// Set stores r.Record for r.TTL, or less, if r.Lease is still valid. If it is not,
-	// Set stores nothing and returns nil. In both cases, and if r.Record is nil, it
-	// gives the lease back, so that other callers of Get need not wait.
+	// Set stores r.Record for r.TTL or less, if r.Lease is still valid. Otherwise it
+	// stores nothing and returns nil. In both cases, and if r.Record is nil, Set gives
+	// the lease back, so that other callers of Get need not wait.
 	Set(ctx context.Context, r TierRecord) error
 
 	// Delete removes the record of name and ends all leases of it.
 	Delete(ctx context.Context, name string) error
 }
 
-// A BatchTier is a Tier with methods for many names, which GetMany and InvalidateMany
-// of a Cache use. If a part of a call fails, it still does the rest.
+// A BatchTier is a [Tier] with methods for many names, which [Cache.GetMany] and
+// [Cache.InvalidateMany] call. If a part of a call fails, it still does the rest.
 type BatchTier interface {
 	Tier
 
@@ -56,7 +56,7 @@ type BatchTier interface {
 	DeleteMany(ctx context.Context, names []string) error
 }
 
-// A TierRecord is a record for Tier.Set.
+// A TierRecord is a record for the Set method of a [Tier].
 type TierRecord struct {
 	Name   string        // at most 200 arbitrary bytes
 	Lease  string        // from the Get that found no record
@@ -64,9 +64,10 @@ type TierRecord struct {
 	TTL    time.Duration // positive; later the record is useless. Forever: no limit
 }
 
-// A Codec turns values into bytes for a Tier, and back: [JSON], [Gob], or one of your own.
-// Its functions must be safe for concurrent use. A Decode of your own must return the
-// value that Encode got, in all that its callers use: nobody else checks that.
+// A Codec turns values into bytes for a [Tier], and back: [JSON], [Gob], or one of your
+// own. Its functions must be safe for concurrent use. A Decode of your own must return
+// the value that Encode got, in every respect that its callers depend on. The Cache
+// does not check it.
 type Codec[V any] struct {
 	// Encode returns the bytes of v. If it returns an error or panics, the value stays
 	// in memory and Stats.CodecErrors counts it.

@@ -76,7 +76,7 @@ func (s *tierClient) within(ctx context.Context, latest func() (time.Time, bool)
 	return context.WithTimeout(ctx, budget)
 }
 
-// loadThroughTier gets key from the Tier, and if it has nothing, from Load.
+// loadThroughTier gets key from the Tier, or if there is no usable record, from Load.
 func (c *Cache[K, V]) loadThroughTier(ctx context.Context, s *call[V], key K, w want) (item[V], error) {
 	q := c.tier.key(s.Key())
 	if w.refresh {
@@ -108,7 +108,7 @@ func (c *Cache[K, V]) flightTimeout() time.Duration {
 	return plus(c.opts.LoadTimeout, plus(c.tier.budget, plus(c.tier.budget, c.tier.budget)))
 }
 
-// loadTimed is loadOne within LoadTimeout. Without a Tier the flight sees to that.
+// loadTimed is loadOne within LoadTimeout. Without a Tier, LoadTimeout is the flight's.
 func (c *Cache[K, V]) loadTimed(ctx context.Context, s *call[V], key K, w want) (it item[V], err error) {
 	err = c.timed(ctx, func(ctx context.Context) (err error) {
 		it, err = c.loadOne(ctx, s, key, c.clock.Now(), w)
@@ -131,14 +131,14 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 	return err
 }
 
-// getFromTier gets the item of a key from the Tier, or a lease, for a caller that accepts
-// that.
+// getFromTier gets the item of a key from the Tier, if the caller accepts it, or a
+// lease.
 func (c *Cache[K, V]) getFromTier(ctx context.Context, s *call[V], key K, q *tierKey, w want) (item[V], bool) {
 	read := reading{c.clock.Now(), uint32(c.flights.NextID())}
 	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
 	defer cancel()
 	var got item[V]
-	identity := q.identity // so that q need not be allocated for what a Tier might do with use
+	identity := q.identity // q would escape to the heap through the Tier
 	lease, err := c.tier.tier.Get(tierCtx, q.name, func(b []byte) bool {
 		it, ok := c.accept(s, key, identity, b, w, read)
 		if ok {
@@ -156,7 +156,7 @@ func (c *Cache[K, V]) getFromTier(ctx context.Context, s *call[V], key K, q *tie
 	return got, false
 }
 
-// reading is when the Tier was called: a time, and an ID.
+// reading is the time of a call of the Tier, and an ID from before it.
 type reading struct {
 	at clock.Instant
 	id uint32
@@ -199,7 +199,8 @@ func (c *Cache[K, V]) accept(s *call[V], key K, identity string, b []byte, w wan
 	return it, true
 }
 
-// memoryTTL returns how old an item may be in memory that the Tier had at the time asked.
+// memoryTTL returns how old an item may become in memory that the Tier had at that
+// time.
 func (c *Cache[K, V]) memoryTTL(it *item[V], asked clock.Instant) time.Duration {
 	if c.opts.MemoryTTL == 0 {
 		return 0
@@ -208,7 +209,7 @@ func (c *Cache[K, V]) memoryTTL(it *item[V], asked clock.Instant) time.Duration 
 	return plus(max(age, 0), c.opts.MemoryTTL)
 }
 
-// mayServe reports whether a record of that age may be of use, and is worth decoding.
+// mayServe reports whether a record of that age may be served, if only as a stale one.
 func (c *Cache[K, V]) mayServe(r record, age time.Duration) bool {
 	if r.missing {
 		return age < min(r.ttl, c.opts.MissingTTL)

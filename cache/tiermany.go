@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// loadBatchThroughTier gets items from the Tier, and from LoadMany those that the Tier
-// does not have.
+// loadBatchThroughTier gets items from the Tier, and the others from LoadMany.
 func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*call[V], w want) {
 	if w.refresh {
 		w.deleted = uint32(c.flights.NextID())
@@ -38,7 +37,7 @@ func (c *Cache[K, V]) loadBatchThroughTier(ctx context.Context, keys []K, at []*
 	c.setInTier(ctx, calls[0], records...)
 }
 
-// getManyFromTier gets items from the Tier, and sets the calls of those that it has.
+// getManyFromTier gets items from the Tier and sets their calls.
 func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*call[V], w want) []tierKey {
 	read := reading{c.clock.Now(), uint32(c.flights.NextID())}
 	tierKeys, names := make([]tierKey, len(keys)), make([]string, len(keys))
@@ -70,8 +69,8 @@ func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*call[
 // oneByOne makes a BatchTier of any Tier.
 type oneByOne struct{ Tier }
 
-// GetMany calls Get in the order of the names. Otherwise two callers could wait for each
-// other's leases.
+// GetMany calls Get in the order of the names. In another order, two callers could wait
+// for each other's leases.
 func (t oneByOne) GetMany(ctx context.Context, names []string, use func(i int, record []byte) bool) ([]string, error) {
 	order := make([]int, len(names))
 	for i := range order {
