@@ -10,29 +10,30 @@
 //		TTL:  time.Minute,
 //	}))
 //
-// and call its Get instead of the database. Every miss is normal: a new container
-// starts empty, and nothing but speed may depend on what is kept.
+// and call its [Cache.Get] instead of the database. Every miss is normal: a new
+// container starts empty, and nothing but speed may depend on cached values.
 //
 // A Cache is made for a process that is frozen between invocations. It has no
 // goroutine and no timer of its own. It measures age by the wall clock and by the
 // monotonic clock, and the older age counts, because a paused machine may stop one
-// of them and a time server may step the other: nothing is handed out that is older
-// than TTL as long as one of them was right. A load that an invocation left behind
-// costs later invocations at most one wait.
+// of them and a time server may step the other. A Cache never serves a value that is
+// older than TTL by either clock. A load that an invocation left behind costs later
+// invocations at most one wait.
 //
-// When TTL is not the question: [Cache.Newer] returns something younger than what the
-// caller has, [Cache.GetWithin] something younger than a duration, [Cache.Refresh] what
-// the origin has now, and [Cache.Delete] follows a write. Options.Reload confirms a
-// value without loading it again; Options.StaleIfError bridges an outage.
+// Some callers need more than TTL: [Cache.Newer] returns a younger value than the
+// caller's, [Cache.GetWithin] one that is younger than a duration, and [Cache.Refresh]
+// the present value of the origin. Call [Cache.Delete] after a write. Options.Reload
+// revalidates a value without loading it again, and Options.StaleIfError bridges an
+// outage.
 //
-// With a [Tier], what one container has loaded serves the others as well, or the
-// process that is started after a crash: see Options.Tier, and packages redistier
+// With a [Tier], a value that one container has loaded serves the others as well, or
+// the process that is started after a crash: see Options.Tier, and packages redistier
 // and disktier.
 //
 // # Rules for values and contexts
 //
-// Values are shared: all callers get the same V, and what it refers to must not be
-// changed, unless Options.Clone is set. To append to a shared slice is a change, too.
+// Values are shared: all callers get the same V, and none may change it or anything it
+// refers to, unless Options.Clone is set. An append to a shared slice is a change, too.
 //
 // Pass Get a context that outlives the call. Load gets its values, and Load may go on
 // for other callers after Get has returned; a context that a web framework reuses for
@@ -124,18 +125,18 @@ func Must[K comparable, V any](c *Cache[K, V], err error) *Cache[K, V] {
 	return c
 }
 
-// Get returns the value of key: a kept one that is younger than TTL, or the result of
+// Get returns the value of key: a cached one that is younger than TTL, or the result of
 // Load. If a Load takes longer than TTL, the callers that joined it after its start
 // call Load again, and get a value that the origin had while they waited.
 //
-// Get returns the error of Load as it is. If ctx ends while it waits, it returns the
-// error of ctx at once, and the Load goes on for other callers. A kept value is
+// Get returns the error of Load unchanged. If ctx ends while Get waits, Get returns the
+// error of ctx at once, and the Load goes on for other callers. A cached value is
 // returned without checking ctx. If Load panics, Get panics with an error that has
 // Load's stack.
 //
-// A Load that only callers without a deadline wait for may be left over from an
-// earlier invocation. It is joined during its first second, and no more once a
-// caller has given up waiting for it.
+// If only callers without a deadline wait for a Load, it may be left over from an
+// earlier invocation. Get joins such a Load during its first second only, and not after
+// a caller has given up waiting for it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if it, ok := c.kept.hit(key, c.clock); ok {
 		return c.handOut(it, Hit, nil)
@@ -144,20 +145,20 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	return c.handOut(c.fetch(ctx, key, anyFresh))
 }
 
-// Refresh loads key again, whatever is kept, and keeps the result. Use it when the value
-// is known to have changed and is needed at once. If you hold the value that is wrong,
-// [Cache.Newer] needs fewer Loads.
+// Refresh loads key again, even if its value is fresh, and caches the result. Use it
+// when the value is known to have changed and is needed at once. If you hold the wrong
+// value, [Cache.Newer] needs fewer Loads.
 //
 // The Load of a Refresh begins after the call. If a Load of key is running, it begins
-// when that has ended; all Refreshes that come before share it, and so do Gets that
-// miss. So no two Loads of a key run at once because of Refresh. After an error, the
-// kept value stays.
+// when that has ended; all Refreshes that are called before then share it, and so do
+// Gets that miss. So no two Loads of a key run at once because of Refresh. After an
+// error, the cached value stays.
 func (c *Cache[K, V]) Refresh(ctx context.Context, key K) (V, error) {
 	c.kept.epoch.Add(1)
 	return c.handOut(c.fetch(ctx, key, want{refresh: true}))
 }
 
-// Peek returns the value of key if it is kept and fresh. It never calls Load, and it
+// Peek returns the value of key if it is cached and fresh. It never calls Load, and it
 // neither counts as a hit nor marks the value as used. For a known miss, ok is false.
 func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 	it := c.kept.peek(key)

@@ -48,10 +48,10 @@ func (c *Cache[K, V]) lookup(ctx context.Context, key K) (item[V], Source, error
 // returns none whose Load began longer than maxAge ago, and joins no such Load. So no
 // more than two Loads of a key begin per maxAge, however many callers there are.
 //
-// Use it where a request shows that the kept value may be out of date, but does not
-// prove it, such as an unknown key ID in a token. If maxAge is zero or negative, it
-// does what [Cache.Refresh] does. GetWithin never returns a stale value that is older
-// than maxAge; if Load fails, it returns the error.
+// Use it where a request suggests that the cached value is out of date, but does not
+// prove it, such as an unknown key ID in a token. If maxAge is zero or negative,
+// GetWithin is [Cache.Refresh]. It never returns a stale value that is older than
+// maxAge; if Load fails, it returns the error.
 func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, maxAge time.Duration) (V, error) {
 	if maxAge <= 0 {
 		return c.Refresh(ctx, key)
@@ -59,9 +59,9 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, maxAge time.Duration
 	return c.handOut(c.getAs(ctx, key, want{maxAge: maxAge}))
 }
 
-// Newer returns an Entry of key whose Load began after that of than. It is for callers
-// that have found the value of than to be wrong, such as a password that the database
-// has rejected after a rotation:
+// Newer returns an [Entry] of key whose Load began after that of than. It is for
+// callers that have found the value of than to be wrong, such as a password that the
+// database has rejected after a rotation:
 //
 //	secret, err := secrets.Lookup(ctx, "db")
 //	...
@@ -69,9 +69,11 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, maxAge time.Duration
 //		secret, err = secrets.Newer(ctx, "db", secret)
 //	}
 //
-// All callers that hold the same Entry share one Load, also those that call later, and
-// with a Tier those in other containers. If Load fails, Newer returns the error. It
-// never returns the value of than. For the zero Entry, Newer is Lookup.
+// All callers that hold the same Entry share one Load, also those that call later. With
+// a Tier, callers in other containers share it too, unless the Tier is so slow that
+// TierTimeout ends their wait; then they load themselves. If Load fails, Newer returns
+// the error. It never returns the value of than. For the zero Entry, Newer is
+// [Cache.Lookup].
 func (c *Cache[K, V]) Newer(ctx context.Context, key K, than Entry[V]) (Entry[V], error) {
 	return c.entry(c.getAs(ctx, key, want{maxAge: Forever, after: than.id}))
 }

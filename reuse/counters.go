@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// attr adds what the user handed in.
+// attr adds one of the caller's attributes.
 func (d *document) attr(prefix string, a slog.Attr) {
 	d.value(join(prefix, a.Key), a.Value.Resolve())
 }
@@ -66,7 +66,7 @@ func (d *document) reflected(name string, v reflect.Value) {
 	}
 }
 
-// join leaves out what is empty: slog inlines a group without a key.
+// join joins names that are not empty: slog inlines a group without a key.
 func join(prefix, name string) string {
 	if prefix == "" || name == "" {
 		return prefix + name

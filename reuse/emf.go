@@ -20,28 +20,28 @@ const (
 	maxDimension  = 1024
 )
 
-// EMF writes the invocation, and what else is handed in, as one line in the
-// Embedded Metric Format, which CloudWatch makes metrics of when it finds it in
-// a log: on Lambda, when w is os.Stdout. The order of everything in it is fixed.
+// EMF writes the invocation and the counters as one line in the Embedded Metric Format.
+// CloudWatch turns such lines in a log into metrics; on Lambda, use os.Stdout as w. The
+// order of the members is fixed.
 //
-// The metrics are cold, restarted and warm (Count, one of them 1 and the others
-// 0, all 0 if the start is Unknown), age, and gap and pause where there is one
-// (Milliseconds). The start and the number of the invocation are members of the
-// line but no metrics.
+// The metrics are cold, restarted and warm (Count, one of them 1 and the others 0, all
+// 0 if the start is Unknown), age, and gap and pause where there is one (Milliseconds).
+// The start and the number of the invocation are members of the line but no metrics.
 //
-// Each number among the counters becomes a metric too: integers and floats are
-// a Count, or Bytes if the name ends in that word, and durations Milliseconds. A
-// group, a slog.LogValuer, a struct of numbers and a map of them give a metric
-// for each, with the names joined by a dot: slog.Any("products",
-// products.Stats()) gives products.hits and so on. Values are written as they
-// are: a cache's counts go up for as long as its process lives. Strings and
-// bools become members that are no metrics. Anything else is left out.
+// Each number among the counters becomes a metric too: integers and floats are a Count,
+// or Bytes if the name ends in that word, and durations Milliseconds. A group, a
+// slog.LogValuer, a struct of numbers and a map of them give a metric for each, with
+// the names joined by a dot: slog.Any("products", products.Stats()) gives products.hits
+// and so on. Values are written as they are: a cache's counts go up for as long as its
+// process lives. Strings and bools become members that are no metrics. EMF leaves out
+// values of other types.
 //
-// CloudWatch charges for each metric of each combination of dimensions; values
-// that differ from one invocation to the next do not belong there.
+// CloudWatch charges for each metric of each combination of dimensions. Do not use
+// values as dimensions that differ from one invocation to the next.
 //
-// The error is w's, or says which name is empty, given twice or too long, or
-// which value is no number for JSON; then nothing was written.
+// EMF returns the error of w, or one that names an attribute whose name is empty, given
+// twice or too long, or whose value is no number in JSON; in that case it writes
+// nothing.
 func (i Invocation) EMF(w io.Writer, namespace string, dimensions map[string]string, counters ...slog.Attr) error {
 	d := document{timestamp: i.began / int64(time.Millisecond), namespace: namespace}
 	for _, name := range slices.Sorted(maps.Keys(dimensions)) {
@@ -87,7 +87,7 @@ const (
 	unitMilliseconds = "Milliseconds"
 )
 
-// document is a line under way.
+// document is a line in progress.
 //
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type document struct {
@@ -95,7 +95,7 @@ type document struct {
 	namespace  string
 	dimensions []string
 	metrics    []metric
-	members    []byte // what follows _aws, each with a comma before it
+	members    []byte // the members after _aws, each with a comma before it
 	names      map[string]bool
 	err        error // the first
 }
@@ -140,7 +140,7 @@ func (d *document) fail(format string, args ...any) {
 	}
 }
 
-// encode is for strings, numbers, and structs of them, which cannot fail.
+// encode encodes strings, numbers, and structs of them, which cannot fail.
 func encode(v any) []byte {
 	b, _ := json.Marshal(v)
 	return b

@@ -2,8 +2,8 @@ package reuse
 
 import "log/slog"
 
-// LogValue implements slog.LogValuer: a group of start, number, age, gap and
-// pause, the last two only where there is one.
+// LogValue implements [slog.LogValuer]: a group of start, number, age, gap and pause,
+// the last two only if there is one.
 func (i Invocation) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("start", i.Start.String()),

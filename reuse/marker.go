@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// containers remembers what this process found: a second Recorder must not take
-// the first one's marker for that of an earlier process.
+// containers holds the starts that this process found, so that a second Recorder does
+// not take the marker of the first for that of an earlier process.
 var containers struct {
 	mu    sync.Mutex
 	found map[string]Start // by marker file
@@ -56,12 +56,12 @@ func fileName(s string) string {
 	return string(b[:min(len(b), 64)])
 }
 
-// What the marker contains is for people: a process may have been killed before
-// it was written, and it is never read.
+// markerText is for people. It is never read: a process may have been killed before it
+// was written.
 const markerText = "github.com/warmcache/warmcache/reuse: a process has run in this container\n"
 
-// mark creates the marker. O_EXCL follows no symbolic link, and what is there
-// already is never opened: it may be anybody's, and a pipe.
+// mark creates the marker. O_EXCL follows no symbolic link, and mark never opens an
+// existing file: it may belong to another user, or be a pipe.
 func mark(name string) Start {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	switch {

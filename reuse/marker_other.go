@@ -4,5 +4,5 @@ package reuse
 
 import "io/fs"
 
-// ours: the directory for temporary files is the user's own here.
+// ours returns true: the directory for temporary files is the user's own here.
 func ours(fs.FileInfo) bool { return true }

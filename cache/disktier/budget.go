@@ -15,8 +15,8 @@ func room(size int64) int64 {
 	return (size + page - 1) / page * page
 }
 
-// reserve makes n bytes of room. It lists the directory only when it does not know how
-// much is used, or that is too much.
+// reserve makes n bytes of room. It lists the directory only if it does not know how
+// much is used, or if too much is.
 func (t *Tier) reserve(n int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -31,7 +31,7 @@ func (t *Tier) reserve(n int64) error {
 	return nil
 }
 
-// abandoned is the age of a temporary file that nobody writes any more.
+// abandoned is the age from which a temporary file counts as left by a killed process.
 const abandoned = time.Minute
 
 // record is the file of a record.
@@ -41,8 +41,8 @@ type record struct {
 	modTime time.Time
 }
 
-// list returns the files of records, and removes what killed processes left. It leaves
-// alone whatever a Tier has not made.
+// list returns the files of records, and removes temporary files of killed processes.
+// It ignores all files that no Tier has made.
 func (t *Tier) list() (files []record, err error) {
 	names, err := t.disk.ReadDir("")
 	if err != nil {
@@ -65,7 +65,7 @@ func (t *Tier) list() (files []record, err error) {
 	return files, nil
 }
 
-// isRecordName reports whether recordName may give that name.
+// isRecordName reports whether recordName may return that name.
 func isRecordName(name string) bool {
 	b, err := hex.DecodeString(name)
 	return err == nil && len(b) == hashSize

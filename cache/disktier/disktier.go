@@ -1,6 +1,6 @@
-// Package disktier keeps what package cache has in memory also in files, so that a
-// process that is started again in the same container, after a crash or a time-out,
-// does not have to ask the database for everything at once:
+// Package disktier stores the values of a [cache.Cache] in files as well, so that a
+// process that is started again in the same container, after a crash or a timeout,
+// need not load all of them from the database:
 //
 //	var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
 //		Load:      loadProduct,
@@ -10,11 +10,11 @@
 //		Codec:     cache.JSON[Product](),
 //	}))
 //
-// Nothing needs to be there: a directory that is missing, full, read-only, damaged or
-// wiped at any moment costs only speed. Several processes may share it.
+// A directory that is missing, full, read-only, damaged or wiped at any moment costs
+// only speed. Several processes may share it.
 //
-// Caveat: what was in memory is then on a disk, readable for every process of the same
-// user, until it is evicted or the container ends.
+// Caveat: the values are on a disk, readable for every process of the same user, until
+// they are evicted or the container ends.
 package disktier
 
 import (
@@ -37,28 +37,31 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// DefaultMaxBytes is the budget of a Tier whose Options say nothing.
+// DefaultMaxBytes is the budget of a Tier whose Options.MaxBytes is zero.
 const DefaultMaxBytes = 32 << 20
 
-// Options say where a Tier keeps its files. The zero Options are ready to use.
+// Options configure a Tier. The zero Options are ready to use.
 type Options struct {
 	// Dir is the directory in which the Tier makes its own private one, whose name has
 	// the user's number. Empty means os.TempDir(). The private directory must belong to
-	// this user alone: if others could use it, each call fails and says so. A file system
-	// that gives all files to one other user, such as an EFS access point, is supported.
+	// this user alone: if others could use it, each call fails with an error that names
+	// it. A file system that gives all files to one other user, such as an EFS access
+	// point, is supported.
 	Dir string
 
-	// MaxBytes is how much room the files of records may take together, each of them
-	// whole pages of 4 KiB; beyond that the oldest are evicted first. A record that is
-	// larger than an eighth of it is not stored. Several processes together may exceed it
-	// by what each of them has set since it last listed the directory. Beside the records
-	// there is one file of half a MiB. Zero means DefaultMaxBytes. Negative is an error.
+	// MaxBytes bounds the room of the files of records, each rounded up to pages of 4
+	// KiB; beyond it the oldest files are evicted first. A record that is larger than
+	// an eighth of MaxBytes is not stored. Several processes together may exceed
+	// MaxBytes by the records that each has set since it last listed the directory.
+	// There is one more file, of half a MiB. Zero means DefaultMaxBytes. Negative is an
+	// error.
 	MaxBytes int64
 }
 
-// A Tier is a cache.Tier in files. Several Caches may share it. It is safe for
-// concurrent use, keeps only its directory open and needs no Close. A directory that
-// keeps failing is not used for a while. The zero Tier is not usable: call New.
+// A Tier is a [cache.Tier] in files. Several Caches may share it. It is safe for
+// concurrent use, keeps only its directory open and needs no Close. If the directory
+// keeps failing, the Tier stops using it for a while. The zero Tier is not usable: call
+// [New].
 type Tier struct {
 	dir      string
 	disk     disk.FS
@@ -108,7 +111,7 @@ func Must(t *Tier, err error) *Tier {
 	return t
 }
 
-// noted tells the breaker of the outcome of a call, and returns its error.
+// noted tells the breaker the outcome of a call, and returns its error.
 func (t *Tier) noted(err error) error {
 	switch {
 	case err == nil:
@@ -120,7 +123,7 @@ func (t *Tier) noted(err error) error {
 	return err
 }
 
-// Get implements cache.Tier.
+// Get implements [cache.Tier].
 func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -139,8 +142,8 @@ func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) boo
 	return epoch, nil
 }
 
-// read returns what a file has, or nil if there is none, or something that no Tier
-// has made: Set replaces it.
+// read returns the contents of a file, or nil if there is none, or if no Tier has made
+// it: Set replaces it.
 func (t *Tier) read(name string) ([]byte, error) {
 	f, err := t.disk.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,13 +162,13 @@ func (t *Tier) read(name string) ([]byte, error) {
 	}
 	b := make([]byte, info.Size)
 	n, err := f.ReadAt(b, 0)
-	if err == io.EOF { // it was cut
+	if err == io.EOF { // the file is truncated
 		return nil, nil
 	}
 	return b[:n], err
 }
 
-// Set implements cache.Tier.
+// Set implements [cache.Tier].
 func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 	if err := ctx.Err(); err != nil || r.Record == nil {
 		return err
@@ -182,13 +185,13 @@ func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 	return t.noted(err)
 }
 
-// Delete implements cache.Tier.
+// Delete implements [cache.Tier].
 func (t *Tier) Delete(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// The new epoch does it: a record with an earlier one is invalid, also if it is set
-	// later. The file is removed only for its room.
+	// The new epoch suffices: a record with an earlier one is invalid, also if it is
+	// set later. The file is removed only for its room.
 	if err := t.newEpoch(name); err != nil {
 		return t.noted(err)
 	}
@@ -208,7 +211,7 @@ func sum(name string) []byte {
 	return h.Sum(nil)
 }
 
-// replace writes a file, whatever has its name.
+// replace writes a file, in place of any other of that name.
 func (t *Tier) replace(name string, b []byte) error {
 	f, err := t.disk.Create("", int64(len(b)))
 	if err != nil {
@@ -222,7 +225,7 @@ func (t *Tier) replace(name string, b []byte) error {
 		return nil
 	}
 	if info, e := t.disk.Lstat(name); e == nil && info.Mode.IsDir() && t.disk.RemoveAll(name) == nil {
-		err = f.Replace(name) // no file replaces a directory
+		err = f.Replace(name) // a rename does not replace a directory
 	}
 	return err
 }

@@ -11,18 +11,18 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Epochs are what makes a Delete final, for all processes, without a lock, and if
-// one is killed anywhere in between. A name has a slot in a file of random numbers,
-// which Delete changes; a record has that of the lease it was loaded with, and is none
-// when the slot has another one. The file begins with a number of its own, so that
-// records end with the file. Names that share a slot are deleted together.
+// Epochs make a Delete final, for all processes, without a lock, and even if a process
+// is killed at any point. A name has a slot in a file of random numbers. Delete changes
+// the slot; a record has the epoch of the lease it was loaded with, and is invalid if
+// the slot has another one. The file begins with a number of its own, so that records
+// end with the file. Names that share a slot are deleted together.
 const (
 	epochSize = 16 // the file's number and the slot's
 	slotCount = 1 << 16
 	epochFile = "epochs"
 )
 
-// epoch returns that of a name. It makes what is missing.
+// epoch returns the epoch of a name. It makes the file if it is missing.
 func (t *Tier) epoch(name string) (string, error) {
 	f, err := t.openEpochs(t.disk.Open)
 	if err != nil {
@@ -39,7 +39,7 @@ func (t *Tier) epoch(name string) (string, error) {
 	return string(b[:]), nil
 }
 
-// newEpoch gives a name, and those that share its slot, a new one.
+// newEpoch gives a name, and those that share its slot, a new epoch.
 func (t *Tier) newEpoch(name string) error {
 	var w io.WriterAt
 	f, err := t.openEpochs(func(name string) (disk.File, error) {
@@ -57,15 +57,15 @@ func (t *Tier) newEpoch(name string) error {
 	return err
 }
 
-// slot is where in the file a name's number is. The last bytes of the hash tell names
-// apart that differ only at their end, the first ones do not.
+// slot returns the offset of a name's number in the file. It uses the last bytes of the
+// hash, since the first ones do not tell names apart that differ only at their end.
 func slot(name string) int64 {
 	h := sum(name)
 	return 8 + 8*int64(binary.BigEndian.Uint16(h[len(h)-2:]))
 }
 
-// openEpochs opens the file, and makes it first if there is none, or something else in
-// its place.
+// openEpochs opens the file. It makes the file first if there is none, or something
+// else in its place.
 func (t *Tier) openEpochs(open func(name string) (disk.File, error)) (disk.File, error) {
 	if err := t.disk.Make(); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (t *Tier) openEpochs(open func(name string) (disk.File, error)) (disk.File,
 	return t.openWhole(open)
 }
 
-// errNoEpochs is the error of epochs that must be made anew: all records end.
+// errNoEpochs means that the file must be made again, which ends all records.
 var errNoEpochs = errors.New("no usable file of epochs")
 
 func (t *Tier) openWhole(open func(name string) (disk.File, error)) (disk.File, error) {
@@ -105,7 +105,7 @@ func (t *Tier) openWhole(open func(name string) (disk.File, error)) (disk.File, 
 	return nil, t.dropEpochs()
 }
 
-// dropEpochs removes a file that is not what was written.
+// dropEpochs removes a file whose contents are invalid.
 func (t *Tier) dropEpochs() error {
 	if err := t.disk.RemoveAll(epochFile); err != nil {
 		return err
@@ -115,8 +115,8 @@ func (t *Tier) dropEpochs() error {
 
 const epochsSize = 8 + 8*slotCount
 
-// makeEpochs makes the file, whose slots are all zero, unless another process has. It
-// writes all of it, so that a Delete needs no room.
+// makeEpochs makes the file, with all slots zero, unless another process has. It writes
+// the whole file, so that a Delete needs no room.
 func (t *Tier) makeEpochs() error {
 	f, err := t.disk.Create("", epochsSize)
 	if err != nil {
@@ -137,7 +137,7 @@ func (t *Tier) makeEpochs() error {
 	return nil
 }
 
-// epochOf is the epoch that a lease is of. One from elsewhere is of none.
+// epochOf returns the epoch of a lease, or none for a lease of another Tier.
 func epochOf(lease string) string {
 	if len(lease) != epochSize {
 		return string(make([]byte, epochSize))

@@ -38,9 +38,9 @@ func (t *Tier) encode(r cache.TierRecord) []byte {
 	return append(b, r.Record...)
 }
 
-// decode returns the record, if it is of this epoch and of use. How old that is, the
-// cache judges by the wall clock, on which it counts on: so that one must not have
-// lost time since.
+// decode returns the record, if it is of this epoch and not too old to be useful. The
+// cache judges its age by the wall clock, so decode refuses a record if the wall clock
+// has lost time since.
 func (t *Tier) decode(b []byte, epoch string) (record []byte, ok bool) {
 	if len(b) < headSize || string(b[:len(magic)]) != magic ||
 		string(b[len(magic):len(magic)+epochSize]) != epoch ||

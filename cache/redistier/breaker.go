@@ -30,8 +30,8 @@ const (
 	maxOpen = 5 * time.Second
 )
 
-// allow reports whether a call may be made, and returns the generation for Failure. While
-// the breaker is open, an allowed call starts a new openFor, whatever becomes of it.
+// allow reports whether a call may be made, and returns the generation for Failure.
+// While the breaker is open, an allowed call starts a new openFor, with any outcome.
 func (b *breaker) allow(now clock.Instant) (generation uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -61,10 +61,10 @@ func (t *Tier) fault(err error) error {
 	return safe
 }
 
-// Stats counts what a Tier did since New.
+// Stats counts events of a Tier since New.
 type Stats struct {
 	Failures int64 // calls of the server that failed
-	Skipped  int64 // calls that were not made because others had failed: see ErrOpen
+	Skipped  int64 // calls that were not made after earlier failures: see ErrOpen
 	Leases   int64 // leases that the server granted to this process
 	Waits    int64 // pauses while another process held the lease of a key
 	Last     error // the last failure, or nil; without addresses and passwords

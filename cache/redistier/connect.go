@@ -10,22 +10,24 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// Connect returns a client for a Tier: of a cluster if o has several Addrs or says so,
-// else of a single server. It connects when it is first used.
+// Connect returns a client for a [Tier]: of a cluster if o has several Addrs or sets
+// IsClusterMode, else of a single server. It connects when it is first used.
 //
-// Fields of o that are zero get defaults for a process that may be frozen at any moment.
-// Contexts end calls. A broken connection is replaced once, without delay. The client
-// sends only what is needed. A connection that is being made when a call times out is
-// finished within DialTimeout, by default a second, and serves the next call.
+// Fields of o that are zero get defaults for a process that may be frozen at any
+// moment. The client obeys the deadline of each call's context. It replaces a broken
+// connection once, without delay. It sends no optional commands. A connection attempt
+// that outlasts its call is finished within DialTimeout, by default a second, and
+// serves the next call.
 //
-// After a freeze the peer may have dropped all idle connections without a word. The
-// client does not use a connection again that was idle for ConnMaxIdleTime (default:
-// DefaultIdle; negative: no limit), or through a freeze that the clocks show. When a call
-// times out, it also drops all connections that have not answered since the call began.
+// After a freeze the peer may have dropped all idle connections silently. The client
+// does not use a connection again that was idle for ConnMaxIdleTime (default:
+// DefaultIdle; negative: no limit), or through a freeze that the clocks show. When a
+// call times out, it also drops all connections that have not answered since the call
+// began.
 //
-// The client logs each failed connection attempt to stderr, with the address but without
-// the password. A dead server causes many. Call redis.SetLogger, which affects the whole
-// process, to log elsewhere.
+// The client logs each failed connection attempt to stderr, with the address but
+// without the password. A dead server causes many. Call redis.SetLogger, which affects
+// the whole process, to log elsewhere.
 func Connect(o *redis.UniversalOptions) redis.UniversalClient { return connect(o, clock.New()) }
 
 func connect(o *redis.UniversalOptions, clk *clock.Clock) redis.UniversalClient {

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Get implements cache.Tier.
+// Get implements [cache.Tier].
 func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) bool) (lease string, err error) {
 	b := t.breaker(name)
 	var record []byte
@@ -31,7 +31,7 @@ func found(c *redis.StringCmd) ([]byte, error) {
 	return record, err
 }
 
-// lease waits until there is a record of use, or the caller is to load.
+// lease waits until there is a usable record, or this caller holds the lease.
 func (t *Tier) lease(ctx context.Context, b *breaker, q question, use func([]byte) bool) (lease string, err error) {
 	for w := t.newWait(ctx); ; w.sleep(ctx) {
 		var record []byte

@@ -17,10 +17,10 @@ import (
 // The braces put them into one slot of a cluster, even if the name has some: it does
 // not begin with one.
 //
-// The lease is the container's that loads now, and keeps others from it for a short
-// time. The epoch is what a record may be set by: all who have missed since the last
-// Delete share it, and Delete ends it. It is a random number, not a count, so that
-// a server that has forgotten it, be it by eviction, can only refuse too much.
+// The container that loads holds the lease, which keeps others from loading for a short
+// time. The epoch allows to set a record: all callers that missed since the last Delete
+// share it, and Delete ends it. It is a random number, not a count: a server that has
+// lost it, perhaps by eviction, can then only refuse too many records.
 func (t *Tier) keys(name string) []string {
 	record := t.record(name)
 	return []string{record, record + "e", record + "l"}
@@ -28,10 +28,11 @@ func (t *Tier) keys(name string) []string {
 
 func (t *Tier) record(name string) string { return t.opts.Prefix + "{" + name + "}" }
 
-// epochTime is how long a load may take and still be kept: as long as an invocation.
+// epochTime is how long a load may take and still store its record: as long as an
+// invocation.
 const epochTime = 15 * time.Minute
 
-// getFunction is GET for scripts. It removes a key that holds no string: some other
+// getFunction is GET for scripts. It removes a key that holds no string: another
 // program made it, and all further calls about the name would fail.
 const getFunction = `
 local function get(key)
@@ -41,8 +42,8 @@ local function get(key)
 	return false
 end`
 
-// askScript returns the record, if it is not the one that was seen; or the epoch, if
-// the lease was granted, or is not needed; or nothing.
+// askScript returns the record, if it differs from the one that was seen; or the epoch,
+// if the lease was granted, or is not needed; or nothing.
 const askScript = getFunction + `
 local r = get(KEYS[1])
 if r and r ~= ARGV[4] then return {r} end
@@ -53,8 +54,8 @@ redis.call('SET', KEYS[2], e, 'PX', ARGV[3])
 return {e, '1'}`
 
 // setScript sets the record, if the epoch is still that of the caller, and gives the
-// lease back. A server that is full refuses it at the first step; after another one
-// it would be let through.
+// lease back. A server that is full refuses the first write of a script; it would
+// accept a later one.
 const setScript = getFunction + `
 local mine, good = get(KEYS[3]) == ARGV[2], get(KEYS[2]) == ARGV[1]
 if good and ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3]) end
@@ -62,29 +63,29 @@ if good and (mine or ARGV[4] ~= '') then redis.call('DEL', KEYS[2]) end
 if mine then redis.call('DEL', KEYS[3]) end
 return 1`
 
-// newEpoch is an argument that is another one each time it is sent. When a connection
-// breaks, the client sends a question again, and the first one may arrive after all, a
-// Delete later: it must not bring back the epoch that the Delete has ended.
+// newEpoch is an argument with a new value each time it is sent. When a connection
+// breaks, the client sends a command again, and the first one may still arrive, after a
+// Delete: it must not restore the epoch that the Delete has ended.
 type newEpoch struct{}
 
 // MarshalBinary implements encoding.BinaryMarshaler, by which the client writes it.
 func (newEpoch) MarshalBinary() ([]byte, error) { return []byte(newNonce()), nil }
 
-// nonceSize is the size of what epochs and leases are told apart by.
+// nonceSize is the size of the random part of epochs and leases.
 const nonceSize = 16
 
-// newNonce asks the system each time: a snapshot of this process may run twice.
+// newNonce reads from the system each time: a snapshot of this process may run twice.
 func newNonce() string {
 	var b [nonceSize]byte
 	rand.Read(b[:]) // never fails
 	return string(b[:])
 }
 
-// question is a name whose record was not found, or was of no use.
+// question is a name for which no usable record was found.
 type question struct {
 	name  string
 	nonce string
-	seen  []byte // the record that was of no use
+	seen  []byte // the record that was not usable
 }
 
 func (t *Tier) ask(ctx context.Context, c redis.Cmdable, q question, anyway bool) *redis.Cmd {
@@ -95,7 +96,7 @@ func (t *Tier) ask(ctx context.Context, c redis.Cmdable, q question, anyway bool
 	return c.Eval(ctx, askScript, t.keys(q.name), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag, newEpoch{})
 }
 
-// answer is what askScript returned: a record, a lease, or neither.
+// answer returns the reply of askScript: a record, a lease, or neither.
 func (q question) answer(c *redis.Cmd) (record []byte, lease string, err error) {
 	reply, err := c.StringSlice()
 	switch {
@@ -112,19 +113,21 @@ func (q question) answer(c *redis.Cmd) (record []byte, lease string, err error) 
 }
 
 func (t *Tier) set(ctx context.Context, c redis.Cmdable, r cache.TierRecord) *redis.Cmd {
-	// A lease from elsewhere is of no use, but does no harm.
+	// A lease of another Tier is useless but harmless.
 	split := min(nonceSize, len(r.Lease))
 	return c.Eval(ctx, setScript, t.keys(r.Name), r.Lease[:split], r.Lease[split:], milliseconds(r.TTL), r.Record)
 }
 
-// longestTTL bounds how long what never changes is kept: nobody may want it any more.
+// longestTTL bounds the TTL of records that never change, since they may not be needed
+// again.
 const longestTTL = 30 * 24 * time.Hour
 
 func milliseconds(ttl time.Duration) int64 {
 	return max(1, min(ttl, longestTTL).Milliseconds())
 }
 
-// wait is how long, and how often, one asks again for what another one loads.
+// wait controls how long, and how often, a caller polls for the record that another one
+// loads.
 type wait struct {
 	tier  *Tier
 	began clock.Instant

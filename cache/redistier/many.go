@@ -61,7 +61,7 @@ func (t *Tier) pipeline(ctx context.Context, allow allowFunc, names []string, ad
 	return t.fault(err)
 }
 
-// An allowFunc is breaker.allow, or one that allows more.
+// An allowFunc is breaker.allow, or a function that allows more.
 type allowFunc func(b *breaker, now clock.Instant) (generation uint64, ok bool)
 
 // always allows a call whether or not the breaker is open.
@@ -134,8 +134,9 @@ func (t *Tier) follow(ctx context.Context, parts []part) {
 	}
 }
 
-// GetMany implements cache.BatchTier. It waits for other processes' loads only if it got
-// no lease at all: two processes that wait for each other's leases would wait in vain.
+// GetMany implements [cache.BatchTier]. It waits for other processes' loads only if it
+// got no lease at all: two processes that wait for each other's leases would wait in
+// vain.
 func (t *Tier) GetMany(ctx context.Context, names []string, use func(i int, record []byte) bool) (leases []string, err error) {
 	leases = make([]string, len(names))
 	rest, err := t.getMany(ctx, names, use)
@@ -204,8 +205,8 @@ func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases 
 	return granted, err
 }
 
-// DeleteMany implements cache.BatchTier. Like Delete, it calls the server even while the
-// breaker is open.
+// DeleteMany implements [cache.BatchTier]. Like [Tier.Delete], it calls the server even
+// while the breaker is open.
 func (t *Tier) DeleteMany(ctx context.Context, names []string) error {
 	commands := make([]*redis.IntCmd, len(names))
 	return t.pipeline(ctx, always, names, func(p redis.Pipeliner, i int) redis.Cmder {
@@ -214,7 +215,7 @@ func (t *Tier) DeleteMany(ctx context.Context, names []string) error {
 	}, func(i int) error { return commands[i].Err() })
 }
 
-// SetMany implements cache.BatchTier.
+// SetMany implements [cache.BatchTier].
 func (t *Tier) SetMany(ctx context.Context, records []cache.TierRecord) error {
 	commands, names := make([]*redis.Cmd, len(records)), make([]string, len(records))
 	for i, r := range records {

@@ -1,5 +1,5 @@
-// Package redistier lets the containers of a function share what package cache
-// keeps, on a Valkey or Redis server or cluster:
+// Package redistier lets the containers of a function share the values of a
+// [cache.Cache], on a Valkey or Redis server or cluster:
 //
 //	var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
 //		Load:      loadProduct,
@@ -9,18 +9,17 @@
 //		Codec:     cache.JSON[Product](),
 //	}))
 //
-// A server that is slow or dead costs a call Timeout, and then nothing: calls fail
-// at once until one of them, now and then, finds it well again. One container
-// loads a key, others wait for it a while. Keys that are deleted in one container
-// are not brought back by a load that began before in another one, also when the
-// server evicts, forgets or is flushed at any moment. Only a failover to a replica
-// that had not heard of a Delete may bring a record back, until its TTL.
+// A server that is slow or dead costs one call Timeout. After that calls fail at
+// once, except for one now and then that tries the server again. One container
+// loads a key, and others wait for it for up to Wait. After a Delete in one
+// container, no load that began before it in another one restores the record, even
+// if the server evicts or loses keys or is flushed at any moment. Only a failover to
+// a replica that has not seen the Delete may restore a record, until its TTL.
 //
 // It uses github.com/redis/go-redis because that connects when it is first used,
-// and keeps neither goroutine nor timer while nothing is asked: it does not mind
-// being frozen. The other well-kept client, valkey-go, connects when it is made, and
-// pings by a timer; its pipelining, which is fast, is for servers with many
-// requests at a time.
+// and has no goroutine and no timer between calls, so that it can be frozen. The
+// other well-maintained client, valkey-go, connects when it is made, and pings by a
+// timer; its fast pipelining is for processes with many requests at a time.
 package redistier
 
 import (
@@ -36,9 +35,9 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// What counts where Options say nothing.
+// Defaults for Options fields that are zero.
 const (
-	// DefaultTimeout is many times what a server in the same region takes, and more
+	// DefaultTimeout is many times the latency of a server in the same region, and more
 	// than the pauses of a container that has a tenth of a processor.
 	DefaultTimeout = 25 * time.Millisecond
 
@@ -48,51 +47,54 @@ const (
 	// DefaultLease is longer than most queries.
 	DefaultLease = 500 * time.Millisecond
 
-	// DefaultWait has room for a container that dies with its lease, and for the
-	// next one's load.
+	// DefaultWait allows for a container that dies with its lease, and for the load of
+	// the next one.
 	DefaultWait = time.Second
 
-	// DefaultPrefix stands before all keys.
+	// DefaultPrefix is the prefix of all keys.
 	DefaultPrefix = "warmcache:"
 )
 
-// Options say how a Tier uses its server. Only Client is required. Negative durations
-// are errors, but for Wait.
+// Options configure a Tier. Only Client is required. Negative durations are errors,
+// except for Wait.
 type Options struct {
-	// Client is what Connect returns, or a *redis.Client or *redis.ClusterClient of
-	// your own. That one needs ContextTimeoutEnabled, or calls would not end in time,
-	// and must not have ReadOnly, what goes with it, or a ClientSideCache, or what was
-	// deleted from the master could still be read elsewhere. The Tier does not close
-	// it. Required.
+	// Client is the result of [Connect], or a *redis.Client or *redis.ClusterClient of
+	// your own. Set ContextTimeoutEnabled on your own client, or Timeout cannot be
+	// enforced. Do not set ReadOnly, RouteByLatency, RouteRandomly or a
+	// ClientSideCache: a deleted record could still be read from a replica or from
+	// memory. The Tier does not close the client. Required.
 	Client redis.UniversalClient
 
-	// Timeout is how long one call of the server may take; when many keys are asked
-	// for at once, as much again for each fifty. After calls that took longer none is
-	// made for a while, so it must be enough for the largest values. Zero means
+	// Timeout is how long one call of the server may take. A call about many keys may
+	// take as much again for each fifty. After a call that timed out, the Tier makes no
+	// calls for a while, so Timeout must suffice for the largest values. Zero means
 	// DefaultTimeout.
 	Timeout time.Duration
 
-	// ConnectTimeout is Timeout for the calls of a new process until the first
-	// answer. Zero means DefaultConnectTimeout.
+	// ConnectTimeout replaces Timeout in a new process until the first answer. Zero
+	// means DefaultConnectTimeout.
 	ConnectTimeout time.Duration
 
 	// Lease is how long a container that loads a key keeps others from loading it.
 	// Zero means DefaultLease.
 	Lease time.Duration
 
-	// Wait is how long a Get waits for what another container loads, before it
-	// loads itself. It should be longer than Lease, and shorter than TierTimeout of
-	// the Cache. Zero means DefaultWait; negative means not at all.
+	// Wait is how long a Get waits for the record that another container loads, before
+	// the caller loads itself. It should be longer than Lease, and shorter than the
+	// Cache's TierTimeout. [cache.Cache.Newer] needs two calls of the server after the
+	// first record: containers share its one Load only if Wait and TierTimeout are
+	// longer than two Timeouts. Zero means DefaultWait; negative means that Get does
+	// not wait.
 	Wait time.Duration
 
-	// Prefix stands before all keys at the server. It has no braces, which mean
-	// something in a cluster. Empty means DefaultPrefix.
+	// Prefix is the prefix of all keys at the server. It must not contain braces, which
+	// have a meaning in a cluster. Empty means DefaultPrefix.
 	Prefix string
 }
 
-// A Tier is a cache.BatchTier on a server. Several Caches may share it. It is safe
+// A Tier is a [cache.BatchTier] on a server. Several Caches may share it. It is safe
 // for concurrent use, starts no goroutine and needs no Close. The zero Tier is not
-// usable: call New.
+// usable: call [New].
 type Tier struct {
 	opts     Options
 	client   redis.UniversalClient
@@ -103,7 +105,7 @@ type Tier struct {
 
 var _ cache.BatchTier = (*Tier)(nil)
 
-// New returns a Tier. It asks the server nothing yet.
+// New returns a Tier. It does not call the server.
 func New(o Options) (*Tier, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("redistier.New: %w", err)
@@ -169,8 +171,8 @@ func checkClient(client redis.UniversalClient) error {
 			return errors.New("Options.Client reads from replicas, which may have what was deleted")
 		}
 	default:
-		// A Ring moves keys to other servers while one is away, and would then find
-		// there what was deleted here.
+		// A Ring moves keys to other servers while one is down, and would then find
+		// deleted records there.
 		return fmt.Errorf("Options.Client is a %T: it must be a *redis.Client or *redis.ClusterClient", client)
 	}
 	return nil
@@ -178,15 +180,15 @@ func checkClient(client redis.UniversalClient) error {
 
 var errNoTimeouts = errors.New("Options.Client has not ContextTimeoutEnabled, and would not keep to Options.Timeout")
 
-// Set implements cache.Tier.
+// Set implements [cache.Tier].
 func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
 	return t.call(ctx, t.breaker(r.Name), 1, func(ctx context.Context) error {
 		return t.set(ctx, t.client, r).Err()
 	})
 }
 
-// Delete implements cache.Tier. It asks the server even while other calls do not: to
-// delete is worth Timeout.
+// Delete implements [cache.Tier]. It calls the server even while the breaker is open: a
+// Delete is worth waiting for Timeout.
 func (t *Tier) Delete(ctx context.Context, name string) error {
 	b := t.breaker(name)
 	return t.try(ctx, b, b.current(), 1, func(ctx context.Context) error {

@@ -1,4 +1,4 @@
-// Package tiertest tests implementations of cache.Tier:
+// Package tiertest tests implementations of [cache.Tier]:
 //
 //	func TestTier(t *testing.T) {
 //		tiertest.Test(t, func(t *testing.T) (a, b cache.Tier) {
@@ -7,8 +7,8 @@
 //		})
 //	}
 //
-// The tests check the contract that a Cache relies on. Foremost, no record comes back
-// after a Delete. They do not check what a Tier does when its storage fails.
+// The tests check the contract that a [cache.Cache] relies on. Above all, no record
+// comes back after a Delete. They do not check a Tier whose storage fails.
 package tiertest
 
 import (
@@ -225,7 +225,7 @@ func checkOldLease(ctx context.Context, a, b cache.Tier) error {
 	return err // the Tier may have lost the new record
 }
 
-// names are different ones that a Tier might confuse.
+// names returns different names that a Tier might confuse.
 func names() []string {
 	long := strings.Repeat("x", 199)
 	return []string{"a", "A", "a ", "a\x00", "a\x00b", "a/b", "a/../b", "../b", "b", "{a}", "{a", "a}", "a*", "a%2fb", "a\n", "\xff\xfe", "é", long + "1", long + "2"}

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read returns which boot this is and what its monotonic clock says, in nanoseconds,
-// which the processes of one machine share. The zero id means that it is unknown.
+// Read returns the ID of this boot and the reading of its monotonic clock, in
+// nanoseconds, which all processes of one machine share. The zero ID means that it is
+// unknown.
 func Read() (id [16]byte, mono int64) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

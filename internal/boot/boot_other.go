@@ -2,6 +2,5 @@
 
 package boot
 
-// Read knows nothing here: the wall clock alone tells the age of what an earlier
-// process left.
+// Read returns no ID: only the wall clock tells the age of an earlier process's files.
 func Read() (id [16]byte, mono int64) { return id, 0 }

@@ -1,5 +1,5 @@
-// Package cgroup tells how much memory a process may still use: as much as the memory
-// limits of its control groups leave, and no more than the machine has.
+// Package cgroup tells how much memory a process may still use: the rest of the memory
+// limits of its control groups, and no more than the machine has.
 package cgroup
 
 import (
@@ -10,11 +10,12 @@ import (
 )
 
 // MemoryLeft returns how many bytes of memory the process may still use, as the kernel
-// counts now. If nothing tells, ok is false. On systems other than Linux it always is.
+// counts now. If it cannot tell, ok is false, as it always is on systems other than
+// Linux.
 //
 // A group that contains this one limits it as well, in version 1 and in version 2 of
-// control groups. Cached files that were not used lately count as free: the kernel drops
-// them when a group needs memory. Files on a file system made of memory do not.
+// control groups. Cached files that were not used lately count as free: the kernel
+// drops them when a group needs memory. Files on a file system made of memory do not.
 func MemoryLeft() (bytes int64, ok bool) { return system{}.memoryLeft() }
 
 // system reads the files of the system. Tests put them below another root.
@@ -51,7 +52,7 @@ var files = map[int]struct{ limit, usage, droppable string }{
 	2: {"memory.max", "memory.current", "inactive_file"},
 }
 
-// leftIn returns what the limit of one group leaves, if it has one.
+// leftIn returns the unused part of the limit of one group, if it has one.
 func (s system) leftIn(version int, dir string) (left int64, limited bool) {
 	f := files[version]
 	limit, err := strconv.ParseInt(strings.TrimSpace(s.read(dir+"/"+f.limit)), 10, 64)

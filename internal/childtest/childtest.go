@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Command returns the command that runs this test binary. Where it is emulated,
+// Command returns the command that runs this test binary. If the binary is emulated,
 // WARMCACHE_TEST_EMULATOR names the emulator: the kernel cannot start it alone.
 func Command() *exec.Cmd {
 	if emulator := os.Getenv("WARMCACHE_TEST_EMULATOR"); emulator != "" {
@@ -19,10 +19,10 @@ func Command() *exec.Cmd {
 	return exec.Command(os.Args[0])
 }
 
-// Tail passes on what a child prints and keeps the last KiB of it, for the error
-// when the child dies. It is safe for concurrent use.
+// Tail writes a child's output to To and keeps its last KiB, for the error when the
+// child dies. It is safe for concurrent use.
 type Tail struct {
-	To io.Writer // nil: nowhere
+	To io.Writer // nil: discard
 
 	mu   sync.Mutex
 	last []byte
@@ -42,7 +42,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns what it kept, without white space around it.
+// String returns the last KiB, without white space around it.
 func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -2,6 +2,6 @@ package clock
 
 import "time"
 
-// LongestInvocation is longer than a host lets an invocation run. Anything of a
-// function that is older was frozen or left behind.
+// LongestInvocation is longer than a host lets an invocation run. Any older work of a
+// function was frozen or left behind.
 const LongestInvocation = 15 * time.Minute

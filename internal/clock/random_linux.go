@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// randomUint64 asks the kernel. The state of math/rand/v2 is a part of a snapshot:
+// randomUint64 reads from the kernel. The state of math/rand/v2 is part of a snapshot:
 // containers that are restored from the same one (Lambda SnapStart) would all draw the
 // same numbers. crypto/rand would do as well, for 190 KB of binary.
 func randomUint64() uint64 {

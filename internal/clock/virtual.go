@@ -5,20 +5,19 @@ import (
 	"sync/atomic"
 )
 
-// Virtual is the time and the chance of a simulated process.
+// Virtual is the time and the source of random numbers of a simulated process.
 type Virtual struct {
 	Now    func() Instant
 	Random func() float64 // in [0,1)
 }
 
 var (
-	virtual atomic.Pointer[Virtual] // what New makes Clocks of; nil: real ones
+	virtual atomic.Pointer[Virtual] // New makes Clocks of it; nil: real ones
 	making  sync.Mutex              // held while it is set
 )
 
-// Make calls f. The Clocks that New makes meanwhile, in whatever goroutine, are v's
-// for ever. It is for simulations with many processes in one, which make what they
-// simulate in f; nothing else costs it anything.
+// Make calls f. The Clocks that New makes meanwhile, in any goroutine, stay v's. It is
+// for simulations with many processes in one, whose objects f makes.
 func (v *Virtual) Make(f func()) {
 	making.Lock()
 	defer making.Unlock()

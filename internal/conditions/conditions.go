@@ -1,4 +1,4 @@
-// Package conditions says what a measurement depends on.
+// Package conditions describes the conditions of a measurement.
 package conditions
 
 import (
@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Conditions are what the figures depend on.
+// Conditions are those that figures depend on.
 type Conditions struct {
 	Date     time.Time `json:"date"`
-	Command  string    `json:"command"` // that measures it again
+	Command  string    `json:"command"` // repeats the measurement
 	Go       string    `json:"go"`
 	Platform string    `json:"platform"`
 	CPU      string    `json:"cpu"`
@@ -25,11 +25,11 @@ type Conditions struct {
 	LoadBefore string `json:"load_before,omitempty"` // the load averages of 1, 5 and 15 minutes
 	LoadAfter  string `json:"load_after,omitempty"`
 
-	Libraries map[string]string `json:"libraries,omitempty"` // versions of what was compared
+	Libraries map[string]string `json:"libraries,omitempty"` // versions of the compared libraries
 }
 
-// Here returns those of this process, which is that program with these arguments, and
-// compares the modules whose path has one of the parts.
+// Here returns the conditions of this process: the program, its arguments, and the
+// versions of modules whose path contains one of the parts.
 func Here(program string, args []string, set string, parts ...string) Conditions {
 	return Conditions{
 		Date:     time.Now().UTC().Truncate(time.Second),
@@ -46,7 +46,7 @@ func Here(program string, args []string, set string, parts ...string) Conditions
 	}
 }
 
-// String is the conditions in a line.
+// String returns the conditions in a line.
 func (c Conditions) String() string {
 	text := fmt.Sprintf("%s, %s, %s, %d CPUs", c.Go, c.Platform, c.CPU, c.CPUs)
 	if c.LoadBefore != "" {
@@ -64,7 +64,8 @@ func (c Conditions) String() string {
 	return text
 }
 
-// cpuModel knows Linux only, and not on every architecture.
+// cpuModel returns the processor's name on Linux, if the architecture's kernel tells
+// it.
 func cpuModel() string {
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(b)) {
@@ -75,7 +76,7 @@ func cpuModel() string {
 	return "unknown CPU"
 }
 
-// LoadAverage returns the load averages of 1, 5 and 15 minutes. It knows Linux only.
+// LoadAverage returns the load averages of 1, 5 and 15 minutes, on Linux.
 func LoadAverage() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(b))
@@ -85,7 +86,7 @@ func LoadAverage() string {
 	return strings.Join(fields[:3], " ")
 }
 
-// commandLine is what a shell takes for the program and its arguments.
+// commandLine returns the shell command for the program and its arguments.
 func commandLine(program string, args []string) string {
 	line := program
 	for _, a := range args {
@@ -103,7 +104,8 @@ func quote(arg string) string {
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
-// versions returns those of the modules in this program whose path has one of the parts.
+// versions returns the versions of the modules in this program whose path contains one
+// of the parts.
 func versions(parts []string) map[string]string {
 	v := map[string]string{}
 	info, _ := debug.ReadBuildInfo()

@@ -10,16 +10,16 @@ type Batch[V any] struct {
 	Keys []string
 	Terms
 
-	// Load fetches the values of the keys with these indexes, whose loads the
-	// caller does not join, and calls Set or Fail for each of calls. Its error is
-	// that of the calls for which it did neither.
+	// Load fetches the values of the keys with these indexes, whose loads the caller
+	// does not join. It calls Set or Fail for each of calls; those for which it calls
+	// neither get its error.
 	Load func(ctx context.Context, indexes []int, calls []*Call[V]) error
 }
 
 // An Outcome is the result of a Batch for one key.
 type Outcome[V any] struct {
 	Value  V
-	Joined bool // it is the result of another caller's load
+	Joined bool // the result is of another caller's load
 	Err    error
 }
 
@@ -141,7 +141,8 @@ func (w *waiting[V]) joinAll(b Batch[V]) {
 // errUnset is the error of a Call that the load of its Batch has not set.
 var errUnset = errors.New("not set")
 
-// callOf returns f's own Call on l, if there is one: the same key comes twice.
+// callOf returns f's own Call on l, if there is one. There is if b.Keys has a key
+// twice.
 func (f *Flight[V]) callOf(l *line[V]) *Call[V] {
 	switch {
 	case l == nil:
@@ -153,8 +154,8 @@ func (f *Flight[V]) callOf(l *line[V]) *Call[V] {
 	return nil
 }
 
-// wait waits for f. Once the waiter's context has ended, it returns at once; a result
-// that is there counts.
+// wait waits for f. Once the waiter's context has ended, it returns at once, with the
+// result if there is one.
 func (w *waiting[V]) wait(f *Flight[V]) error {
 	err := w.group.wait(w.waiter, f)
 	if err != nil && err != ErrTimeout {

@@ -33,14 +33,14 @@ type line[V any] struct {
 // Key returns the key of c.
 func (c *Call[V]) Key() string { return c.key }
 
-// ID returns that of the load: see Group.LastID.
+// ID returns the ID of the load: see Group.LastID.
 func (c *Call[V]) ID() uint64 { return c.flight.id }
 
 // Started returns the moment before the load began.
 func (c *Call[V]) Started() clock.Instant { return c.flight.started }
 
-// LatestDeadline returns the latest deadline of the callers that wait. If one of them
-// has none, ok is false.
+// LatestDeadline returns the latest deadline of the waiting callers. If one of them has
+// none, ok is false.
 func (c *Call[V]) LatestDeadline() (t time.Time, ok bool) {
 	d := c.flight.latest()
 	return d.at, d.set
@@ -80,7 +80,7 @@ func (c *Call[V]) Revoked() bool {
 	return c.flight.abandoned.Load() || id < c.line.least.Load() || id < c.line.newest.Load()
 }
 
-// result returns what a caller gets that has waited with that error.
+// result returns the result for a caller whose wait ended with that error.
 func (c *Call[V]) result(joined bool, err error) (V, bool, error) {
 	if err != nil {
 		var zero V
@@ -134,8 +134,8 @@ func (g *Group[V]) exit(c *Call[V]) {
 	}
 }
 
-// Invalidate makes the results of all loads of key that have begun ones that must not
-// be kept. Their callers get them, but no new caller joins.
+// Invalidate keeps Claim from succeeding for all loads of key that have begun. Their
+// callers get the results, but no new caller joins.
 func (g *Group[V]) Invalidate(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -21,7 +21,7 @@ type loadContext struct {
 	cancel context.CancelFunc // of ctx
 }
 
-// withoutCancel returns a context with the values of the waiter's that never ends.
+// withoutCancel returns a context with the values of w's that never ends.
 func (w waiter) withoutCancel() context.Context {
 	if w.done == nil && !w.deadline.set {
 		return w.ctx
@@ -59,7 +59,7 @@ func (c *loadContext) Done() <-chan struct{} {
 	return c.ctx.Done()
 }
 
-// Err looks at the time itself while no timer does.
+// Err reads the clock itself while there is no timer.
 func (c *loadContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -51,16 +51,16 @@ func NewGroup[V any](c *clock.Clock) *Group[V] {
 }
 
 // LastID returns the ID of the last flight that began. Flights with a greater ID begin
-// later, whatever the clocks say.
+// later, even if a clock runs back.
 func (g *Group[V]) LastID() uint64 { return g.lastID.Load() }
 
-// NextID returns an ID for what begins now, greater than those of all flights that have
-// begun.
+// NextID returns an ID for an event of now. It is greater than those of all flights
+// that have begun.
 func (g *Group[V]) NextID() uint64 { return g.lastID.Add(1) }
 
-// Terms say which loads a caller joins, and how a load of its own runs.
+// Terms tell which loads a caller joins, and how a load of its own runs.
 type Terms struct {
-	// MaxAge is the age from which on a load is not joined.
+	// MaxAge is the age from which a load is not joined.
 	MaxAge time.Duration
 
 	// UndatedMaxAge replaces MaxAge for a load that only callers without a
@@ -77,8 +77,7 @@ type Terms struct {
 	// instead of beside it. Meanwhile all other callers join it.
 	Queue bool
 
-	// Timeout is when the load is given up, counted from its beginning. Zero means
-	// never.
+	// Timeout is how long the load may take. Zero means no limit.
 	Timeout time.Duration
 
 	// Inline lets a caller that can never leave run the load in its own goroutine,
@@ -87,7 +86,7 @@ type Terms struct {
 	Inline bool
 }
 
-// A Request is an order for the value of one key.
+// A Request asks for the value of one key.
 type Request[V any] struct {
 	Key string
 	Terms
@@ -139,8 +138,8 @@ func (g *Group[V]) Do(ctx context.Context, r Request[V]) (v V, joined bool, err 
 	return f.single.result(false, g.wait(w, f))
 }
 
-// A Flight is a load under way, or one that is queued. It is also the load's context:
-// it has the values of the first caller's, and ends when the last caller has left, or
+// A Flight is a load in progress, or a queued one. It is also the load's context: it
+// has the values of the first caller's, and ends when the last caller has left, or
 // after Timeout.
 type Flight[V any] struct {
 	loadContext
@@ -250,7 +249,7 @@ func (g *Group[V]) runInline(f *Flight[V]) {
 	})
 }
 
-// run loads, and removes f from the Group, whatever load does.
+// run loads, and removes f from the Group, even after a panic or a Goexit.
 func (g *Group[V]) run(f *Flight[V]) {
 	returned := false
 	defer func() {

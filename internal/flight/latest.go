@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Latest returns the deadline of ctx. If ctx is that of a load, which has none of its
-// own, it returns the latest deadline of the callers who wait for the load, if all have
-// one.
+// Latest returns the deadline of ctx. If ctx is that of a load, it returns the latest
+// deadline of the load's waiting callers, if all have one.
 func Latest(ctx context.Context) (time.Time, bool) {
 	d := newWaiter(ctx).deadline
 	return d.at, d.set

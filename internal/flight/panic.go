@@ -5,17 +5,17 @@ import (
 	"runtime/debug"
 )
 
-// PanicError is what a caller panics with when its load panicked, perhaps in
+// PanicError is the value that a caller panics with when its load panicked, perhaps in
 // another goroutine.
 type PanicError struct {
-	Value any    // what the load panicked with
+	Value any    // the load's panic value
 	Stack []byte // the load's
 }
 
 // NewPanicError returns nil for a nil value, which recover does not return from a
-// panic. It must be called by the function that recovered, while the stack is
-// still that of the panic. A value that is a *PanicError already, from another
-// goroutine, stays what it is.
+// panic. Call it in the function that recovered, while the stack is still that of the
+// panic. It returns a value that is a *PanicError already, from another goroutine,
+// unchanged.
 func NewPanicError(value any) *PanicError {
 	if value == nil {
 		return nil

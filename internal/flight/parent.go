@@ -2,7 +2,7 @@ package flight
 
 import "context"
 
-// parent is a Flight of any type of value, seen from what its load calls.
+// parent is a Flight with any type of value, for the calls that its load makes.
 type parent interface {
 	context.Context
 	outer() parent

@@ -8,7 +8,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// waiter is a caller that waits for a flight: the facts about its context.
+// waiter is a caller that waits for a flight, with the facts about its context.
 type waiter struct {
 	ctx      context.Context
 	done     <-chan struct{}
@@ -32,7 +32,8 @@ func newWaiter(ctx context.Context) waiter {
 	return w
 }
 
-// isWithin reports whether the caller belongs to the load of f, or to one that it made.
+// isWithin reports whether the caller belongs to the load of f, or to a load that it
+// made.
 func (w waiter) isWithin(f parent) bool {
 	for p := w.parent; p != nil; p = p.outer() {
 		if p == f {
@@ -58,7 +59,7 @@ func isWithinAny[V any](w waiter, l *line[V]) bool {
 	return w.isWithin(f) || slices.ContainsFunc(f.behind, func(a *Flight[V]) bool { return w.isWithin(a) })
 }
 
-// deadline is when a waiter has to leave. The zero deadline is never.
+// deadline is the time until which a waiter can wait. The zero deadline is never.
 type deadline struct {
 	at  time.Time
 	set bool
@@ -97,9 +98,9 @@ func (g *Group[V]) dated(f *Flight[V], now clock.Instant) bool {
 	return slices.ContainsFunc(f.waiters, func(d deadline) bool { return d.set && !d.reached(g.clock, now) })
 }
 
-// alive reports whether a caller waits for f that has time left. If none has, f was
-// left behind by an invocation that was frozen, and only looks alive. The caller
-// holds mu.
+// alive reports whether a caller with time left waits for f. If there is none, f was
+// left behind by an invocation that was frozen, and only looks alive. The caller holds
+// mu.
 func (g *Group[V]) alive(f *Flight[V], t *Terms, now clock.Instant) bool {
 	return f.started.Within(clock.LongestInvocation, now) && slices.ContainsFunc(f.waiters, func(d deadline) bool {
 		if d.set {
@@ -145,8 +146,8 @@ func (g *Group[V]) wait(w waiter, f *Flight[V]) error {
 	}
 }
 
-// over returns the channel that is closed when f's Timeout is over. It costs a timer,
-// and is nil if the waiter's own context ends before.
+// over returns the channel that is closed when f's Timeout is over. The channel costs a
+// timer, so over returns nil if the waiter's own context ends before.
 func (f *Flight[V]) over(w waiter) <-chan struct{} {
 	if f.deadline.IsZero() {
 		return nil
@@ -158,8 +159,8 @@ func (f *Flight[V]) over(w waiter) <-chan struct{} {
 }
 
 // leave removes a waiter from f. When the last one leaves, the load is canceled and a
-// later caller begins a new one: its connection may not have survived what ended the
-// first.
+// later caller begins a new one: the event that ended the first one may have broken its
+// connection.
 func (g *Group[V]) leave(w waiter, f *Flight[V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -182,7 +183,7 @@ func (g *Group[V]) leave(w waiter, f *Flight[V]) {
 }
 
 // desert notes that a caller has left f, if only callers without a deadline remain:
-// they do not tell that f is still wanted. The caller holds mu.
+// they may belong to an invocation that has ended. The caller holds mu.
 func (f *Flight[V]) desert() {
 	f.deserted = f.deserted || !slices.ContainsFunc(f.waiters, func(d deadline) bool { return d.set })
 }

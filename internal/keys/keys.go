@@ -11,20 +11,20 @@ import (
 	"reflect"
 )
 
-// AppendString appends s with its length in front, so that what follows cannot
-// be taken for a part of it.
+// AppendString appends s with its length in front, so that the following bytes cannot
+// be mistaken for a part of it.
 func AppendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
 
-// Encoder returns the function that encodes keys of type K. Equal keys have
-// equal encodings and different keys have different ones.
+// Encoder returns the function that encodes keys of type K. Equal keys have equal
+// encodings and different keys have different ones.
 //
-// K is made of strings, integers, bools, and arrays and structs of them.
-// Anything else is an error that names the part: a float is not equal to itself
-// when it is NaN, an interface may hold a value that cannot be compared, a
-// pointer says where a thing is and not what it is.
+// K is made of strings, integers, bools, and arrays and structs of them. Any other part
+// is an error that names it: a float is not equal to itself when it is NaN, an
+// interface may hold a value that cannot be compared, and a pointer is an address, not
+// a value.
 func Encoder[K comparable]() (func(K) string, error) {
 	t := reflect.TypeFor[K]()
 	if err := check(t, t.String()); err != nil {
@@ -33,7 +33,7 @@ func Encoder[K comparable]() (func(K) string, error) {
 	if t.Kind() == reflect.String {
 		return encodeString[K], nil
 	}
-	// The commonest integers do without reflection.
+	// The most common integers do without reflection.
 	for _, f := range []any{
 		func(key int) string { return encodeInt(int64(key)) },
 		func(key int64) string { return encodeInt(key) },
@@ -48,7 +48,7 @@ func Encoder[K comparable]() (func(K) string, error) {
 	}, nil
 }
 
-// encodeString needs no length: nothing follows.
+// encodeString needs no length: no other part follows.
 func encodeString[K comparable](key K) string {
 	if s, ok := any(key).(string); ok {
 		return s
