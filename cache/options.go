@@ -221,7 +221,7 @@ func (o *Options[K, V]) validate() error {
 	}
 	for _, f := range []struct {
 		name  string
-		value any // of which a number below zero is an error
+		value any // bad if it is negative
 		bad   bool
 	}{
 		{"MissingTTL", o.MissingTTL, o.MissingTTL < 0},
@@ -255,15 +255,15 @@ func (o *Options[K, V]) contradiction() error {
 	case o.MaxBytes == 0 && o.Size != nil:
 		return errors.New("Options.Size is set, but Options.MaxBytes, which bounds the sum, is not")
 	case o.MaxBatch > 0 && o.LoadMany == nil:
-		return errors.New("Options.MaxBatch is for Options.LoadMany, which is not set")
+		return errors.New("Options.MaxBatch needs Options.LoadMany, which is not set")
 	case o.RetryAfter > 0 && o.StaleIfError == 0:
-		return errors.New("Options.RetryAfter is for Options.StaleIfError, which is not set")
+		return errors.New("Options.RetryAfter needs Options.StaleIfError, which is not set")
 	case o.TTL == Forever && o.TTLOf == nil && o.Jitter > 0:
-		return errors.New("Options.Jitter shortens Options.TTL, which is Forever")
+		return errors.New("Options.Jitter needs values that expire: Options.TTL is Forever, and Options.TTLOf is not set")
 	case o.TTL == Forever && o.TTLOf == nil && o.StaleIfError > 0:
-		return errors.New("Options.StaleIfError is for values past Options.TTL, which is Forever")
+		return errors.New("Options.StaleIfError needs values that expire: Options.TTL is Forever, and Options.TTLOf is not set")
 	case o.MemoryTTL > 0 && o.Tier == nil:
-		return errors.New("Options.MemoryTTL is for Options.Tier, which is not set")
+		return errors.New("Options.MemoryTTL needs Options.Tier, which is not set")
 	}
 	return nil
 }
@@ -271,15 +271,15 @@ func (o *Options[K, V]) contradiction() error {
 func (o *Options[K, V]) validateTier() error {
 	switch skew := cmp.Or(o.ClockSkew, DefaultClockSkew); {
 	case o.Tier == nil && (o.Namespace != "" || o.Codec.Encode != nil || o.Codec.Decode != nil || o.ClockSkew != 0 || o.TierTimeout != 0):
-		return errors.New("Options.Namespace, Codec, ClockSkew and TierTimeout are for Options.Tier, which is not set")
+		return errors.New("Options.Namespace, Codec, ClockSkew and TierTimeout need Options.Tier, which is not set")
 	case o.Tier == nil:
 		return nil
 	case !validNamespace(o.Namespace):
 		return fmt.Errorf("Options.Namespace is %q: with Options.Tier it must be 1 to 64 letters, digits, and any of \"-._/\"", o.Namespace)
 	case o.Codec.Encode == nil || o.Codec.Decode == nil:
-		return errors.New("Options.Codec is not set: with Options.Tier it must be cache.JSON, or your own")
+		return errors.New("Options.Codec is not set: with Options.Tier it must be cache.JSON, cache.Gob, or your own")
 	case skew >= o.TTL:
-		return fmt.Errorf("Options.ClockSkew is %v, and Options.TTL only %v: all that the Tier keeps would be too old", skew, o.TTL)
+		return fmt.Errorf("Options.ClockSkew is %v, and Options.TTL only %v: all records in the Tier would count as expired; ClockSkew must be below TTL", skew, o.TTL)
 	case skew > time.Hour:
 		return fmt.Errorf("Options.ClockSkew is %v: it must be at most an hour", skew)
 	case o.Codec.check != nil:

@@ -158,7 +158,7 @@ func (d *document) line() ([]byte, error) {
 	case d.err != nil:
 		return nil, d.err
 	case d.namespace == "":
-		return nil, errors.New("no namespace given")
+		return nil, errors.New("the namespace is empty")
 	case len(d.dimensions) > maxDimensions:
 		return nil, fmt.Errorf("%d dimensions, at most %d are allowed", len(d.dimensions), maxDimensions)
 	}

@@ -81,7 +81,7 @@ func (t *Tier) openEpochs(open func(name string) (disk.File, error)) (disk.File,
 }
 
 // errNoEpochs means that the file must be made again, which ends all records.
-var errNoEpochs = errors.New("no usable file of epochs")
+var errNoEpochs = errors.New("the file of epochs is missing or damaged")
 
 func (t *Tier) openWhole(open func(name string) (disk.File, error)) (disk.File, error) {
 	f, err := open(epochFile)

@@ -90,4 +90,4 @@ func (t *Tier) Stats() Stats {
 }
 
 // ErrOpen is the error of a call that was not made because others failed shortly before.
-var ErrOpen = errors.New("redistier: not calling the server for a while after failures")
+var ErrOpen = errors.New("redistier: the server failed shortly before, and is not called yet")

@@ -47,9 +47,9 @@ func withoutSecrets(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errClosed
 	case errors.As(err, &reply):
-		return fmt.Errorf("redistier: the server replies %s", code(reply.Error()))
+		return fmt.Errorf("redistier: the server replied with the error %s", code(reply.Error()))
 	default:
-		return fmt.Errorf("redistier: the client fails with a %T", err)
+		return fmt.Errorf("redistier: the client failed with a %T", err)
 	}
 }
 

@@ -107,7 +107,7 @@ func (q question) answer(c *redis.Cmd) (record []byte, lease string, err error) 
 	case len(reply) == 2 && len(reply[0]) == nonceSize:
 		return nil, reply[0] + q.nonce, nil
 	case len(reply) != 0:
-		return nil, "", fmt.Errorf("redistier: a reply of %d parts", len(reply))
+		return nil, "", fmt.Errorf("redistier: the server replied to a script with %d parts, not 2", len(reply))
 	}
 	return nil, "", nil
 }

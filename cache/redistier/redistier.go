@@ -143,11 +143,11 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 func (o *Options) validate() error {
 	switch {
 	case o.Timeout < 0, o.ConnectTimeout < 0, o.Lease < 0:
-		return errors.New("Options.Timeout, ConnectTimeout and Lease must not be negative")
+		return fmt.Errorf("Options.Timeout, ConnectTimeout and Lease are %v, %v and %v: they must not be negative; zero means the default", o.Timeout, o.ConnectTimeout, o.Lease)
 	case o.Lease > 0 && o.Lease < time.Millisecond:
-		return errors.New("Options.Lease is below a millisecond, which is what servers count in")
+		return fmt.Errorf("Options.Lease is %v: it must be at least a millisecond, the resolution of servers", o.Lease)
 	case strings.ContainsAny(o.Prefix, "{}"):
-		return errors.New("Options.Prefix has a brace")
+		return fmt.Errorf("Options.Prefix is %q: it must not contain braces", o.Prefix)
 	}
 	return checkClient(o.Client)
 }
@@ -155,20 +155,20 @@ func (o *Options) validate() error {
 func checkClient(client redis.UniversalClient) error {
 	switch c := client.(type) {
 	case nil:
-		return errors.New("no Options.Client")
+		return errors.New("Options.Client is nil: it is required")
 	case *redis.Client:
 		switch o := c.Options(); {
 		case !o.ContextTimeoutEnabled:
 			return errNoTimeouts
 		case o.ClientSideCacheConfig != nil, o.ClientSideCache != nil:
-			return errors.New("Options.Client keeps copies in this process, which may be of what was deleted")
+			return errors.New("Options.Client has a client-side cache, which may return deleted records: turn it off")
 		}
 	case *redis.ClusterClient:
 		switch o := c.Options(); {
 		case !o.ContextTimeoutEnabled:
 			return errNoTimeouts
 		case o.ReadOnly:
-			return errors.New("Options.Client reads from replicas, which may have what was deleted")
+			return errors.New("Options.Client reads from replicas, which may return deleted records: do not set ReadOnly, RouteByLatency or RouteRandomly")
 		}
 	default:
 		// A Ring moves keys to other servers while one is down, and would then find
@@ -178,7 +178,7 @@ func checkClient(client redis.UniversalClient) error {
 	return nil
 }
 
-var errNoTimeouts = errors.New("Options.Client has not ContextTimeoutEnabled, and would not keep to Options.Timeout")
+var errNoTimeouts = errors.New("Options.Client does not set ContextTimeoutEnabled: Options.Timeout cannot be enforced without it (redistier.Connect sets it)")
 
 // Set implements [cache.Tier].
 func (t *Tier) Set(ctx context.Context, r cache.TierRecord) error {
