@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var background = context.Background()
 
-// An origin counts what it is asked. Its value changes with every answer.
+// An origin counts its loads. Its value changes with every load.
 type origin struct {
 	calls atomic.Int64
 	err   error
@@ -74,7 +74,7 @@ func TestHitAndMiss(t *testing.T) {
 	}
 }
 
-// What is served is younger than TTL on both clocks, whatever either did.
+// A served value is younger than TTL on both clocks, however they move.
 func TestNeverOlderThanTTL(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -112,13 +112,13 @@ func TestForeverSurvivesAnyClock(t *testing.T) {
 	}
 }
 
-// A slow load's value is as old as the load, not as its end.
+// The age of a value counts from the start of its load, not from its end.
 func TestAgeCountsFromTheStartOfTheLoad(t *testing.T) {
 	clocks, o := clocktest.New(), &origin{}
 	c := newTest(t, o, clocks.Clock(), func(opts *Options[string, string]) {
 		opts.Load = func(ctx context.Context, key string) (string, error) {
 			v, err := o.load(ctx, key)
-			clocks.Move(40*time.Second, 40*time.Second) // the answer is long on its way
+			clocks.Move(40*time.Second, 40*time.Second) // a slow answer
 			return v, err
 		}
 	})
@@ -186,8 +186,8 @@ func TestHundredGetsOneLoad(t *testing.T) {
 	})
 }
 
-// A load left behind by an invocation that timed out is not joined by the next
-// one, and what it brings home late is not kept.
+// A load left behind by an invocation that timed out is not joined by the next one, and
+// its late result is not cached.
 func TestAbandonedLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{wait: make(chan struct{})}
@@ -202,7 +202,7 @@ func TestAbandonedLoad(t *testing.T) {
 		if n := o.calls.Load(); n != 2 {
 			t.Errorf("%d loads, want the next invocation to make its own", n)
 		}
-		close(o.wait) // both loads come home
+		close(o.wait) // both loads end
 		if got := <-next; got != "k v2 <nil>" {
 			t.Errorf("the next invocation got %q", got)
 		}
@@ -213,8 +213,8 @@ func TestAbandonedLoad(t *testing.T) {
 	})
 }
 
-// After Delete or Clear, no Get sees what was loaded before, not even when the
-// load was under way.
+// After Delete or Clear, no Get returns a value that was loaded before, not even from a
+// load in flight.
 func TestInvalidationWins(t *testing.T) {
 	for name, invalidate := range map[string]func(*Cache[string, string]){
 		"Delete": func(c *Cache[string, string]) { c.Delete("k") },

@@ -17,7 +17,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// Types of which a codec would lose a part.
+// A codec would lose a part of these types.
 type (
 	unexportedField struct {
 		Name  string
@@ -80,7 +80,7 @@ type onlyEncodes struct{ X int }
 func (onlyEncodes) MarshalJSON() ([]byte, error) { return []byte(`"x"`), nil }
 func (onlyEncodes) GobEncode() ([]byte, error)   { return []byte(`x`), nil }
 
-// pointerMethods encodes itself where it is addressable.
+// pointerMethods encodes itself if it is addressable.
 type pointerMethods struct{ hidden int }
 
 func (p *pointerMethods) MarshalJSON() ([]byte, error) { return json.Marshal(p.hidden) }
@@ -196,7 +196,7 @@ func TestGobRefusesTypes(t *testing.T) {
 	refused(t, Gob[struct{ base }](), "base: it is not exported")
 }
 
-// kept checks that another container gets the value that Load returned, from the Tier.
+// kept checks that another container gets the value that Load returned from the Tier.
 func kept[V any](t *testing.T, codec Codec[V], v V) {
 	t.Helper()
 	if s := through(t, codec, v); s.TierHits != 1 {
@@ -263,7 +263,7 @@ func TestJSONKeeps(t *testing.T) {
 	kept(t, JSON[good](), good{base: base{"1", "o"}, Big: 1 << 60, Other: "1", Sub: &base{}, ByID: map[int]base{-1: {}}, Lenient: 3})
 }
 
-// Some values a type does not show: these come back changed, and stay in memory.
+// The type does not show that these values come back changed. They stay in memory.
 func TestJSONDoesNotKeepWhatItChanges(t *testing.T) {
 	notKept(t, JSON[string](), "a\xff")
 	notKept(t, JSON[map[string]int](), map[string]int{"a\xff": 1})
@@ -318,7 +318,7 @@ func TestGobDoesNotKeepWhatItChanges(t *testing.T) {
 	notKept(t, Gob[**int](), new(*int))
 }
 
-// Whatever the value, it comes back as it was, or is not encoded.
+// Every value is either restored exactly or not encoded.
 func TestCodecsNeverChange(t *testing.T) {
 	type random struct {
 		Left

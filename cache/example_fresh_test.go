@@ -10,7 +10,7 @@ import (
 )
 
 // A password is rotated while a container holds the old one. Every caller whose login
-// fails asks for one that is newer than its own; together they cause one Load.
+// fails requests a newer one than its own; together they cause one Load.
 func ExampleCache_Newer() {
 	current := "old" // at the secret store, and at the database
 	secrets := cache.Must(cache.New(cache.Options[string, string]{
@@ -90,8 +90,8 @@ func ExampleCache_GetWithin() {
 	// false <nil>
 }
 
-// A configuration service answers a request that names the version the caller has. If
-// that is still current, the answer has no content.
+// A configuration service gets requests with the version that the caller has. If that
+// is still current, its answer has no content.
 func ExampleOptions_reload() {
 	type config struct{ Version, Text string }
 	version := "v1"
@@ -128,7 +128,7 @@ func ExampleOptions_reload() {
 	// text of v2 <nil>
 }
 
-// A batch that fails in part keeps what it has.
+// A batch that fails in part returns and caches the other values.
 func ExampleKeyErrors() {
 	errThrottled := errors.New("throttled")
 	items := cache.Must(cache.New(cache.Options[string, int]{
@@ -162,7 +162,7 @@ func ExampleKeyErrors() {
 	// no such item 0 false <nil>
 }
 
-// An old answer is better than none while the database is down, and each invocation
+// While the database is down, an old answer is better than none, and each invocation
 // pays for one attempt at most.
 func Example_outage() {
 	var down error

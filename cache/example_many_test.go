@@ -8,7 +8,7 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// What is not kept is asked for with one query.
+// GetMany loads all keys that are not cached with one query.
 func ExampleCache_GetMany() {
 	prices := cache.Must(cache.New(cache.Options[string, int]{
 		Load: func(ctx context.Context, sku string) (int, error) {

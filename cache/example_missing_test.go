@@ -10,8 +10,8 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// A row that is not there is remembered too, if Load says so and MissingTTL how
-// long. The caller still sees the database's own error.
+// If Load returns ErrNotFound, a missing row is cached for MissingTTL. The caller still
+// gets the database's own error.
 func Example_missing() {
 	query := func(sku string) (price int, err error) { // SELECT price FROM prices WHERE sku = ?
 		fmt.Println("asking the database for", sku)

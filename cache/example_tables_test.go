@@ -9,8 +9,8 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// A cache for each kind of answer. The tenant is a part of every key, or one would
-// get the answer of another.
+// A cache for each kind of answer. The tenant is a part of every key, or one tenant
+// would get the answer of another.
 type (
 	CustomerKey struct {
 		Tenant string
@@ -42,7 +42,7 @@ var customers = cache.Must(cache.New(cache.Options[CustomerKey, Customer]{
 	},
 }))
 
-// The answers may be kept as the JSON that goes out. Nobody may change the bytes.
+// The cached answers are the JSON of the response. No caller may change the bytes.
 var orders = cache.Must(cache.New(cache.Options[OrdersKey, json.RawMessage]{
 	Load: func(ctx context.Context, key OrdersKey) (json.RawMessage, error) {
 		fmt.Println("asking for the orders of", key.Customer)
@@ -53,7 +53,7 @@ var orders = cache.Must(cache.New(cache.Options[OrdersKey, json.RawMessage]{
 	Size:     func(_ OrdersKey, b json.RawMessage) int64 { return int64(len(b)) },
 }))
 
-// Two tables, a tenant in each key, and a write.
+// This example has two tables, a tenant in each key, and a write.
 func Example_tables() {
 	ctx := context.Background()
 	show := func() {
@@ -69,7 +69,7 @@ func Example_tables() {
 	}
 	show()
 	show()
-	// INSERT INTO orders ..., and once that is committed:
+	// Delete the key once INSERT INTO orders ... is committed.
 	orders.Delete(OrdersKey{Tenant: "blue", Customer: 7, Open: true})
 	show()
 	// Output:

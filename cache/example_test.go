@@ -21,8 +21,8 @@ func loadProduct(ctx context.Context, key ProductKey) (Product, error) {
 	return Product{Name: "Lamp", PriceCents: 1999}, nil // SELECT ... WHERE tenant = ? AND sku = ?
 }
 
-// The variable lives as long as the container: invocations that find it warm
-// do not ask the database again.
+// The variable lives as long as the container: warm invocations do not query the
+// database again.
 var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
 	Load: loadProduct,
 	TTL:  time.Minute,

@@ -199,8 +199,8 @@ func TestGetWithin(t *testing.T) {
 	wantGet(t, c, "k", "k v6")
 }
 
-// Two hundred forged key IDs within a minute cause a few fetches, also while these take
-// long.
+// Two hundred forged key IDs within a minute cause a few fetches, even if these are
+// slow.
 func TestForgedKeyIDs(t *testing.T) {
 	for _, slow := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -248,8 +248,8 @@ func (s *tokens) load(context.Context, string) (string, error) {
 	return fmt.Sprint("token ", s.valid), nil
 }
 
-// Refreshes that come together are no herd: one runs, one waits, and none of them uses
-// a token that another one has used.
+// Concurrent Refreshes are no stampede: one runs, one waits, and none of them uses a
+// token that another one has used.
 func TestRefreshOfOneTimeTokens(t *testing.T) {
 	for name, ctx := range map[string]func() (context.Context, context.CancelFunc){
 		"no deadline": func() (context.Context, context.CancelFunc) { return background, func() {} },
@@ -290,8 +290,8 @@ func TestRefreshOfOneTimeTokens(t *testing.T) {
 	}
 }
 
-// Refreshes that come faster than a load still leave the key kept, and one that fails
-// costs nothing.
+// If Refreshes come faster than loads end, the key still stays cached, and a failed one
+// changes nothing.
 func TestRefreshFasterThanItsLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var loads, running atomic.Int64
@@ -324,8 +324,8 @@ func TestRefreshFasterThanItsLoad(t *testing.T) {
 	})
 }
 
-// A Refresh that nobody waits for any more does not begin, and its successors do not
-// wait for it.
+// A Refresh without waiting callers does not begin, and its successors do not wait for
+// it.
 func TestRefreshThatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{wait: make(chan struct{})}
@@ -420,7 +420,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// Delete during a Reload wins over what it confirms.
+// Delete during a Reload wins over the revalidated value.
 func TestDeleteDuringAReload(t *testing.T) {
 	clocks := clocktest.New()
 	var c *Cache[string, string]
@@ -436,7 +436,7 @@ func TestDeleteDuringAReload(t *testing.T) {
 	wantGet(t, c, "k", "k v2")
 }
 
-// Reload gets a copy, and what it confirms is a new load for Newer.
+// Reload gets a copy, and a revalidated value counts as a new load for Newer.
 func TestReloadAndClone(t *testing.T) {
 	c := Must(New(Options[string, []string]{
 		TTL: time.Hour, Clone: func(s []string) []string { return append([]string(nil), s...) },
@@ -453,7 +453,7 @@ func TestReloadAndClone(t *testing.T) {
 	}
 }
 
-// ErrUnchanged from Load is an error like others.
+// ErrUnchanged from Load is an ordinary error.
 func TestUnchangedWithoutAnOldValue(t *testing.T) {
 	c := newTest(t, &origin{err: ErrUnchanged}, clock.New())
 	if v, err := c.Get(background, "k"); err != ErrUnchanged {

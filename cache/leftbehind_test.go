@@ -81,7 +81,7 @@ func TestCallLeftBehindWithoutADeadline(t *testing.T) {
 	}
 }
 
-// A Load that gets its own key through a helper without a context waits for itself: its
+// A Load that gets its own key through a helper without a context waits for itself. Its
 // callers leave, and later ones do not join it.
 func TestLoadOfItsOwnKeyWithoutItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestLoadTimeoutForever(t *testing.T) {
 	})
 }
 
-// A slow load that callers without a deadline wait for is kept, although younger
+// A slow load is cached if callers without a deadline wait for it, although younger
 // callers do not join it.
 func TestSlowLoadWithoutADeadlineIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestSlowLoadWithoutADeadlineIsKept(t *testing.T) {
 	})
 }
 
-// A load that has been replaced does not come back after Delete.
+// A load that has been replaced is not cached after Delete.
 func TestDeleteDuringAReplacedLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var loads atomic.Int64

@@ -13,8 +13,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// Memory hands a value out for MemoryTTL, counted from when it came; then the Tier is
-// read again, and not the origin.
+// Memory serves a value for MemoryTTL, counted from the read of the Tier; then the Tier
+// is read again, and not the origin.
 func TestMemoryTTL(t *testing.T) {
 	for name, move := range map[string]func(*clocktest.Clocks, time.Duration){
 		"both":      func(c *clocktest.Clocks, d time.Duration) { c.Move(d, d) },
@@ -51,8 +51,8 @@ func TestMemoryTTL(t *testing.T) {
 	}
 }
 
-// A process that is frozen while the Tier answers hands the value out no longer than
-// MemoryTTL after it asked.
+// If a process is frozen while the Tier answers, it serves the value no longer than
+// MemoryTTL after its call.
 func TestMemoryTTLCountsFromTheCall(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
@@ -75,7 +75,8 @@ func (s slowGet) Get(ctx context.Context, name string, use func([]byte) bool) (s
 	return s.fakeTier.Get(ctx, name, func(b []byte) bool { s.pass(); return use(b) })
 }
 
-// MemoryTTL changes neither what the Tier keeps nor how long a stale value is served.
+// MemoryTTL changes neither the record in the Tier nor how long a stale value is
+// served.
 func TestMemoryTTLIsOfMemoryAlone(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	c := newTest(t, o, clocks.Clock(), withTier(tier), func(o *Options[string, string]) {
@@ -125,7 +126,7 @@ func TestNewerOverATier(t *testing.T) {
 	}
 }
 
-// GetWithin takes no record that may be older than maxAge.
+// GetWithin accepts no record that may be older than maxAge.
 func TestGetWithinOverATier(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
@@ -139,7 +140,7 @@ func TestGetWithinOverATier(t *testing.T) {
 	}
 }
 
-// RefreshMany over a BatchTier is one round trip each to delete, to ask and to store.
+// RefreshMany over a BatchTier is one round trip each to delete, to read and to store.
 func TestRefreshManyOverATier(t *testing.T) {
 	tier, o := newFakeTier(), &origin{}
 	load := func(opts *Options[string, string]) {
@@ -162,7 +163,7 @@ func TestRefreshManyOverATier(t *testing.T) {
 	wantMany(t, b, "a b", "a v2", "b v2")
 }
 
-// The errors of New come in a fixed order, and print durations as such.
+// The errors of New come in a fixed order, and print durations as durations.
 func TestOrderOfValidation(t *testing.T) {
 	for range 20 {
 		err := newErr(Options[string, string]{Load: (&origin{}).load, TTL: 1, MissingTTL: -time.Second, LoadTimeout: -time.Minute, TierTimeout: -1})
@@ -172,8 +173,8 @@ func TestOrderOfValidation(t *testing.T) {
 	}
 }
 
-// A value that is not to be kept is no answer to those who joined its load when that
-// had begun before they asked, whether its TTL is zero or negative.
+// If a value's TTL is zero or negative, it is no answer for callers that joined its
+// load after it had begun.
 func TestNegativeTTLJoinsLikeZero(t *testing.T) {
 	for _, ttl := range []time.Duration{0, -1, -time.Hour} {
 		c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
@@ -185,7 +186,7 @@ func TestNegativeTTLJoinsLikeZero(t *testing.T) {
 	}
 }
 
-// A Refresh that joins a queued GetWithin, which has found in memory what the Tier had,
+// A Refresh that joins a queued GetWithin, which has found the Tier's record in memory,
 // loads for itself.
 func TestRefreshBehindGetWithinOverATier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,7 +33,7 @@ func seedsUpTo(n uint64, run func(seed uint64)) {
 
 // The model lets many clients use a cache in a world whose origin changes, whose
 // loads are slow and fail, and whose machine is paused at any moment, with a clock
-// that stops, jumps and runs back. What each client gets is checked against the
+// that stops, jumps and runs back. Each answer to a client is checked against the
 // history of the origin:
 //
 //   - it was the origin's value at some moment in [t-TTL, t], or while the client
@@ -50,7 +50,7 @@ func seedsUpTo(n uint64, run func(seed uint64)) {
 // One of the two clocks, it is not known which, is always right: no cache can tell
 // the age of anything if both fail.
 
-// subject is a cache as the model uses it. Broken ones show that the checks work.
+// subject is a cache for the model to use. Broken ones show that the checks work.
 type subject interface {
 	Get(ctx context.Context, key int) (modelValue, error)
 	Refresh(ctx context.Context, key int) (modelValue, error)
@@ -63,7 +63,7 @@ type subject interface {
 	Clear()
 }
 
-// modelValue says where it came from.
+// modelValue tells its load.
 type modelValue struct {
 	version int // of the origin's value
 	load    int // when its load began
@@ -98,8 +98,8 @@ type world struct {
 	failedAt  map[int]time.Duration
 	newerMin  map[int]int           // key: loads from before this moment must not be seen
 	running   map[int]time.Duration // loads under way, by their moment: since when
-	slowAt    time.Duration         // when a load was last under way that took long
-	confirmed map[[2]int]int        // of a value's key and load: the moment at which a Reload last confirmed it
+	slowAt    time.Duration         // when a load last was slow
+	confirmed map[[2]int]int        // of a value's key and load: the moment at which a Reload last revalidated it
 	faults    []string
 }
 
@@ -133,7 +133,7 @@ func (w *world) pick(d ...time.Duration) time.Duration { return d[w.rand.IntN(le
 // now is the true time. The caller holds mu.
 func (w *world) now() time.Duration { return time.Since(w.start) + w.paused }
 
-// read is what the clocks show.
+// read returns the readings of the clocks.
 func (w *world) read() clock.Instant {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -166,7 +166,7 @@ func (w *world) wrongClock() *time.Duration {
 	return &w.wallErr
 }
 
-// write gives the key a new value at the origin, or takes it away.
+// write changes the value of the key at the origin, or removes it.
 func (w *world) write(key int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -195,8 +195,8 @@ func (w *world) sleep(max time.Duration) {
 	time.Sleep(d)
 }
 
-// load is the cache's Load: it takes a while, reads somewhere in the middle, and
-// may fail.
+// load is the cache's Load: it takes a while, reads the value at some moment meanwhile,
+// and may fail.
 func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	began := w.begin()
 	defer w.end(began)
@@ -224,7 +224,7 @@ func (w *world) end(began int) {
 	delete(w.running, began)
 }
 
-// loadSince is load for one that began at that moment, perhaps of other keys first.
+// loadSince is load for one that began at that moment, perhaps with other keys first.
 func (w *world) loadSince(began, key int) (modelValue, error) {
 	w.mu.Lock()
 	slow := w.ttl / 10
@@ -263,7 +263,7 @@ func (w *world) reloadOld(ctx context.Context, key int, old modelValue) (modelVa
 }
 
 // loadOf returns the moment at which the load of a value began, or at which it was
-// confirmed. The caller holds mu.
+// revalidated. The caller holds mu.
 func (w *world) loadOf(key int, v modelValue) int {
 	return max(v.load, w.confirmed[[2]int{key, v.load}])
 }
@@ -287,7 +287,7 @@ func (w *world) fail(key int) {
 }
 
 // loadMany is the cache's LoadMany. It may fail for some keys, or from one on, and it
-// may bring one more.
+// may return one more.
 func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, error) {
 	w.mu.Lock()
 	how, more := w.rand.IntN(2), w.rand.IntN(4) == 0
@@ -328,12 +328,12 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	return values, failed
 }
 
-// asked is the beginning of a client's question.
+// asked is the beginning of a client's call.
 type asked struct {
 	what   string
 	moment int
 	at     time.Duration
-	min    map[int]int   // loads from before are out of the question
+	min    map[int]int   // loads from before must not be seen
 	maxAge time.Duration // of GetWithin; else zero
 }
 
@@ -360,7 +360,7 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 		w.checkAbsent(a, key, t)
 		return
 	case err != nil:
-		return // the origin's, or the client's own time is over
+		return // the origin's error, or the client's own time is over
 	case w.failed[key] > 0 && w.failedAt[key] >= a.at-w.retry-w.late, w.hurried && w.slowAt >= a.at-w.retry-w.late:
 		bound += w.stale
 	}
@@ -380,7 +380,7 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 	}
 }
 
-// checkAbsent checks the answer that there is no such key. The caller holds mu.
+// checkAbsent checks an answer that the key does not exist. The caller holds mu.
 func (w *world) checkAbsent(a asked, key int, t time.Duration) {
 	since := t - w.missingTTL
 	if a.maxAge > 0 {
@@ -399,7 +399,7 @@ func (w *world) fault(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
 }
 
-// asError returns what Get would return.
+// asError returns the error that Get would return.
 func (r Result[V]) asError() error {
 	if r.Err == nil && !r.Found {
 		return ErrNotFound
@@ -431,7 +431,7 @@ func (w *world) delete(_ context.Context, s subject, key int) {
 	w.invalidated(a.moment, key)
 }
 
-// client does one thing. It may keep its answer in entries.
+// client makes one call. It may keep its answer in entries.
 func (w *world) client(u user, s subject, entries map[int]Entry[modelValue]) {
 	w.mu.Lock()
 	key, what := w.rand.IntN(modelKeys), w.rand.IntN(100)
@@ -510,7 +510,7 @@ func (w *world) client(u user, s subject, entries map[int]Entry[modelValue]) {
 	}
 }
 
-// live lets clients, and what befalls the machine, run for a while.
+// live runs clients and the accidents of the machine for a while.
 func (w *world) live(s subject) {
 	var wg sync.WaitGroup
 	for range 6 {
@@ -531,7 +531,7 @@ func (w *world) live(s subject) {
 		}
 	})
 	wg.Wait()
-	time.Sleep(100 * w.ttl) // abandoned loads come home
+	time.Sleep(100 * w.ttl) // abandoned loads end
 }
 
 func (w *world) newCache(t *testing.T) *Cache[int, modelValue] {
@@ -557,8 +557,8 @@ func (w *world) options() Options[int, modelValue] {
 		o.Reload = w.reloadOld
 	}
 	if w.stale > 0 {
-		// A load that timed out would be one more reason for an old value, which
-		// the world does not see.
+		// A load that timed out would be one more reason for an old value, which the
+		// world does not see.
 		o.LoadTimeout, o.RetryAfter = Forever, w.retry
 	}
 	return o
@@ -597,7 +597,7 @@ func FuzzModel(f *testing.F) {
 	})
 }
 
-// The checker finds what is wrong with caches that are.
+// The checker finds the faults of broken caches.
 func TestModelFindsBrokenCaches(t *testing.T) {
 	for name, broken := range map[string]func(*world, *Cache[int, modelValue]) subject{
 		"never expires":               func(w *world, c *Cache[int, modelValue]) subject { return newNaive(w, c, &naive{ttl: Forever}) },
@@ -623,7 +623,7 @@ func TestModelFindsBrokenCaches(t *testing.T) {
 	}
 }
 
-// notNewer does not look at the entry that the client has.
+// notNewer ignores the entry that the client has.
 type notNewer struct{ *Cache[int, modelValue] }
 
 func (s notNewer) Newer(ctx context.Context, key int, _ Entry[modelValue]) (Entry[modelValue], error) {
@@ -637,7 +637,7 @@ func (s notWithin) GetWithin(ctx context.Context, key int, _ time.Duration) (mod
 	return s.Get(ctx, key)
 }
 
-// lostErrors takes keys that failed for keys that do not exist.
+// lostErrors reports keys that failed as keys that do not exist.
 type lostErrors struct{ *Cache[int, modelValue] }
 
 func (s lostErrors) GetMany(ctx context.Context, keys []int) ([]Result[modelValue], error) {
@@ -648,7 +648,7 @@ func (s lostErrors) GetMany(ctx context.Context, keys []int) ([]Result[modelValu
 	return r, err
 }
 
-// neverRetries serves a stale value as long as it may after one failure.
+// neverRetries serves a stale value as long as possible after one failure.
 func neverRetries(w *world, t *testing.T) subject {
 	w.hurried = false
 	o := w.options()
@@ -662,7 +662,7 @@ func neverRetries(w *world, t *testing.T) subject {
 	return c
 }
 
-// blindReload confirms values without a look at the origin.
+// blindReload revalidates values without reading the origin.
 func blindReload(w *world, t *testing.T) subject {
 	o := w.options()
 	o.Reload = func(context.Context, int, modelValue) (modelValue, error) { return modelValue{}, ErrUnchanged }
@@ -675,7 +675,7 @@ func blindReload(w *world, t *testing.T) subject {
 
 // naive is a plain map with a TTL, without flights, and with a fault.
 type naive struct {
-	*Cache[int, modelValue] // for what it does not do itself
+	*Cache[int, modelValue] // for the methods that it does not have
 	ttl                     time.Duration
 	noWall, noMono          bool
 	fromEnd, noDelete       bool

@@ -14,16 +14,16 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// The model of several containers over one Tier, in the world of model_test.go: each
-// has its own clocks, and the Tier stalls, fails before and after it has done what
-// it was asked, forgets, and hands out garbage and other keys' records. Every answer
-// is checked against the history of the origin as there. What a container has
-// deleted it must not see again, even if the Tier did not hear of it; and what one
-// has deleted from the Tier none must get from there.
+// The model of several containers over one Tier, in the world of model_test.go. Each
+// container has its own clocks. The Tier stalls, fails before or after the operation,
+// loses records, and returns garbage and other keys' records. Every answer is checked
+// against the history of the origin. A container must not see again a record that it
+// has deleted, even if the Delete failed. A record that one container has deleted from
+// the Tier, no other may get from there.
 //
 // Of each container, the wall clock is within half of ClockSkew, and the monotonic
-// clock may do anything; or the wall clock wanders within that, and the monotonic
-// one is right.
+// clock may do anything; or the wall clock wanders within that, and the monotonic one
+// is right.
 
 // fleet is a world with a Tier.
 type fleet struct {
@@ -31,11 +31,11 @@ type fleet struct {
 	skew    time.Duration
 	trouble int  // per cent of the Tier's calls
 	batch   bool // it is a BatchTier
-	anyTime bool // broken: it takes records without a look at the lease
+	anyTime bool // broken: it stores records without checking the lease
 
 	memoryTTL time.Duration
 	keeps     time.Duration // broken: memory keeps values that long instead
-	anyNewer  bool          // broken: Newer takes any record
+	anyNewer  bool          // broken: Newer accepts any record
 
 	// Guarded by the world's mu.
 	records map[string][]byte
@@ -47,8 +47,8 @@ type fleet struct {
 	everywhere map[int][]deletion // of keys, from the Tier
 }
 
-// deletion is an Invalidate that has returned nil at that time. Loads from before the
-// moment must not be seen by anybody once MemoryTTL has passed, but for stale values.
+// deletion is an Invalidate that has returned nil at that time. No container may see
+// loads from before the moment once MemoryTTL has passed, except as stale values.
 type deletion struct {
 	moment int
 	at     time.Duration
@@ -111,16 +111,16 @@ func (f *fleet) someSkew() time.Duration {
 	return time.Duration(f.rand.Int64N(int64(f.skew))) - f.skew/2
 }
 
-// read is what the container's clocks show.
+// read returns the readings of the container's clocks.
 func (k *container) read() clock.Instant {
 	f := k.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t := f.now() + 1000*time.Hour // any date but the epoch, which no record is of
+	t := f.now() + 1000*time.Hour // any date except the epoch, which no record has
 	return clock.Instant{Wall: int64(t + k.wallErr), Mono: int64(t + k.monoErr)}
 }
 
-// disturb changes what may be wrong of the container's clocks.
+// disturb changes the errors of the container's clocks.
 func (k *container) disturb() {
 	f := k.fleet
 	f.mu.Lock()
@@ -180,7 +180,7 @@ func (k *container) delete(ctx context.Context, _ subject, key int) {
 	k.invalidated(a.moment, keys...)
 }
 
-// live lets containers come and go, and their clients do what they do.
+// live starts and ends containers, and runs their clients.
 func (f *fleet) live(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
@@ -215,7 +215,7 @@ func (f *fleet) live(t *testing.T) {
 		for range 10 {
 			f.sleep(4 * f.ttl)
 			f.mu.Lock()
-			f.paused += time.Duration(f.rand.Int64N(int64(f.ttl))) // of all: what the clocks make of it is their errors
+			f.paused += time.Duration(f.rand.Int64N(int64(f.ttl))) // for all: the containers' clocks add their errors
 			f.mu.Unlock()
 		}
 	})
@@ -228,7 +228,7 @@ type flaky struct{ f *fleet }
 
 var errTier = errors.New("model: the tier fails")
 
-// fault is called before and after each call, and may be the error of it.
+// fault is called before and after each call, and may return the call's error.
 func (t flaky) fault(ctx context.Context) error {
 	t.f.sleep(t.f.ttl / 50)
 	t.f.mu.Lock()
@@ -240,7 +240,7 @@ func (t flaky) fault(ctx context.Context) error {
 	case how == 0: // it stalls
 		<-ctx.Done()
 		return ctx.Err()
-	case how == 1: // it forgets
+	case how == 1: // it loses a record
 		t.f.mu.Lock()
 		defer t.f.mu.Unlock()
 		clear(t.f.records)
@@ -281,7 +281,7 @@ func (t flaky) Get(ctx context.Context, name string, use func([]byte) bool) (str
 	}
 }
 
-// disturbed is what the Tier hands out as the record of name. The caller holds mu.
+// disturbed returns the record of name as the Tier hands it out. The caller holds mu.
 func (f *fleet) disturbed(name string) []byte {
 	b := f.records[name]
 	if b == nil || f.rand.IntN(100) >= f.trouble {
@@ -304,7 +304,7 @@ func (f *fleet) disturbed(name string) []byte {
 	}
 }
 
-// used checks a record that was taken.
+// used checks a record that the cache accepted.
 func (f *fleet) used(name string, b []byte, least int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -321,7 +321,7 @@ func (f *fleet) used(name string, b []byte, least int) {
 	}
 }
 
-// lease is what Get hands out if nobody else loads. The caller holds mu.
+// lease returns the lease for Get if no other caller loads. The caller holds mu.
 func (f *fleet) lease(name string, anyway bool) (string, bool) {
 	for _, until := range f.leases[name] {
 		if f.now() < until && !anyway {
@@ -363,7 +363,7 @@ func (t flaky) Delete(ctx context.Context, name string) error {
 	return t.fault(ctx)
 }
 
-// flakyBatch does many in turn, without order, and goes on after an error.
+// flakyBatch makes many calls in turn, in any order, and goes on after an error.
 type flakyBatch struct{ flaky }
 
 func (t flakyBatch) GetMany(ctx context.Context, names []string, use func(int, []byte) bool) (leases []string, err error) {
@@ -414,7 +414,7 @@ func TestTierModel(t *testing.T) {
 	}
 }
 
-// The checker finds a Tier that takes what was loaded before a Delete.
+// The checker finds a Tier that stores records loaded before a Delete.
 func TestTierModelFindsBrokenLeases(t *testing.T) {
 	for seed := uint64(1); seed <= 100; seed++ {
 		if faults, _ := runFleet(t, seed, func(f *fleet) { f.anyTime = true }); faults != nil {
@@ -444,7 +444,7 @@ func TestTierModelFindsBrokenNewer(t *testing.T) {
 	t.Error("no fault was found")
 }
 
-// anyNewer is a cache whose Newer asks the Tier as Get does.
+// anyNewer is a cache whose Newer accepts records of the Tier as Get does.
 type anyNewer struct{ *Cache[int, modelValue] }
 
 func (s anyNewer) Newer(ctx context.Context, key int, than Entry[modelValue]) (Entry[modelValue], error) {

@@ -79,7 +79,7 @@ func TestTTLOf(t *testing.T) {
 	kept()
 }
 
-// A value that is not to be kept takes the place of an older one all the same.
+// A value that is not cached replaces an older one all the same.
 func TestValueNotToBeKeptRemovesTheOlder(t *testing.T) {
 	ttl := time.Minute
 	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
@@ -128,7 +128,7 @@ func TestMissingTTL(t *testing.T) {
 	clocks.Move(time.Second, 0)
 	o.err = nil
 	wantGet(t, c, "k", "k v2")
-	// And a value gives way to it, at once and without a stale answer.
+	// A known miss gives way to a value, at once and without a stale answer.
 	o.err = ErrNotFound
 	clocks.Move(time.Minute, 0)
 	if _, err := c.Get(background, "k"); !errors.Is(err, ErrNotFound) {
@@ -203,7 +203,7 @@ func TestLoadTimeout(t *testing.T) {
 			opts.LoadTimeout, opts.StaleIfError, opts.TTL = time.Second, time.Hour, time.Minute
 		})
 		wantGet(t, c, "k", "k v1")
-		o.wait = make(chan struct{}) // it does not heed its context
+		o.wait = make(chan struct{}) // it ignores its context
 		defer close(o.wait)
 		time.Sleep(time.Minute)
 		began := time.Now()
@@ -255,7 +255,7 @@ func TestMaxBytes(t *testing.T) {
 	}
 }
 
-// Replacing a value takes off the size of the old one.
+// Replacing a value subtracts the size of the old one.
 func TestBytesOfReplacedValues(t *testing.T) {
 	size := int64(400)
 	o := &origin{}
@@ -269,7 +269,7 @@ func TestBytesOfReplacedValues(t *testing.T) {
 			t.Errorf("size %d: Stats = %+v", size, s)
 		}
 	}
-	size = 1001 // too large now: what was kept is out of date
+	size = 1001 // too large now: the cached value is out of date
 	c.Refresh(background, "k")
 	if _, ok := c.Peek("k"); ok {
 		t.Error("the older value is still kept")
@@ -319,7 +319,7 @@ func TestRefresh(t *testing.T) {
 	wantGet(t, c, "k", "k v2")
 }
 
-// A Refresh during a Load wins over it, whichever comes home first.
+// A Refresh during a Load wins over it, whichever ends first.
 func TestRefreshDuringALoad(t *testing.T) {
 	for _, loadFirst := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -394,7 +394,7 @@ func (b *batches) load(_ context.Context, keys []string) (map[string]string, err
 			values[k] = fmt.Sprintf("%s b%d", k, n)
 		}
 	}
-	clear(keys) // what it does with the slice is nobody's business
+	clear(keys) // LoadMany may change the slice
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// hanging returns a cache with values of some keys that have expired, and whose origin
-// hangs or fails from now on, and a count of the loads since.
+// hanging returns a cache with expired values of some keys, whose origin hangs or fails
+// from now on, and a count of the loads since.
 func hanging(t *testing.T, err error, change ...stringOptions) (*Cache[string, string], *atomic.Int64, func()) {
 	t.Helper()
 	var down atomic.Bool
@@ -23,7 +23,7 @@ func hanging(t *testing.T, err error, change ...stringOptions) (*Cache[string, s
 	over := make(chan struct{})
 	change = append([]stringOptions{func(o *Options[string, string]) {
 		o.TTL, o.StaleIfError = time.Minute, time.Hour
-		o.Load = func(_ context.Context, key string) (string, error) { // does not heed its context
+		o.Load = func(_ context.Context, key string) (string, error) { // ignores its context
 			if !down.Load() {
 				return key + " old", nil
 			}
@@ -169,7 +169,7 @@ func TestRetryAfter(t *testing.T) {
 				if s := c.Stats(); s.StaleServed != 13 {
 					t.Errorf("%+v", s)
 				}
-				// A caller that wants something fresh does not get the stale value.
+				// A caller that requires a fresh value does not get the stale one.
 				for range 2 {
 					if v, err := c.Refresh(background, "k0"); err != down {
 						t.Errorf("Refresh = %q, %v", v, err)
@@ -186,7 +186,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Once a load succeeds, the origin does not hang any more for other keys.
+// Once a load succeeds, other keys are loaded again too.
 func TestOutageIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hangs atomic.Bool
@@ -259,7 +259,7 @@ func TestStaleValueThatIsDeletedMeanwhile(t *testing.T) {
 	})
 }
 
-// The mark of a failure is of the item, not of a younger one.
+// A failure marks the item that was to be replaced, not a younger one.
 func TestRetryAfterAndClocks(t *testing.T) {
 	for name, move := range map[string][2]time.Duration{"wall": {time.Second, 0}, "monotonic": {0, time.Second}, "wall back": {-time.Hour, 0}} {
 		clocks, o := clocktest.New(), &origin{}

@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// lookup is a LoadMany whose answer depends on the key: "x..." is not there, "e..."
+// lookup is a LoadMany whose answer depends on the key: "x..." does not exist, "e..."
 // fails.
 func lookup(_ context.Context, keys []string) (map[string]string, error) {
 	values, failed := map[string]string{}, KeyErrors[string]{}
@@ -80,7 +80,7 @@ func TestBatchThatFailsInPart(t *testing.T) {
 	}
 }
 
-// A key that fails is not remembered not to exist; one that is left out is.
+// A key that fails is no known miss; one that is left out is.
 func TestUnknownKeysAreNotKnownMisses(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
 		o.LoadMany, o.MissingTTL = lookup, time.Minute
@@ -182,7 +182,7 @@ func TestMaxBatch(t *testing.T) {
 	}
 }
 
-// LoadTimeout counts for each batch, and one that has timed out is the last.
+// LoadTimeout counts for each batch, and no batch follows one that has timed out.
 func TestMaxBatchAndLoadTimeout(t *testing.T) {
 	for _, heeds := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -215,8 +215,8 @@ func TestMaxBatchAndLoadTimeout(t *testing.T) {
 	}
 }
 
-// Keys that LoadMany was not called with are kept too, but not over what is younger,
-// nor after an invalidation.
+// Keys that LoadMany was not called with are cached too, but they replace no younger
+// value, and not after an invalidation.
 func TestOtherKeysOfABatch(t *testing.T) {
 	var during func(c *Cache[string, string])
 	var c *Cache[string, string]

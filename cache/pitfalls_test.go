@@ -15,8 +15,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// What goes wrong in other caches, by name. Each has happened in a library that
-// people use.
+// These are faults of other caches, by name. Each has happened in a library that people
+// use.
 func TestPitfalls(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T){
 		// Keys printed into one string: {"tenant 1","x"} got the data of {"tenant","1 x"}.
@@ -77,7 +77,7 @@ func TestPitfalls(t *testing.T) {
 				wantGet(t, c, "k", "k v1")
 			}
 		},
-		// A load that never returns took all later callers with it, and other keys too.
+		// A load that never returned blocked all later callers, and other keys too.
 		"zombie leader": func(t *testing.T) {
 			never := make(chan struct{})
 			defer close(never)
@@ -98,7 +98,7 @@ func TestPitfalls(t *testing.T) {
 			wantGet(t, c, "k", "k")
 			wantGet(t, c, "other", "other")
 		},
-		// The old value came back after Delete, because a load was under way.
+		// The old value came back after Delete, because a load was in flight.
 		"late overwrite after Delete": func(t *testing.T) {
 			o := &origin{wait: make(chan struct{})}
 			c := newTest(t, o, clock.New())
@@ -111,7 +111,8 @@ func TestPitfalls(t *testing.T) {
 				t.Errorf("kept %q", v)
 			}
 		},
-		// All that trust the monotonic clock served for an hour what was good for a minute.
+		// Caches that trust the monotonic clock served a value with a TTL of a minute
+		// for an hour.
 		"stale after the monotonic clock stopped": func(t *testing.T) {
 			clocks := clocktest.New()
 			c := newTest(t, &origin{}, clocks.Clock())
@@ -206,7 +207,7 @@ func TestPitfalls(t *testing.T) {
 				}
 			}
 		},
-		// Errors were remembered, or a failed load made a zero value of it.
+		// Errors were cached, or a failed load stored a zero value.
 		"error kept": func(t *testing.T) {
 			o := &origin{err: errors.New("down")}
 			c := newTest(t, o, clock.New())

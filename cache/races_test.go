@@ -14,9 +14,9 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// A Get that missed long ago starts its flight while a Delete is under way. If that
-// were possible between the two steps of Delete, the flight would find the old
-// value in its second look, not be forgotten, and be joined by later Gets.
+// A Get that missed long ago starts its flight during a Delete. If it could start
+// between the two steps of Delete, the flight would find the old value in its second
+// lookup, not be invalidated, and be joined by later Gets.
 func TestDeleteAgainstTheSecondLook(t *testing.T) {
 	for name, invalidate := range map[string]func(*Cache[string, string]){
 		"Delete": func(c *Cache[string, string]) { c.Delete("k") },
@@ -34,7 +34,7 @@ func TestDeleteAgainstTheSecondLook(t *testing.T) {
 			slow, looked := make(chan struct{}), make(chan struct{})
 			go c.flights.Do(background, flight.Request[item[string]]{Key: c.encode("k"), Terms: c.terms(anyFresh),
 				Load: func(context.Context, *call[string]) (item[string], error) {
-					it, _ := c.kept.items.Peek("k") // the second look, taken apart: the test holds the lock
+					it, _ := c.kept.items.Peek("k") // the steps of the second lookup: the test holds the lock
 					c.kept.lock.Unlock()
 					close(looked)
 					<-slow
@@ -53,8 +53,8 @@ func TestDeleteAgainstTheSecondLook(t *testing.T) {
 	}
 }
 
-// Callers of loads that outlast TTL do not queue up for one load each: one that was
-// under way and one that began after they asked is all that is needed.
+// Callers of loads that outlast TTL do not queue up for one load each: the load in
+// flight and one that began after their calls are enough.
 func TestSlowLoadsAreNotQueuedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var loads atomic.Int64
@@ -88,8 +88,8 @@ type untimed struct {
 
 func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
 
-// A caller that was frozen beyond its deadline while it waited asks the origin no
-// more, whatever the load brought.
+// A caller that was frozen beyond its deadline while it waited does not call Load
+// again, even if the joined load failed.
 func TestFrozenJoinerLoadsNothing(t *testing.T) {
 	for name, loadErr := range map[string]error{"value": nil, "not found": ErrNotFound, "error": errors.New("down")} {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestFrozenJoinerLoadsNothing(t *testing.T) {
 	}
 }
 
-// An entry that has expired is not "recently used" because somebody asked for it.
+// A Get of an expired entry does not mark it as recently used.
 func TestExpiredEntriesAreNotPromoted(t *testing.T) {
 	clocks, o := clocktest.New(), &origin{}
 	c := newTest(t, o, clocks.Clock(), func(o *Options[string, string]) { o.MaxEntries = 2 })
@@ -132,7 +132,7 @@ func TestExpiredEntriesAreNotPromoted(t *testing.T) {
 	}
 }
 
-// One who missed before another's load landed looks again before it loads.
+// A caller that missed before another's load ended looks again before it loads.
 func TestSecondLookSavesALoad(t *testing.T) {
 	o := &origin{}
 	c := newTest(t, o, clock.New())
@@ -157,7 +157,7 @@ func TestPeekLeavesNoTrace(t *testing.T) {
 	}
 }
 
-// When the last caller leaves, Load hears of it.
+// When the last caller leaves, the context of Load ends.
 func TestLoadIsCancelledWithItsLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
@@ -180,7 +180,7 @@ func TestLoadIsCancelledWithItsLastCaller(t *testing.T) {
 	})
 }
 
-// Whether a result may be kept is asked under the lock that it is kept by.
+// Claim is called under the lock that guards the entries.
 func TestKeepAsksUnderTheLock(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New())
 	c.kept.put("k", item[string]{load: 1, ttl: time.Hour}, true, func() bool {
@@ -194,8 +194,8 @@ func TestKeepAsksUnderTheLock(t *testing.T) {
 	})
 }
 
-// A value that an earlier flight, replaced because it took too long, brings home
-// late does not replace what came meanwhile.
+// The late value of a flight that was replaced because it took too long does not
+// replace a younger value.
 func TestReplacedLoadIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := make(chan struct{})
@@ -221,7 +221,7 @@ func TestReplacedLoadIsNotKept(t *testing.T) {
 	})
 }
 
-// Goroutines that read the same keys, and others that write, all at once.
+// Many goroutines read and write the same keys concurrently.
 func TestStress(t *testing.T) {
 	c := Must(New(Options[int, int]{
 		TTL: time.Hour, MaxEntries: 50, MaxBytes: 100,

@@ -55,7 +55,7 @@ func asker[K comparable](t *testing.T, tier Tier, key K) func(load string) strin
 }
 
 // A record on which the caller's functions panic is a miss that Load replaces, in all
-// containers: also where the values of GetMany are concerned.
+// containers, also in GetMany.
 func TestPanicOnARecord(t *testing.T) {
 	for name, change := range map[string]func(*Options[string, string]){
 		"Decode": func(o *Options[string, string]) {

@@ -22,7 +22,7 @@ type fakeTier struct {
 	leases  map[string]map[string]bool
 	issued  int
 	sets    []TierRecord
-	err     error // of every call
+	err     error // returned by every call
 	calls   int   // of Get
 }
 
@@ -103,12 +103,12 @@ func wantLoads(t *testing.T, o *origin, want int64) {
 	}
 }
 
-// A record is used until it may be as old as TTL, if the clocks are as far apart as
-// they may be, and not if they are farther apart.
+// A record is used until it may be as old as TTL, given the greatest ClockSkew, and not
+// if the clocks are farther apart.
 func TestTierAge(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		passed  time.Duration // until the other container asks
+		passed  time.Duration // until the other container reads it
 		off     time.Duration // of its wall clock
 		hit     bool
 		refused int64
@@ -139,8 +139,7 @@ func TestTierAge(t *testing.T) {
 	}
 }
 
-// Whatever brought it, a value grows old on both clocks from the age that it came
-// with.
+// A value ages on both clocks from the age that its record had.
 func TestTierAgeGoesOn(t *testing.T) {
 	for name, move := range map[string]func(*clocktest.Clocks, time.Duration){
 		"wall":      func(c *clocktest.Clocks, d time.Duration) { c.Move(d, 0) },
@@ -164,8 +163,8 @@ func TestTierAgeGoesOn(t *testing.T) {
 	}
 }
 
-// A load during which a clock stood still is as old as the other one says, and one
-// during which a clock ran back is of unknown age.
+// If a clock stood still during a load, the other one tells its age; if a clock ran
+// back, its age is unknown.
 func TestTierAgeOfTheLoad(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -203,8 +202,7 @@ func TestTierAgeOfTheLoad(t *testing.T) {
 	}
 }
 
-// A record that is not exactly what was kept under this name is none, and is
-// replaced by what Load gives.
+// A record with any change is rejected, and Load replaces it.
 func TestTierRecordsAreVerified(t *testing.T) {
 	clk := clocktest.New().Clock()
 	good := func() []byte {
@@ -258,7 +256,7 @@ func version99(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, checksum(b))
 }
 
-// What is kept today must be read by the next version.
+// Later versions must read today's records.
 func TestRecordFormat(t *testing.T) {
 	const want = "77637202" + "0100000000000000" + "00ca9a3b00000000" + "00" + "0700000000000000" + "0500000000000000" + "0673686f702f31" + "a9ed4d160c3c64bf6f501d53ae4aff10" + "016b" + "2276" + "22" + "22157faa"
 	r := record{loaded: 1, ttl: time.Second, id: 7, after: 5, payload: []byte(`"v"`)}

@@ -54,7 +54,7 @@ func TestTierErrorsAreNotTheCallers(t *testing.T) {
 	wantGet(t, c, "k", "k v2")
 }
 
-// A stalled Tier takes TierTimeout, and at most a quarter of what the caller has.
+// A stalled Tier costs TierTimeout, and at most a quarter of the caller's time.
 func TestTierTimeout(t *testing.T) {
 	for _, tt := range []struct {
 		patience, want time.Duration
@@ -89,7 +89,7 @@ func TestTierTimeout(t *testing.T) {
 	}
 }
 
-// So does one that stalls when Refresh deletes from it.
+// The same holds for a Tier that stalls when Refresh deletes from it.
 func TestTierTimeoutOfRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTest(t, &origin{}, clock.New(), withTier(stalled{newFakeTier()}))
@@ -105,7 +105,7 @@ func TestTierTimeoutOfRefresh(t *testing.T) {
 	})
 }
 
-// LoadTimeout counts from the Load, not from what the Tier did before.
+// LoadTimeout counts from the Load, not from the calls of the Tier before it.
 func TestLoadTimeoutWithTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTest(t, &origin{}, clock.New(), withTier(newFakeTier()), func(o *Options[string, string]) {
@@ -126,7 +126,7 @@ func TestLoadTimeoutWithTier(t *testing.T) {
 	})
 }
 
-// So are values that were loaded together.
+// The same holds for values that were loaded together.
 func TestTierTakesTheRestOfTheTimeOfGetMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTest(t, &origin{}, clock.New(), withTier(slowSet{newFakeTier()}), func(o *Options[string, string]) {
@@ -173,7 +173,8 @@ func TestTierTakesTheRestOfTheTime(t *testing.T) {
 	})
 }
 
-// What one container deletes no other one gets from the Tier, nor brings back.
+// After a Delete in one container, no other gets the record from the Tier or restores
+// it.
 func TestInvalidateBeatsALoadElsewhere(t *testing.T) {
 	tier, o := newFakeTier(), &origin{}
 	began, slow := make(chan bool), make(chan bool)
@@ -199,8 +200,8 @@ func TestInvalidateBeatsALoadElsewhere(t *testing.T) {
 	wantGet(t, newTest(t, o, clock.New(), withTier(tier)), "k", "k v2")
 }
 
-// If the Tier did not hear of it, at least this container does not use what may be
-// old, but what was certainly loaded since.
+// If the Delete of the Tier failed, at least this container rejects records that may be
+// old, but not those that were certainly loaded since.
 func TestInvalidateWithoutTheTier(t *testing.T) {
 	for name, invalidate := range map[string]func(t *testing.T, c *Cache[string, string]){
 		"InvalidateMany": func(t *testing.T, c *Cache[string, string]) {
@@ -233,12 +234,13 @@ func TestInvalidateWithoutTheTier(t *testing.T) {
 			other.Invalidate(background, "k")
 			wantGet(t, other, "k", "k v21")
 			c.kept.clear(func() {})
-			wantGet(t, c, "k", "k v21") // from the Tier: it is younger, whatever the clocks
+			wantGet(t, c, "k", "k v21") // from the Tier: it is younger on any clock
 		})
 	}
 }
 
-// A load that Delete has overtaken is not kept by a Tier that did not hear of that.
+// A load that a Delete has overtaken is not stored, even if the Delete of the Tier
+// failed.
 func TestDeleteWithoutTheTierDuringALoad(t *testing.T) {
 	tier, o := newFakeTier(), &origin{}
 	var c *Cache[string, string]
@@ -276,7 +278,7 @@ func TestFrozenWhileTheTierAnswers(t *testing.T) {
 	wantGet(t, newTest(t, o, clocks.Clock(), withTier(frozen{tier, clocks})), "k", "k v2")
 }
 
-// That a caller gives up is no error of the Tier.
+// A caller that leaves is no error of the Tier.
 func TestCallerLeavesTheTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTest(t, &origin{}, clock.New(), withTier(stalled{newFakeTier()}))
@@ -292,7 +294,8 @@ func TestCallerLeavesTheTier(t *testing.T) {
 	})
 }
 
-// Refresh replaces what the Tier has, and has others not wait for a failed Load.
+// Refresh replaces the record in the Tier, and makes no other container wait for a
+// failed Load.
 func TestRefreshWithTier(t *testing.T) {
 	tier, o := newFakeTier(), &origin{}
 	c := newTest(t, o, clock.New(), withTier(tier))
@@ -326,14 +329,14 @@ func TestTierKeepsThatKeysDoNotExist(t *testing.T) {
 	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier)), 1)
 	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier), missing(20*time.Second)), 2)
 	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier), missing(time.Hour)), 2)
-	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier)), 3) // it remembers no such thing
+	wantMissing(newTest(t, o, clocks.Clock(), withTier(tier)), 3) // MissingTTL is zero here
 	short := newTest(t, o, clocks.Clock(), withTier(tier), missing(11*time.Second))
 	wantMissing(short, 3)
 	clocks.Move(10*time.Second, 10*time.Second)
-	wantMissing(short, 4) // for not so long
+	wantMissing(short, 4) // MissingTTL is shorter here
 }
 
-// A container has its own TTLs, even for what was loaded by one with longer ones.
+// A container applies its own TTLs, even to values loaded by one with longer ones.
 func TestTierAndOwnTTL(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
@@ -352,8 +355,7 @@ func TestTierAndOwnTTL(t *testing.T) {
 	}
 }
 
-// A TTLOf may tell the rest of the time that a value has, as of a token, and that may
-// be over.
+// A TTLOf may return the rest of a value's life, as of a token, which may be over.
 func TestTierAndTTLThatIsOver(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	wantGet(t, newTest(t, o, clocks.Clock(), withTier(tier)), "k", "k v1")
@@ -364,7 +366,7 @@ func TestTierAndTTLThatIsOver(t *testing.T) {
 	wantGet(t, c, "k", "k v3")
 }
 
-// A new container has a value from the Tier that stands in when Load fails.
+// A new container finds a stale value in the Tier that it serves when Load fails.
 func TestTierKeepsForStaleIfError(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	stale := func(o *Options[string, string]) { o.StaleIfError = time.Hour }
@@ -385,7 +387,7 @@ func TestTierKeepsForStaleIfError(t *testing.T) {
 	}
 }
 
-// Containers that share a record do not all come back for the next one at once.
+// Containers that share a record do not all reload it at once.
 func TestTierJitter(t *testing.T) {
 	tier, o, clocks := newFakeTier(), &origin{}, clocktest.New()
 	jitter := func(o *Options[string, string]) { o.Jitter = 0.5 }
@@ -416,7 +418,7 @@ func TestTierForever(t *testing.T) {
 	}
 }
 
-// A lease is given back when there is nothing to keep.
+// A lease is given back if there is no value to store.
 func TestLeasesAreGivenBack(t *testing.T) {
 	down := errors.New("down")
 	for name, change := range map[string]func(*Options[string, string]){
@@ -447,7 +449,7 @@ func TestLeasesAreGivenBack(t *testing.T) {
 	}
 }
 
-// One LoadMany for what neither memory nor the Tier has.
+// One LoadMany loads all keys that neither memory nor the Tier has.
 func TestGetManyWithTier(t *testing.T) {
 	tier := newFakeTier()
 	var asked [][]string
@@ -483,7 +485,7 @@ func TestGetManyWithTier(t *testing.T) {
 	wantGet(t, newTest(t, &origin{}, clock.New(), withTier(tier)), "z", "z loaded")
 }
 
-// The leases of several keys are taken in one order by all.
+// All callers take the leases of several keys in the same order.
 func TestOneByOneAsksInOrder(t *testing.T) {
 	var order []string
 	tier := recordingTier{newFakeTier(), &order}

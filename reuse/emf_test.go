@@ -18,7 +18,7 @@ var (
 	afterPause = Invocation{Start: Warm, Number: 7, Age: time.Hour, Gap: time.Minute, Pause: 59 * time.Second, began: testTime.UnixNano()}
 )
 
-// stats is what a cache may count: with LogValue, and without.
+// stats is like the Stats of a cache, with LogValue and without.
 type stats struct {
 	Hits, OriginBytes int64
 	LastFreeze        time.Duration

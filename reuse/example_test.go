@@ -10,7 +10,7 @@ import (
 	"github.com/warmcache/warmcache/reuse"
 )
 
-// What a function logs of its first two invocations.
+// A function logs its first two invocations.
 func Example() {
 	defer inNewContainer()()
 	reused := reuse.New() // a package-level variable in a real function
@@ -25,7 +25,7 @@ func Example() {
 	// msg=quote reuse.start=warm reuse.number=2 hits=1
 }
 
-// A line that CloudWatch makes metrics of.
+// CloudWatch makes metrics of this line.
 func ExampleInvocation_EMF() {
 	defer inNewContainer()()
 	inv := reuse.New().Begin()
@@ -40,7 +40,7 @@ func ExampleInvocation_EMF() {
 	// {"_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["function"]],"Metrics":[{"Name":"cold","Unit":"Count"},{"Name":"restarted","Unit":"Count"},{"Name":"warm","Unit":"Count"},{"Name":"age","Unit":"Milliseconds"},{"Name":"products.hits","Unit":"Count"},{"Name":"products.misses","Unit":"Count"}]}]},"function":"quote","start":"cold","number":1,"cold":1,"restarted":0,"warm":0,"age":0,"products.hits":41,"products.misses":1}
 }
 
-// stable leaves out what differs from run to run.
+// stable removes attributes that differ from run to run.
 func stable(_ []string, a slog.Attr) slog.Attr {
 	switch a.Key {
 	case slog.TimeKey, slog.LevelKey, "age", "gap":

@@ -11,7 +11,7 @@ import (
 )
 
 // With this variable set the test binary is a function's process: it begins an
-// invocation and says what it found.
+// invocation and prints its start.
 const processVariable = "REUSE_TEST_PROCESS"
 
 func TestMain(m *testing.M) {

@@ -72,7 +72,7 @@ func TestMissingDirectory(t *testing.T) {
 	}
 }
 
-// Whatever is there under the name, it is not opened, followed or changed.
+// A foreign file of the marker's name is not opened, followed or changed.
 func TestForeignMarker(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"directory":        func(p string) error { return os.Mkdir(p, 0o700) },

@@ -131,8 +131,8 @@ func TestSetListsOnlyWhenItMust(t *testing.T) {
 	}
 }
 
-// A young temporary file is another process's, and counts; an old one is removed. What
-// no Tier has made is left alone.
+// A young temporary file is another process's, and counts; an old one is removed. Files
+// that no Tier has made stay.
 func TestLeftovers(t *testing.T) {
 	tier := openBudget(t, 80)
 	hour := time.Now().Add(-time.Hour)

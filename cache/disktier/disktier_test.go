@@ -42,7 +42,7 @@ func openTier(t testing.TB, dir string) *Tier {
 	return tier
 }
 
-// newCache is the cache of a process, which counts its loads.
+// newCache returns the cache of a process, which counts its loads.
 func newCache(tier cache.Tier, loads *atomic.Int64) *cache.Cache[string, string] {
 	return cache.Must(cache.New(cache.Options[string, string]{
 		Load: func(_ context.Context, key string) (string, error) {
@@ -59,7 +59,8 @@ func wantGet(t *testing.T, c *cache.Cache[string, string], key, want string) {
 	}
 }
 
-// killedProcess loads what it does not find, tells, and waits to be killed.
+// killedProcess loads the keys that it does not find, prints a line, and waits to be
+// killed.
 func killedProcess(dir string) {
 	var loads atomic.Int64
 	c := newCache(Must(New(Options{Dir: dir})), &loads)
@@ -70,7 +71,7 @@ func killedProcess(dir string) {
 	bufio.NewReader(os.Stdin).ReadByte() // ends with the parent, if nothing else does
 }
 
-// What a process has loaded survives its death.
+// Loaded values survive the death of their process.
 func TestKilledProcess(t *testing.T) {
 	dir := t.TempDir()
 	for _, want := range []string{"loads 100\n", "loads 0\n"} {
@@ -97,7 +98,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// A Delete is heard by all processes, and by what they load.
+// A Delete ends the records of all processes, and those of their loads in flight.
 func TestDeleteIsFinal(t *testing.T) {
 	dir := t.TempDir()
 	a, b := openTier(t, dir), openTier(t, dir)
@@ -135,7 +136,7 @@ func TestDeleteIsFinal(t *testing.T) {
 	if found() != 0 {
 		t.Error("brought back by a load from before")
 	}
-	// Nor when the epochs begin anew.
+	// No record comes back when the epochs begin anew.
 	if err := os.Remove(filepath.Join(a.dir, epochFile)); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestDeleteIsFinal(t *testing.T) {
 	}
 }
 
-// Many at once keep to that, too.
+// The same holds for concurrent processes.
 func TestDeleteIsFinalAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	var version atomic.Int64 // of the database
@@ -193,7 +194,7 @@ func TestDeleteIsFinalAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever befalls the directory is not the caller's error, and mends itself.
+// No fault of the directory is the caller's error, and the Tier recovers from each.
 func TestHostileDirectory(t *testing.T) {
 	write := func(name, content string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
@@ -261,7 +262,7 @@ func TestHostileDirectory(t *testing.T) {
 	}
 }
 
-// A damaged file is a miss, wherever the damage is.
+// A damaged file is a miss, with damage at any position.
 func TestDamagedFile(t *testing.T) {
 	var loads atomic.Int64
 	tier := openTier(t, t.TempDir())
@@ -287,8 +288,8 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
-// A file is of no use when either clock says that it is too old, or when the wall
-// clock, by which its age goes on, has lost time since.
+// A file is not used when either clock says that it is too old, or when the wall clock,
+// by which the cache continues its age, has lost time since.
 func TestClocks(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -330,7 +331,7 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// Names that look alike do not share a slot, beyond what chance makes.
+// Similar names do not share a slot more often than others.
 func TestSlots(t *testing.T) {
 	taken := map[int64]bool{}
 	for i := range 1000 {
@@ -407,7 +408,7 @@ func TestBudget(t *testing.T) {
 		t.Error("a large one was kept")
 	}
 
-	// The next process knows what is there, and sweeps what was left half done.
+	// The next process finds the records, and removes files that are incomplete.
 	old := filepath.Join(tier.dir, disk.TempPrefix+"old")
 	os.WriteFile(old, nil, 0o600)
 	os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour))

@@ -15,8 +15,8 @@ type Product struct {
 	PriceCents int
 }
 
-// A process that is started again in the same container finds what the one before
-// has loaded.
+// A process that is started again in the same container finds the values that the
+// previous one has loaded.
 func Example() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

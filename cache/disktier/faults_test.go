@@ -15,7 +15,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// hooked is the real disk, with a hook before each operation, which fails it.
+// hooked is the real disk, with a hook before each operation that may make it fail.
 type hooked struct {
 	disk.FS
 	before func(op string) error
@@ -145,12 +145,12 @@ func (f hookedNew) Replace(name string) error {
 }
 
 // life sets, gets, deletes and sets again, as two processes do. It reports an error if
-// a deleted record comes back, or another one than was set is found.
+// a deleted record comes back, or Get finds a record that was not set.
 func life(t *testing.T, dir string, d disk.FS) {
 	t.Helper()
 	for _, value := range []string{"1", "2"} {
 		tier := newTier(dir, DefaultMaxBytes, clock.New(), d)
-		valid := "" // what may be found; empty: nothing
+		valid := "" // the record that may be found; empty: none
 		find := func() (lease string) {
 			lease, _ = tier.Get(background, "n", func(b []byte) bool {
 				if string(b) != valid {
@@ -165,7 +165,7 @@ func life(t *testing.T, dir string, d disk.FS) {
 		}
 		old := find()
 		if tier.Delete(background, "n") != nil {
-			return // and the caller was told
+			return // and the caller got the error
 		}
 		valid = ""
 		tier.Set(background, cache.TierRecord{Name: "n", Lease: old, Record: []byte("late"), TTL: time.Hour})
@@ -179,8 +179,8 @@ func life(t *testing.T, dir string, d disk.FS) {
 	}
 }
 
-// Each operation on the disk fails once, or it and all after it: nothing wrong is found,
-// and nothing that was deleted.
+// Each operation on the disk fails once, or it and all after it. No Get finds a wrong
+// record, or a deleted one.
 func TestEveryFaultOfTheDisk(t *testing.T) {
 	ops := 0
 	count := &hooked{disk.New(filepath.Join(t.TempDir(), "tier")), func(string) error { ops++; return nil }}
@@ -207,7 +207,8 @@ func TestEveryFaultOfTheDisk(t *testing.T) {
 	}
 }
 
-// A directory that keeps failing is not used for a while. A Delete says so.
+// A directory that keeps failing is not used for a while. A Delete returns an error
+// meanwhile.
 func TestBreaker(t *testing.T) {
 	var broken atomic.Bool
 	calls := 0
@@ -251,7 +252,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// An error of the moment does not end the epochs, and with them all records.
+// A transient error does not end the epochs, and with them all records.
 func TestTransientFaultKeepsTheEpochs(t *testing.T) {
 	fail := false
 	dir := filepath.Join(t.TempDir(), "tier")
@@ -264,7 +265,7 @@ func TestTransientFaultKeepsTheEpochs(t *testing.T) {
 	var loads atomic.Int64
 	wantGet(t, newCache(tier, &loads), "k", "k v1")
 	fail = true
-	wantGet(t, newCache(tier, &loads), "k", "k v2") // and not kept: there was no lease
+	wantGet(t, newCache(tier, &loads), "k", "k v2") // not stored: there was no lease
 	fail = false
 	wantGet(t, newCache(tier, &loads), "k", "k v1")
 }

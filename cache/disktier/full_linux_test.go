@@ -13,8 +13,7 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// On a disk that others have filled, nothing more is kept, but what is there can be
-// deleted.
+// On a full disk, no record is stored any more, but records can be deleted.
 func TestDeleteOnFullDisk(t *testing.T) {
 	dir := smallDisk(t)
 	tier := openTier(t, dir)

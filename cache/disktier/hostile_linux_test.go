@@ -15,8 +15,8 @@ import (
 	"github.com/warmcache/warmcache/internal/disk/disktest"
 )
 
-// A FIFO or a device in the place of a file costs no waiting and is replaced; in the
-// place of the directory, nothing is kept.
+// A FIFO or a device in the place of a file does not block, and is replaced; in the
+// place of the directory, no record is stored.
 func TestFIFOsAndDevices(t *testing.T) {
 	for name, kind := range map[string]uint32{"a FIFO": unix.S_IFIFO, "a device": unix.S_IFCHR} {
 		for _, file := range []string{recordName("test/1:k"), epochFile, ""} {
@@ -45,7 +45,8 @@ func TestFIFOsAndDevices(t *testing.T) {
 	}
 }
 
-// No record of an attacker's is ever handed out, and nothing of the victim's is touched.
+// No record of an attacker's is ever handed out, and no file of the victim's is
+// touched.
 func TestAttackedByAnotherUser(t *testing.T) {
 	name := "warmcache.tier.v1." + strconv.Itoa(os.Geteuid())
 	s := disktest.NewScene(t, name, nil, []string{recordName("n"), epochFile, disk.TempPrefix + "1"})

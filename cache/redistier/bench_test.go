@@ -14,8 +14,8 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// A hit is a GET and what it takes to trust the answer. The two keys of the cache push
-// each other out of memory, so that each is asked for at the server.
+// A hit costs a GET and the checks of the record. The two keys evict each other from
+// memory, so that each Get calls the server.
 func BenchmarkHit(b *testing.B) {
 	needs(b, "redis-server")
 	s := startServer(b)
@@ -53,8 +53,8 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// compare calls both in turns, as what else the machine does changes faster than two
-// benchmarks are run, and reports the medians.
+// compare calls both in turns, since the load of the machine changes faster than two
+// benchmarks run, and reports the medians.
 func compare(b *testing.B, bare, with func(i int) error) {
 	const turn = 100
 	var times [2][]float64
@@ -82,7 +82,7 @@ func compare(b *testing.B, bare, with func(i int) error) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// What a dead server costs a miss, once it is known to be dead.
+// This is the cost of a miss while the server is known to be dead.
 func BenchmarkDeadServer(b *testing.B) {
 	client := closed(b, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1"}}))
 	for name, tier := range map[string]cache.Tier{"without": nil, "with": newTier(b, Options{Client: client})} {

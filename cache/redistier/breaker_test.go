@@ -26,12 +26,12 @@ func TestBreaker(t *testing.T) {
 	}
 	first, second := let(true), let(true)
 	b.Failure(first, clocks.Now())
-	b.Failure(second, clocks.Now()) // was under way: not one more
+	b.Failure(second, clocks.Now()) // was in flight: it does not count again
 	for pause := minOpen; ; pause = min(2*pause, maxOpen) {
 		let(false)
 		clocks.Move(pause/2-1, pause/2-1)
 		let(false)
-		clocks.Move(0, pause/2+1) // either clock will do
+		clocks.Move(0, pause/2+1) // either clock suffices
 		probe := let(true)
 		let(false) // one at a time
 		if pause == maxOpen {
@@ -39,7 +39,7 @@ func TestBreaker(t *testing.T) {
 		}
 		b.Failure(probe, clocks.Now())
 	}
-	// The one that was let through never came back: frozen, say.
+	// The allowed call never ended, perhaps because it was frozen.
 	clocks.Move(maxOpen, 0)
 	let(true)
 	b.Success(clocks.Now())
@@ -48,7 +48,7 @@ func TestBreaker(t *testing.T) {
 	let(true) // it begins anew
 }
 
-// Containers that a server has failed at the same time do not try it at the same time.
+// Containers that saw the server fail at the same time do not try it at the same time.
 func TestBreakersSpread(t *testing.T) {
 	clocks, breakers, early := clocktest.New(), [64]breaker{}, 0
 	for i := range breakers {
@@ -65,7 +65,7 @@ func TestBreakersSpread(t *testing.T) {
 	}
 }
 
-// A clock that ran back has lost count.
+// A clock that ran back has lost its count.
 func TestBreakerAfterAStepBack(t *testing.T) {
 	clocks, b := clocktest.New(), &breaker{}
 	b.Failure(b.current(), clocks.Now())
@@ -75,7 +75,7 @@ func TestBreakerAfterAStepBack(t *testing.T) {
 	}
 }
 
-// While the breaker is open, the server is not asked, by anybody; then it is, once.
+// While the breaker is open, no call reaches the server; then one does.
 func TestDeadServerIsLeftAlone(t *testing.T) {
 	o, clocks := &origin{}, clocktest.New()
 	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:" + freePort(t)}}))
@@ -106,7 +106,7 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Nothing is left behind by calls of a dead server.
+// Calls of a dead server leave no goroutines behind.
 func TestNoGoroutinesAreLeft(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:" + freePort(t)}}))
@@ -124,7 +124,7 @@ func TestNoGoroutinesAreLeft(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// In a cluster the rest goes on.
+// In a cluster the other nodes still serve.
 func TestBreakersOfACluster(t *testing.T) {
 	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1", "127.0.0.1:2"}}))
 	tier := newTier(t, Options{Client: client})

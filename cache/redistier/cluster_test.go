@@ -40,7 +40,7 @@ func startCluster(t *testing.T) (nodes []*server, client func() redis.UniversalC
 	return nodes, func() redis.UniversalClient { return closed(t, Connect(&redis.UniversalOptions{Addrs: addrs})) }
 }
 
-// waitFor waits for what other processes do.
+// waitFor waits until done returns true.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 2000 {
@@ -134,7 +134,7 @@ func TestCluster(t *testing.T) {
 	wantGet(t, newCache(t, newTier(t, patient(client())), o), keys[i], fmt.Sprintf("%s v%d", keys[i], o.loads.Load()+1))
 }
 
-// Slots move to another node while a batch is under way.
+// Slots move to another node during a batch.
 func TestMovedSlots(t *testing.T) {
 	nodes, client := startCluster(t)
 	o := &origin{}

@@ -35,7 +35,8 @@ var products = cache.Must(cache.New(cache.Options[string, Product]{
 	Codec:     cache.JSON[Product](),
 }))
 
-// Nobody listens at this address. That is counted, and no more.
+// No server listens at this address. The error is counted, and the caller gets the
+// value.
 func Example() {
 	for range 2 {
 		p, err := products.Get(context.Background(), "sku-42")

@@ -20,8 +20,8 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// A server that is gone, stands still, is cut off, or answers anything but Redis,
-// costs nobody an answer; and after the first failures it is not asked.
+// A server that is dead, hangs, is cut off, or does not speak Redis fails no caller,
+// and is not called again after the first failures.
 func TestFaultsAreNotTheCallers(t *testing.T) {
 	for name, fault := range map[string]func(*testing.T) string{
 		"dead":                     func(t *testing.T) string { return "127.0.0.1:" + freePort(t) },
@@ -64,8 +64,8 @@ func TestFaultsAreNotTheCallers(t *testing.T) {
 	}
 }
 
-// answers is a server that says something to whoever connects, and for each packet
-// that it gets. A zero byte has it hang up.
+// answers starts a server that sends a text to each new connection, and after each
+// packet. A zero byte closes the connection.
 func answers(t *testing.T, what string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,7 +103,7 @@ func answers(t *testing.T, what string) string {
 	return l.Addr().String()
 }
 
-// Garbage in the place of a record is a miss, and replaced.
+// Garbage in the place of a record is a miss, and is replaced.
 func TestGarbageRecords(t *testing.T) {
 	s, o := startSocket(t), &origin{}
 	tier := newTier(t, patient(s.client()))
@@ -121,7 +121,7 @@ func TestGarbageRecords(t *testing.T) {
 	}
 }
 
-// A full server refuses new records; what it has it still gives.
+// A full server refuses new records, but still returns old ones.
 func TestFullServer(t *testing.T) {
 	s, o := startSocket(t, "--maxmemory-policy", "noeviction"), &origin{}
 	tier := newTier(t, patient(s.client()))
@@ -142,7 +142,8 @@ func TestFullServer(t *testing.T) {
 	wantGet(t, newCache(t, tier, o), "k", "k v4")
 }
 
-// When it fills up between a miss and the Set, nothing is kept, and nobody waits.
+// If the server becomes full between a miss and the Set, no record is stored, and no
+// caller waits.
 func TestFullServerAtSet(t *testing.T) {
 	s, o := startSocket(t, "--maxmemory-policy", "noeviction"), &origin{}
 	tier := newTier(t, patient(s.client()))
@@ -159,7 +160,7 @@ func TestFullServerAtSet(t *testing.T) {
 	}
 }
 
-// A server that evicts whatever it likes loses records, and nothing else.
+// A server that evicts keys at random loses records, with no other effect.
 func TestEvictingServer(t *testing.T) {
 	s, o := startSocket(t, "--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru"), &origin{}
 	tier := newTier(t, patient(s.client()))
@@ -182,7 +183,7 @@ func TestEvictingServer(t *testing.T) {
 // proxy is a network between a Tier and its server that can be cut.
 type proxy struct {
 	addr string
-	cut  atomic.Bool // what is sent does not arrive
+	cut  atomic.Bool // data is sent but does not arrive
 	seen chan bool   // something was swallowed
 }
 
@@ -242,7 +243,7 @@ func newProxy(t *testing.T, s *server) *proxy {
 	return p
 }
 
-// The network is cut after the server has got a command, and before the answer
+// The network is cut after the server has received a command, and before the answer
 // arrives.
 func TestPartitionInTheMiddleOfACall(t *testing.T) {
 	s, o := startServer(t), &origin{}
@@ -257,10 +258,10 @@ func TestPartitionInTheMiddleOfACall(t *testing.T) {
 	wantGet(t, c, "l", "l v2")
 	<-p.seen
 	p.cut.Store(false)
-	if err := c.Invalidate(background, "x"); err != nil { // is tried in any case
+	if err := c.Invalidate(background, "x"); err != nil { // Invalidate calls the server in any case
 		t.Error(err)
 	}
-	wantGet(t, newCache(t, tier, o), "k", "k v1") // and all is well again
+	wantGet(t, newCache(t, tier, o), "k", "k v1") // and the Tier works again
 
 	p.cut.Store(true)
 	if err := c.Invalidate(background, "k"); !errors.Is(err, context.DeadlineExceeded) {
@@ -268,13 +269,13 @@ func TestPartitionInTheMiddleOfACall(t *testing.T) {
 	}
 	<-p.seen
 	p.cut.Store(false)
-	wantGet(t, c, "k", "k v3")                    // not what it found there before
-	wantGet(t, newCache(t, near, o), "k", "k v4") // the server has heard of it
+	wantGet(t, c, "k", "k v3")                    // not the record that it found there before
+	wantGet(t, newCache(t, near, o), "k", "k v4") // the server received the Delete
 	c.Invalidate(background, "x")
 	wantGet(t, newCache(t, tier, o), "k", "k v4")
 }
 
-// The same for a record that is set, and the answer lost.
+// The same happens to a record that is set, and the answer is lost.
 func TestPartitionAtSet(t *testing.T) {
 	s, o := startServer(t), &origin{}
 	p := newProxy(t, s)
@@ -295,9 +296,9 @@ func TestPartitionAtSet(t *testing.T) {
 	wantGet(t, newCache(t, near, o), "k", "k v1")
 }
 
-// Containers on a server that stops, goes on, dies, comes back and forgets never hand
-// out what was replaced longer than TTL ago, nor after an Invalidate that succeeded
-// what a new container should not get from the server.
+// A server is stopped, killed, restarted and flushed. Containers never serve a value
+// that was replaced longer than TTL ago, and after an Invalidate that succeeded, new
+// containers get no older record from the server.
 func TestChaos(t *testing.T) {
 	const ttl, skew = 300 * time.Millisecond, time.Millisecond
 	s := startServer(t)
@@ -373,8 +374,8 @@ func (h *history) read(context.Context, string) (int, error) {
 	return version, nil
 }
 
-// check checks that what get returns was current at most bound before it was asked
-// for, or since.
+// check checks that get returns a value that was current at most bound before the call,
+// or since.
 func (h *history) check(t *testing.T, bound time.Duration, get func() (int, error)) {
 	asked := time.Now()
 	version, err := get()

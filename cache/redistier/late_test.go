@@ -14,8 +14,9 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// A client sends a question again when its connection breaks. The first one, which the
-// network has held back, must not give back to a load what a Delete took from it.
+// A client sends a command again when its connection breaks. The network has delayed
+// the first one. If it arrives after a Delete, it must not restore the epoch that the
+// Delete has ended.
 func TestQuestionThatArrivesLate(t *testing.T) {
 	client := startServer(t).client()
 	tier := newTier(t, patient(client))
@@ -39,7 +40,7 @@ func TestQuestionThatArrivesLate(t *testing.T) {
 	}
 }
 
-// A question that is asked twice, since the first answer was lost, is answered alike.
+// A command that is sent twice, since the first answer was lost, gets the same answer.
 func TestQuestionIsAskedTwice(t *testing.T) {
 	client := startServer(t).client()
 	tier := newTier(t, patient(client))
@@ -61,7 +62,7 @@ func TestQuestionIsAskedTwice(t *testing.T) {
 	}
 }
 
-// A caller without time left tells nothing about the server.
+// A call without time left does not count as a failure of the server.
 func TestNoTimeLeft(t *testing.T) {
 	tier := newTier(t, patient(startServer(t).client()))
 	ctx, cancel := context.WithDeadline(background, time.Now().Add(-time.Second))
@@ -80,7 +81,7 @@ func TestNoTimeLeft(t *testing.T) {
 	}
 }
 
-// Nor does one that gives up.
+// Neither does a call whose caller leaves.
 func TestCallerThatGivesUp(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -111,7 +112,7 @@ func TestCallerThatGivesUp(t *testing.T) {
 	}
 }
 
-// record is one that only the Tier understands.
+// record returns a record that only the Tier understands.
 func record(name, lease string) cache.TierRecord {
 	return cache.TierRecord{Name: name, Lease: lease, Record: []byte("record"), TTL: time.Hour}
 }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// logged is what the client has logged.
+// logged collects the client's log.
 var logged logs
 
 type logs struct {
@@ -45,7 +45,7 @@ func (l *logs) String() string {
 
 var background = context.Background()
 
-// origin counts what it is asked; its answers are numbered.
+// origin counts its loads; its values are numbered.
 type origin struct {
 	loads atomic.Int64
 	slow  time.Duration
@@ -65,7 +65,7 @@ func (o *origin) loadMany(ctx context.Context, keys []string) (map[string]string
 	return m, nil
 }
 
-// newCache is a container's cache.
+// newCache returns a container's cache.
 func newCache(t testing.TB, tier cache.Tier, o *origin, change ...func(*cache.Options[string, string])) *cache.Cache[string, string] {
 	t.Helper()
 	opts := cache.Options[string, string]{
@@ -119,7 +119,7 @@ func TestContainersShare(t *testing.T) {
 		t.Error(err)
 	}
 	wantGet(t, newCache(t, tier, o), "k", "k v2")
-	wantGet(t, a, "k", "k v1") // it does not hear of it: until TTL
+	wantGet(t, a, "k", "k v1") // it does not see the Delete until TTL
 	if v, err := a.Refresh(background, "k"); v != "k v3" || err != nil {
 		t.Errorf("Refresh = %q, %v", v, err)
 	}
@@ -155,8 +155,8 @@ func TestGetMany(t *testing.T) {
 	}
 }
 
-// What was loaded before a Delete, an eviction or a loss of everything is not set
-// after it.
+// A value that was loaded before a Delete, an eviction or a flush is not stored after
+// it.
 func TestLeasesEnd(t *testing.T) {
 	s := startSocket(t)
 	tier := newTier(t, patient(s.client()))
@@ -200,8 +200,8 @@ func TestLeasesEnd(t *testing.T) {
 	}
 }
 
-// Thousand containers that start at once ask the origin once for each key, or if the
-// machine is busy, a little more often.
+// A thousand containers that start at once load each key once, or a little more often
+// if the machine is busy.
 func TestStampede(t *testing.T) {
 	s, o := startSocket(t, "--maxclients", "4000"), &origin{slow: 50 * time.Millisecond}
 	client := s.client(func(o *redis.UniversalOptions) { o.PoolSize, o.PoolTimeout = 100, time.Minute })
@@ -275,7 +275,8 @@ func TestLostLease(t *testing.T) {
 	}
 }
 
-// One that does not wait longer loads without a lease, and is kept all the same.
+// A container that stops waiting loads without a lease, and caches the value all the
+// same.
 func TestWaitIsBounded(t *testing.T) {
 	s, o := startSocket(t), &origin{}
 	dead := newTier(t, patient(s.client()))

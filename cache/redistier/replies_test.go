@@ -42,7 +42,7 @@ func TestPoisonedKey(t *testing.T) {
 				}
 				c = newCache(t, tier, o)
 				wantGet(t, c, "good", "good v1")
-				if suffix != "l" { // whoever finds the lease in another type waits once
+				if suffix != "l" { // a caller that finds the lease in another type waits once
 					wantGet(t, c, "k", k)
 				}
 				if cs := c.Stats(); cs.TierErrors != 0 {
@@ -81,7 +81,7 @@ func TestPoisonedDuringALoad(t *testing.T) {
 	wantGet(t, newCache(t, tier, o), "k", "k v1") // "record" is none of a cache
 }
 
-// Replies about a single key do not feed the breaker; those about the server do.
+// Replies about a single key do not open the breaker; those about the server do.
 func TestRepliesAndTheBreaker(t *testing.T) {
 	tier := newTier(t, Options{Client: closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1"}}))})
 	for reply, healthy := range map[string]bool{

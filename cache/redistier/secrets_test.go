@@ -23,7 +23,7 @@ import (
 
 const secret = "s3cret-p4ssword"
 
-// noSecrets checks what users of a Tier may see or log.
+// noSecrets checks the errors, statistics and logs of a Tier.
 func noSecrets(t *testing.T, tier *Tier, errs ...error) {
 	t.Helper()
 	text := fmt.Sprint(tier.Stats(), errs, logged.String())
@@ -35,7 +35,7 @@ func noSecrets(t *testing.T, tier *Tier, errs ...error) {
 	}
 }
 
-// No password is in an error, whatever the server makes of it.
+// No password is in an error, with any reply of the server.
 func TestNoSecretsInErrors(t *testing.T) {
 	o := &origin{}
 	for name, s := range map[string]func(t *testing.T) redis.UniversalClient{
@@ -109,7 +109,8 @@ func TestTLSAndPassword(t *testing.T) {
 	}
 }
 
-// certificate writes a server's certificate and key, and returns who vouches for it.
+// certificate writes a server's certificate and key, and returns the pool that verifies
+// it.
 func certificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -26,8 +26,8 @@ type server struct {
 	cmd  *exec.Cmd
 }
 
-// needs skips the test if a program is missing; or fails it, where everything is
-// said to be there.
+// needs skips the test if a program is missing, or fails it if all programs are
+// required.
 func needs(t testing.TB, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err == nil {
@@ -129,7 +129,7 @@ func closed(t testing.TB, c redis.UniversalClient) redis.UniversalClient {
 	return c
 }
 
-// do sends a command of the test's own, with as much time as it takes.
+// do sends a command of the test's own, without a time limit.
 func (s *server) do(args ...any) any {
 	s.t.Helper()
 	v, err := s.client().Do(context.Background(), args...).Result()

@@ -19,8 +19,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// firewall is a network between a Tier and its server that can lose all connections that
-// go through it, without a word to either end.
+// firewall is a network between a Tier and its server that can silently drop all
+// connections.
 type firewall struct {
 	addr  string
 	conns atomic.Int64 // so far
@@ -87,7 +87,7 @@ func (f *firewall) pipe(n int64, from, to net.Conn) {
 	}
 }
 
-// loseAll loses all connections there are.
+// loseAll drops all present connections.
 func (f *firewall) loseAll() { f.lost.Store(f.conns.Load()) }
 
 // thawed is a Tier on a client with idle connections through a firewall.
@@ -98,7 +98,7 @@ type thawed struct {
 	client redis.UniversalClient
 }
 
-// withConnections returns a Tier that has had n calls under way at one time.
+// withConnections returns a Tier that has had n concurrent calls.
 func withConnections(t *testing.T, n int) thawed {
 	t.Helper()
 	s, clocks := startServer(t), clocktest.New()
@@ -123,7 +123,7 @@ func (th thawed) get(name string) bool {
 	return err != nil
 }
 
-// However many connections died without a word, one call fails: its time-out drops all
+// If any number of connections has died silently, one call fails: its timeout drops all
 // others.
 func TestTimeoutDropsIdleConnections(t *testing.T) {
 	for _, n := range []int{1, 4, 16} {
@@ -179,7 +179,7 @@ func TestIdleConnectionsAreNotUsedAfterAFreeze(t *testing.T) {
 	}
 }
 
-// Connections that are alive are used again: after a short pause, and after a time-out
+// Connections that are alive are used again: after a short pause, and after a timeout
 // if they have answered meanwhile.
 func TestConnectionsAreKept(t *testing.T) {
 	th := withConnections(t, 4)
@@ -207,7 +207,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// A call after a long pause has the time to connect.
+// A call after a long pause has enough time to connect.
 func TestConnectTimeoutAfterAPause(t *testing.T) {
 	clocks, b := clocktest.New(), &breaker{}
 	want := func(want bool) {
@@ -246,7 +246,7 @@ func TestConnectKeepsOptions(t *testing.T) {
 	}
 }
 
-// The pool does not look into TLS connections, but drops stale ones.
+// The pool cannot check TLS connections, but it drops stale ones.
 func TestStaleTLSConnection(t *testing.T) {
 	clocks := clocktest.New()
 	d := newDialer(func(context.Context, string, string) (net.Conn, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// trips counts how often a client waits for the server.
+// trips counts the round trips of a client.
 type trips struct{ atomic.Int64 }
 
 func (n *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -30,8 +30,8 @@ func (n *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	}
 }
 
-// A hit is one question to the server, however many keys it is for. A miss is that,
-// the lease, and the record.
+// A hit is one round trip, for any number of keys. A miss is three: the read, the
+// lease, and the record.
 func TestRoundTrips(t *testing.T) {
 	client := startServer(t).client()
 	if err := client.Ping(background).Err(); err != nil { // a greeting comes before the first command

@@ -31,7 +31,7 @@ func newMemory(fault string) *memory {
 	return &memory{fault: fault, records: map[string]stored{}, leases: map[string]map[string]bool{}}
 }
 
-// key is the name, or with a fault one that others share.
+// key returns the name, or with a fault one that others share.
 func (m *memory) key(name string) string {
 	if m.fault == "Names" {
 		return strings.ToLower(name)

@@ -55,7 +55,7 @@ func TestReached(t *testing.T) {
 	c := clocks.Clock()
 	withMono := time.Now().Add(time.Minute)
 	wallOnly := withMono.Round(0)
-	far := time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC) // beyond what UnixNano can tell
+	far := time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC) // beyond the range of UnixNano
 
 	for _, tt := range []struct {
 		name       string
@@ -134,7 +134,8 @@ func TestReachedExactly(t *testing.T) {
 	if c.Reached(time.Unix(0, now.Wall+1), now) {
 		t.Error("a nanosecond is left")
 	}
-	// Monotonic alone: a real clock, whose base is not known outside; walk to it.
+	// This is for the monotonic clock alone. The base of a real clock is unknown
+	// outside, so walk to it.
 	real := clock.New()
 	at := real.Now()
 	deadline := time.Now()

@@ -32,7 +32,7 @@ func TestVirtual(t *testing.T) {
 	}
 }
 
-// A panic leaves no virtual time behind.
+// A panic in Make ends the virtual time.
 func TestVirtualAfterPanic(t *testing.T) {
 	v := &clock.Virtual{Now: func() clock.Instant { return clock.Instant{} }}
 	func() {
@@ -42,5 +42,5 @@ func TestVirtualAfterPanic(t *testing.T) {
 	if clock.New().Now() == (clock.Instant{}) {
 		t.Error("New makes virtual clocks")
 	}
-	v.Make(func() {}) // and the lock is free
+	v.Make(func() {}) // Make works again
 }

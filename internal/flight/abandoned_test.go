@@ -11,8 +11,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// A flight that is replaced because it is too old is dropped: what it brings
-// home late is not kept over what its successor brought.
+// A flight that is replaced because it is too old is revoked: its late result does not
+// replace that of its successor.
 func TestReplacedFlightIsDropped(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		clocks, l := clocktest.New(), newGate()
@@ -32,7 +32,7 @@ func TestReplacedFlightIsDropped(t *testing.T) {
 	})
 }
 
-// Abandoned by a cancel, with no deadline that could tell.
+// The first flight is abandoned by a cancel, and has no deadline.
 func TestCancelledFlightIsNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newGate()
@@ -54,8 +54,8 @@ func TestCancelledFlightIsNotJoined(t *testing.T) {
 	})
 }
 
-// A forgotten flight whose last waiter leaves takes its successor's place away
-// from nobody, and is cancelled.
+// An invalidated flight whose last waiter leaves does not affect its successor, and is
+// canceled.
 func TestForgottenFlightLeavesItsSuccessorAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
@@ -81,7 +81,7 @@ func TestForgottenFlightLeavesItsSuccessorAlone(t *testing.T) {
 	})
 }
 
-// An endless waiter that left does not make a flight endless.
+// A waiter without a deadline that has left does not count.
 func TestEndlessWaiterThatLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -106,7 +106,7 @@ func TestEndlessWaiterThatLeft(t *testing.T) {
 	})
 }
 
-// The latest deadline counts, not the last one that came.
+// The latest deadline counts, not that of the last waiter.
 func TestLatestDeadlineCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -132,7 +132,7 @@ func TestLatestDeadlineCounts(t *testing.T) {
 	})
 }
 
-// What the load started under its context ends with it.
+// Goroutines that the load started under its context end with it.
 func TestContextOfALandedLoadIsOver(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -148,8 +148,7 @@ func TestContextOfALandedLoadIsOver(t *testing.T) {
 	}
 }
 
-// The latest deadline of those that ever waited is not that of those that
-// still do.
+// The deadlines of waiters that have left do not count.
 func TestDeadlineOfAWaiterThatLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -177,8 +176,8 @@ func TestDeadlineOfAWaiterThatLeft(t *testing.T) {
 	})
 }
 
-// A load's context has no deadline. If it hid that of its waiters, a flight that is
-// waited for by another flight's load alone would look endless.
+// A load's context has no deadline of its callers'. If it hid that of its waiters, a
+// flight that only another flight's load waits for would look endless.
 func TestNestedFlightOfAFrozenInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -206,7 +205,7 @@ func TestNestedFlightOfAFrozenInvocation(t *testing.T) {
 	})
 }
 
-// A caller whose deadline passed while the process was frozen asks nothing.
+// A caller whose deadline passed while the process was frozen loads nothing.
 func TestPassedDeadlineStartsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -245,7 +244,7 @@ func TestPanicDuringGoexit(t *testing.T) {
 	})
 }
 
-// A context of the user's that panics leaves no lock behind.
+// A context of the caller's that panics leaves no lock behind.
 func TestContextThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGroup[int](clock.New())
@@ -263,7 +262,7 @@ type rude struct{ context.Context }
 
 func (rude) Deadline() (time.Time, bool) { panic("rude") }
 
-// A caller that cannot leave pays for no goroutine.
+// A caller that cannot leave needs no goroutine.
 func TestUncancellableLoadFliesHere(t *testing.T) {
 	here := goroutine()
 	NewGroup[int](clock.New()).Do(context.Background(), Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, *Call[int]) (int, error) {
@@ -280,7 +279,7 @@ func goroutine() string {
 	return string(b[:runtime.Stack(b, false)])
 }
 
-// However long a TTL is, a flight that is older than any invocation is not joined.
+// With any MaxAge, a flight that is older than any invocation is not joined.
 func TestFlightThatIsOlderThanAnyInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()

@@ -13,8 +13,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// batchGate is a load of many keys that waits to be let through. The value of a
-// key is 10 times the number of the load, plus its index.
+// batchGate is a load of many keys that waits until it is opened. The value of a key is
+// 10 times the number of the load, plus its index.
 type batchGate struct {
 	open  chan struct{}
 	asked [][]int

@@ -58,7 +58,7 @@ func TestContextEndsAtItsDeadline(t *testing.T) {
 	})
 }
 
-// The process is frozen beyond the deadline before anything has called Done.
+// The process is frozen beyond the deadline before Done has been called.
 func TestErrWithoutATimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		loadWith(context.Background(), func(ctx *Flight[int]) {
@@ -197,7 +197,7 @@ func TestContextWhoseDonePanics(t *testing.T) {
 	})
 }
 
-// For the race detector: all methods at once, while the load ends.
+// For the race detector: all methods run concurrently while the load ends.
 func TestContextInManyGoroutines(t *testing.T) {
 	for range 200 {
 		var wg sync.WaitGroup

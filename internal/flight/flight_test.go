@@ -23,11 +23,11 @@ type result struct {
 	v      int
 	joined bool
 	err    error
-	caught any  // what Do panicked with
+	caught any  // the panic value of Do
 	exited bool // Do called runtime.Goexit
 }
 
-// start calls Do in a goroutine of its own and returns where its result arrives.
+// start calls Do in a goroutine of its own and returns the channel of its result.
 func start(ctx context.Context, g *Group[int], load func(context.Context, *Call[int]) (int, error)) <-chan result {
 	ch := make(chan result, 1)
 	go func() {
@@ -44,7 +44,7 @@ func start(ctx context.Context, g *Group[int], load func(context.Context, *Call[
 	return ch
 }
 
-// A gate is a load that says when it starts and waits to be let through.
+// A gate is a load that waits until it is opened.
 type gate struct {
 	calls atomic.Int64
 	open  chan struct{}
@@ -61,8 +61,8 @@ func (l *gate) load(ctx context.Context, _ *Call[int]) (int, error) {
 	return int(n), nil
 }
 
-// Each rule holds for a first caller that can leave (its load flies in another
-// goroutine) and for one that cannot (it flies in the caller's own).
+// Each rule holds for a first caller that can leave (its load runs in another
+// goroutine) and for one that cannot (it runs in the caller's own).
 func eachFirstCaller(t *testing.T, test func(t *testing.T, first context.Context)) {
 	t.Run("cancellable", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 		defer cancel()
 		first := start(ctx, g, func(ctx context.Context, f *Call[int]) (int, error) {
 			dropped = f
-			return l.load(ctx, f) // does not look at its context
+			return l.load(ctx, f) // ignores its context
 		})
 		if r := <-first; !errors.Is(r.err, context.DeadlineExceeded) {
 			t.Errorf("first caller got %+v", r)
@@ -217,7 +217,7 @@ func TestForgottenFlightIsNotJoined(t *testing.T) {
 	}
 }
 
-// A late flight must not take the flight that replaced it out of the Group.
+// A late flight must not remove its successor from the Group.
 func TestLateFlightLeavesItsSuccessorAlone(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
@@ -263,8 +263,8 @@ func TestOldFlightIsNotJoined(t *testing.T) {
 	}
 }
 
-// The machine was paused in the middle of an invocation: its deadline is long
-// over, but no timer has run yet.
+// The machine was paused in the middle of an invocation: its deadline has passed long
+// ago, but no timer has run yet.
 func TestFlightOfAFrozenInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -384,8 +384,7 @@ func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
 	})
 }
 
-// A load that asks for its own key would wait for itself for ever, also by way of
-// another key.
+// A load that gets its own key would wait for itself forever, also through another key.
 func TestLoadThatAsksForItsOwnKey(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
@@ -445,7 +444,7 @@ func TestTimeoutOfTheLoad(t *testing.T) {
 	})
 }
 
-// Alone takes the place of a flight that is under way.
+// A load with Queue begins when the current one has ended.
 func TestAlone(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
@@ -488,9 +487,9 @@ func TestEndedContextStartsNothing(t *testing.T) {
 	}
 }
 
-// The clock is read under the lock. Else a flight that starts between a caller's
-// reading and its look at the flights seems to come from the future, as if the
-// clock had run back, and a second load is made.
+// The clock is read under the lock. Otherwise a flight that starts between a caller's
+// reading and its lookup seems to come from the future, as if the clock had run back,
+// and a second load is made.
 func TestClockIsReadUnderTheLock(t *testing.T) {
 	var g *Group[int]
 	g = NewGroup[int](clock.NewFake(func() clock.Instant {
@@ -503,8 +502,7 @@ func TestClockIsReadUnderTheLock(t *testing.T) {
 	g.Do(context.Background(), Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, *Call[int]) (int, error) { return 1, nil }})
 }
 
-// Everything at once, for the race detector: nobody hangs, every value is one
-// that a load returned.
+// For the race detector: no caller hangs, and every value is the result of a load.
 func TestStress(t *testing.T) {
 	g := NewGroup[int](clock.New())
 	var loads atomic.Int64
@@ -533,7 +531,7 @@ func TestStress(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Loads that everybody has left end by themselves.
+	// Loads without callers end by themselves.
 	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
 		g.mu.Lock()
 		n := len(g.lines)
@@ -547,7 +545,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-// A load knows how long those who wait for it can wait.
+// A load knows how long its callers can wait.
 func TestLatest(t *testing.T) {
 	g := NewGroup[int](clock.New())
 	soon, cancel := context.WithTimeout(t.Context(), time.Hour)

@@ -137,7 +137,7 @@ func TestDistinct(t *testing.T) {
 	distinct(t, pair{"\x00" + as, ""}, pair{"", as + "\x00"})
 }
 
-// Two keys that differ in a blank field alone are equal.
+// Keys that differ only in a blank field are equal.
 func TestBlankFieldsDoNotCount(t *testing.T) {
 	type loud struct {
 		_ int
