@@ -150,7 +150,7 @@ func ExampleKeyErrors() {
 	}))
 	ids := []string{"a", "b", "unprocessed", "no such item"}
 	results, err := items.GetMany(context.Background(), ids)
-	fmt.Println(err)
+	fmt.Println(err) // the first error
 	for i, r := range results {
 		fmt.Println(ids[i], r.Value, r.Found, r.Err)
 	}
@@ -164,11 +164,11 @@ func ExampleKeyErrors() {
 
 // While the database is down, an old answer is better than none, and each invocation
 // pays for one attempt at most.
-func Example_outage() {
+func ExampleOptions_staleIfError() {
 	var down error
 	prices := cache.Must(cache.New(cache.Options[string, int]{
 		Load: func(ctx context.Context, sku string) (int, error) {
-			fmt.Println("asking the database for", sku)
+			fmt.Println("loading", sku)
 			return 1999, down
 		},
 		TTL:          time.Nanosecond,
@@ -182,9 +182,9 @@ func Example_outage() {
 		fmt.Println(prices.Get(ctx, "lamp"))
 	}
 	// Output:
-	// asking the database for lamp
+	// loading lamp
 	// 1999 <nil>
-	// asking the database for lamp
+	// loading lamp
 	// 1999 <nil>
 	// 1999 <nil>
 	// 1999 <nil>

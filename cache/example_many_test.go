@@ -12,11 +12,11 @@ import (
 func ExampleCache_GetMany() {
 	prices := cache.Must(cache.New(cache.Options[string, int]{
 		Load: func(ctx context.Context, sku string) (int, error) {
-			fmt.Println("asking for", sku)
+			fmt.Println("loading", sku)
 			return 1999, nil
 		},
 		LoadMany: func(ctx context.Context, skus []string) (map[string]int, error) {
-			fmt.Println("asking for", skus) // SELECT ... WHERE sku IN (...)
+			fmt.Println("loading", skus) // SELECT ... WHERE sku IN (...)
 			return map[string]int{"chair": 4900}, nil
 		},
 		TTL: time.Minute,
@@ -34,9 +34,44 @@ func ExampleCache_GetMany() {
 		fmt.Println(skus[i], r.Value, r.Found)
 	}
 	// Output:
-	// asking for lamp
-	// asking for [chair unicorn]
+	// loading lamp
+	// loading [chair unicorn]
 	// lamp 1999 true
 	// chair 4900 true
 	// unicorn 0 false
+}
+
+// A price list has been imported: one query loads all prices in use again.
+func ExampleCache_RefreshMany() {
+	price := 1999
+	prices := cache.Must(cache.New(cache.Options[string, int]{
+		Load: func(ctx context.Context, sku string) (int, error) { return price, nil },
+		LoadMany: func(ctx context.Context, skus []string) (map[string]int, error) {
+			fmt.Println("loading", skus) // SELECT ... WHERE sku IN (...)
+			found := map[string]int{}
+			for _, sku := range skus {
+				found[sku] = price
+			}
+			return found, nil
+		},
+		TTL: time.Hour,
+	}))
+	ctx := context.Background()
+	skus := []string{"lamp", "chair"}
+	if _, err := prices.GetMany(ctx, skus); err != nil {
+		fmt.Println(err)
+	}
+	price = 1499 // the import
+	results, err := prices.RefreshMany(ctx, skus)
+	if err != nil {
+		fmt.Println(err)
+	}
+	for i, r := range results {
+		fmt.Println(skus[i], r.Value)
+	}
+	// Output:
+	// loading [lamp chair]
+	// loading [lamp chair]
+	// lamp 1499
+	// chair 1499
 }

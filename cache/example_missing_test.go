@@ -12,9 +12,9 @@ import (
 
 // If Load returns ErrNotFound, a missing row is cached for MissingTTL. The caller still
 // gets the database's own error.
-func Example_missing() {
+func ExampleOptions_missingTTL() {
 	query := func(sku string) (price int, err error) { // SELECT price FROM prices WHERE sku = ?
-		fmt.Println("asking the database for", sku)
+		fmt.Println("loading", sku)
 		return 0, sql.ErrNoRows
 	}
 	prices := cache.Must(cache.New(cache.Options[string, int]{
@@ -33,7 +33,7 @@ func Example_missing() {
 		fmt.Println(errors.Is(err, sql.ErrNoRows))
 	}
 	// Output:
-	// asking the database for sku-43
+	// loading sku-43
 	// true
 	// true
 }

@@ -30,7 +30,7 @@ type Customer struct {
 
 var customers = cache.Must(cache.New(cache.Options[CustomerKey, Customer]{
 	Load: func(ctx context.Context, key CustomerKey) (Customer, error) {
-		fmt.Println("asking for customer", key.ID, "of", key.Tenant)
+		fmt.Println("loading customer", key.ID, "of", key.Tenant)
 		return Customer{Name: "Ann", Trial: true}, nil
 	},
 	TTL: 10 * time.Minute,
@@ -45,7 +45,7 @@ var customers = cache.Must(cache.New(cache.Options[CustomerKey, Customer]{
 // The cached answers are the JSON of the response. No caller may change the bytes.
 var orders = cache.Must(cache.New(cache.Options[OrdersKey, json.RawMessage]{
 	Load: func(ctx context.Context, key OrdersKey) (json.RawMessage, error) {
-		fmt.Println("asking for the orders of", key.Customer)
+		fmt.Println("loading the orders of", key.Customer)
 		return json.Marshal([]string{"lamp", "chair"})
 	},
 	TTL:      time.Minute,
@@ -73,10 +73,10 @@ func Example_tables() {
 	orders.Delete(OrdersKey{Tenant: "blue", Customer: 7, Open: true})
 	show()
 	// Output:
-	// asking for customer 7 of blue
-	// asking for the orders of 7
+	// loading customer 7 of blue
+	// loading the orders of 7
 	// Ann: ["lamp","chair"]
 	// Ann: ["lamp","chair"]
-	// asking for the orders of 7
+	// loading the orders of 7
 	// Ann: ["lamp","chair"]
 }

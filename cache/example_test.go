@@ -17,7 +17,7 @@ type Product struct {
 }
 
 func loadProduct(ctx context.Context, key ProductKey) (Product, error) {
-	fmt.Println("asking the database for", key.SKU)
+	fmt.Println("loading", key.SKU)
 	return Product{Name: "Lamp", PriceCents: 1999}, nil // SELECT ... WHERE tenant = ? AND sku = ?
 }
 
@@ -42,29 +42,7 @@ func Example() {
 		fmt.Println(answer, err)
 	}
 	// Output:
-	// asking the database for sku-42
+	// loading sku-42
 	// Lamp costs 1999 cents <nil>
 	// Lamp costs 1999 cents <nil>
-}
-
-// After a write to the database, delete the key.
-func ExampleCache_Delete() {
-	price := 1999
-	prices := cache.Must(cache.New(cache.Options[string, int]{
-		Load: func(context.Context, string) (int, error) { return price, nil },
-		TTL:  time.Hour,
-	}))
-	show := func() {
-		p, _ := prices.Get(context.Background(), "sku-42")
-		fmt.Println(p)
-	}
-	show()
-	price = 1499 // UPDATE products SET ...
-	show()
-	prices.Delete("sku-42")
-	show()
-	// Output:
-	// 1999
-	// 1999
-	// 1499
 }

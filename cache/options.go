@@ -62,9 +62,12 @@ var ErrUnchanged = errors.New("unchanged")
 // no error.
 type KeyErrors[K comparable] map[K]error
 
-// Error implements error with one of the errors and their number.
+// Error returns the number of errors and one of them, with its key.
 func (e KeyErrors[K]) Error() string {
 	for key, err := range e {
+		if len(e) == 1 {
+			return fmt.Sprintf("key %v failed: %v", key, err)
+		}
 		return fmt.Sprintf("%d keys failed, such as %v: %v", len(e), key, err)
 	}
 	return "no key failed"

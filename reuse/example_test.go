@@ -3,6 +3,7 @@ package reuse_test
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -23,6 +24,56 @@ func Example() {
 	// Output:
 	// msg=quote reuse.start=cold reuse.number=1 hits=0
 	// msg=quote reuse.start=warm reuse.number=2 hits=1
+}
+
+// Begin is the first call of a handler. Log the start kind, but do not depend on it.
+func ExampleRecorder_Begin() {
+	defer inNewContainer()()
+	reused := reuse.New() // a package-level variable in a real function
+	for range 2 {
+		inv := reused.Begin()
+		fmt.Println(inv.Start, inv.Number)
+	}
+	// Output:
+	// cold 1
+	// warm 2
+}
+
+// After a pause of the machine, idle connections may be dead.
+func ExampleInvocation_Thawed() {
+	defer inNewContainer()()
+	reused := reuse.New()
+	for range 2 {
+		if inv := reused.Begin(); inv.Thawed() {
+			http.DefaultClient.CloseIdleConnections()
+			fmt.Println("paused for", inv.Pause)
+		} else {
+			fmt.Println("not paused")
+		}
+	}
+	// Output:
+	// not paused
+	// not paused
+}
+
+// An Invocation is a group of attributes for slog.
+func ExampleInvocation_LogValue() {
+	defer inNewContainer()()
+	logger := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: stable}))
+	logger.Info("done", "reuse", reuse.New().Begin())
+	// Output: {"msg":"done","reuse":{"start":"cold","number":1}}
+}
+
+// The names of the start kinds are those of logs and metrics.
+func ExampleStart_String() {
+	for _, s := range []reuse.Start{reuse.Unknown, reuse.Cold, reuse.Restarted, reuse.Warm} {
+		fmt.Println(s.String())
+	}
+	// Output:
+	// unknown
+	// cold
+	// restarted
+	// warm
 }
 
 // CloudWatch makes metrics of this line.

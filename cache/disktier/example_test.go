@@ -27,7 +27,7 @@ func Example() {
 	process := func() {
 		products := cache.Must(cache.New(cache.Options[string, Product]{
 			Load: func(ctx context.Context, sku string) (Product, error) {
-				fmt.Println("asking the database for", sku)
+				fmt.Println("loading", sku)
 				return Product{Name: "Lamp", PriceCents: 1999}, nil
 			},
 			TTL:       time.Minute,
@@ -41,7 +41,7 @@ func Example() {
 	process()
 	process() // after a crash
 	// Output:
-	// asking the database for sku-42
+	// loading sku-42
 	// {Lamp 1999} <nil>
 	// {Lamp 1999} <nil>
 }

@@ -49,12 +49,3 @@ func Example() {
 	// {Lamp 1999} <nil>
 	// 1 load, 1 error of the tier
 }
-
-// After a write to the database, no container gets the old value from the server.
-func ExampleNew_invalidate() {
-	// UPDATE products SET ...
-	if err := products.Invalidate(context.Background(), "sku-42"); err != nil {
-		fmt.Println("others may see the old value for a minute")
-	}
-	// Output: others may see the old value for a minute
-}
