@@ -65,10 +65,10 @@ func (s *tierClient) tooOld(r record) bool {
 	return least != 0 && r.loaded <= least+int64(s.skew)
 }
 
-// within returns the context for one call of the Tier by a flight whose callers have
+// callContext returns the context for one call of the Tier by a flight whose callers have
 // until latest. A Tier that stalls must not use up the callers' time, so the call gets
 // at most a quarter of it.
-func (s *tierClient) within(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
+func (s *tierClient) callContext(ctx context.Context, latest func() (time.Time, bool)) (context.Context, context.CancelFunc) {
 	budget := s.budget
 	if t, ok := latest(); ok {
 		budget = min(budget, time.Until(t)/4)
@@ -135,7 +135,7 @@ func (c *Cache[K, V]) timed(ctx context.Context, load func(context.Context) erro
 // lease.
 func (c *Cache[K, V]) getFromTier(ctx context.Context, s *call[V], key K, q *tierKey, w want) (item[V], bool) {
 	read := reading{c.clock.Now(), uint32(c.flights.NextID())}
-	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
+	tierCtx, cancel := c.tier.callContext(ctx, s.LatestDeadline)
 	defer cancel()
 	var got item[V]
 	identity := q.identity // q would escape to the heap through the Tier
@@ -251,8 +251,8 @@ func (c *Cache[K, V]) keepStale(s *call[V], key K, it item[V]) {
 	}
 }
 
-// recordOf returns the record of a loaded item for the Tier. The record is nil if the item
-// must not be stored; the Tier then only gets its lease back.
+// recordOf returns the record of a loaded item for the Tier. The record is nil if the
+// item must not be stored; the Tier then only gets its lease back.
 func (c *Cache[K, V]) recordOf(s *call[V], q tierKey, it item[V]) TierRecord {
 	now := c.clock.Now()
 	// The older of the two ages, subtracted from the present wall time: the wall clock may
@@ -301,7 +301,7 @@ func (c *Cache[K, V]) setInTier(ctx context.Context, s *call[V], records ...Tier
 	if len(records) == 0 || ctx.Err() != nil {
 		return // leases expire by themselves
 	}
-	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
+	tierCtx, cancel := c.tier.callContext(ctx, s.LatestDeadline)
 	defer cancel()
 	if len(records) == 1 {
 		c.tierFailed(ctx, c.tier.tier.Set(tierCtx, records[0]))
@@ -312,7 +312,7 @@ func (c *Cache[K, V]) setInTier(ctx context.Context, s *call[V], records ...Tier
 
 // deleteForRefresh is deleteFromTier within the time of a flight.
 func (c *Cache[K, V]) deleteForRefresh(ctx context.Context, s *call[V], names ...string) error {
-	tierCtx, cancel := c.tier.within(ctx, s.LatestDeadline)
+	tierCtx, cancel := c.tier.callContext(ctx, s.LatestDeadline)
 	defer cancel()
 	return c.deleteFromTier(tierCtx, names...)
 }

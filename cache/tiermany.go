@@ -45,7 +45,7 @@ func (c *Cache[K, V]) getManyFromTier(ctx context.Context, keys []K, at []*call[
 		tierKeys[i] = c.tier.key(at[i].Key())
 		names[i] = tierKeys[i].name
 	}
-	tierCtx, cancel := c.tier.within(ctx, at[0].LatestDeadline)
+	tierCtx, cancel := c.tier.callContext(ctx, at[0].LatestDeadline)
 	defer cancel()
 	hits := int64(0)
 	leases, err := c.tier.tier.GetMany(tierCtx, names, func(i int, b []byte) bool {

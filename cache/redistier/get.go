@@ -18,11 +18,11 @@ func (t *Tier) Get(ctx context.Context, name string, use func(record []byte) boo
 	if err != nil || record != nil && use(record) {
 		return "", err
 	}
-	return t.lease(ctx, b, question{name: name, nonce: newNonce(), seen: record}, use)
+	return t.lease(ctx, b, leaseRequest{name: name, nonce: newNonce(), seen: record}, use)
 }
 
 // found returns the record, or nil if there is none. A key of another type holds none;
-// askScript removes it.
+// leaseScript removes it.
 func found(c *redis.StringCmd) ([]byte, error) {
 	record, err := c.Bytes()
 	if errors.Is(err, redis.Nil) || err != nil && isWrongType(err) {
@@ -32,11 +32,11 @@ func found(c *redis.StringCmd) ([]byte, error) {
 }
 
 // lease waits until there is a usable record, or this caller holds the lease.
-func (t *Tier) lease(ctx context.Context, b *breaker, q question, use func([]byte) bool) (lease string, err error) {
+func (t *Tier) lease(ctx context.Context, b *breaker, q leaseRequest, use func([]byte) bool) (lease string, err error) {
 	for w := t.newWait(ctx); ; w.sleep(ctx) {
 		var record []byte
 		err := t.call(ctx, b, 1, func(ctx context.Context) (err error) {
-			record, lease, err = q.answer(t.ask(ctx, t.client, q, w.over()))
+			record, lease, err = q.reply(t.requestLease(ctx, t.client, q, w.over()))
 			return err
 		})
 		switch {

@@ -17,19 +17,19 @@ import (
 // A client sends a command again when its connection breaks. The network has delayed
 // the first one. If it arrives after a Delete, it must not restore the epoch that the
 // Delete has ended.
-func TestQuestionThatArrivesLate(t *testing.T) {
+func TestCommandThatArrivesLate(t *testing.T) {
 	client := startServer(t).client()
 	tier := newTier(t, patient(client))
-	q := question{name: "n", nonce: newNonce()}
-	asked := tier.ask(background, client, q, false)
-	_, lease, err := q.answer(asked)
+	q := leaseRequest{name: "n", nonce: newNonce()}
+	command := tier.requestLease(background, client, q, false)
+	_, lease, err := q.reply(command)
 	if lease == "" || err != nil {
 		t.Fatal(lease, err)
 	}
 	if err := tier.Delete(background, "n"); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Process(background, asked); err != nil {
+	if err := client.Process(background, command); err != nil {
 		t.Fatal(err)
 	}
 	if err := tier.Set(background, cache.TierRecord{Name: "n", Lease: lease, Record: []byte("old"), TTL: time.Hour}); err != nil {
@@ -41,16 +41,16 @@ func TestQuestionThatArrivesLate(t *testing.T) {
 }
 
 // A command that is sent twice, since the first answer was lost, gets the same answer.
-func TestQuestionIsAskedTwice(t *testing.T) {
+func TestCommandIsSentTwice(t *testing.T) {
 	client := startServer(t).client()
 	tier := newTier(t, patient(client))
-	q := question{name: "n", nonce: newNonce()}
-	asked := tier.ask(background, client, q, false)
-	first := asked.Val()
-	if err := client.Process(background, asked); err != nil {
+	q := leaseRequest{name: "n", nonce: newNonce()}
+	command := tier.requestLease(background, client, q, false)
+	first := command.Val()
+	if err := client.Process(background, command); err != nil {
 		t.Fatal(err)
 	}
-	_, lease, err := q.answer(asked)
+	_, lease, err := q.reply(command)
 	if lease == "" || err != nil || len(first.([]any)) != 2 {
 		t.Fatal(first, lease, err)
 	}
@@ -105,7 +105,7 @@ func TestCallerThatGivesUp(t *testing.T) {
 		t.Error("no error")
 	}
 	if ctx.Err() == nil {
-		t.Fatal("the server was not asked")
+		t.Fatal("the server was not called")
 	}
 	if b := tier.breaker("n"); b.failures != 0 {
 		t.Error("the breaker is open")

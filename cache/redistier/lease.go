@@ -42,9 +42,9 @@ local function get(key)
 	return false
 end`
 
-// askScript returns the record, if it differs from the one that was seen; or the epoch,
+// leaseScript returns the record, if it differs from the one that was seen; or the epoch,
 // if the lease was granted, or is not needed; or nothing.
-const askScript = getFunction + `
+const leaseScript = getFunction + `
 local r = get(KEYS[1])
 if r and r ~= ARGV[4] then return {r} end
 if ARGV[5] == '0' and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2])
@@ -81,23 +81,23 @@ func newNonce() string {
 	return string(b[:])
 }
 
-// question is a name for which no usable record was found.
-type question struct {
+// leaseRequest is a name for which no usable record was found.
+type leaseRequest struct {
 	name  string
 	nonce string
 	seen  []byte // the record that was not usable
 }
 
-func (t *Tier) ask(ctx context.Context, c redis.Cmdable, q question, anyway bool) *redis.Cmd {
+func (t *Tier) requestLease(ctx context.Context, c redis.Cmdable, q leaseRequest, anyway bool) *redis.Cmd {
 	flag := "0"
 	if anyway {
 		flag = "1"
 	}
-	return c.Eval(ctx, askScript, t.keys(q.name), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag, newEpoch{})
+	return c.Eval(ctx, leaseScript, t.keys(q.name), q.nonce, t.opts.Lease.Milliseconds(), epochTime.Milliseconds(), q.seen, flag, newEpoch{})
 }
 
-// answer returns the reply of askScript: a record, a lease, or neither.
-func (q question) answer(c *redis.Cmd) (record []byte, lease string, err error) {
+// reply returns the reply of leaseScript: a record, a lease, or neither.
+func (q leaseRequest) reply(c *redis.Cmd) (record []byte, lease string, err error) {
 	reply, err := c.StringSlice()
 	switch {
 	case err != nil:

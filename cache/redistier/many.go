@@ -19,9 +19,9 @@ type part struct {
 	err        error // there is no command
 }
 
-// pipeline sends one command for each name whose breaker allows it, in one round trip, and
-// calls done with the index of each once the replies are there. In a cluster some may
-// fail while others succeed; pipeline then returns one of the errors.
+// pipeline sends one command for each name whose breaker allows it, in one round trip,
+// and calls done with the index of each once the replies are there. In a cluster some
+// may fail while others succeed; pipeline then returns one of the errors.
 //
 // It uses a pipeline for each node, because the pipeline of a ClusterClient gives the
 // error of one node to the commands of all.
@@ -141,7 +141,7 @@ func (t *Tier) GetMany(ctx context.Context, names []string, use func(i int, reco
 	leases = make([]string, len(names))
 	rest, err := t.getMany(ctx, names, use)
 	for w := t.newWait(ctx); len(rest) > 0; w.sleep(ctx) {
-		granted, e := t.askMany(ctx, &rest, w.over(), leases, use)
+		granted, e := t.leaseMany(ctx, &rest, w.over(), leases, use)
 		if e != nil {
 			err = e
 		}
@@ -154,7 +154,7 @@ func (t *Tier) GetMany(ctx context.Context, names []string, use func(i int, reco
 
 // missed is a name in a batch for which no record was accepted yet.
 type missed struct {
-	question
+	leaseRequest
 	i int // its index in the batch
 }
 
@@ -167,28 +167,28 @@ func (t *Tier) getMany(ctx context.Context, names []string, use func(i int, reco
 	}, func(i int) error {
 		record, err := found(commands[i])
 		if err == nil && (record == nil || !use(i, record)) {
-			rest = append(rest, missed{question{names[i], newNonce(), record}, i})
+			rest = append(rest, missed{leaseRequest{names[i], newNonce(), record}, i})
 		}
 		return err
 	})
 	return rest, err
 }
 
-// askMany requests leases for rest, and leaves in it the names that got neither a lease
+// leaseMany requests leases for rest, and leaves in it the names that got neither a lease
 // nor a record that use accepted.
-func (t *Tier) askMany(ctx context.Context, rest *[]missed, anyway bool, leases []string, use func(i int, record []byte) bool) (granted bool, err error) {
-	asked := *rest
+func (t *Tier) leaseMany(ctx context.Context, rest *[]missed, anyway bool, leases []string, use func(i int, record []byte) bool) (granted bool, err error) {
+	requests := *rest
 	*rest = nil
-	commands, names := make([]*redis.Cmd, len(asked)), make([]string, len(asked))
-	for j, m := range asked {
+	commands, names := make([]*redis.Cmd, len(requests)), make([]string, len(requests))
+	for j, m := range requests {
 		names[j] = m.name
 	}
 	err = t.pipeline(ctx, (*breaker).allow, names, func(p redis.Pipeliner, j int) redis.Cmder {
-		commands[j] = t.ask(ctx, p, asked[j].question, anyway)
+		commands[j] = t.requestLease(ctx, p, requests[j].leaseRequest, anyway)
 		return commands[j]
 	}, func(j int) error {
-		m := asked[j]
-		record, lease, err := m.answer(commands[j])
+		m := requests[j]
+		record, lease, err := m.reply(commands[j])
 		switch {
 		case err != nil || record != nil && use(m.i, record):
 			return err

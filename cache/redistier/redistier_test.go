@@ -294,16 +294,16 @@ func TestWaitIsBounded(t *testing.T) {
 func TestOptions(t *testing.T) {
 	good := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1"}}))
 	for want, o := range map[string]Options{
-		"Options.Client is nil":     {},
+		"Options.Client is nil": {},
 		"ContextTimeoutEnabled": {Client: closed(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))},
 		"replicas": {Client: closed(t, Connect(&redis.UniversalOptions{
 			Addrs: []string{"127.0.0.1:1", "127.0.0.1:2"}, RouteByLatency: true}))},
 		"client-side cache": {Client: closed(t, redis.NewClient(&redis.Options{
 			Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, ClientSideCacheConfig: &redis.ClientSideCacheConfig{}}))},
-		"*redis.Ring":          {Client: closed(t, redis.NewRing(&redis.RingOptions{}))},
-		"must not be negative": {Client: good, Timeout: -1},
-		"at least a millisecond":  {Client: good, Lease: 1},
-		"brace":                {Client: good, Prefix: "{x}"},
+		"*redis.Ring":            {Client: closed(t, redis.NewRing(&redis.RingOptions{}))},
+		"must not be negative":   {Client: good, Timeout: -1},
+		"at least a millisecond": {Client: good, Lease: 1},
+		"brace":                  {Client: good, Prefix: "{x}"},
 	} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New: %v; want %q", err, want)

@@ -13,7 +13,7 @@ import (
 
 // A flight that is replaced because it is too old is revoked: its late result does not
 // replace that of its successor.
-func TestReplacedFlightIsDropped(t *testing.T) {
+func TestReplacedFlightIsRevoked(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		clocks, l := clocktest.New(), newGate()
 		g := NewGroup[int](clocks.Clock())
@@ -43,7 +43,7 @@ func TestCancelledFlightIsNotJoined(t *testing.T) {
 		cancel()
 		<-first
 		if !old.Revoked() {
-			t.Error("not dropped")
+			t.Error("not revoked")
 		}
 		second := start(context.Background(), g, l.load)
 		synctest.Wait()
@@ -56,7 +56,7 @@ func TestCancelledFlightIsNotJoined(t *testing.T) {
 
 // An invalidated flight whose last waiter leaves does not affect its successor, and is
 // canceled.
-func TestForgottenFlightLeavesItsSuccessorAlone(t *testing.T) {
+func TestInvalidatedFlightLeavesItsSuccessorAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
 		ctx, cancel := context.WithCancel(context.Background())
@@ -133,7 +133,7 @@ func TestLatestDeadlineCounts(t *testing.T) {
 }
 
 // Goroutines that the load started under its context end with it.
-func TestContextOfALandedLoadIsOver(t *testing.T) {
+func TestContextOfAnEndedLoad(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var inner context.Context
@@ -263,11 +263,11 @@ type rude struct{ context.Context }
 func (rude) Deadline() (time.Time, bool) { panic("rude") }
 
 // A caller that cannot leave needs no goroutine.
-func TestUncancellableLoadFliesHere(t *testing.T) {
+func TestUncancellableLoadRunsInline(t *testing.T) {
 	here := goroutine()
 	NewGroup[int](clock.New()).Do(context.Background(), Request[int]{Key: "key", Terms: Terms{MaxAge: time.Minute}, Load: func(context.Context, *Call[int]) (int, error) {
 		if goroutine() != here {
-			t.Error("the load flies elsewhere")
+			t.Error("the load runs in another goroutine")
 		}
 		return 1, nil
 	}})

@@ -129,7 +129,7 @@ func TestManyJoinsAndIsJoined(t *testing.T) {
 	})
 }
 
-func TestForgottenKeyOfABatch(t *testing.T) {
+func TestInvalidatedKeyOfABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newBatchGate()
 		first := startMany(context.Background(), g, l, "a", "b")

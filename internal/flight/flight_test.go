@@ -97,7 +97,7 @@ func TestHundredCallersOneLoad(t *testing.T) {
 	})
 }
 
-func TestLandedFlightIsNotJoined(t *testing.T) {
+func TestEndedFlightIsNotJoined(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, l := NewGroup[int](clock.New()), newGate()
 		close(l.open)
@@ -153,11 +153,11 @@ func TestFirstCallersCancelFailsNobodyElse(t *testing.T) {
 func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := NewGroup[int](clock.New()), newGate()
-		var dropped *Call[int]
+		var abandoned *Call[int]
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		first := start(ctx, g, func(ctx context.Context, f *Call[int]) (int, error) {
-			dropped = f
+			abandoned = f
 			return l.load(ctx, f) // ignores its context
 		})
 		if r := <-first; !errors.Is(r.err, context.DeadlineExceeded) {
@@ -167,7 +167,7 @@ func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 		if l.ctx.Err() == nil {
 			t.Error("the abandoned load was not cancelled")
 		}
-		if !dropped.Revoked() {
+		if !abandoned.Revoked() {
 			t.Error("the abandoned flight may still keep its result")
 		}
 		second := start(context.Background(), g, l.load)
@@ -182,10 +182,10 @@ func TestAbandonedLoadIsCancelledAndNotJoined(t *testing.T) {
 	})
 }
 
-func TestForgottenFlightIsNotJoined(t *testing.T) {
-	for name, forget := range map[string]func(*Group[int]){
-		"Forget":    func(g *Group[int]) { g.Invalidate("key") },
-		"ForgetAll": func(g *Group[int]) { g.InvalidateAll() },
+func TestInvalidatedFlightIsNotJoined(t *testing.T) {
+	for name, invalidate := range map[string]func(*Group[int]){
+		"Invalidate":    func(g *Group[int]) { g.Invalidate("key") },
+		"InvalidateAll": func(g *Group[int]) { g.InvalidateAll() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
@@ -199,13 +199,13 @@ func TestForgottenFlightIsNotJoined(t *testing.T) {
 				}
 				first := start(ctx, g, load(0))
 				synctest.Wait()
-				forget(g)
+				invalidate(g)
 				second := start(ctx, g, load(1))
 				synctest.Wait()
 				third := start(ctx, g, load(1))
 				synctest.Wait()
 				if !flights[0].Revoked() || flights[1].Revoked() {
-					t.Error("the first flight should be dropped, the second not")
+					t.Error("the first flight should be abandoned, the second not")
 				}
 				close(l.open)
 				r1, r2, r3 := <-first, <-second, <-third
@@ -445,7 +445,7 @@ func TestTimeoutOfTheLoad(t *testing.T) {
 }
 
 // A load with Queue begins when the current one has ended.
-func TestAlone(t *testing.T) {
+func TestQueue(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, old, young := NewGroup[int](clock.New()), newGate(), newGate()
 		first := start(ctx, g, old.load)
@@ -552,25 +552,25 @@ func TestLatest(t *testing.T) {
 	defer cancel()
 	later, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 	defer cancel()
-	var seat *Call[int]
-	started, land := make(chan bool), make(chan bool)
-	call := Request[int]{Key: "k", Terms: Terms{MaxAge: time.Hour}, Load: func(_ context.Context, s *Call[int]) (int, error) {
-		seat = s
+	var call *Call[int]
+	started, finish := make(chan bool), make(chan bool)
+	request := Request[int]{Key: "k", Terms: Terms{MaxAge: time.Hour}, Load: func(_ context.Context, s *Call[int]) (int, error) {
+		call = s
 		close(started)
-		<-land
+		<-finish
 		return 1, nil
 	}}
 	want := func(ctx context.Context) {
 		t.Helper()
 		wantAt, wantSet := ctx.Deadline()
-		if at, set := seat.LatestDeadline(); set != wantSet || !at.Equal(wantAt) {
+		if at, set := call.LatestDeadline(); set != wantSet || !at.Equal(wantAt) {
 			t.Errorf("Latest = %v, %v; want %v, %v", at, set, wantAt, wantSet)
 		}
 	}
 	waiting := func(n int) {
 		for {
 			g.mu.Lock()
-			ready := len(seat.flight.waiters) == n
+			ready := len(call.flight.waiters) == n
 			g.mu.Unlock()
 			if ready {
 				return
@@ -579,17 +579,17 @@ func TestLatest(t *testing.T) {
 		}
 	}
 	done := make(chan bool)
-	ask := func(ctx context.Context) { g.Do(ctx, call); done <- true }
-	go ask(soon)
+	do := func(ctx context.Context) { g.Do(ctx, request); done <- true }
+	go do(soon)
 	<-started
 	want(soon)
-	go ask(later)
+	go do(later)
 	waiting(2)
 	want(later)
-	go ask(t.Context())
+	go do(t.Context())
 	waiting(3)
 	want(t.Context())
-	close(land)
+	close(finish)
 	for range 3 {
 		<-done
 	}

@@ -5,7 +5,7 @@ import "context"
 // parent is a Flight with any type of value, for the calls that its load makes.
 type parent interface {
 	context.Context
-	outer() parent
+	enclosing() parent
 	latest() deadline
 }
 
@@ -25,7 +25,7 @@ func (f *Flight[V]) Value(key any) any {
 	return f.loadContext.Value(key)
 }
 
-func (f *Flight[V]) outer() parent { return f.parent }
+func (f *Flight[V]) enclosing() parent { return f.parent }
 
 // latest returns the latest deadline of the callers that wait for f.
 func (f *Flight[V]) latest() (last deadline) {

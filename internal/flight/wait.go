@@ -35,7 +35,7 @@ func newWaiter(ctx context.Context) waiter {
 // isWithin reports whether the caller belongs to the load of f, or to a load that it
 // made.
 func (w waiter) isWithin(f parent) bool {
-	for p := w.parent; p != nil; p = p.outer() {
+	for p := w.parent; p != nil; p = p.enclosing() {
 		if p == f {
 			return true
 		}
