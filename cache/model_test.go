@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,8 @@ var (
 	modelSeed = flag.Uint64("model.seed", 0, "the only seed that TestModel and TestTierModel try, for model.long; goroutines take turns in another order each time")
 )
 
-// seedsUpTo calls run with the seeds 1 to n, and with later ones until model.long is over.
+// seedsUpTo calls run with the seeds 1 to n, and with later ones until model.long is
+// over.
 func seedsUpTo(n uint64, run func(seed uint64)) {
 	first, step := uint64(1), uint64(1)
 	if *modelSeed > 0 {
@@ -40,7 +42,7 @@ func seedsUpTo(n uint64, run func(seed uint64)) {
 //     waited (a load can take longer than TTL);
 //   - with StaleIfError up to that much older, but only if a load of the key failed
 //     meanwhile or less than RetryAfter before, or for a client with a deadline, if
-//     a load took long;
+//     a load of the key was slow, or one of any key took as long as RetryAfter;
 //   - with GetWithin it is no older than maxAge, and with Newer it was loaded after
 //     the entry that the client had;
 //   - it was not loaded before a Delete, Clear or Refresh that ended before the
@@ -97,11 +99,20 @@ type world struct {
 	failed    map[int]int // key: moment of the last failed load
 	failedAt  map[int]time.Duration
 	newerMin  map[int]int           // key: loads from before this moment must not be seen
-	running   map[int]time.Duration // loads under way, by their moment: since when
-	slowAt    time.Duration         // when a load last was slow
+	running   map[int]running       // loads in flight, by their moment
+	slowAt    map[int]time.Duration // key: when a load of it last was slow
+	hungAt    time.Duration         // when a load of any key last was so slow that all keys are affected
 	confirmed map[[2]int]int        // of a value's key and load: the moment at which a Reload last revalidated it
 	faults    []string
 }
+
+// running is a load in flight.
+type running struct {
+	since time.Duration
+	keys  []int
+}
+
+const never = -1000 * time.Hour
 
 var errModel = errors.New("model: the origin fails")
 
@@ -113,8 +124,9 @@ func newWorld(seed uint64) *world {
 		failed:    map[int]int{},
 		failedAt:  map[int]time.Duration{},
 		newerMin:  map[int]int{},
-		running:   map[int]time.Duration{},
-		slowAt:    -1000 * time.Hour,
+		running:   map[int]running{},
+		slowAt:    map[int]time.Duration{},
+		hungAt:    never,
 		confirmed: map[[2]int]int{},
 	}
 	w.ttl = w.pick(time.Second, 10*time.Second, time.Minute)
@@ -198,7 +210,7 @@ func (w *world) sleep(max time.Duration) {
 // load is the cache's Load: it takes a while, reads the value at some moment meanwhile,
 // and may fail.
 func (w *world) load(_ context.Context, key int) (modelValue, error) {
-	began := w.begin()
+	began := w.begin(key)
 	defer w.end(began)
 	v, err := w.loadSince(began, key)
 	if err == errModel {
@@ -207,12 +219,12 @@ func (w *world) load(_ context.Context, key int) (modelValue, error) {
 	return v, err
 }
 
-// begin numbers a load that begins now.
-func (w *world) begin() int {
+// begin numbers a load of keys that begins now.
+func (w *world) begin(keys ...int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	began := w.next()
-	w.running[began] = w.now()
+	w.running[began] = running{w.now(), keys}
 	return began
 }
 
@@ -268,18 +280,37 @@ func (w *world) loadOf(key int, v modelValue) int {
 	return max(v.load, w.confirmed[[2]int{key, v.load}])
 }
 
-// slow notes if a load is under way that takes longer than half of the time that the
-// most hurried clients have. The caller holds mu.
+// slow notes if a load is in flight that takes longer than half of the time that the most
+// hurried clients have. If a client waits for RetryAfter, perhaps for two loads one after
+// the other, the cache takes it for an outage of all keys. The caller holds mu.
 func (w *world) slow() {
-	for _, since := range w.running {
-		if w.now()-since >= w.ttl/10 {
-			w.slowAt = w.now()
+	now := w.now()
+	for _, r := range w.running {
+		if now-r.since < w.ttl/10 {
+			continue
+		}
+		for _, key := range r.keys {
+			w.slowAt[key] = now
+		}
+		if now-r.since >= w.retry/2 {
+			w.hungAt = now
 		}
 	}
 }
 
-// fail notes that a load of the key ends with a failure. The cache learns of it now, though
-// a batch may have met it long before.
+// mayBeStale reports whether a client that began then may get a stale value of key. The
+// caller holds mu.
+func (w *world) mayBeStale(key int, began time.Duration) bool {
+	since := began - w.retry - w.late
+	if w.failed[key] > 0 && w.failedAt[key] >= since {
+		return true
+	}
+	slowAt, ok := w.slowAt[key]
+	return w.hurried && (ok && slowAt >= since || w.hungAt >= since-w.retry/2)
+}
+
+// fail notes that a load of the key ends with a failure. The cache learns of it now,
+// though a batch may have met it long before.
 func (w *world) fail(key int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -293,7 +324,7 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	how, more := w.rand.IntN(2), w.rand.IntN(4) == 0
 	w.mu.Unlock()
 	values, failed := map[int]modelValue{}, KeyErrors[int]{}
-	began := w.begin()
+	began := w.begin(slices.Clone(keys)...)
 	defer w.end(began)
 	for _, key := range keys {
 		v, err := w.loadSince(began, key)
@@ -330,11 +361,12 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 
 // asked is the beginning of a client's call.
 type asked struct {
-	what   string
-	moment int
-	at     time.Duration
-	min    map[int]int   // loads from before must not be seen
-	maxAge time.Duration // of GetWithin; else zero
+	what     string
+	moment   int
+	at       time.Duration
+	min      map[int]int   // loads from before must not be seen
+	minFresh map[int]int   // those from before only as stale values
+	maxAge   time.Duration // of GetWithin; else zero
 }
 
 func (w *world) ask(what string, keys ...int) asked {
@@ -354,15 +386,17 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 	w.next()
 	w.slow()
 	t := w.now()
-	bound := w.ttl
+	bound, least := w.ttl, a.min[key]
 	switch {
 	case errors.Is(err, ErrNotFound):
 		w.checkAbsent(a, key, t)
 		return
 	case err != nil:
 		return // the origin's error, or the client's own time is over
-	case w.failed[key] > 0 && w.failedAt[key] >= a.at-w.retry-w.late, w.hurried && w.slowAt >= a.at-w.retry-w.late:
+	case w.mayBeStale(key, a.at):
 		bound += w.stale
+	default:
+		least = max(least, a.minFresh[key])
 	}
 	if a.maxAge > 0 {
 		bound = min(bound, a.maxAge)
@@ -375,8 +409,8 @@ func (w *world) answered(a asked, key int, v modelValue, err error) {
 	if until, since := h[v.version].until, min(a.at, t-bound); until > 0 && until < since {
 		w.fault("%s of key %d at %v, asked at %v: version %d was replaced at %v; the bound is %v", a.what, key, t, a.at, v.version, until, bound)
 	}
-	if w.loadOf(key, v) < a.min[key] {
-		w.fault("%s of key %d at %v: load %d began before the invalidation at %d", a.what, key, t, v.load, a.min[key])
+	if w.loadOf(key, v) < least {
+		w.fault("%s of key %d at %v: load %d began before the invalidation at %d", a.what, key, t, v.load, least)
 	}
 }
 

@@ -137,11 +137,11 @@ func (k *container) ask(what string, _ ...int) asked {
 	a := f.ask(what)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a.min = maps.Clone(k.min)
+	a.min, a.minFresh = maps.Clone(k.min), map[int]int{}
 	for key, all := range f.everywhere {
 		for _, d := range all {
-			if f.memoryTTL > 0 && f.stale == 0 && d.at <= a.at-f.memoryTTL {
-				a.min[key] = max(a.min[key], d.moment)
+			if f.memoryTTL > 0 && d.at <= a.at-f.memoryTTL {
+				a.minFresh[key] = max(a.minFresh[key], d.moment)
 			}
 		}
 	}
@@ -426,12 +426,16 @@ func TestTierModelFindsBrokenLeases(t *testing.T) {
 
 // The checker finds a memory that outlives MemoryTTL.
 func TestTierModelFindsBrokenMemoryTTL(t *testing.T) {
-	for seed := uint64(1); seed <= 100; seed++ {
-		if faults, _ := runFleet(t, seed, func(f *fleet) { f.keeps = Forever }); faults != nil {
-			return
+	for _, stale := range []time.Duration{0, 5 * time.Second} {
+		found := false
+		for seed := uint64(1); seed <= 100 && !found; seed++ {
+			faults, _ := runFleet(t, seed, func(f *fleet) { f.keeps, f.stale = Forever, stale })
+			found = faults != nil
+		}
+		if !found {
+			t.Errorf("no fault was found with StaleIfError %v", stale)
 		}
 	}
-	t.Error("no fault was found")
 }
 
 // The checker finds a Newer that takes any record for a newer one.
