@@ -22,18 +22,18 @@
 //
 // Some callers need more than TTL: [Cache.Newer] returns a younger value than the
 // caller's, [Cache.GetWithin] one that is younger than a duration, and [Cache.Refresh]
-// the present value of the origin. Call [Cache.Delete] after a write. Options.Reload
-// revalidates a value without loading it again, and Options.StaleIfError bridges an
+// the present value of the origin. Call [Cache.Delete] after a write. [Options.Reload]
+// revalidates a value without loading it again, and [Options.StaleIfError] bridges an
 // outage.
 //
 // With a [Tier], a value that one container has loaded serves the others as well, or
-// the process that is started after a crash: see Options.Tier, and packages redistier
+// the process that is started after a crash: see [Options.Tier], and packages redistier
 // and disktier.
 //
 // # Rules for values and contexts
 //
 // Values are shared: all callers get the same V, and none may change it or anything it
-// refers to, unless Options.Clone is set. An append to a shared slice is a change, too.
+// refers to, unless [Options.Clone] is set. An append to a shared slice is a change, too.
 //
 // Pass Get a context that outlives the call. Load gets its values, and Load may go on
 // for other callers after Get has returned; a context that a web framework reuses for
@@ -63,7 +63,7 @@ import (
 )
 
 // A Cache keeps loaded values of type V by keys of type K. It is safe for
-// concurrent use. The zero Cache is not usable: call New.
+// concurrent use. The zero Cache is not usable: call [New].
 type Cache[K comparable, V any] struct {
 	opts    Options[K, V]
 	inline  bool // loads may run in the caller's goroutine: see flight.Terms
@@ -76,12 +76,12 @@ type Cache[K comparable, V any] struct {
 	stats   counters
 }
 
-// New returns an empty Cache. It starts no goroutines and does not call Load.
+// New returns an empty [Cache]. It starts no goroutines and does not call Load.
 //
 // K must be made of strings, integers, bools, and arrays and structs of them,
 // and should hold everything that the value depends on: arguments, tenant,
-// version. Another K, or Options that are out of range or contradict each other,
-// are an error that names the part.
+// version. If K is another type, or [Options] are out of range or contradict each
+// other, New returns an error that names the part.
 func New[K comparable, V any](opts Options[K, V]) (*Cache[K, V], error) {
 	return newCache(opts, clock.New())
 }
@@ -191,10 +191,10 @@ func (c *Cache[K, V]) clone(v V) V {
 // is not joined any more, and its result is not cached. Delete affects this container
 // only.
 //
-// With a Tier, Delete is [Cache.Invalidate] without the error, which Stats counts.
+// With a [Tier], Delete is [Cache.Invalidate] without the error, which Stats counts.
 func (c *Cache[K, V]) Delete(key K) { _ = c.Invalidate(context.Background(), key) }
 
-// Invalidate is [Cache.Delete] for a Cache with a Tier: it also removes key from the
+// Invalidate is [Cache.Delete] for a Cache with a [Tier]: it also removes key from the
 // Tier. It takes at most TierTimeout.
 //
 // After Invalidate has returned nil, no container gets from the Tier a value that was
@@ -219,8 +219,8 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, key K) (err error) {
 	return err
 }
 
-// Clear removes all keys from memory, as Delete does. Records stay in the Tier for
-// other containers, but this Cache accepts none that were loaded before Clear.
+// Clear removes all keys from memory, as [Cache.Delete] does. Records stay in the Tier
+// for other containers, but this Cache accepts none that were loaded before Clear.
 func (c *Cache[K, V]) Clear() {
 	if c.tier != nil {
 		c.tier.invalidateBefore(c.clock.Now())

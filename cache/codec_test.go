@@ -139,8 +139,8 @@ type good struct {
 	Lenient lenient
 }
 
-// newWith returns a Cache with a codec for V. It is a Cache of any, because to compile one
-// of each type of this file takes minutes.
+// newWith returns a Cache with a codec for V. It is a Cache of any, because to compile
+// one of each type of this file takes minutes.
 func newWith[V any](codec Codec[V], tier Tier, v V) (*Cache[string, any], error) {
 	return newCache(Options[string, any]{
 		Load: func(context.Context, string) (any, error) { return v, nil },

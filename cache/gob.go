@@ -15,10 +15,10 @@ import (
 // to decode. A container that reads the Tier must trust its writers: gob's decoder is
 // not made for hostile input.
 //
-// As with JSON, a value that Gob would change never reaches the Tier. New refuses unexported
-// fields, channels, functions, and types that refer to themselves. Encode refuses
-// values that come back changed, such as a pointer to zero or an empty slice in a
-// struct.
+// As with JSON, a value that Gob would change never reaches the Tier. New refuses
+// unexported fields, channels, functions, and types that refer to themselves. Encode
+// refuses values that come back changed, such as a pointer to zero or an empty slice in
+// a struct.
 func Gob[V any]() Codec[V] {
 	type box struct{ V V } // gob itself handles neither nil nor an interface
 	return lossless(gobFormat(), Codec[V]{

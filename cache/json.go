@@ -10,10 +10,10 @@ import (
 // JSON returns a [Codec] that uses encoding/json. It is not the default because it
 // would make every program with a Cache 400 KB larger.
 //
-// A value that JSON would change never reaches the Tier. New returns an error that names the
-// part of V, if V has unexported fields, fields with the tag "-", two fields of one
-// JSON name, interfaces, or other parts that JSON does not restore. It trusts types
-// that encode and decode themselves, as JSON or as text, such as time.Time and
+// A value that JSON would change never reaches the Tier. New returns an error that
+// names the part of V, if V has unexported fields, fields with the tag "-", two fields
+// of one JSON name, interfaces, or other parts that JSON does not restore. It trusts
+// types that encode and decode themselves, as JSON or as text, such as time.Time and
 // json.RawMessage. Encode decodes each value to compare it, and returns an error for
 // one that comes back changed, such as a string of invalid UTF-8, or an empty slice
 // with omitempty.
@@ -30,7 +30,8 @@ func JSON[V any]() Codec[V] {
 	})
 }
 
-// jsonFormat is a function, so that programs that do not call JSON do not link its package.
+// jsonFormat is a function, so that programs that do not call JSON do not link its
+// package.
 func jsonFormat() *format {
 	return &format{
 		name:   "JSON",

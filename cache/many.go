@@ -10,20 +10,20 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// Result is the result of GetMany for one key.
+// Result is the result of [Cache.GetMany] for one key.
 type Result[V any] struct {
 	Value V
 	Found bool  // whether the key exists and was loaded; if not, Value is zero
 	Err   error // why the value is unknown; nil if the key does not exist
 }
 
-// GetMany returns the values of keys, in their order. It calls LoadMany for all keys
-// that are not in memory and not being loaded. Gets and GetManys of these keys wait for
-// that call meanwhile.
+// GetMany returns the values of keys, in their order. It calls [Options.LoadMany] for
+// all keys that are not in memory and not being loaded. Gets and GetManys of these keys
+// wait for that call meanwhile.
 //
 // A key that does not exist is not an error. If keys fail, GetMany returns all results
-// together with the first error; [Result.Err] tells which keys failed. A failed key
-// may have a stale value instead: see Options.StaleIfError. A TTL counts from the start
+// together with the first error; [Result.Err] tells which keys failed. A failed key may
+// have a stale value instead: see [Options.StaleIfError]. A TTL counts from the start
 // of LoadMany.
 func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) ([]Result[V], error) {
 	items, missed := c.kept.hitMany(keys, c.clock)

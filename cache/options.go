@@ -35,8 +35,8 @@ const (
 	DefaultTierTimeout = 2 * time.Second
 )
 
-// ErrNotFound is the error of a Load whose key does not exist at the origin. Wrap it,
-// if you like together with the database's own error:
+// ErrNotFound is the error of an [Options.Load] whose key does not exist at the origin.
+// Wrap it, if you like together with the database's own error:
 //
 //	if errors.Is(err, sql.ErrNoRows) {
 //		err = fmt.Errorf("%w: %w", cache.ErrNotFound, err)
@@ -45,13 +45,13 @@ const (
 // Load need not return it; a missing key is then an ordinary error and is not cached.
 var ErrNotFound = errors.New("not found")
 
-// ErrUnchanged is the error of a Reload whose old value is still current at the
-// origin. Wrap it if you like.
+// ErrUnchanged is the error of an [Options.Reload] whose old value is still current at
+// the origin. Wrap it if you like.
 var ErrUnchanged = errors.New("unchanged")
 
-// KeyErrors is an error of LoadMany that is about some of its keys only: these have
-// failed, each for its own reason. Use it for keys whose values are unknown, such as
-// the UnprocessedKeys of DynamoDB:
+// KeyErrors is an error of [Options.LoadMany] that is about some of its keys only:
+// these have failed, each for its own reason. Use it for keys whose values are unknown,
+// such as the UnprocessedKeys of DynamoDB:
 //
 //	for _, k := range unprocessed {
 //		failed[k] = errThrottled
@@ -73,7 +73,7 @@ func (e KeyErrors[K]) Error() string {
 	return "no key failed"
 }
 
-// Options configure a Cache. Only Load and TTL are required. The functions must be safe
+// Options configure a [Cache]. Only Load and TTL are required. The functions must be safe
 // for concurrent use. They are never called under a lock.
 type Options[K comparable, V any] struct {
 	// Load returns the value of key from the origin. Required.

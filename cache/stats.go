@@ -8,7 +8,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// Stats counts events of a Cache since New. It costs a hit one atomic addition.
+// Stats counts events of a [Cache] since [New]. It costs a hit one atomic addition.
 type Stats struct {
 	Hits        int64 // values handed out from memory; GetMany counts each key
 	Misses      int64 // lookups that were not hits
@@ -36,7 +36,7 @@ type Stats struct {
 	LastFreeze time.Duration
 }
 
-// LogValue implements slog.LogValuer: a group of all counts, as in load_errors=1.
+// LogValue implements [slog.LogValuer]: a group of all counts, as in load_errors=1.
 func (s Stats) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int64("hits", s.Hits),

@@ -1,7 +1,6 @@
-// Package reuse describes the container that an invocation runs in, for a
-// function's own logs and metrics: whether the process is new, and the
-// container with it; how many invocations the process has had, how old it is,
-// and how long ago the last one was.
+// Package reuse describes the container that an invocation runs in, for a function's
+// own logs and metrics: whether the process is new, and the container with it; how many
+// invocations the process has had, how old it is, and how long ago the last one was.
 //
 //	var reused = reuse.New()
 //
@@ -11,13 +10,13 @@
 //		slog.InfoContext(ctx, "quote", "reuse", inv, "products", products.Stats())
 //		inv.EMF(os.Stdout, "Shop", map[string]string{"function": "quote"}, slog.Any("products", products.Stats()))
 //
-// It is for observation only: no code should depend on a [Start]. It never fails
-// an invocation, and runs nothing between two of them.
+// It is for observation only: no code should depend on a [Start]. It never fails an
+// invocation, and runs nothing between two of them.
 //
 // The first invocation of the first process in a container leaves a marker file in
-// os.TempDir, by which later processes know that their container is not new. If
-// files there outlive the container, as on a developer's machine, or if several
-// processes of a function share it, a start is Restarted as well.
+// os.TempDir, by which later processes know that their container is not new. If files
+// there outlive the container, as on a developer's machine, or if several processes of
+// a function share it, a start is Restarted as well.
 package reuse
 
 import (
@@ -64,7 +63,7 @@ type Recorder struct {
 	last   clock.Instant
 }
 
-// New returns a Recorder for a package-level variable. The age of the process counts
+// New returns a [Recorder] for a package-level variable. The age of the process counts
 // from this call. New touches no file.
 func New() *Recorder { return newRecorder(clock.New()) }
 

@@ -75,8 +75,8 @@ func TestEvictionIsExact(t *testing.T) {
 	}
 }
 
-// A record that fits exactly evicts nothing, also in a Tier that has to count first; and no more
-// is evicted than leaves exactly a quarter free.
+// A record that fits exactly evicts nothing, also in a Tier that has to count first;
+// and no more is evicted than leaves exactly a quarter free.
 func TestEvictionStopsAtTheBound(t *testing.T) {
 	tier := openBudget(t, 80)
 	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {

@@ -37,10 +37,10 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// DefaultMaxBytes is the budget of a Tier whose Options.MaxBytes is zero.
+// DefaultMaxBytes is the budget of a [Tier] whose [Options.MaxBytes] is zero.
 const DefaultMaxBytes = 32 << 20
 
-// Options configure a Tier. The zero Options are ready to use.
+// Options configure a [Tier]. The zero Options are ready to use.
 type Options struct {
 	// Dir is the directory in which the Tier makes its own private one, whose name has
 	// the user's number. Empty means os.TempDir(). The private directory must belong to
@@ -76,7 +76,7 @@ type Tier struct {
 
 var _ cache.Tier = (*Tier)(nil)
 
-// New returns a Tier. It does not touch the disk.
+// New returns a [Tier]. It does not touch the disk.
 func New(o Options) (*Tier, error) {
 	switch {
 	case o.MaxBytes < 0:

@@ -61,7 +61,7 @@ func (t *Tier) fault(err error) error {
 	return safe
 }
 
-// Stats counts events of a Tier since New.
+// Stats counts events of a [Tier] since [New].
 type Stats struct {
 	Failures int64 // calls of the server that failed
 	Skipped  int64 // calls that were not made after earlier failures: see ErrOpen

@@ -55,7 +55,7 @@ const (
 	DefaultPrefix = "warmcache:"
 )
 
-// Options configure a Tier. Only Client is required. Negative durations are errors,
+// Options configure a [Tier]. Only Client is required. Negative durations are errors,
 // except for Wait.
 type Options struct {
 	// Client is the result of [Connect], or a *redis.Client or *redis.ClusterClient of
@@ -105,7 +105,7 @@ type Tier struct {
 
 var _ cache.BatchTier = (*Tier)(nil)
 
-// New returns a Tier. It does not call the server.
+// New returns a [Tier]. It does not call the server.
 func New(o Options) (*Tier, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("redistier.New: %w", err)

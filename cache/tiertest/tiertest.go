@@ -291,8 +291,8 @@ func checkContext(ctx context.Context, a, _ cache.Tier) error {
 	return nil
 }
 
-// checkWaiting checks a Get while another caller holds the lease. It may wait, but it must
-// find the record or get a lease before its context ends.
+// checkWaiting checks a Get while another caller holds the lease. It may wait, but it
+// must find the record or get a lease before its context ends.
 func checkWaiting(ctx context.Context, a, b cache.Tier) error {
 	l, err := lease(ctx, a, "name")
 	if err != nil {
