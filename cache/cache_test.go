@@ -141,7 +141,7 @@ func TestJoinedLoadThatOutlastsTTL(t *testing.T) {
 		clocks.Move(time.Minute, 0)
 		close(o.wait)
 		if a, b := <-first, <-second; a != "k v1 <nil>" || b != "k v2 <nil>" {
-			t.Errorf("got %q and %q, want the first load for its own caller and another for who joined it", a, b)
+			t.Errorf("got %q and %q, want the first load for its own caller and another for the one that joined it", a, b)
 		}
 	})
 }

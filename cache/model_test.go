@@ -309,7 +309,7 @@ func (w *world) mayBeStale(key int, began time.Duration) bool {
 	return w.hurried && (ok && slowAt >= since || w.hungAt >= since-w.retry/2)
 }
 
-// fail notes that a load of the key ends with a failure. The cache learns of it now,
+// fail notes that a load of the key ends with a failure. The cache gets the error now,
 // though a batch may have met it long before.
 func (w *world) fail(key int) {
 	w.mu.Lock()

@@ -115,7 +115,7 @@ type Options[K comparable, V any] struct {
 	// old. GetMany uses it only without LoadMany. Nil means Load.
 	Reload func(ctx context.Context, key K, old V) (V, error)
 
-	// TTL is the greatest age of a value that is handed out, counted from the start
+	// TTL is the greatest age of a served value, counted from the start
 	// of its Load. Required: positive, or Forever.
 	TTL time.Duration
 

@@ -160,7 +160,7 @@ func TestStaleIfError(t *testing.T) {
 		t.Errorf("Peek of a stale value = %q", v)
 	}
 	if _, err := c.Refresh(background, "k"); err != o.err {
-		t.Errorf("Refresh = %v: it must not be answered with what was kept", err)
+		t.Errorf("Refresh = %v: it must not return the cached value", err)
 	}
 	for name, move := range map[string][2]time.Duration{"wall": {1, 0}, "monotonic": {0, time.Minute}} {
 		c2 := newTest(t, o, clocks.Clock(), func(opts *Options[string, string]) { opts.StaleIfError = time.Minute })
@@ -174,7 +174,7 @@ func TestStaleIfError(t *testing.T) {
 		}
 	}
 	if _, err := c.Get(background, "other"); err != o.err {
-		t.Errorf("Get of what was never kept = %v", err)
+		t.Errorf("Get of a value that was not cached = %v", err)
 	}
 	if s := c.Stats(); s.StaleServed != 1 {
 		t.Errorf("Stats = %+v", s)
@@ -234,10 +234,10 @@ func TestMaxBytes(t *testing.T) {
 		c.Get(background, n) // 828 bytes
 	}
 	if v, err := c.Get(background, 5000); len(v) != 5000 || err != nil {
-		t.Errorf("the oversize value was not handed out: %d bytes, %v", len(v), err)
+		t.Errorf("the oversize value was not returned: %d bytes, %v", len(v), err)
 	}
 	if s := c.Stats(); s.Entries != 8 || s.Bytes != 828 || s.Oversize != 1 {
-		t.Errorf("one oversize value changed what is kept: %+v", s)
+		t.Errorf("one oversize value changed the entries: %+v", s)
 	}
 	c.Get(background, 500) // 328 bytes too many: the four oldest go
 	if s := c.Stats(); s.Entries != 5 || s.Bytes != 104+105+106+107+500 || s.EvictedBytes != 4 {
@@ -433,7 +433,7 @@ func TestGetMany(t *testing.T) {
 	wantMany(t, c, "a b", "a b3", "b b3")
 	want := [][]string{{"b", "no1", "c"}, {"no1", "d"}, {"a", "b"}}
 	if !reflect.DeepEqual(b.asked, want) {
-		t.Errorf("asked %v, want %v", b.asked, want)
+		t.Errorf("called with %v, want %v", b.asked, want)
 	}
 	if r, err := c.GetMany(background, nil); r != nil || err != nil {
 		t.Errorf("GetMany(nil) = %v, %v", r, err)
@@ -446,7 +446,7 @@ func TestGetManyWithoutMissingTTL(t *testing.T) {
 	wantMany(t, c, "no1 a", "", "a b1")
 	wantMany(t, c, "no1 a", "", "a b1")
 	if want := [][]string{{"no1", "a"}, {"no1"}}; !reflect.DeepEqual(b.asked, want) {
-		t.Errorf("asked %v, want %v", b.asked, want)
+		t.Errorf("called with %v, want %v", b.asked, want)
 	}
 }
 
@@ -489,7 +489,7 @@ func TestGetManyAndGetShareLoads(t *testing.T) {
 			}
 		}
 		if o.calls.Load() != 1 || len(b.asked) != 1 {
-			t.Errorf("%d loads, asked %v", o.calls.Load(), b.asked)
+			t.Errorf("%d loads, called with %v", o.calls.Load(), b.asked)
 		}
 	})
 }

@@ -120,7 +120,7 @@ func TestPitfalls(t *testing.T) {
 			clocks.Move(30*time.Minute, 0)
 			wantGet(t, c, "k", "k v2")
 		},
-		// The first caller hung up, and everybody got its "context canceled".
+		// The first caller hung up, and all others got its "context canceled".
 		"leader's context error": func(t *testing.T) {
 			o := &origin{wait: make(chan struct{})}
 			c := newTest(t, o, clock.New())

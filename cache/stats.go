@@ -10,12 +10,12 @@ import (
 
 // Stats counts events of a [Cache] since [New]. It costs a hit one atomic addition.
 type Stats struct {
-	Hits        int64 // values handed out from memory; GetMany counts each key
+	Hits        int64 // values served from memory; GetMany counts each key
 	Misses      int64 // lookups that were not hits
 	Joins       int64 // misses that waited for another caller's Load
 	Loads       int64 // calls of Load and LoadMany
 	LoadErrors  int64 // calls that failed, other than with ErrNotFound
-	StaleServed int64 // values handed out past their TTL because a Load failed
+	StaleServed int64 // values served past their TTL because a Load failed
 
 	EvictedEntries int64 // values evicted because of MaxEntries
 	EvictedBytes   int64 // values evicted because of MaxBytes

@@ -30,7 +30,7 @@ type extra struct {
 	hasFailed bool
 
 	// With a Tier.
-	fromTier bool          // loaded by another process, before the flight that brought it
+	fromTier bool          // loaded by another process, before the flight that read it
 	ttl      time.Duration // that of the value, if that of the item is shorter; else zero
 	record   uint64        // names the load
 	after    uint64        // names a load that has begun before it

@@ -10,10 +10,10 @@ import (
 // Cache calls Get, then Load if there is no record, then Set. Package tiertest has tests
 // for implementations.
 //
-// A Tier may lose any record at any time, but it must never bring one back. After
+// A Tier may lose any record at any time, but it must never restore one. After
 // Delete of a name has returned nil, no Get of that name, in any process, may find a
 // record whose lease was granted before the Delete. So Delete ends all leases of
-// the name, and Set must check the lease. A Tier that forgets a lease for any other
+// the name, and Set must check the lease. A Tier that loses a lease for any other
 // reason must refuse its record, too.
 //
 // A Tier need not verify records: the Cache detects those that are corrupt or belong

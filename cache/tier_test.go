@@ -157,7 +157,7 @@ func TestTierAgeGoesOn(t *testing.T) {
 			}
 			move(clocks, 1)
 			if _, ok := c.Peek("k"); ok {
-				t.Error("handed out beyond TTL")
+				t.Error("served beyond TTL")
 			}
 		})
 	}

@@ -149,7 +149,7 @@ func TestTierTakesTheRestOfTheTimeOfGetMany(t *testing.T) {
 	})
 }
 
-// A value that has been loaded is handed out even if the Tier takes the rest of the
+// A loaded value is returned even if the Tier takes the rest of the
 // caller's time to store it.
 func TestTierTakesTheRestOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -477,7 +477,7 @@ func TestGetManyWithTier(t *testing.T) {
 		}
 	}
 	if len(asked) != 2 || !slices.Equal(asked[1], []string{"z"}) {
-		t.Errorf("LoadMany was asked for %q", asked)
+		t.Errorf("LoadMany was called with %q", asked)
 	}
 	if s := b.Stats(); s.TierHits != 3 || s.TierMisses != 1 {
 		t.Errorf("Stats = %+v", s)
@@ -491,7 +491,7 @@ func TestOneByOneAsksInOrder(t *testing.T) {
 	tier := recordingTier{newFakeTier(), &order}
 	leases, err := oneByOne{tier}.GetMany(background, []string{"c", "a", "b"}, nil)
 	if err != nil || !slices.Equal(order, []string{"a", "b", "c"}) || !slices.Equal(leases, []string{"3", "1", "2"}) {
-		t.Errorf("asked %q, got %q, %v", order, leases, err)
+		t.Errorf("called with %q, got %q, %v", order, leases, err)
 	}
 }
 

@@ -176,7 +176,7 @@ func (c *Cache[K, V]) accept(s *call[V], key K, identity string, b []byte, w wan
 	}
 	it = item[V]{
 		loaded: clock.Instant{Wall: now.Wall - int64(age), Mono: now.Mono - int64(age)},
-		load:   uint32(c.flights.NextID()), // after the load elsewhere
+		load:   uint32(c.flights.NextID()), // after the load in the other process
 		extra:  &extra{fromTier: true, record: r.id, after: r.after, read: read.id, deleted: w.deleted},
 	}
 	if !c.fill(&it, key, r) {

@@ -85,7 +85,7 @@ func TestEvictionStopsAtTheBound(t *testing.T) {
 	again := newTier(tier.dir, tier.maxBytes, tier.clock, disk.New(tier.dir))
 	set(t, again, "h", 10, 0)
 	if !again.kept("a") {
-		t.Error("what fits exactly was evicted")
+		t.Error("a record that fits exactly was evicted")
 	}
 	set(t, again, "i", 10, 0) // 50 + 10 = 3/4 of 80
 	if again.kept("c") || !again.kept("d") {

@@ -134,14 +134,14 @@ func TestDeleteIsFinal(t *testing.T) {
 	}
 	set()
 	if found() != 0 {
-		t.Error("brought back by a load from before")
+		t.Error("restored by an older load")
 	}
 	// No record comes back when the epochs begin anew.
 	if err := os.Remove(filepath.Join(a.dir, epochFile)); err != nil {
 		t.Fatal(err)
 	}
 	if found() != 0 {
-		t.Error("brought back by new epochs")
+		t.Error("restored by new epochs")
 	}
 	set()
 	if found() != 0 {
@@ -415,7 +415,7 @@ func TestBudget(t *testing.T) {
 	again := newTier(tier.dir, tier.maxBytes, tier.clock, disk.New(tier.dir))
 	set(again, "x", 10)
 	if _, err := os.Stat(old); err == nil {
-		t.Error("what a killed process left is still there")
+		t.Error("the temporary file of a killed process is still there")
 	}
 	if again.used < tier.maxBytes/2 {
 		t.Errorf("it counts %d bytes", again.used)

@@ -94,7 +94,7 @@ func TestCluster(t *testing.T) {
 	}
 	tier := newTier(t, Options{Client: client(), Timeout: 100 * time.Millisecond, ConnectTimeout: 2 * time.Second, Wait: -1})
 	hits, many := newCache(t, tier, o), newCache(t, tier, o)
-	for _, key := range keys { // once each way, that the breakers know
+	for _, key := range keys { // a first call, for the breakers
 		hits.Get(background, key)
 	}
 	lost := 0

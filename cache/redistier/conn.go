@@ -13,8 +13,7 @@ import (
 )
 
 // DefaultIdle is how long a connection of Connect may be idle before it is replaced.
-// AWS drops the state of a connection that was idle for 350 seconds, without a word to
-// either end.
+// AWS silently drops the state of a connection that was idle for 350 seconds.
 const DefaultIdle = time.Minute
 
 // maxClockGap is how far the wall and the monotonic clock may move apart before the

@@ -55,7 +55,7 @@ func TestFaultsAreNotTheCallers(t *testing.T) {
 				t.Errorf("not counted: %+v", cs)
 			}
 			if s.Failures == 0 || s.Skipped < 20*s.Failures/10 {
-				t.Errorf("it was asked again and again: %+v", s)
+				t.Errorf("it was called again and again: %+v", s)
 			}
 			if err := c.Invalidate(background, "0"); err == nil {
 				t.Error("Invalidate says that it has")
@@ -386,6 +386,6 @@ func (h *history) check(t *testing.T, bound time.Duration, get func() (int, erro
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if next := version + 1; next < len(h.written) && h.written[next].Before(asked.Add(-bound)) {
-		t.Errorf("Get returned what was replaced %v before; the bound is %v", asked.Sub(h.written[next]), bound)
+		t.Errorf("Get returned a value that was replaced %v before; the bound is %v", asked.Sub(h.written[next]), bound)
 	}
 }

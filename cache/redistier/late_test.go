@@ -36,7 +36,7 @@ func TestCommandThatArrivesLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if record, err := found(client.Get(background, tier.record("n"))); record != nil || err != nil {
-		t.Errorf("%q was brought back, %v", record, err)
+		t.Errorf("%q was restored, %v", record, err)
 	}
 }
 

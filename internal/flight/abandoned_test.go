@@ -199,7 +199,7 @@ func TestNestedFlightOfAFrozenInvocation(t *testing.T) {
 		synctest.Wait()
 		close(l.open)
 		if r := <-next; r.joined {
-			t.Errorf("next invocation got %+v: joined what the frozen one left behind", r)
+			t.Errorf("next invocation got %+v: joined the flight that the frozen one left behind", r)
 		}
 		<-done
 	})

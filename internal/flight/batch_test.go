@@ -84,7 +84,7 @@ func TestManyKeysOneLoad(t *testing.T) {
 		close(l.open)
 		want(t, startMany(ctx, g, l, "a", "b", "a", "c"), []int{10, 11, 10, 13}, []bool{false, false, false, false})
 		if fmt.Sprint(l.asked) != "[[0 1 3]]" {
-			t.Errorf("asked %v", l.asked)
+			t.Errorf("called with %v", l.asked)
 		}
 		want(t, startMany(ctx, g, l), []int{}, []bool{})
 		if len(g.lines) != 0 {
@@ -124,7 +124,7 @@ func TestManyJoinsAndIsJoined(t *testing.T) {
 			t.Errorf("the first caller got %+v", r)
 		}
 		if fmt.Sprint(many.asked) != "[[0 2] [1]]" {
-			t.Errorf("asked %v", many.asked)
+			t.Errorf("called with %v", many.asked)
 		}
 	})
 }
