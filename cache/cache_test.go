@@ -312,7 +312,7 @@ func TestPanicInLoad(t *testing.T) {
 	}
 }
 
-func TestLoadMayAskForOtherKeys(t *testing.T) {
+func TestLoadMayGetOtherKeys(t *testing.T) {
 	var c *Cache[int, int]
 	c = Must(New(Options[int, int]{TTL: time.Minute, Load: func(ctx context.Context, n int) (int, error) {
 		if n == 0 {

@@ -181,7 +181,7 @@ func TestLoadIsCancelledWithItsLastCaller(t *testing.T) {
 }
 
 // Claim is called under the lock that guards the entries.
-func TestKeepAsksUnderTheLock(t *testing.T) {
+func TestClaimUnderTheLock(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New())
 	c.kept.put("k", item[string]{load: 1, ttl: time.Hour}, true, func() bool {
 		for i := range c.kept.lock {

@@ -175,7 +175,7 @@ func TestTierTakesTheRestOfTheTime(t *testing.T) {
 
 // After a Delete in one container, no other gets the record from the Tier or restores
 // it.
-func TestInvalidateBeatsALoadElsewhere(t *testing.T) {
+func TestInvalidateBeatsALoadInAnotherContainer(t *testing.T) {
 	tier, o := newFakeTier(), &origin{}
 	began, slow := make(chan bool), make(chan bool)
 	a := newTest(t, o, clock.New(), withTier(tier), func(opts *Options[string, string]) {
@@ -486,7 +486,7 @@ func TestGetManyWithTier(t *testing.T) {
 }
 
 // All callers take the leases of several keys in the same order.
-func TestOneByOneAsksInOrder(t *testing.T) {
+func TestOneByOneCallsInOrder(t *testing.T) {
 	var order []string
 	tier := recordingTier{newFakeTier(), &order}
 	leases, err := oneByOne{tier}.GetMany(background, []string{"c", "a", "b"}, nil)

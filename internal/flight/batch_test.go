@@ -207,7 +207,7 @@ func TestErrorAndPanicOfABatch(t *testing.T) {
 	})
 }
 
-func TestBatchThatAsksForItsOwnKey(t *testing.T) {
+func TestBatchThatGetsItsOwnKey(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
 		inner := newBatchGate()

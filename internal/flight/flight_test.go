@@ -385,7 +385,7 @@ func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
 }
 
 // A load that gets its own key would wait for itself forever, also through another key.
-func TestLoadThatAsksForItsOwnKey(t *testing.T) {
+func TestLoadThatGetsItsOwnKey(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
 		ask := func(ctx context.Context, key string, load func(context.Context, *Call[int]) (int, error)) (int, error) {
