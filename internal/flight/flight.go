@@ -86,7 +86,7 @@ type Terms struct {
 	Inline bool
 }
 
-// A Request asks for the value of one key.
+// A Request is a call for the value of one key.
 type Request[V any] struct {
 	Key string
 	Terms
