@@ -112,7 +112,7 @@ func execute(t *testing.T, driver, source, script string) {
 }
 
 func newCatalogSubject(t *testing.T, dir string, o *origins, database string) subject {
-	v := newValve(t, o.toll.Addr())
+	v := newValve(t, o.latencyProxy)
 	return subject{
 		binary: buildExample(t, "catalog"),
 		env:    []string{database, "ORIGIN_TOLL=" + v.addr()},

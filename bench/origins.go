@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/run"
 	"github.com/warmcache/warmcache/examples/model/table"
 )
@@ -14,8 +13,8 @@ import (
 // origins are the real databases and stores behind the actions, with their data.
 type origins struct {
 	run.Origins
-	toll *origin.Toll
-	dir  string // of SQLite files
+	latencyProxy string // the address of the SQLite databases' network
+	dir          string // of SQLite files
 }
 
 func startOrigins(ctx context.Context, dir string, l run.Latencies) (*origins, error) {
@@ -27,7 +26,7 @@ func startOrigins(ctx context.Context, dir string, l run.Latencies) (*origins, e
 }
 
 func (o *origins) start(ctx context.Context, l run.Latencies) (err error) {
-	if o.toll, err = o.StartToll(l); err != nil {
+	if o.latencyProxy, err = o.StartLatencyProxy(l); err != nil {
 		return err
 	}
 	if err := o.StartS3(ctx, filepath.Join(o.dir, "s3"), l); err != nil {
@@ -49,5 +48,5 @@ func (o *origins) database(variable string) string { return filepath.Join(o.dir,
 
 // databaseEnv is the environment of an action that uses such a file.
 func (o *origins) databaseEnv(variable string) []string {
-	return []string{variable + "=" + o.database(variable), "ORIGIN_TOLL=" + o.toll.Addr()}
+	return []string{variable + "=" + o.database(variable), "ORIGIN_TOLL=" + o.latencyProxy}
 }

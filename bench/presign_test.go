@@ -151,7 +151,7 @@ func send(t *testing.T, want int, r *http.Request) []byte {
 // newS3 starts a server with a bucket.
 func newS3(t *testing.T, bucket string) *origin.S3 {
 	t.Helper()
-	s3, err := origin.StartS3(t.Context(), origin.S3Options{Dir: t.TempDir()})
+	s3, err := origin.StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,14 +36,14 @@ type store struct {
 
 // store starts a server, behind a gate with the latencies of S3 if slow.
 func (s *setup) store(size int, slow bool) (*store, error) {
-	server, err := origin.StartS3(s.ctx, origin.S3Options{Dir: filepath.Join(s.dir, "s3")})
+	server, err := origin.StartS3(s.ctx, filepath.Join(s.dir, "s3"))
 	if err != nil {
 		return nil, err
 	}
 	s.undo = append(s.undo, func() { server.Close() })
 	endpoint := server.Endpoint()
 	if slow {
-		gate, err := origin.StartGate(endpoint, origin.GateOptions{})
+		gate, err := origin.StartGate(endpoint, origin.GateOptions{FirstByte: origin.DefaultFirstByte, Bandwidth: origin.DefaultBandwidth})
 		if err != nil {
 			return nil, err
 		}

@@ -113,7 +113,10 @@ func readLine(r *bufio.Reader) (line []byte, length int, err error) {
 func (l *actionLoop) ask(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
 	x := &exchange{over: make(chan struct{})}
 	go l.exchange(line, x)
-	err := l.await(ctx, x.over, deadline)
+	err := l.wait(ctx, x.over, nil, deadline)
+	if err != nil {
+		l.kill()
+	}
 	<-x.over
 	switch {
 	case err == errDied && x.err == nil: // its last word counts

@@ -37,12 +37,12 @@ func (c *Container) Do(ctx context.Context, a Activation) (Result, error) {
 	a = a.withDefaults()
 	err := a.check()
 	if err == nil {
-		err = c.turns.take(ctx)
+		err = c.turns.Acquire(ctx, 1)
 	}
 	if err != nil {
 		return Result{}, c.errorf("invoke", err)
 	}
-	defer c.turns.give()
+	defer c.turns.Release(1)
 	return c.outcome(c.activate(ctx, a))
 }
 

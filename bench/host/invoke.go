@@ -37,11 +37,11 @@ func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 	if len(r.Event) > maxEvent {
 		return Result{}, e.errorf("invoke", fmt.Errorf("event of %d bytes, at most %d are allowed", len(r.Event), maxEvent))
 	}
-	if err := e.turns.take(ctx); err != nil {
+	if err := e.turns.Acquire(ctx, 1); err != nil {
 		return Result{}, e.errorf("invoke", err)
 	}
 	r = r.withDefaults()
-	inv := &invocation{Request: r, arn: e.lambda.arn(), over: make(chan struct{}), leave: sync.OnceFunc(e.turns.give)}
+	inv := &invocation{Request: r, arn: e.lambda.arn(), over: make(chan struct{}), leave: sync.OnceFunc(func() { e.turns.Release(1) })}
 	return e.outcome(e.invoke(ctx, inv))
 }
 

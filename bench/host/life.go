@@ -4,13 +4,15 @@ import (
 	"errors"
 	"os"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // life is what an Environment and a Container have in common. P is their process
 // with its protocol; its zero value is none.
 type life[P running] struct {
-	turns   turns
-	dir     string // removed by Close
+	turns   *semaphore.Weighted // of invocations at the same time
+	dir     string              // removed by Close
 	errorf  func(operation string, err error) error
 	destroy func(process P) // what Crash does
 	closing func() error    // end, once
@@ -31,7 +33,7 @@ type running interface {
 }
 
 func newLife[P running](concurrency int, dir string, errorf func(string, error) error, destroy func(P)) *life[P] {
-	l := &life[P]{turns: make(turns, concurrency), dir: dir, destroy: destroy, errorf: func(operation string, err error) error {
+	l := &life[P]{turns: semaphore.NewWeighted(int64(concurrency)), dir: dir, destroy: destroy, errorf: func(operation string, err error) error {
 		if err == nil {
 			return nil
 		}

@@ -67,15 +67,6 @@ func (p *process) run(started chan<- error, atExit func(*process)) {
 	close(p.exited)
 }
 
-// await is wait, but if there is an error, the process is dead when it returns.
-func (p *process) await(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
-	err := p.wait(ctx, event, nil, deadline)
-	if err != nil {
-		p.kill()
-	}
-	return err
-}
-
 // wait waits for an event of the process, and says what came first if it is
 // something else.
 func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadline time.Time) error {

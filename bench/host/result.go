@@ -2,7 +2,6 @@ package host
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
 )
 
@@ -67,17 +66,7 @@ const (
 
 // String returns "cold", "restarted", "warm" or "thawed".
 func (k StartKind) String() string {
-	switch k {
-	case Cold:
-		return "cold"
-	case Restarted:
-		return "restarted"
-	case Warm:
-		return "warm"
-	case Thawed:
-		return "thawed"
-	}
-	return "StartKind(" + strconv.Itoa(int(k)) + ")"
+	return [...]string{"cold", "restarted", "warm", "thawed"}[k]
 }
 
 // The types of the errors that a host reports on behalf of a function that

@@ -23,22 +23,3 @@ var (
 	_ Sandbox = (*Environment)(nil)
 	_ Sandbox = (*Container)(nil)
 )
-
-// turns hands out the right to run an invocation, as many at once as it has
-// room for.
-type turns chan struct{}
-
-func (t turns) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := ctx.Err(); err != nil { // it may have lost the race for the turn, and nothing needs killing yet
-		t.give()
-		return err
-	}
-	return nil
-}
-
-func (t turns) give() { <-t }

@@ -55,17 +55,14 @@ func exitWithParent() {
 
 // childConfig is what the parent tells the child. The paths are absolute.
 type childConfig struct {
-	Dir        string   // holds the directories below
-	Versioning bool     // keep old versions
-	Sidecar    bool     // keep metadata in files even where extended attributes work
-	Access     string   // access key ID
-	Secret     string   // secret access key
-	Try        []string // addresses to try before free ones
+	Dir     string   // holds the directories below
+	Access  string   // access key ID
+	Secret  string   // secret access key
+	Sidecar bool     // for tests: keep metadata in files, as if there were no extended attributes
+	Try     []string // for tests: addresses to try before free ones
 }
 
-func (c childConfig) data() string     { return filepath.Join(c.Dir, "data") }
-func (c childConfig) versions() string { return filepath.Join(c.Dir, "versions") }
-func (c childConfig) sidecar() string  { return filepath.Join(c.Dir, "sidecar") }
+func (c childConfig) data() string { return filepath.Join(c.Dir, "data") }
 
 // bindAttempts is how often a port may be lost to another program before the server gives up.
 const bindAttempts = 20
@@ -134,13 +131,9 @@ func (c childConfig) serveAt(addr string, listening func()) error {
 
 // newBackend stores objects as files below c.Dir.
 func (c childConfig) newBackend() (*posix.Posix, error) {
-	if err := os.MkdirAll(c.data(), 0o755); err != nil {
-		return nil, err
-	}
-	var options posix.PosixOpts
-	if c.Versioning {
-		options.VersioningDir = c.versions()
-		if err := os.MkdirAll(options.VersioningDir, 0o755); err != nil {
+	options := posix.PosixOpts{VersioningDir: filepath.Join(c.Dir, "versions")}
+	for _, dir := range []string{c.data(), options.VersioningDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
 	}
@@ -148,7 +141,7 @@ func (c childConfig) newBackend() (*posix.Posix, error) {
 	if !c.Sidecar && attributes.Test(c.data()) == nil {
 		return posix.New(c.data(), attributes, options)
 	}
-	options.SideCarDir = c.sidecar()
+	options.SideCarDir = filepath.Join(c.Dir, "sidecar")
 	if err := os.MkdirAll(options.SideCarDir, 0o755); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,15 +23,14 @@ const (
 	DefaultBurst = 256 << 10
 )
 
-// GateOptions says how slow a Gate is. The zero value is S3 as seen from a function in the same region.
+// GateOptions says how slow a Gate is. A zero FirstByte or Bandwidth adds nothing and limits nothing.
 type GateOptions struct {
-	// FirstByte is the time from the arrival of a request, body included, to the first byte of its answer. The origin's
-	// own time runs inside of it: an answer waits only for what is left. Default DefaultFirstByte; negative: none.
+	// FirstByte is the time from the arrival of a request, body included, to the first byte of its answer. It includes
+	// the origin's own time: an answer waits only for the rest.
 	FirstByte time.Duration
 	// Bandwidth limits the bodies on each client connection, in bytes per second for each direction.
-	// Default DefaultBandwidth; negative: no limit.
 	Bandwidth int
-	// Burst is how many bytes pass without limit after a pause of the connection. Default DefaultBurst; negative: 1.
+	// Burst is how many bytes pass without limit after a pause of the connection. Zero means DefaultBurst.
 	Burst int
 }
 
@@ -68,9 +68,9 @@ func StartGate(target string, o GateOptions) (*Gate, error) {
 		return nil, fmt.Errorf("origin: start gate to %q: %w", target, err)
 	}
 	g := &Gate{
-		firstByte: orDefault(o.FirstByte, DefaultFirstByte),
-		bandwidth: orDefault(o.Bandwidth, DefaultBandwidth),
-		burst:     max(1, orDefault(o.Burst, DefaultBurst)),
+		firstByte: o.FirstByte,
+		bandwidth: o.Bandwidth,
+		burst:     cmp.Or(o.Burst, DefaultBurst),
 		url:       "http://" + listener.Addr().String(),
 		transport: newTransport(),
 	}

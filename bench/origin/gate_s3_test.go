@@ -18,9 +18,9 @@ const oddKey = "a b/ü+%41;x=1?&c/prices.bin"
 // newGatedS3 returns a server behind a gate that does not slow it down, and a client through the gate.
 func newGatedS3(t testing.TB) (*S3, *Gate, *s3.Client) {
 	t.Helper()
-	s := newS3(t, S3Options{})
+	s := newS3(t, childConfig{})
 	mustCreateBucket(t, s)
-	g := newGate(t, s.Endpoint(), GateOptions{FirstByte: -1, Bandwidth: -1})
+	g := newGate(t, s.Endpoint(), GateOptions{})
 	return s, g, s.ClientAt(g.URL())
 }
 

@@ -18,66 +18,45 @@ import (
 // Region is where the S3 server believes to be; clients sign for it.
 const Region = "us-east-1"
 
-// S3Options says where an S3 server keeps its objects.
-type S3Options struct {
-	// Dir keeps the objects; it is made if it is missing, and a later server finds them there. Default: a temporary
-	// directory, which Close removes.
-	Dir string
-	// Versioning lets buckets keep old versions. A bucket still has to be told so.
-	Versioning bool
-
-	sidecar bool     // for tests, as if there were no extended attributes
-	try     []string // for tests, addresses that may be taken
-}
-
 // An S3 is a real S3 server in a child process, reachable on the loopback interface.
 type S3 struct {
 	endpoint    string
 	credentials aws.Credentials
 	transport   *http.Transport
 	process     *process
-	temp        string // to be removed by Close
+	temp        string // Close removes it; may be empty
 
 	closing  sync.Once
 	closeErr error
 }
 
-// StartS3 starts a server. The context limits the start only; the server lives until Close, or until this process ends
-// in whatever way. The program must have called [ServeIfChild].
-func StartS3(ctx context.Context, o S3Options) (*S3, error) {
-	s, err := startS3(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("origin: start S3 in %q: %w", o.Dir, err)
-	}
-	return s, nil
+// StartS3 starts a server whose objects are files below dir. StartS3 creates dir if it is missing; a later server finds
+// the objects there. An empty dir means a temporary directory, which Close removes. Buckets may enable versioning.
+//
+// The context limits the start only: the server lives until Close, or until this process ends in any way. The program
+// must have called [ServeIfChild].
+func StartS3(ctx context.Context, dir string) (*S3, error) {
+	return startS3(ctx, childConfig{Dir: dir})
 }
 
-func startS3(ctx context.Context, o S3Options) (_ *S3, err error) {
+func startS3(ctx context.Context, c childConfig) (_ *S3, err error) {
 	s := &S3{
 		credentials: aws.Credentials{AccessKeyID: rand.Text(), SecretAccessKey: rand.Text(), Source: "warmcache/bench/origin"},
 		transport:   newTransport(),
 	}
-	dir := o.Dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "warmcache-s3-"); err != nil {
-			return nil, err
+	c.Access, c.Secret = s.credentials.AccessKeyID, s.credentials.SecretAccessKey
+	if c.Dir == "" {
+		if s.temp, err = os.MkdirTemp("", "warmcache-s3-"); err != nil {
+			return nil, fmt.Errorf("origin: start S3: %w", err)
 		}
-		s.temp = dir
-	}
-	if dir, err = filepath.Abs(dir); err != nil { // the child changes its directory
-		return nil, err
+		c.Dir = s.temp
 	}
 	var addr string
-	s.process, addr, err = startProcess(ctx, childConfig{
-		Dir:        dir,
-		Versioning: o.Versioning,
-		Sidecar:    o.sidecar,
-		Access:     s.credentials.AccessKeyID,
-		Secret:     s.credentials.SecretAccessKey,
-		Try:        o.try,
-	})
+	if c.Dir, err = filepath.Abs(c.Dir); err == nil { // the child changes its directory
+		s.process, addr, err = startProcess(ctx, c)
+	}
 	if err != nil {
-		return nil, errors.Join(err, s.removeTemp())
+		return nil, fmt.Errorf("origin: start S3 in %q: %w", c.Dir, errors.Join(err, os.RemoveAll(s.temp)))
 	}
 	s.endpoint = "http://" + addr
 	return s, nil
@@ -138,17 +117,10 @@ func (s *S3) Put(ctx context.Context, bucket, key string, body []byte) error {
 func (s *S3) Close() error {
 	s.closing.Do(func() {
 		s.transport.CloseIdleConnections()
-		err := errors.Join(s.process.kill(), s.removeTemp())
+		err := errors.Join(s.process.kill(), os.RemoveAll(s.temp))
 		if err != nil {
 			s.closeErr = fmt.Errorf("origin: close S3 at %s: %w", s.endpoint, err)
 		}
 	})
 	return s.closeErr
-}
-
-func (s *S3) removeTemp() error {
-	if s.temp == "" {
-		return nil
-	}
-	return os.RemoveAll(s.temp)
 }

@@ -178,50 +178,50 @@ func openGoCache(int, loadFunc) library {
 	}
 }
 
-func openExpirable(capacity int, _ loadFunc) library {
-	c := expirable.NewLRU[string, *value](capacity, nil, ttl)
+// lruOf is one of the caches of golang-lru.
+func lruOf(c interface {
+	Get(key string) (*value, bool)
+	Add(key string, v *value) (evicted bool)
+	Len() int
+	Purge()
+}) library {
 	return library{
 		get:   func(key string) bool { _, ok := c.Get(key); return ok },
 		set:   func(key string, v *value) { c.Add(key, v) },
 		len:   c.Len,
-		close: c.Purge, // its goroutine keeps it for ever
+		close: c.Purge,
 	}
+}
+
+// openExpirable is purged at the end, since its goroutine keeps it for ever.
+func openExpirable(capacity int, _ loadFunc) library {
+	return lruOf(expirable.NewLRU[string, *value](capacity, nil, ttl))
+}
+
+func openSimpleLRU(capacity int, _ loadFunc) library {
+	return lruOf(must(simplelru.NewLRU[string, *value](capacity, nil)))
 }
 
 // openLRU loads as people write it themselves.
 func openLRU(capacity int, load loadFunc) library {
 	c := must(lru.New[string, *value](capacity))
 	var flights singleflight.Group
-	return library{
-		get:   func(key string) bool { _, ok := c.Get(key); return ok },
-		set:   func(key string, v *value) { c.Add(key, v) },
-		len:   c.Len,
-		close: c.Purge,
-		load: func(ctx context.Context, key string) (*value, error) {
+	l := lruOf(c)
+	l.load = func(ctx context.Context, key string) (*value, error) {
+		if v, ok := c.Get(key); ok {
+			return v, nil
+		}
+		v, err, _ := flights.Do(key, func() (any, error) {
 			if v, ok := c.Get(key); ok {
 				return v, nil
 			}
-			v, err, _ := flights.Do(key, func() (any, error) {
-				if v, ok := c.Get(key); ok {
-					return v, nil
-				}
-				v, err := load(ctx, key)
-				if err == nil {
-					c.Add(key, v)
-				}
-				return v, err
-			})
-			return v.(*value), err
-		},
+			v, err := load(ctx, key)
+			if err == nil {
+				c.Add(key, v)
+			}
+			return v, err
+		})
+		return v.(*value), err
 	}
-}
-
-func openSimpleLRU(capacity int, _ loadFunc) library {
-	c := must(simplelru.NewLRU[string, *value](capacity, nil))
-	return library{
-		get:   func(key string) bool { _, ok := c.Get(key); return ok },
-		set:   func(key string, v *value) { c.Add(key, v) },
-		len:   c.Len,
-		close: c.Purge,
-	}
+	return l
 }

@@ -125,7 +125,7 @@ func (r *run) first(ctx context.Context) error {
 	defer s.Close()
 	res, err := s.Invoke(ctx, r.events[0])
 	if err == nil && res.InitFailed {
-		err = startError{res.FunctionError, res.Output}
+		return fmt.Errorf("%w%s", res.FunctionError, ending(res.Output))
 	}
 	return err
 }

@@ -105,10 +105,6 @@ func (d *Driver) plain(ctx context.Context, event []byte) error {
 var starts = map[result.State]host.StartKind{result.NoCacheCold: host.Cold, result.NoCache: host.Warm,
 	result.Cold: host.Cold, result.Warm: host.Warm, result.Thawed: host.Thawed, result.Restarted: host.Restarted}
 
-// found are the states of the kinds of start.
-var found = map[host.StartKind]result.State{host.Cold: result.Cold, host.Warm: result.Warm,
-	host.Thawed: result.Thawed, host.Restarted: result.Restarted}
-
 // invoke runs and records an invocation. If its process had to be started anew, its
 // state is that of the start.
 func (d *Driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state result.State) (host.Result, error) {
@@ -123,7 +119,7 @@ func (d *Driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state
 	kind, known := starts[state]
 	unexpected := known && kind != res.Start
 	if unexpected && !d.Strict {
-		state = found[res.Start]
+		state = result.State(res.Start.String())
 	}
 	sample := result.Sample{Took: res.Init + res.Duration, Status: status(res.Payload), Failed: res.FunctionError != nil}
 	sample.Failed = sample.Failed || sample.Status >= 500

@@ -29,15 +29,7 @@ type Latencies struct {
 func (l *Latencies) Register(f *flag.FlagSet) {
 	f.DurationVar(&l.FirstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
 	f.IntVar(&l.Bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
-	f.DurationVar(&l.Database, "db-latency", origin.DefaultToll, "round trip of a database statement")
-}
-
-// orNone turns a zero into the value that means none to package origin.
-func orNone[T ~int | ~int64](v T) T {
-	if v == 0 {
-		return -1
-	}
-	return v
+	f.DurationVar(&l.Database, "db-latency", origin.DefaultDatabase, "round trip of a database statement")
 }
 
 // Origins are the databases and stores of a function. The zero Origins are none.
@@ -56,20 +48,21 @@ type database interface {
 // StartS3 starts an S3 server that keeps its objects in dir, behind a gate. An empty
 // dir means a temporary one.
 func (o *Origins) StartS3(ctx context.Context, dir string, l Latencies) (err error) {
-	if o.S3, err = origin.StartS3(ctx, origin.S3Options{Dir: dir}); err != nil {
+	if o.S3, err = origin.StartS3(ctx, dir); err != nil {
 		return err
 	}
-	o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: orNone(l.FirstByte), Bandwidth: orNone(l.Bandwidth)})
+	o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: l.FirstByte, Bandwidth: l.Bandwidth})
 	return err
 }
 
-// StartToll starts the network before a SQLite database.
-func (o *Origins) StartToll(l Latencies) (*origin.Toll, error) {
-	t, err := origin.StartToll(origin.TollOptions{Latency: orNone(l.Database)})
-	if err == nil {
-		o.databases = append(o.databases, t)
+// StartLatencyProxy starts the network of a SQLite database, and returns its address.
+func (o *Origins) StartLatencyProxy(l Latencies) (addr string, err error) {
+	p, err := origin.StartLatencyProxy(l.Database)
+	if err != nil {
+		return "", err
 	}
-	return t, err
+	o.databases = append(o.databases, p)
+	return p.Addr(), nil
 }
 
 // ports are those of URLs without one.
@@ -85,7 +78,7 @@ func (o *Origins) startRelay(database string, l Latencies) (string, error) {
 	if port == "" {
 		return "", errors.New("the URL must have a port")
 	}
-	r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), origin.RelayOptions{Latency: orNone(l.Database)})
+	r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), l.Database)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -78,34 +79,46 @@ func (r *run) verdict(rows result.Rows) error {
 	return errors.Join(errs...)
 }
 
-// failure is the function's error, with the end of what a dead process printed. The
-// id of the request in some of them would make each of them another one.
+// failure is the function's error, with the last output of a process that did not
+// start. It omits the id of the request, by which no two errors would be the same.
 func (r *run) failure(res host.Result) string {
 	text := strings.ReplaceAll(res.FunctionError.Error(), "RequestId: "+res.RequestID+" Error: ", "")
-	if res.InitFailed && res.Output != "" {
-		text = "the start failed: " + text + "; its output ends with: " + res.Output
-	} else if res.InitFailed {
-		text = "the start failed: " + text
+	if !res.InitFailed {
+		return text
 	}
-	return text
+	return "the start failed: " + text + ending(res.Output)
 }
 
-// secretMin is the length of the values that are looked for in what is printed: a
-// shorter one is no secret, and stands in half of all texts.
+func ending(output string) string {
+	if output == "" {
+		return ""
+	}
+	return "; its output ends with:\n" + output
+}
+
+// secretMin is the length of the shortest value that redact replaces: shorter ones are
+// no secrets, and occur in half of all texts.
 const secretMin = 6
 
-// redact replaces the values of the variables by their names.
+// redact replaces the values of the function's variables, and the passwords in them,
+// by the names of the variables.
 func (s *settings) redact(text string) string {
+	variables := slices.Clone(s.databases)
 	for _, v := range s.env {
 		name, value, _ := strings.Cut(v, "=")
-		values := []string{value}
-		if u, err := url.Parse(value); err == nil && u.User != nil {
-			password, _ := u.User.Password()
-			values = append(values, password)
+		variables = append(variables, [2]string{name, value})
+	}
+	for _, v := range variables {
+		values := []string{v[1]}
+		if u, err := url.Parse(v[1]); err == nil {
+			user := cmp.Or(u.User, new(url.Userinfo))
+			password, _ := user.Password()
+			_, escaped, _ := strings.Cut(user.String(), ":")
+			values = append(values, password, escaped, u.Query().Get("password"))
 		}
 		for _, value := range values {
 			if len(value) >= secretMin {
-				text = strings.ReplaceAll(text, value, "$"+name)
+				text = strings.ReplaceAll(text, value, "$"+v[0])
 			}
 		}
 	}

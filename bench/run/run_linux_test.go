@@ -174,7 +174,7 @@ func TestErrors(t *testing.T) {
 		"zip":            {[]string{file("f.zip", "PK\x03\x04...", 0o644)}, []string{"is a zip"}},
 		"no program":     {[]string{file("text", "hello", 0o755)}, []string{"not an executable for this machine"}},
 		"no interpreter": {[]string{file("script", "#!"+filepath.Join(dir, "none")+"\n", 0o755)}, []string{"interpreter", "is missing"}},
-		"architecture":   {[]string{build(t, "actionloop", "GOARCH="+other)}, []string{"built for", other, "GOARCH=" + runtime.GOARCH}},
+		"architecture":   {[]string{build(t, "actionloop", "GOARCH="+other)}, []string{"not an executable for this machine", "GOARCH=" + runtime.GOARCH}},
 		"silent":         {[]string{"-init-timeout", "300ms", "-env", "INIT=hang", hello}, []string{"silent", "lambda.Start", "-host openwhisk"}},
 		"dies":           {[]string{"-env", "INIT=die", hello}, []string{"ended before its first event", "DATABASE_URL is not set", "-env"}},
 		"action":         {[]string{action}, []string{"-host openwhisk"}},

@@ -73,6 +73,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 	}
 	rowsFile := filepath.Join(t.TempDir(), "rows.json")
 	cmd, out, errOut := process(t, "-json", rowsFile, "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "TOKEN", "-env=OTHER=other-secret", "-env-file", file,
+		"-db", "DB_URL=postgres://me:data%2Fbase@127.0.0.1:1/x", "-db", "DB_URL2=postgres://127.0.0.1:1/x?password=query-word",
 		"-events", eventFile(t, `{"do":"tell"}`), "--", build(t, "raw"), "-password", "argument-secret")
 	err := cmd.Run()
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
@@ -83,13 +84,13 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"JSON": string(json), "out": out.String(), "messages": errOut.String()} {
-		for _, secret := range []string{"passed-through-token", "hidden-word", "other-secret", "argument-secret"} {
+		for _, secret := range []string{"passed-through-token", "hidden-word", "other-secret", "argument-secret", "data%2Fbase", "data/base", "query-word"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s holds %s:\n%s", name, secret, text)
 			}
 		}
 	}
-	if !strings.Contains(string(json), "-env TOKEN -env OTHER -env-file") || !strings.Contains(out.String(), "cannot log in at $SHOP_URL with $TOKEN") {
+	if !strings.Contains(string(json), "-env TOKEN -env OTHER -env-file") || !strings.Contains(out.String(), "cannot log in at $SHOP_URL with $TOKEN or postgres://me:$DB_URL@127.0.0.1:") || !strings.Contains(out.String(), "?password=$DB_URL2") {
 		t.Errorf("%s\n%s", json, out)
 	}
 }
