@@ -10,7 +10,7 @@ import (
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
-// origins are the real databases and stores behind the actions, with their data.
+// origins are the databases and the S3 server of the actions, with their data.
 type origins struct {
 	run.Origins
 	latencyProxy string // the address of the SQLite databases' network

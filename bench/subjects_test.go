@@ -100,7 +100,7 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 }
 
 // The life of a session in two containers, one on each host: a logout is heard at
-// once where it is made, and by whoever asks the database.
+// once where it is made, and by every query of the database.
 func TestSessionOnBothHosts(t *testing.T) {
 	needsUnix(t)
 	dir := t.TempDir()

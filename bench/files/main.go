@@ -2,7 +2,7 @@
 // plain GetObject into a file, and package os.
 //
 //	go run ./bench/files                      everything, in some minutes
-//	go run ./bench/files -quick               to see that it works
+//	go run ./bench/files -quick               with small sizes, to try it
 //	go run ./bench/files -only '^(large|new)' measures by name
 package main
 
@@ -119,7 +119,7 @@ func each(n int, f func() error) func() (float64, error) {
 	}
 }
 
-// fileSystem names the usual ones.
+// fileSystem returns the name of dir's file system.
 func fileSystem(dir string) string {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// requests are a stream of requests, each with its time and its key. All variants of
-// one Config get the same stream.
+// requests is a stream of requests, each with its time and its key. It is the same for
+// all variants of one Config.
 type requests struct {
 	*Config
 	rng      *rand.Rand

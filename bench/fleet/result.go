@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Result is what a variant did. Hits, Misses, Loads, TierHits and Evicted are what the
-// caches counted themselves.
+// Result has the figures of a variant. The caches themselves counted Hits, Misses,
+// Loads, TierHits and Evicted.
 type Result struct {
 	Variant string `json:"variant"`
 
@@ -46,7 +46,7 @@ type Result struct {
 	Timeline []int32 `json:"timeline,omitempty"` // loads begun in each second
 }
 
-// result fills in the figures that follow from the counts.
+// result computes the figures that follow from the counts.
 func (s *simulation) result(v Variant) (*Result, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -63,13 +63,13 @@ func (s *simulation) result(v Variant) (*Result, error) {
 	return r, nil
 }
 
-// check compares what the caches counted with what was seen from outside.
+// check compares the counts of the caches with those of the simulation.
 func (s *simulation) check() error {
 	switch {
 	case s.Hits+s.Misses != s.Requests:
 		return fmt.Errorf("fleet: the caches count %d hits and %d misses, of %d requests", s.Hits, s.Misses, s.Requests)
 	case s.Hits != s.hitsSeen:
-		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets asked nobody", s.Hits, s.hitsSeen)
+		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets called neither Load nor the tier", s.Hits, s.hitsSeen)
 	case s.Loads != s.loadsSeen || s.Loads+s.TierHits != s.Misses:
 		return fmt.Errorf("fleet: the caches count %d loads and %d answers of the tier for %d misses; there were %d loads", s.Loads, s.TierHits, s.Misses, s.loadsSeen)
 	case s.tierFaults > 0:

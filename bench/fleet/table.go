@@ -60,7 +60,7 @@ func writeStampede(w io.Writer, s *Stampede) error {
 }
 
 // Waves returns the loads of the worst second after the begin, when the tier is empty as
-// well; after the deployment; and at the time when what was loaded then expires.
+// well; after the deployment; and when the values that were loaded then expire.
 func (s *Stampede) Waves(r *Result) (cold, deployment, echo int32) {
 	deploy, ttl := int(s.Config.DeployAt/time.Second), int(s.Config.TTL/time.Second)
 	cold, _ = r.between(0, deploy).peak()
@@ -69,7 +69,7 @@ func (s *Stampede) Waves(r *Result) (cold, deployment, echo int32) {
 	return cold, deployment, echo
 }
 
-// between is a part of the Timeline.
+// between returns a part of the Timeline.
 func (r *Result) between(from, to int) timeline {
 	n := len(r.Timeline)
 	return timeline(r.Timeline[min(from, n):min(to, n)])

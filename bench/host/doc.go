@@ -16,12 +16,12 @@
 //	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Thawed: same process, later
 //	env.Crash()                                       // the process dies, /tmp stays
 //	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Restarted: new process, old /tmp
-//	env.Close()                                       // /tmp is gone as well
+//	env.Close()                                       // removes /tmp as well
 //
-// An OpenWhisk action lives in a Container with the same methods. There a crash
-// takes /tmp along, and what follows is Cold. Both are a Sandbox.
+// An OpenWhisk action runs in a Container with the same methods. There a crash removes
+// /tmp too, and the next start is Cold. Both implement Sandbox.
 //
-// # What is real
+// # Real
 //
 // The binary is unmodified. A Lambda talks to the Runtime API over HTTP, on
 // 127.0.0.1; an action speaks the ActionLoop, on stdin and file descriptor 3,
@@ -29,7 +29,7 @@
 // panics, os.Exit, kills, open files, clocks and sockets behave as they do
 // there. A freeze stops every thread of it.
 //
-// # What is not
+// # Not real
 //
 //   - There is no sandbox: the function has the host's file system, network,
 //     user and all of its memory and CPU. Only TMPDIR is its own, instead of
@@ -41,9 +41,9 @@
 //     Freezing needs Linux, everything else runs elsewhere too.
 //   - The telemetry and logs APIs answer that they are not supported, as those of
 //     AWS's own emulator do. Extensions, external and internal, are real.
-//   - Of OpenWhisk there is what an action's process can see: neither its API
-//     nor the proxy with /init and /run, no compiler, and no end marker after
-//     the logs of an activation. Actions need Unix.
+//   - OpenWhisk's API, its proxy with /init and /run, its compiler and the end marker
+//     after the logs of an activation are missing: an action's process cannot see them.
+//     Actions need Unix.
 //   - Children of the function freeze and die with it as long as they stay in its
 //     process group; on Linux also those in other groups and sessions, unless their
 //     parent is gone and they have dropped TMPDIR. When the host itself is killed,

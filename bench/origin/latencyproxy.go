@@ -51,7 +51,7 @@ func (p *LatencyProxy) serve(conn net.Conn) {
 			return
 		}
 		due := time.Now().Add(p.latency)
-		p.tally.add("", Counts{Calls: 1, Bytes: int64(len(line))})
+		p.add(Counts{Calls: 1, Bytes: int64(len(line))})
 		if sleepUntil(p.ctx, due) != nil {
 			return
 		}

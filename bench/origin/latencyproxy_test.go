@@ -74,7 +74,7 @@ func TestLatencyProxyCountsAndDelays(t *testing.T) {
 	}
 }
 
-// What a client sends ahead waits for what is before it, as on a database connection.
+// A line waits for the lines before it, as on a database connection.
 func TestLatencyProxyAnswersOneAfterTheOther(t *testing.T) {
 	const latency = 20 * time.Millisecond
 	proxy := newProxy(t, latency)

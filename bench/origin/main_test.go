@@ -32,7 +32,7 @@ func beParent() {
 	select {}
 }
 
-// deadline is for what must happen, and mostly happens at once: long enough for a machine under any load.
+// deadline bounds waits that mostly end at once: long enough for a machine under any load.
 const deadline = time.Minute
 
 func newContext(t testing.TB) context.Context {

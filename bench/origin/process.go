@@ -91,8 +91,8 @@ func (p *process) address(ctx context.Context) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// kill ends the child and returns when it has ended. A SIGKILL loses nothing: the server has written to files what it has
-// acknowledged. A graceful stop would wait for idle connections. The error says that the child had ended before.
+// kill ends the child and returns when it has ended. A SIGKILL loses no acknowledged object, and a graceful stop would
+// wait for idle connections. It returns an error if the child had ended before.
 func (p *process) kill() error {
 	var early error
 	select {
@@ -112,7 +112,7 @@ func childEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "AWS_") })
 }
 
-// lastWords is the end of the child's standard error.
+// lastWords returns the end of the child's standard error.
 func (p *process) lastWords() error {
 	if s := p.stderr.String(); s != "" {
 		return errors.New(s)

@@ -43,7 +43,7 @@ func (r *Relay) serve(client net.Conn) {
 		defer cancel()
 		r.pass(database, client, func() error {
 			if began.CompareAndSwap(0, time.Now().UnixNano()) {
-				r.tally.add("", Counts{Calls: 1})
+				r.add(Counts{Calls: 1})
 			}
 			return nil
 		})
@@ -61,7 +61,7 @@ func (r *Relay) pass(to io.Writer, from io.Reader, before func() error) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
-		r.tally.add("", Counts{Bytes: int64(n)})
+		r.add(Counts{Bytes: int64(n)})
 		if n > 0 {
 			if before() != nil {
 				return

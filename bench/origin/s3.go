@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Region is where the S3 server believes to be; clients sign for it.
+// Region is the region of the S3 server, for which clients sign.
 const Region = "us-east-1"
 
 // An S3 is a real S3 server in a child process, reachable on the loopback interface.
@@ -26,8 +26,7 @@ type S3 struct {
 	process     *process
 	temp        string // Close removes it; may be empty
 
-	closing  sync.Once
-	closeErr error
+	close func() error // once
 }
 
 // StartS3 starts a server whose objects are files below dir. StartS3 creates dir if it is missing; a later server finds
@@ -58,21 +57,21 @@ func startS3(ctx context.Context, c childConfig) (_ *S3, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("origin: start S3 in %q: %w", c.Dir, errors.Join(err, os.RemoveAll(s.temp)))
 	}
-	s.endpoint = "http://" + addr
+	s.endpoint, s.close = "http://"+addr, sync.OnceValue(s.end)
 	return s, nil
 }
 
-// Endpoint returns the server's own URL, past any gate.
+// Endpoint returns the server's own URL, without any gate.
 func (s *S3) Endpoint() string { return s.endpoint }
 
 // Credentials returns the keys of the server's only account.
 func (s *S3) Credentials() aws.Credentials { return s.credentials }
 
-// Client returns a client that talks to the server directly: for the data before a benchmark.
+// Client returns a client that calls the server directly, to prepare the data of a benchmark.
 func (s *S3) Client() *s3.Client { return s.ClientAt(s.endpoint) }
 
-// ClientAt returns a client that talks to the server by another endpoint, such as the URL of a [Gate]. It is made without
-// the SDK's config: neither the environment nor files have a say in it. Close closes its connections.
+// ClientAt returns a client that calls the server by another endpoint, such as the URL of a [Gate]. It ignores the SDK's
+// environment variables and files. Close closes its connections.
 func (s *S3) ClientAt(endpoint string, options ...func(*s3.Options)) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: aws.String(endpoint),
@@ -85,7 +84,7 @@ func (s *S3) ClientAt(endpoint string, options ...func(*s3.Options)) *s3.Client 
 	}, options...)
 }
 
-// Env returns the environment that tells a function where its S3 is, in the variables of the AWS SDKs.
+// Env returns the AWS SDKs' variables for a function that uses the server by that endpoint.
 func (s *S3) Env(endpoint string) []string {
 	return []string{
 		"AWS_ENDPOINT_URL_S3=" + endpoint,
@@ -104,7 +103,7 @@ func (s *S3) CreateBucket(ctx context.Context, name string) error {
 	return nil
 }
 
-// Put stores an object directly, past any gate. The server gives it a CRC-64/NVME of the whole object, as AWS does.
+// Put stores an object directly, without any gate. The server adds a CRC-64/NVME of the whole object, as AWS does.
 func (s *S3) Put(ctx context.Context, bucket, key string, body []byte) error {
 	_, err := s.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
 	if err != nil {
@@ -113,14 +112,13 @@ func (s *S3) Put(ctx context.Context, bucket, key string, body []byte) error {
 	return nil
 }
 
-// Close kills the server and returns when it is gone. The error says that the server had ended before, and why.
-func (s *S3) Close() error {
-	s.closing.Do(func() {
-		s.transport.CloseIdleConnections()
-		err := errors.Join(s.process.kill(), os.RemoveAll(s.temp))
-		if err != nil {
-			s.closeErr = fmt.Errorf("origin: close S3 at %s: %w", s.endpoint, err)
-		}
-	})
-	return s.closeErr
+// Close kills the server and returns when it has ended. If it had ended before, Close returns an error with the reason.
+func (s *S3) Close() error { return s.close() }
+
+func (s *S3) end() error {
+	s.transport.CloseIdleConnections()
+	if err := errors.Join(s.process.kill(), os.RemoveAll(s.temp)); err != nil {
+		return fmt.Errorf("origin: close S3 at %s: %w", s.endpoint, err)
+	}
+	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// program is one that warmcache is added to.
+// program is a program to which measureBinary adds warmcache.
 type program struct{ name, imports, body string }
 
 var programs = []program{
@@ -27,7 +27,7 @@ var programs = []program{
 		}`},
 }
 
-// withCache is the addition to a program.
+// withCache is the addition.
 var withCache = program{imports: `ctx "context"; clock "time"; "github.com/warmcache/warmcache/cache"`, body: `
 		c := cache.Must(cache.New(cache.Options[string, *int]{
 			Load: func(ctx.Context, string) (*int, error) { return new(int), nil },
@@ -70,7 +70,8 @@ func measureBinary(ctx context.Context, f *compare.Flags, r *compare.Report) err
 	return nil
 }
 
-// build returns the size of the program, built in this module, so that it gets the versions of its go.mod.
+// build returns the size of the program, built with the versions of this module's
+// go.mod.
 func (p program) build(ctx context.Context, dir string) (size int64, err error) {
 	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/warmcache/warmcache/bench/peers").Output()
 	if err != nil {

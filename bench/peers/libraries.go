@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// peers returns all libraries, warmcache first. Those that differ in their set-up
-// alone have the same name up to a comma.
+// peers returns all libraries, warmcache first. The same library with another set-up
+// has the same name up to a comma.
 func peers() []peer {
 	expiring := otter.Options[string, *value]{ExpiryCalculator: otter.ExpiryWriting[string, *value](ttl)}
-	// Maintenance runs in its caller, so that a tight loop does not get ahead of it.
+	// Maintenance runs in its caller, so that a tight loop does not outrun it.
 	atOnce := otter.Options[string, *value]{Executor: func(task func()) { task() }}
 	return []peer{
 		{name: subject, fill: filling(openWarm), load: openWarm, replay: openWarm},
@@ -45,7 +45,7 @@ func peers() []peer {
 	}
 }
 
-// openNothing finds everything and keeps nothing.
+// openNothing returns a library without a cache that always hits.
 func openNothing(capacity int, load loadFunc) library {
 	return library{
 		get:   func(key string) bool { return key != "" },
@@ -88,8 +88,8 @@ func openOtter(o otter.Options[string, *value]) opener {
 	}
 }
 
-// openTheine makes two caches: one that loads is of another type. Its writes are
-// queued, so that a loop that does not settle has more in it than its capacity.
+// openTheine makes two caches, since a cache that loads has another type. Writes are
+// queued: a loop that does not settle exceeds the capacity.
 func openTheine(capacity int, load loadFunc) library {
 	c := must(theine.NewBuilder[string, *value](int64(capacity)).Build())
 	loading := must(theine.NewBuilder[string, *value](int64(capacity)).Loading(

@@ -12,7 +12,7 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// check finds the usual mistakes before the start, whose error would not name them.
+// check detects common mistakes before the start, whose error would be obscure.
 func check(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -44,7 +44,7 @@ func (s *settings) explain(err error) error {
 	default:
 		hint = "\n" + s.protocolHint()
 		why = map[string]string{
-			host.ErrorTimeout:   s.binary + " started and then was silent",
+			host.ErrorTimeout:   s.binary + " started, but was silent",
 			host.ErrorMalformed: s.binary + " does not speak the ActionLoop",
 			host.ErrorStart:     "OpenWhisk would not start " + s.binary,
 		}[f.Type]
@@ -60,6 +60,6 @@ func (s *settings) protocolHint() string {
 		return `An OpenWhisk action writes {"ok":true} to file descriptor 3 when it is ready, within -timeout, and waits for lines on stdin.
 If it is a Lambda function, leave out -host openwhisk. Set the variables that its init needs with -env.`
 	}
-	return `A Lambda function asks the Runtime API for its first event within -init-timeout: with aws-lambda-go that is lambda.Start in main.
-If it is an OpenWhisk action, say -host openwhisk. Set the variables that its init needs with -env.`
+	return `A Lambda function requests its first event from the Runtime API within -init-timeout; with aws-lambda-go, lambda.Start in main does.
+If it is an OpenWhisk action, use -host openwhisk. Set the variables that its init needs with -env.`
 }

@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// byteOrderMark is what some editors begin a file with.
+// byteOrderMark is the beginning of a file that some editors write.
 var byteOrderMark = []byte("\ufeff")
 
-// readEvents reads one JSON value a line. Empty lines are nothing.
+// readEvents reads one JSON value a line, and ignores empty lines.
 func readEvents(file string) (events [][]byte, err error) {
 	if file == "" {
 		return [][]byte{[]byte("{}")}, nil

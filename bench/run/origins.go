@@ -8,17 +8,16 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/warmcache/warmcache/bench/origin"
-	"github.com/warmcache/warmcache/bench/result"
 )
 
-// Latencies says how slow the origins are. Zero means none, as on the command line.
+// Latencies has the latencies and the bandwidth of the origins. Zero means no delay or
+// no limit.
 type Latencies struct {
 	FirstByte time.Duration // of an answer from S3
 	Bandwidth int           // of a connection to S3, in bytes per second
@@ -32,27 +31,30 @@ func (l *Latencies) Register(f *flag.FlagSet) {
 	f.DurationVar(&l.Database, "db-latency", origin.DefaultDatabase, "round trip of a database statement")
 }
 
-// Origins are the databases and stores of a function. The zero Origins are none.
+// Origins are the databases and the S3 server of a function. The zero Origins are empty.
 type Origins struct {
 	S3   *origin.S3 // nil before StartS3
 	Gate *origin.Gate
 
-	databases []database
+	started []counter // the gate and the databases
 }
 
-type database interface {
+type counter interface {
 	Counts() origin.Counts
 	Close() error
 }
 
-// StartS3 starts an S3 server that keeps its objects in dir, behind a gate. An empty
-// dir means a temporary one.
+// StartS3 starts an S3 server with its objects in dir, behind a gate. An empty dir means
+// a temporary one.
 func (o *Origins) StartS3(ctx context.Context, dir string, l Latencies) (err error) {
 	if o.S3, err = origin.StartS3(ctx, dir); err != nil {
 		return err
 	}
-	o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: l.FirstByte, Bandwidth: l.Bandwidth})
-	return err
+	if o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: l.FirstByte, Bandwidth: l.Bandwidth}); err != nil {
+		return err
+	}
+	o.started = append(o.started, o.Gate)
+	return nil
 }
 
 // StartLatencyProxy starts the network of a SQLite database, and returns its address.
@@ -61,14 +63,14 @@ func (o *Origins) StartLatencyProxy(l Latencies) (addr string, err error) {
 	if err != nil {
 		return "", err
 	}
-	o.databases = append(o.databases, p)
+	o.started = append(o.started, p)
 	return p.Addr(), nil
 }
 
-// ports are those of URLs without one.
+// ports are the defaults for URLs without a port.
 var ports = map[string]string{"postgres": "5432", "postgresql": "5432", "mysql": "3306", "redis": "6379", "mongodb": "27017"}
 
-// startRelay starts a relay to a database, and returns the URL by which to use it.
+// startRelay starts a relay to a database, and returns the database's URL through it.
 func (o *Origins) startRelay(database string, l Latencies) (string, error) {
 	u, err := url.Parse(database)
 	if err != nil || u.Hostname() == "" {
@@ -82,33 +84,23 @@ func (o *Origins) startRelay(database string, l Latencies) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	o.databases = append(o.databases, r)
+	o.started = append(o.started, r)
 	u.Host = r.Addr()
 	return u.String(), nil
 }
 
-// Calls are the calls to all origins so far.
-func (o *Origins) Calls() (c result.Calls) {
-	if o.Gate != nil {
-		all := o.Gate.Counts()
-		c.S3Gets = o.Gate.CountsOf(http.MethodGet).Calls
-		c.S3Puts, c.Bytes = all.Calls-c.S3Gets, all.Bytes
-	}
-	for _, d := range o.databases {
-		counts := d.Counts()
-		c.Database += counts.Calls
-		c.Bytes += counts.Bytes
+// Calls returns the calls to all origins so far.
+func (o *Origins) Calls() (c origin.Counts) {
+	for _, started := range o.started {
+		c = c.Add(started.Counts())
 	}
 	return c
 }
 
 // Close ends all of them.
 func (o *Origins) Close() (err error) {
-	for _, d := range o.databases {
-		err = errors.Join(err, d.Close())
-	}
-	if o.Gate != nil {
-		err = errors.Join(err, o.Gate.Close())
+	for _, started := range o.started {
+		err = errors.Join(err, started.Close())
 	}
 	if o.S3 != nil {
 		err = errors.Join(err, o.S3.Close())
@@ -116,8 +108,8 @@ func (o *Origins) Close() (err error) {
 	return err
 }
 
-// startOrigins starts those of the command line, and returns the variables by which
-// the function finds them. Close o after an error, too.
+// startOrigins starts the origins of the command line, and returns the variables with
+// their addresses. The caller must close o, also after an error.
 func (s *settings) startOrigins(ctx context.Context, o *Origins) (env []string, err error) {
 	if len(s.buckets) > 0 {
 		if err := o.StartS3(ctx, "", s.Latencies); err != nil {
@@ -140,7 +132,7 @@ func (s *settings) startOrigins(ctx context.Context, o *Origins) (env []string, 
 	return env, nil
 }
 
-// fill makes a bucket of the files below a directory. Their paths are the keys.
+// fill creates a bucket with the files below a directory, whose paths are the keys.
 func (o *Origins) fill(ctx context.Context, bucket, dir string) error {
 	if err := o.S3.CreateBucket(ctx, bucket); err != nil {
 		return err

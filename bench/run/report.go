@@ -18,16 +18,13 @@ import (
 // shown bounds the lists of answers and of errors.
 const shown = 5
 
-// report prints and writes what was measured. Its error says what is wrong with the
-// function.
+// report prints and writes the measurements. It returns an error if the function failed.
 func (r *run) report(out io.Writer) error {
 	file := result.NewFile(conditions.Here("go run ./bench run", r.public, r.settings.String()), r.Rows())
-	c := file.Conditions
-	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
-	if err := result.WriteTable(out, file.Rows); err != nil {
+	if err := file.WriteTable(out); err != nil {
 		return err
 	}
-	fmt.Fprint(out, "\nTimes are what the caller waits for.\n")
+	fmt.Fprint(out, "\nTimes are from the call to its answer.\n")
 	r.writeFindings(out)
 	return errors.Join(file.Write(r.json), r.verdict(file.Rows))
 }
@@ -37,10 +34,10 @@ func (r *run) writeFindings(out io.Writer) {
 		fmt.Fprintf(out, "\nThe run ended early, %s.\n", r.why)
 	}
 	if r.uncaught {
-		fmt.Fprint(out, "\nNot every time-out came in the middle of an invocation: the function is too quick to be caught.\n")
+		fmt.Fprint(out, "\nNot every time-out came in the middle of an invocation: the function is too quick.\n")
 	}
 	if !findsOrphans {
-		fmt.Fprint(out, "\nProcesses that the function started in groups of their own may be left: only on Linux are they found.\n")
+		fmt.Fprint(out, "\nProcesses that the function started in groups of their own may be left: only Linux can find them.\n")
 	}
 	if len(r.seen) > 0 {
 		fmt.Fprint(out, "\nThe first answer to each event (-v shows all answers):\n")
@@ -64,7 +61,7 @@ func (r *run) writeFindings(out io.Writer) {
 	}
 }
 
-// verdict is an error if the function cannot be right.
+// verdict returns an error if the function failed in a state, or its answers differ.
 func (r *run) verdict(rows result.Rows) error {
 	var errs []error
 	for _, row := range rows {
@@ -74,7 +71,7 @@ func (r *run) verdict(rows result.Rows) error {
 	}
 	if r.differ > 0 {
 		errs = append(errs, fmt.Errorf("run: %s differed from the first answer to the same event: "+
-			"unless answers vary by themselves (-varies), the function answers from something that it should not have kept", count(r.differ, "answer")))
+			"use -varies if answers may vary; else the function keeps data that it must not keep", count(r.differ, "answer")))
 	}
 	return errors.Join(errs...)
 }
@@ -125,7 +122,7 @@ func (s *settings) redact(text string) string {
 	return text
 }
 
-// String says under which conditions it was measured.
+// String describes the conditions of the measurement.
 func (s settings) String() string {
 	text := fmt.Sprintf("%s, %d warm in each; %s; time-out %v", count(s.rounds, "round"), s.warm, count(len(s.events), "event"), s.timeout)
 	if s.concurrency > 1 {

@@ -129,7 +129,7 @@ func TestOpenWhisk(t *testing.T) {
 	})
 }
 
-// What the function does wrong is counted and told, and ends nothing.
+// The function's failures are counted and printed, and do not end the run.
 func TestFindings(t *testing.T) {
 	events := filepath.Join(t.TempDir(), "events.jsonl")
 	if err := os.WriteFile(events, []byte("\ufeff{\"name\":\"ann\"}\n\n{\"fail\":true}\n"), 0o644); err != nil {

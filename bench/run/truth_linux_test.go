@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
@@ -154,7 +155,7 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// A signal ends the run with what was measured, and leaves neither a directory nor a
+// A signal ends the run with the measurements so far, and leaves neither a directory nor a
 // process, not even one that has left the function's session.
 func TestSignals(t *testing.T) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -280,7 +281,7 @@ func TestS3(t *testing.T) {
 	}
 	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-s3", "prices="+dir, "-s3-latency", "5ms", "-env", "BUCKET=prices", "-env", "KEY=a/b.txt", "--", build(t, "s3"))
 	r := rows[result.Warm]
-	if r.OriginCalls == nil || *r.OriginCalls != 1 || *r.S3Gets != 1 || *r.OriginBytes != 10 || *r.P50 < 5 {
+	if r.OriginCalls == nil || *r.OriginCalls != 1 || *r.OriginBytes != 10 || *r.P50 < 5 {
 		t.Errorf("%+v", r)
 	}
 	if !strings.Contains(out, `-> "0123456789"`) {
@@ -317,7 +318,7 @@ func TestDatabase(t *testing.T) {
 	defer l.Close()
 	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-db", "DATABASE_URL=echo://me:secret-word@"+l.Addr().String()+"/x", "-db-latency", "7ms", "--", build(t, "database"))
 	r := rows[result.Warm]
-	if r.DatabaseCalls == nil || *r.DatabaseCalls != 2 || *r.P50 < 14 || strings.Contains(out, "secret-word") {
+	if r.OriginCalls == nil || *r.OriginCalls != 2 || *r.P50 < 14 || strings.Contains(out, "secret-word") {
 		t.Errorf("%+v\n%s", r, out)
 	}
 }
@@ -330,9 +331,9 @@ func TestDriverCompares(t *testing.T) {
 			return host.Lambda{Binary: binary, Env: env, Timeout: 5 * time.Second}.Environment()
 		}
 	}
-	calls := result.Calls{}
+	calls := origin.Counts{}
 	d := Driver{Example: "e", Host: "lambda", Warm: 2, Strict: true, Sandbox: sandbox("GREETING=hi"), Plain: sandbox("GREETING=hi"),
-		Calls: func() result.Calls { calls.S3Gets++; return calls }}
+		Calls: func() origin.Counts { calls.Calls++; return calls }}
 	if err := d.Life(t.Context(), []byte(`{"name":"ann"}`)); err != nil {
 		t.Fatal(err)
 	}
