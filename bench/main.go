@@ -68,15 +68,13 @@ type settings struct {
 	report string
 }
 
-const defaultReport = "bench-report"
-
 // quickRounds are few enough for -quick, and enough for a p90.
 const quickRounds = 10
 
 func parse(args []string) (settings, error) {
 	s := settings{Flags: compare.NewFlags("bench", 100, quickRounds)}
 	s.Usage = s.usage
-	s.StringVar(&s.report, "report", defaultReport, "write the report into this `directory`; empty: none")
+	s.StringVar(&s.report, "report", "bench-report", "write the report into this `directory`; empty: none")
 	s.Latencies.Register(s.FlagSet)
 	return s, compare.Usage(s.Parse(args))
 }
@@ -90,8 +88,9 @@ func (s settings) usage() {
 	fmt.Fprint(w, `
        go run ./bench/files      measure the file cache beside S3's own downloaders
        go run ./bench/peers      measure the memory cache beside its peers
+
+Each command has a -h of its own. The flags of the main job:
 `)
-	fmt.Fprint(w, "\nEach command has a -h of its own. The flags of the main job:\n")
 	s.PrintDefaults()
 }
 
@@ -151,7 +150,7 @@ func updateReport(_ context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(report.Update(dir, kept), writeReport(out, defaultReport, result.File{}))
+	return errors.Join(report.Update(dir, kept), writeReport(out, "bench-report", result.File{}))
 }
 
 // keptResults returns bench and its files of results.

@@ -17,25 +17,21 @@ type origins struct {
 	dir          string // of SQLite files
 }
 
-func startOrigins(ctx context.Context, dir string, l run.Latencies) (*origins, error) {
-	o := &origins{dir: dir}
-	if err := o.start(ctx, l); err != nil {
+func startOrigins(ctx context.Context, dir string, l run.Latencies) (o *origins, err error) {
+	o = &origins{dir: dir}
+	if o.latencyProxy, err = o.StartLatencyProxy(l); err == nil {
+		err = o.StartS3(ctx, filepath.Join(o.dir, "s3"), l)
+	}
+	if err == nil {
+		err = o.S3.CreateBucket(ctx, modelBucket)
+	}
+	if err == nil {
+		err = o.S3.Put(ctx, modelBucket, modelKey, table.Make(modelRecords))
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the origins: %w", err), o.Close())
 	}
 	return o, nil
-}
-
-func (o *origins) start(ctx context.Context, l run.Latencies) (err error) {
-	if o.latencyProxy, err = o.StartLatencyProxy(l); err != nil {
-		return err
-	}
-	if err := o.StartS3(ctx, filepath.Join(o.dir, "s3"), l); err != nil {
-		return err
-	}
-	if err := o.S3.CreateBucket(ctx, modelBucket); err != nil {
-		return err
-	}
-	return o.S3.Put(ctx, modelBucket, modelKey, table.Make(modelRecords))
 }
 
 // s3Env is the environment of an action that uses S3 through the gate.

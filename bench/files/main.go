@@ -7,12 +7,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/internal/compare"
@@ -121,16 +121,9 @@ func each(n int, f func() error) func() (float64, error) {
 
 // fileSystem returns the name of dir's file system.
 func fileSystem(dir string) string {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
+	name, err := exec.Command("stat", "-f", "-c", "%T", dir).Output()
+	if err != nil {
 		return "an unknown file system"
 	}
-	name, known := map[int64]string{
-		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.XFS_SUPER_MAGIC: "XFS",
-		unix.BTRFS_SUPER_MAGIC: "Btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
-	}[st.Type]
-	if !known {
-		return fmt.Sprintf("a file system of type %#x", st.Type)
-	}
-	return name
+	return string(bytes.TrimSpace(name))
 }

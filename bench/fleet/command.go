@@ -49,7 +49,8 @@ func parse(args []string) (settings, error) {
 		if err != nil {
 			return err
 		}
-		if s.variants = slices.DeleteFunc(Variants(), func(v Variant) bool { return !only.MatchString(v.Name) }); len(s.variants) == 0 {
+		s.variants = slices.DeleteFunc(Variants(), func(v Variant) bool { return !only.MatchString(v.Name) })
+		if len(s.variants) == 0 {
 			return errors.New("the variants are plain, jitter, tier, lease and lease+jitter")
 		}
 		return nil

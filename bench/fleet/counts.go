@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -29,15 +30,8 @@ func (t *timeline) spread(from, to int64) {
 	}
 }
 
-// peak returns the greatest count and its second.
-func (t timeline) peak() (n int32, second int) {
-	for i, v := range t {
-		if v > n {
-			n, second = v, i
-		}
-	}
-	return n, second
-}
+// peak returns the greatest count.
+func (t timeline) peak() int32 { return slices.Max(append(timeline{0}, t...)) }
 
 // sums turns changes into the total at the end of each second.
 func (t timeline) sums() timeline {

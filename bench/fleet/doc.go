@@ -13,6 +13,5 @@
 // from the start of its load.
 //
 // The latency of the simulated database does not depend on its load, and no load fails.
-//
 // TestFleet of bench/servers uses real processes, a real Redis and a real PostgreSQL.
 package fleet

@@ -88,11 +88,6 @@ func (p *spread) take(now int64) (*container, bool) {
 
 func (p *spread) put(*container) { p.busy-- }
 
-func (p *spread) rest() (all []*container) {
-	for _, c := range p.places {
-		if c != nil {
-			all = append(all, c)
-		}
-	}
-	return all
+func (p *spread) rest() []*container {
+	return slices.DeleteFunc(p.places, func(c *container) bool { return c == nil })
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func startActionLoop(w OpenWhisk, a Activation, tmp string) (*actionLoop, error)
 
 	l := &actionLoop{output: &childtest.Tail{To: w.Logs}, started: time.Now(), requests: requests, results: results, lines: bufio.NewReader(results)}
 	cmd := exec.Command(w.Binary, w.Args...)
-	cmd.Dir = w.dir()
+	cmd.Dir = filepath.Dir(w.Binary)
 	cmd.Env = w.variables(a, l.started.Add(w.Timeout), tmp)
 	l.acknowledges = w.variable("__OW_WAIT_FOR_ACK", "1") != ""
 	cmd.Stdin, cmd.ExtraFiles = stdin, []*os.File{fd3}
@@ -144,12 +145,6 @@ func (l *actionLoop) init(ctx context.Context, deadline time.Time) (time.Duratio
 		return time.Since(l.started), fmt.Errorf("%w, but %.100q", errNoAck, x.line)
 	}
 	return x.arrived.Sub(l.started), nil
-}
-
-// run passes an activation through the process.
-func (l *actionLoop) run(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
-	defer l.settle()
-	return l.roundTrip(ctx, line, deadline)
 }
 
 func (l *actionLoop) stop(string) { l.kill() }

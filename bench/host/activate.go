@@ -62,7 +62,8 @@ func (c *Container) activate(ctx context.Context, a Activation) (Result, error) 
 	}
 	begun := time.Now()
 	deadline := begun.Add(c.action.Timeout)
-	x, err := l.run(ctx, a.line(c.action, deadline), deadline)
+	x, err := l.roundTrip(ctx, a.line(c.action, deadline), deadline)
+	l.settle()
 	res.Duration = x.arrived.Sub(begun)
 	res.FirstByte = res.Duration
 	return c.finish(res, l, x, err)

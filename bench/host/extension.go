@@ -66,8 +66,6 @@ func (a *runtimeAPI) serveRegister(w http.ResponseWriter, r *http.Request) {
 		"functionName": a.lambda.Name, "functionVersion": a.lambda.Version, "handler": a.lambda.Handler})
 }
 
-const maxExtensions = 10
-
 // mayRegister returns the type of the error if e must not register.
 func (a *runtimeAPI) mayRegister(e *extension, events []string) (kind, why string) {
 	for _, other := range a.extensions {
@@ -90,7 +88,7 @@ func (a *runtimeAPI) mayRegister(e *extension, events []string) (kind, why strin
 	switch {
 	case a.asked:
 		return "Extension.RegistrationClosed", "Extension registration closed already"
-	case len(a.extensions) == maxExtensions:
+	case len(a.extensions) == 10:
 		return "Extension.TooManyExtensions", "Extension limit (10) reached"
 	}
 	return "", ""

@@ -54,7 +54,7 @@ func (i *instance) startExtensions(ctx context.Context, l Lambda, tmp string) er
 	tmp += "/." // the same directory by another name, which tells their orphans from the function's
 	for _, e := range l.Extensions {
 		p, err := i.start(e, nil, l.extensionVariables(i.api.addr, tmp), tmp, func(p *process) {
-			i.api.fail(&FunctionError{Type: "Extension.Crash", Message: "the extension " + filepath.Base(e) + " ended: " + p.ended()})
+			i.api.fail(&FunctionError{Type: "Extension.Crash", Message: "the extension " + filepath.Base(e) + " ended: " + p.cmd.ProcessState.String()})
 		})
 		if err != nil {
 			return err
@@ -176,34 +176,15 @@ func (i *instance) stopFor(err error) {
 func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	defer i.settle()
 	inv.begun = time.Now()
-	err := i.offer(ctx, inv)
+	err := i.offer(ctx, i.api.queue, inv, nil, i.api.failed, inv.deadline)
 	if err == nil {
+		inv.taken = true
 		err = i.wait(ctx, inv.over, i.api.failed, inv.deadline)
 	}
 	if err == errFailed || err != nil && !i.shared {
 		i.stopFor(err)
 	}
 	return err
-}
-
-// offer waits until the function fetches the invocation.
-func (i *instance) offer(ctx context.Context, inv *invocation) error {
-	timer := time.NewTimer(time.Until(inv.deadline))
-	defer timer.Stop()
-	select {
-	case i.api.queue <- inv:
-		inv.taken = true
-		return nil
-	case <-i.api.failed:
-		return errFailed
-	case <-i.dead:
-		<-i.exited
-		return errDied
-	case <-timer.C:
-		return errTooLate
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // exit describes how the process ended, as Lambda does.

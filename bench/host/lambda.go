@@ -101,20 +101,13 @@ func (l Lambda) Environment() (*Environment, error) {
 }
 
 func (l Lambda) withDefaults() Lambda {
-	l.Timeout = positive(l.Timeout, 3*time.Second)
-	l.InitTimeout = positive(l.InitTimeout, 10*time.Second)
-	l.Concurrency = positive(l.Concurrency, 1)
-	l.MemoryMB = positive(l.MemoryMB, 128)
+	l.Timeout = cmp.Or(max(l.Timeout, 0), 3*time.Second)
+	l.InitTimeout = cmp.Or(max(l.InitTimeout, 0), 10*time.Second)
+	l.Concurrency = cmp.Or(max(l.Concurrency, 0), 1)
+	l.MemoryMB = cmp.Or(max(l.MemoryMB, 0), 128)
 	l.Name = cmp.Or(l.Name, "function")
 	l.Version = cmp.Or(l.Version, "$LATEST")
 	return l
-}
-
-func positive[N int | time.Duration](n, otherwise N) N {
-	if n > 0 {
-		return n
-	}
-	return otherwise
 }
 
 func (l Lambda) errorf(operation string, err error) error {

@@ -78,7 +78,7 @@ func (w OpenWhisk) Container() (*Container, error) {
 }
 
 func (w OpenWhisk) withDefaults() OpenWhisk {
-	w.Timeout = positive(w.Timeout, time.Minute)
+	w.Timeout = cmp.Or(max(w.Timeout, 0), time.Minute)
 	w.Name = cmp.Or(w.Name, "action")
 	w.Version = cmp.Or(w.Version, "0.0.1")
 	w.Namespace = cmp.Or(w.Namespace, "guest")
@@ -87,8 +87,6 @@ func (w OpenWhisk) withDefaults() OpenWhisk {
 
 // fullName is the action's name as the action sees it.
 func (w OpenWhisk) fullName() string { return "/" + w.Namespace + "/" + w.Name }
-
-func (w OpenWhisk) dir() string { return filepath.Dir(w.Binary) }
 
 func (w OpenWhisk) errorf(operation string, err error) error {
 	return fmt.Errorf("host: %s of action %s: %w", operation, w.fullName(), err)
@@ -111,7 +109,7 @@ func (w OpenWhisk) checkImage() *FunctionError {
 	if image == "" {
 		return nil
 	}
-	file := filepath.Join(w.dir(), "exec.env")
+	file := filepath.Join(filepath.Dir(w.Binary), "exec.env")
 	b, err := os.ReadFile(file)
 	switch {
 	case err != nil:

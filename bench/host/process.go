@@ -69,9 +69,16 @@ func (p *process) run(started chan<- error, atExit func(*process)) {
 // wait waits for an event of the process. It returns an error if a failure, the end of
 // the process, the deadline or the end of ctx comes first.
 func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadline time.Time) error {
+	return p.offer(ctx, nil, nil, event, failed, deadline)
+}
+
+// offer is like wait, and also ends when the queue accepts the invocation.
+func (p *process) offer(ctx context.Context, queue chan<- *invocation, inv *invocation, event, failed <-chan struct{}, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
+	case queue <- inv:
+		return nil
 	case <-event:
 		return nil
 	case <-failed:
@@ -87,9 +94,6 @@ func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadl
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// ended describes how the process ended.
-func (p *process) ended() string { return p.cmd.ProcessState.String() }
 
 func (p *process) alive() bool {
 	select {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 )
@@ -107,8 +108,6 @@ func parseFunctionError(header string, body []byte) *FunctionError {
 	if err := json.Unmarshal(body, e); err != nil {
 		e = &FunctionError{Message: string(body)}
 	}
-	if e.Type == "" {
-		e.Type = header
-	}
+	e.Type = cmp.Or(e.Type, header)
 	return e
 }

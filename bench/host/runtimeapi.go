@@ -246,7 +246,9 @@ func (a *runtimeAPI) serveResponse(w http.ResponseWriter, r *http.Request) {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		ans.err = &FunctionError{Type: ErrorTooLarge, Message: fmt.Sprintf(
 			"Response payload size exceeded maximum allowed payload size (%d bytes).", tooLarge.Limit)}
-		a.take(w, r, ans, refuseTooLarge)
+		a.take(w, r, ans, func(w http.ResponseWriter) {
+			refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the response is too large")
+		})
 		return
 	}
 	dropIf(err)
@@ -363,10 +365,6 @@ func accept(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
 	_, _ = io.WriteString(w, `{"status":"OK"}`)
-}
-
-func refuseTooLarge(w http.ResponseWriter) {
-	refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the response is too large")
 }
 
 func refuse(w http.ResponseWriter, status int, kind, message string) {

@@ -16,8 +16,3 @@ type Sandbox interface {
 	Tmp() string
 	Pid() int
 }
-
-var (
-	_ Sandbox = (*Environment)(nil)
-	_ Sandbox = (*Container)(nil)
-)

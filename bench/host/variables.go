@@ -36,30 +36,22 @@ func (l Lambda) extensionVariables(api, tmp string) []string {
 }
 
 func (l Lambda) sharedVariables(api string) []string {
+	initialization := "on-demand"
+	if l.Concurrency > 1 {
+		initialization = "lambda-managed-instances"
+	}
 	return []string{
 		"AWS_LAMBDA_RUNTIME_API=" + api,
 		"AWS_LAMBDA_FUNCTION_NAME=" + l.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION=" + l.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(l.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE=" + l.initializationType(),
+		"AWS_LAMBDA_INITIALIZATION_TYPE=" + initialization,
 		"AWS_REGION=" + region,
 		"AWS_DEFAULT_REGION=" + region,
 		"LANG=en_US.UTF-8",
 		"TZ=:UTC",
 		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin",
 	}
-}
-
-// initializationType: only Managed Instances have several invocations at once.
-func (l Lambda) initializationType() string {
-	if l.Concurrency > 1 {
-		return "lambda-managed-instances"
-	}
-	return "on-demand"
-}
-
-func (l Lambda) arn() string {
-	return "arn:aws:lambda:" + region + ":123456789012:function:" + l.Name
 }
 
 // newLogStream returns a unique name.

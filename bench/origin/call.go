@@ -44,7 +44,7 @@ func (c *call) count(n int) {
 
 // due returns when the first byte of the answer may leave.
 func (c *call) due() time.Time {
-	return c.arrived.Add(time.Duration(c.uploaded.Load()) + c.gate.firstByte)
+	return c.arrived.Add(time.Duration(c.uploaded.Load()) + c.gate.options.FirstByte)
 }
 
 // holdFirstByte delays the origin's answer until it is due. Since the wait follows the request, the latency includes the

@@ -7,7 +7,6 @@
 //     bandwidth of each connection, and counts requests and body bytes.
 //   - [Relay] is a TCP proxy in front of a database, which adds the latency of its round trips and counts them.
 //   - [LatencyProxy] adds the network to a database that has none: SQLite, which the function opens as a file.
-//   - [Object] makes the bytes of a large object.
 //
 // # Latencies
 //

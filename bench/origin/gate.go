@@ -39,10 +39,7 @@ type GateOptions struct {
 // bodies, and a client that closes its connection ends its request at the origin as well.
 type Gate struct {
 	tally
-	firstByte time.Duration
-	bandwidth int
-	burst     int
-
+	options   GateOptions
 	url       string
 	proxy     *httputil.ReverseProxy
 	transport *http.Transport
@@ -67,13 +64,8 @@ func StartGate(target string, o GateOptions) (*Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("origin: start gate to %q: %w", target, err)
 	}
-	g := &Gate{
-		firstByte: o.FirstByte,
-		bandwidth: o.Bandwidth,
-		burst:     cmp.Or(o.Burst, DefaultBurst),
-		url:       "http://" + listener.Addr().String(),
-		transport: newTransport(),
-	}
+	o.Burst = cmp.Or(o.Burst, DefaultBurst)
+	g := &Gate{options: o, url: "http://" + listener.Addr().String(), transport: newTransport()}
 	g.proxy = g.newProxy(u)
 	g.server = g.newServer()
 	g.active.Go(func() { g.server.Serve(listener) })
@@ -105,7 +97,7 @@ func (g *Gate) newServer() *http.Server {
 		Handler:     http.HandlerFunc(g.serve),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, lineKey{}, newLine(g.bandwidth, g.burst))
+			return context.WithValue(ctx, lineKey{}, newLine(g.options.Bandwidth, g.options.Burst))
 		},
 		ErrorLog: quiet,
 	}

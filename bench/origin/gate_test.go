@@ -384,7 +384,7 @@ func TestStartGateRejectsTargets(t *testing.T) {
 }
 
 func TestBurstHasADefault(t *testing.T) {
-	if g := newGate(t, "http://127.0.0.1:1", GateOptions{}); g.burst != 256<<10 {
-		t.Errorf("burst %d", g.burst)
+	if g := newGate(t, "http://127.0.0.1:1", GateOptions{}); g.options.Burst != 256<<10 {
+		t.Errorf("burst %d", g.options.Burst)
 	}
 }

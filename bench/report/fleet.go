@@ -49,12 +49,5 @@ func stampedePlot(s *fleet.Stampede) (*chart, error) {
 
 // short formats a duration without zeros: 1m0s is 1m.
 func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }

@@ -14,7 +14,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -83,18 +82,13 @@ func Update(dir string, included []string) error {
 		if err := results.WriteTable(&b); err != nil {
 			return err
 		}
-		text = before + start + trimLines(b.String()) + "\n```\n" + after
+		text = before + start + strings.Trim(b.String(), "\n") + "\n```\n" + after
 	}
 	overview, err := overviewPlot(p.Functions.Rows, "lambda")
 	if err != nil || overview == nil {
 		return err
 	}
 	return errors.Join(overview.save(filepath.Join(dir, "results", "overview.png")), os.WriteFile(file, []byte(text), 0o644))
-}
-
-// trimLines removes the white space at the ends of lines.
-func trimLines(text string) string {
-	return strings.Trim(regexp.MustCompile(`(?m)[ \t]+$`).ReplaceAllString(text, ""), "\n")
 }
 
 // include reads a file of results.

@@ -296,9 +296,6 @@ func (s *settings) validate(f *flag.FlagSet) error {
 // name returns the function's name in the table. It includes the folder, since most
 // functions have the file name bootstrap.
 func (s *settings) name() string {
-	abs, err := filepath.Abs(s.binary)
-	if err != nil {
-		return s.binary
-	}
+	abs, _ := filepath.Abs(s.binary) // fails only without a working directory
 	return filepath.Base(filepath.Dir(abs)) + "/" + filepath.Base(abs)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -181,10 +180,10 @@ func (d *Driver) compare(event []byte, res host.Result) (same bool, first []byte
 func (d *Driver) Rows() (rows result.Rows) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, state := range slices.SortedFunc(maps.Keys(d.samples), func(a, b result.State) int {
-		return slices.Index(result.States, a) - slices.Index(result.States, b)
-	}) {
-		rows = append(rows, result.NewRow(d.Example, d.Host, state, d.samples[state]))
+	for _, state := range result.States {
+		if samples := d.samples[state]; samples != nil {
+			rows = append(rows, result.NewRow(d.Example, d.Host, state, samples))
+		}
 	}
 	return rows
 }

@@ -36,12 +36,11 @@ type Origins struct {
 	S3   *origin.S3 // nil before StartS3
 	Gate *origin.Gate
 
-	started []counter // the gate and the databases
-}
-
-type counter interface {
-	Counts() origin.Counts
-	Close() error
+	// the gate and the databases
+	started []interface {
+		Counts() origin.Counts
+		Close() error
+	}
 }
 
 // StartS3 starts an S3 server with its objects in dir, behind a gate. An empty dir means
