@@ -98,7 +98,7 @@ func TestCounterInTwoContainers(t *testing.T) {
 	}
 }
 
-// What the one command packs is what the hosts run.
+// The hosts can run the packages of the one command.
 func TestZipsRun(t *testing.T) {
 	needsUnix(t)
 	if runtime.GOOS != "linux" {
@@ -120,7 +120,7 @@ func TestZipsRun(t *testing.T) {
 	expectCount(t, openWhisk.sandboxes(t)["openwhisk"], 1, 1, "cold")
 }
 
-// unpack does what a host does with a zip, and returns the path of the program.
+// unpack unpacks a zip as a host does, and returns the path of the program.
 func unpack(t *testing.T, file, program string) string {
 	t.Helper()
 	z, err := zip.OpenReader(file)

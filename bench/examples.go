@@ -30,10 +30,10 @@ type example struct {
 	env   func(*origins) []string
 	event func(round int) string
 
-	prepare func(context.Context, example, *origins) error // makes its data; an errSkip leaves the example out
-	varies  bool                                           // answers are not compared: they tell the time, or count
-	same    bool                                           // it keeps nothing by the library: there is no state without it
-	every   int                                            // it is slow: only each so many-th round measures it, with fewer warm invocations
+	prepare func(context.Context, example, *origins) error // makes its data; an errSkip skips the example
+	varies  bool                                           // its answers are not compared: they differ each time
+	same    bool                                           // it has no state without the library, which it does not use
+	every   int                                            // if not 0, only each every-th round measures it, with fewer warm invocations
 
 	binary string
 }
@@ -46,13 +46,13 @@ const (
 	scanBucket   = "north-bank"
 	copyBucket   = "copies"
 	ocrKey       = "ocr/eng.traineddata"
-	guest        = "guest" // a tenant; OpenWhisk has a word on its name: the namespace
+	guest        = "guest" // a tenant; on OpenWhisk it must be the namespace
 	rulesBucket  = "settings"
 	rulesKey     = "rules.json"
 	rulesCount   = 20_000 // 1 MB of JSON
 )
 
-// examples are all actions that have a cold and a warm side.
+// examples are the actions to measure.
 var examples = []example{{
 	name: "catalog",
 	env:  func(o *origins) []string { return o.databaseEnv("CATALOG_DB") },
@@ -107,7 +107,7 @@ var examples = []example{{
 	prepare: putRules,
 }}
 
-// errSkip is for an example that needs something which this machine does not have.
+// errSkip is the error of an example that needs a program which is not installed.
 var errSkip = errors.New("skipped")
 
 // lives returns how many of the rounds measure it.
@@ -194,7 +194,7 @@ func logIn(ctx context.Context, e example, o *origins) error {
 	return err
 }
 
-// putImage stores a picture that a JPEG does not shrink to nothing.
+// putImage stores a picture that does not compress well.
 func putImage(ctx context.Context, _ example, o *origins) error {
 	m := image.NewRGBA(image.Rect(0, 0, 800, 600))
 	for y := range 600 {

@@ -112,7 +112,7 @@ func execute(t *testing.T, driver, source, script string) {
 }
 
 func newCatalogSubject(t *testing.T, dir string, o *origins, database string) subject {
-	v := newValve(t, o.toll.Addr())
+	v := newValve(t, o.latencyProxy)
 	return subject{
 		binary: buildExample(t, "catalog"),
 		env:    []string{database, "ORIGIN_TOLL=" + v.addr()},
@@ -249,7 +249,7 @@ func (s subject) sandboxes(t *testing.T, env ...string) map[string]host.Sandbox 
 	return both
 }
 
-// answer is what the function says to an event, be it an error.
+// answer returns the function's answer to an event, which may be an error.
 func answer(t *testing.T, s host.Sandbox, event string) (string, host.Result) {
 	t.Helper()
 	res, err := s.Invoke(t.Context(), []byte(event))
@@ -321,7 +321,7 @@ func TestExamplesAtConcurrency8(t *testing.T) {
 		for caller := range 8 {
 			callers.Go(func() {
 				for i := range s.events {
-					n := (caller + i) % len(s.events) // some load what others wait for
+					n := (caller + i) % len(s.events) // some wait for the loads of others
 					res, err := env.Invoke(t.Context(), []byte(s.events[n]))
 					if err != nil {
 						t.Error(err)

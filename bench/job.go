@@ -43,7 +43,7 @@ func measureAll(ctx context.Context, s settings) (rows result.Rows, err error) {
 	return measureEach(ctx, chosen, o, s.Rounds)
 }
 
-// measureEach leaves out examples that cannot run here, and says so.
+// measureEach skips examples that cannot run here, with a message.
 func measureEach(ctx context.Context, chosen []example, o *origins, rounds int) (rows result.Rows, err error) {
 	for _, e := range chosen {
 		if e.prepare != nil {
@@ -65,7 +65,7 @@ func measureEach(ctx context.Context, chosen []example, o *origins, rounds int) 
 	return rows, nil
 }
 
-// hosts are those that run here: actions of OpenWhisk need Unix.
+// hosts returns the hosts that run here: actions of OpenWhisk need Unix.
 func hosts() []string {
 	if runtime.GOOS == "windows" {
 		return []string{"lambda"}
@@ -81,9 +81,9 @@ func (e example) sandbox(on string, o *origins, env ...string) (host.Sandbox, er
 	return e.lambda(o, env...).Environment()
 }
 
-// measure runs an example through a number of lives on each host. A round has one life
-// of a container on each host, with one without the library beside it. So all states
-// are measured interleaved, under the same noise.
+// measure runs lives of an example on each host. A round has one life of a container on
+// each host, and one without the library. So all states are interleaved, and have the
+// same noise.
 func measure(ctx context.Context, e example, o *origins, rounds int) (rows result.Rows, err error) {
 	var drivers []*run.Driver
 	for _, on := range hosts() {

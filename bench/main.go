@@ -1,19 +1,22 @@
-// Command bench measures what the library gives a function: it runs the example
-// actions as real processes under a Lambda and an OpenWhisk host that freeze,
-// crash and end their containers, against real origins behind realistic
-// latencies, and compares each answer byte by byte with that of the same action
-// without the library. It ends with a report, one HTML page.
+// Command bench measures the time that the library saves a function. It runs the
+// example actions as real processes under a Lambda and an OpenWhisk host that freeze,
+// crash and end their containers, against real origins with realistic latencies. It
+// compares each answer byte by byte with that of the same action without the library,
+// and writes a report, one HTML page.
 //
-//	go run ./bench                      the main job
-//	go run ./bench -quick -json FILE    in half a minute, and for machines too
-//	go run ./bench run -- ./bootstrap   your own function, through the same life
+//	go run ./bench                      measure the examples
+//	go run ./bench -quick -json FILE    within 45 s, with the rows as JSON too
+//	go run ./bench run -- ./bootstrap   your own function, in the same states
 //	go run ./bench fleet                a thousand containers, simulated
+//	go run ./bench report               RESULTS.md and the page from bench/results
 //
 // With -h it lists its commands and flags.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -31,14 +34,14 @@ import (
 	"github.com/warmcache/warmcache/internal/conditions"
 )
 
-// commands are the names that the first argument may be. Without one it is the main
-// job.
+// commands are the possible first arguments. Without one, bench runs the main job.
 var commands = []struct {
 	name, about string
 	run         func(ctx context.Context, args []string, out io.Writer) error
 }{
 	{"fleet", "simulate a fleet of containers in virtual time", fleet.Command},
-	{"run", "drive your own function through cold, warm, frozen, crashed and timed out", run.Command},
+	{"run", "measure your own function: cold, warm, frozen, crashed and timed out", run.Command},
+	{"report", "write the page, bench/RESULTS.md and its picture from bench/results", updateReport},
 }
 
 func main() {
@@ -65,7 +68,7 @@ type settings struct {
 	report string
 }
 
-// quickRounds are few enough for half a minute, and enough for a p90.
+// quickRounds are few enough for -quick, and enough for a p90.
 const quickRounds = 10
 
 func parse(args []string) (settings, error) {
@@ -78,19 +81,20 @@ func parse(args []string) (settings, error) {
 
 func (s settings) usage() {
 	w := s.Output()
-	fmt.Fprint(w, "usage: bench [flags]            measure the examples, and write a report\n")
+	fmt.Fprint(w, "usage: bench [flags]             measure the examples, and write a report\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "       bench %-5s [flags] ...  %s\n", c.name, c.about)
+		fmt.Fprintf(w, "       bench %-6s [flags] ...  %s\n", c.name, c.about)
 	}
 	fmt.Fprint(w, `
        go run ./bench/files      measure the file cache beside S3's own downloaders
        go run ./bench/peers      measure the memory cache beside its peers
+
+Each command has a -h of its own. The flags of the main job:
 `)
-	fmt.Fprint(w, "\nEach command has a -h of its own. The flags of the main job:\n")
 	s.PrintDefaults()
 }
 
-// String is the conditions of the measurement.
+// String describes the conditions of the measurement.
 func (s settings) String() string {
 	return fmt.Sprintf("S3 %v to the first byte and %.0f MB/s per connection, database %v per statement; %d rounds",
 		s.FirstByte, float64(s.Bandwidth)/1e6, s.Database, s.Rounds)
@@ -109,15 +113,14 @@ func mainJob(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	file := result.NewFile(c, rows)
-	fmt.Fprintf(out, "\n%s\n\n", file.Conditions)
-	if err := result.WriteTable(out, file.Rows); err != nil {
+	if err := file.WriteTable(out); err != nil {
 		return err
 	}
 	fmt.Fprint(out, `
-Times are what the caller waits for; calls and bytes are per invocation. The
-library's share of a cold start is the difference to a cold start without it.
-Answers were compared byte by byte with those of the action without the library,
-except of counter and presign, whose answers differ each time.
+Times are from the call to its answer; calls and bytes are per invocation. The
+library's share of a cold start is the difference to a cold start without it. Every
+answer was the same, byte by byte, as that of the action without the library. The
+answers of counter and presign differ each time, and were not compared.
 `)
 	if err := file.Write(s.JSON); err != nil || s.report == "" {
 		return err
@@ -125,13 +128,9 @@ except of counter and presign, whose answers differ each time.
 	return writeReport(out, s.report, file)
 }
 
-// writeReport writes the page, with the results that the repository has.
+// writeReport writes the page, including the results in the repository.
 func writeReport(out io.Writer, dir string, f result.File) error {
-	root, err := checkout.Root()
-	if err != nil {
-		return err
-	}
-	kept, err := filepath.Glob(filepath.Join(root, "bench", "results", "*.json"))
+	_, kept, err := keptResults()
 	if err != nil {
 		return err
 	}
@@ -140,4 +139,27 @@ func writeReport(out io.Writer, dir string, f result.File) error {
 		_, err = fmt.Fprintf(out, "\nThe report: %s\n", page)
 	}
 	return err
+}
+
+// updateReport is the command report.
+func updateReport(_ context.Context, args []string, out io.Writer) error {
+	if err := compare.ParseFlags(flag.NewFlagSet("bench report", flag.ContinueOnError), args); err != nil {
+		return compare.Usage(err)
+	}
+	dir, kept, err := keptResults()
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.Update(dir, kept), writeReport(out, "bench-report", result.File{}))
+}
+
+// keptResults returns bench and its files of results.
+func keptResults() (dir string, files []string, err error) {
+	root, err := checkout.Root()
+	if err != nil {
+		return "", nil, err
+	}
+	dir = filepath.Join(root, "bench")
+	files, err = filepath.Glob(filepath.Join(dir, "results", "*.json"))
+	return dir, files, err
 }

@@ -101,7 +101,7 @@ func TestMainJobWithoutTesseract(t *testing.T) {
 	}
 }
 
-// A command's own flags are its own, and what is none is an argument too many.
+// Each command has flags of its own, and an unknown command is an unexpected argument.
 func TestDispatch(t *testing.T) {
 	for args, want := range map[string]string{
 		"run":                           "no program given",

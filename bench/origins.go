@@ -6,37 +6,32 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/run"
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
-// origins are the real databases and stores behind the actions, with their data.
+// origins are the databases and the S3 server of the actions, with their data.
 type origins struct {
 	run.Origins
-	toll *origin.Toll
-	dir  string // of SQLite files
+	latencyProxy string // the address of the SQLite databases' network
+	dir          string // of SQLite files
 }
 
-func startOrigins(ctx context.Context, dir string, l run.Latencies) (*origins, error) {
-	o := &origins{dir: dir}
-	if err := o.start(ctx, l); err != nil {
+func startOrigins(ctx context.Context, dir string, l run.Latencies) (o *origins, err error) {
+	o = &origins{dir: dir}
+	if o.latencyProxy, err = o.StartLatencyProxy(l); err == nil {
+		err = o.StartS3(ctx, filepath.Join(o.dir, "s3"), l)
+	}
+	if err == nil {
+		err = o.S3.CreateBucket(ctx, modelBucket)
+	}
+	if err == nil {
+		err = o.S3.Put(ctx, modelBucket, modelKey, table.Make(modelRecords))
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the origins: %w", err), o.Close())
 	}
 	return o, nil
-}
-
-func (o *origins) start(ctx context.Context, l run.Latencies) (err error) {
-	if o.toll, err = o.StartToll(l); err != nil {
-		return err
-	}
-	if err := o.StartS3(ctx, filepath.Join(o.dir, "s3"), l); err != nil {
-		return err
-	}
-	if err := o.S3.CreateBucket(ctx, modelBucket); err != nil {
-		return err
-	}
-	return o.S3.Put(ctx, modelBucket, modelKey, table.Make(modelRecords))
 }
 
 // s3Env is the environment of an action that uses S3 through the gate.
@@ -49,5 +44,5 @@ func (o *origins) database(variable string) string { return filepath.Join(o.dir,
 
 // databaseEnv is the environment of an action that uses such a file.
 func (o *origins) databaseEnv(variable string) []string {
-	return []string{variable + "=" + o.database(variable), "ORIGIN_TOLL=" + o.toll.Addr()}
+	return []string{variable + "=" + o.database(variable), "ORIGIN_TOLL=" + o.latencyProxy}
 }

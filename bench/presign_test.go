@@ -44,7 +44,7 @@ func testPresignedURLs(t *testing.T, p presign) {
 	}
 }
 
-// The server holds everybody to what was signed.
+// The server rejects every request that differs from the signed one.
 func TestPresignedURLsAreGoodForNothingElse(t *testing.T) {
 	needsUnix(t)
 	p := newPresigns(t)["lambda"]
@@ -103,7 +103,7 @@ func (p presign) ask(t *testing.T, event string) (out presigned) {
 	return out
 }
 
-// request is what the answer says, with that body.
+// request makes the request of the answer, with that body.
 func (p presigned) request(t *testing.T, body []byte) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), p.Method, p.URL, bytes.NewReader(body))
@@ -116,7 +116,7 @@ func (p presigned) request(t *testing.T, body []byte) *http.Request {
 	return r
 }
 
-// form is what a browser sends: the fields, and the file after them.
+// form is a browser's form: the fields, and the file after them.
 func (p presigned) form(t *testing.T, file []byte) *http.Request {
 	t.Helper()
 	var body bytes.Buffer
@@ -151,7 +151,7 @@ func send(t *testing.T, want int, r *http.Request) []byte {
 // newS3 starts a server with a bucket.
 func newS3(t *testing.T, bucket string) *origin.S3 {
 	t.Helper()
-	s3, err := origin.StartS3(t.Context(), origin.S3Options{Dir: t.TempDir()})
+	s3, err := origin.StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func init() {
 // sessionSubject has sessions of two tenants, and asks for them, and for those of
 // the other tenant.
 func sessionSubject(t *testing.T, dir string, o *origins) subject {
-	v := newValve(t, o.toll.Addr())
+	v := newValve(t, o.latencyProxy)
 	s := subject{
 		binary: buildExample(t, "session"),
 		env:    []string{"SESSION_DB=" + filepath.Join(dir, "sessions.db"), "ORIGIN_TOLL=" + v.addr()},
@@ -45,7 +45,7 @@ func sessionSubject(t *testing.T, dir string, o *origins) subject {
 
 // dbjsonSubject repeats votes, which changes nothing, and asks for results.
 func dbjsonSubject(t *testing.T, dir string, o *origins) subject {
-	v := newValve(t, o.toll.Addr())
+	v := newValve(t, o.latencyProxy)
 	s := subject{
 		binary: buildExample(t, "dbjson"),
 		env:    []string{"VOTES_DB=" + filepath.Join(dir, "votes.db"), "ORIGIN_TOLL=" + v.addr()},
@@ -100,7 +100,7 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 }
 
 // The life of a session in two containers, one on each host: a logout is heard at
-// once where it is made, and by whoever asks the database.
+// once where it is made, and by every query of the database.
 func TestSessionOnBothHosts(t *testing.T) {
 	needsUnix(t)
 	dir := t.TempDir()

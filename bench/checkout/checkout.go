@@ -1,4 +1,4 @@
-// Package checkout finds and builds what is in the repository around it.
+// Package checkout finds the repository and builds its examples.
 package checkout
 
 import (
@@ -21,7 +21,7 @@ func Root() (string, error) {
 			return dir, nil
 		}
 		if filepath.Dir(dir) == dir {
-			return "", errors.New("the examples are not here: run it in a checkout of the repository")
+			return "", errors.New("the examples are not here: run this command in a checkout of the repository")
 		}
 		dir = filepath.Dir(dir)
 	}
@@ -33,8 +33,8 @@ func Examples() (string, error) {
 	return filepath.Join(root, "examples"), err
 }
 
-// Build builds programs of the examples into dir, by the last elements of their
-// names. The examples are a module of their own, and so are they built.
+// Build builds programs of the examples, which are a module of their own, into dir. The
+// names are the last elements of their paths.
 func Build(ctx context.Context, dir string, names ...string) error {
 	source, err := Examples()
 	if err != nil {

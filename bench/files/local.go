@@ -13,7 +13,7 @@ import (
 	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// measures returns all measures, or small ones.
+// measures returns all measures, with small sizes if quick.
 func measures(quick bool) []measure {
 	large, huge, many, n, full := 100<<20, 1<<30, 10_000, 2000, 100_000
 	if quick {
@@ -29,7 +29,7 @@ func measures(quick bool) []measure {
 	}
 }
 
-// zeros is an object of zero bytes, whose origin costs nothing.
+// zeros is an object of zero bytes, whose origin takes no time.
 type zeros struct {
 	name string
 	size int64
@@ -62,7 +62,7 @@ func (s *setup) copied(z zeros) (*filecache.Cache, string, error) {
 		return nil, "", err
 	}
 	f.Close()
-	time.Sleep(100 * time.Millisecond) // a younger file is not remembered as verified
+	time.Sleep(100 * time.Millisecond) // the cache verifies younger files again
 	path, release, err := files.Path(s.ctx, z)
 	if err != nil {
 		return nil, "", err
@@ -81,7 +81,7 @@ func sizeName(size int) string {
 	return fmt.Sprint(size, " GiB")
 }
 
-// reopen is the beginning of a read in a warm invocation.
+// reopen opens verified files, as a warm invocation does.
 func reopen(sizes []int, n int) measure {
 	return measure{
 		compare.Measure{Name: "reopen", Unit: "µs", Title: "Open and Close of a verified file"},
@@ -102,7 +102,7 @@ func reopen(sizes []int, n int) measure {
 	}
 }
 
-// closeOpened closes f, unless err says that it could not be opened.
+// closeOpened closes f, unless there was an error.
 func closeOpened(f io.Closer, err error) error {
 	if err != nil {
 		return err
@@ -110,8 +110,8 @@ func closeOpened(f io.Closer, err error) error {
 	return f.Close()
 }
 
-// firstRead is the first read in a new process, which knows of no copy that it is
-// verified; perhaps into a buffer of the caller.
+// firstRead reads a file for the first time in a process, which must verify it; with
+// buffer, into a buffer of the caller.
 func firstRead(size int, buffer bool) measure {
 	m := compare.Measure{Name: "first-read", Unit: "ms", Title: fmt.Sprintf("First read of a file of %s in a new process, in the page cache", sizeName(size))}
 	if buffer {
@@ -155,12 +155,12 @@ func reading(size int, read func() ([]byte, error)) func() (float64, error) {
 	}
 }
 
-// restarted is the cache of a process that has just begun.
+// restarted returns the cache of a new process.
 func restarted(dir string) *filecache.Cache {
 	return filecache.Must(filecache.New(filecache.Options{Dir: dir}))
 }
 
-// newCache is the price of a file cache in a cold start.
+// newCache opens a file cache, as a cold start does.
 func newCache(many int) measure {
 	return measure{
 		compare.Measure{Name: "new", Unit: "µs", Title: fmt.Sprintf("New, with %d files in the directory", many)},
@@ -183,8 +183,8 @@ func newCache(many int) measure {
 	}
 }
 
-// evict is an Open that must make room, beside one that finds room, with as many copies
-// there. If first, it is the first Open of a process.
+// evict opens new objects in a full cache, beside one with room for them and as many
+// copies. If first, each Open is the first of a process.
 func evict(many, n int, first bool) measure {
 	const size = 4 << 10
 	m := compare.Measure{

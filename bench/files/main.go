@@ -2,17 +2,17 @@
 // plain GetObject into a file, and package os.
 //
 //	go run ./bench/files                      everything, in some minutes
-//	go run ./bench/files -quick               to see that it works
+//	go run ./bench/files -quick               with small sizes, to try it
 //	go run ./bench/files -only '^(large|new)' measures by name
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/internal/compare"
@@ -119,18 +119,11 @@ func each(n int, f func() error) func() (float64, error) {
 	}
 }
 
-// fileSystem names the usual ones.
+// fileSystem returns the name of dir's file system.
 func fileSystem(dir string) string {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
+	name, err := exec.Command("stat", "-f", "-c", "%T", dir).Output()
+	if err != nil {
 		return "an unknown file system"
 	}
-	name, known := map[int64]string{
-		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs", unix.XFS_SUPER_MAGIC: "XFS",
-		unix.BTRFS_SUPER_MAGIC: "Btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
-	}[st.Type]
-	if !known {
-		return fmt.Sprintf("a file system of type %#x", st.Type)
-	}
-	return name
+	return string(bytes.TrimSpace(name))
 }

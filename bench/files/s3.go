@@ -25,7 +25,7 @@ import (
 
 const bucket, key = "models", "model.bin"
 
-// store is an S3 server with one object, and clients that count their requests.
+// store is an S3 server with one object, and a client that counts its requests.
 type store struct {
 	*setup
 	client   *s3.Client
@@ -34,16 +34,16 @@ type store struct {
 	files    int // names handed out so far
 }
 
-// store starts a server, behind a gate with the latencies of S3 if slow.
+// store starts a server; if slow, behind a gate with the latencies of S3.
 func (s *setup) store(size int, slow bool) (*store, error) {
-	server, err := origin.StartS3(s.ctx, origin.S3Options{Dir: filepath.Join(s.dir, "s3")})
+	server, err := origin.StartS3(s.ctx, filepath.Join(s.dir, "s3"))
 	if err != nil {
 		return nil, err
 	}
 	s.undo = append(s.undo, func() { server.Close() })
 	endpoint := server.Endpoint()
 	if slow {
-		gate, err := origin.StartGate(endpoint, origin.GateOptions{})
+		gate, err := origin.StartGate(endpoint, origin.GateOptions{FirstByte: origin.DefaultFirstByte, Bandwidth: origin.DefaultBandwidth})
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +75,7 @@ func (x *store) fresh() string {
 	return filepath.Join(x.dir, fmt.Sprint("file", x.files))
 }
 
-// toFile samples the time in ms in which f fills a new file.
+// toFile samples the time in ms that f takes to fill a new file.
 func (x *store) toFile(f func(*os.File) error) func() (float64, error) {
 	return func() (float64, error) {
 		name := x.fresh()
@@ -97,7 +97,7 @@ func (x *store) toFile(f func(*os.File) error) func() (float64, error) {
 	}
 }
 
-// largeObject is a miss of a large object at the latencies of S3, to a file.
+// largeObject downloads a large object to a file, with the latencies of S3.
 func largeObject(size int) measure {
 	return measure{
 		compare.Measure{Name: "large", Unit: "ms", Title: fmt.Sprintf("S3 to a file, %s at %v to the first byte and %d MB/s per connection (only warmcache verifies)",
@@ -158,7 +158,7 @@ func (x *store) object() filecache.Object {
 	return s3source.Bucket{Client: x.client, Name: bucket}.Object(key)
 }
 
-// get copies the object to w as an SDK program does.
+// get copies the object to w as a program with the SDK does.
 func (x *store) get(w io.Writer, mode types.ChecksumMode) error {
 	out, err := x.client.GetObject(x.ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), ChecksumMode: mode})
 	if err != nil {
@@ -169,8 +169,8 @@ func (x *store) get(w io.Writer, mode types.ChecksumMode) error {
 	return err
 }
 
-// smallObject is the CPU time of a miss of a small object. The server is a process
-// of its own, whose time does not count.
+// smallObject measures the CPU time of a miss of a small object. The server is another
+// process, whose time does not count.
 func smallObject(size, n int) measure {
 	return measure{
 		compare.Measure{Name: fmt.Sprintf("small/%d", size), Unit: "µs",
@@ -230,8 +230,7 @@ func (o named) ID() (filecache.ID, error) {
 	return id, err
 }
 
-// cpu returns the CPU time in µs of one of n calls, each of which must cost one
-// request.
+// cpu returns the CPU time in µs of one of n calls, each of which must make one request.
 func (x *store) cpu(n int, f func(i int) error) (float64, error) {
 	requests, before := x.requests.Load(), cpuTime()
 	for i := range n {
@@ -246,7 +245,7 @@ func (x *store) cpu(n int, f func(i int) error) (float64, error) {
 	return float64(took) / 1e3 / float64(n), nil
 }
 
-// cpuTime is that of this process so far, user and system.
+// cpuTime returns the CPU time of this process so far, user and system.
 func cpuTime() time.Duration {
 	var u unix.Rusage
 	unix.Getrusage(unix.RUSAGE_SELF, &u)

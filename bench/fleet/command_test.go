@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 		"-idle-max -1s":                    "-idle-max is -1s",
 		"-db-median -1s":                   "-db-median is -1s",
 		"-db-p99 1ms":                      "-db-p99 is 1ms: it must be from 0.003",
-		"-only fast":                       "there are only [plain jitter tier lease lease+jitter]",
+		"-only fast":                       "the variants are plain, jitter, tier",
 		"-only (":                          "missing closing )",
 		"-nonsense":                        "-nonsense",
 	} {

@@ -12,8 +12,8 @@ import (
 	"github.com/warmcache/warmcache/cache/redistier"
 )
 
-// Config is a function with its users, its containers and its database. Start from
-// Default: zero is rarely useful. The usage of a field's flag explains it.
+// Config describes a function with its users, its containers and its database. Start
+// from Default. The usage of each field's flag explains the field.
 type Config struct {
 	Seed uint64        `json:"seed"`
 	For  time.Duration `json:"for_ns"`
@@ -51,30 +51,29 @@ const (
 	Constant = "constant" // evenly spaced
 	Poisson  = "poisson"  // independent of each other
 
-	// MostRecent takes the warm container that was idle for the shortest time, as AWS
+	// MostRecent uses the warm container that was idle for the shortest time, as AWS
 	// Lambda does, and starts a new one if none is idle.
 	MostRecent = "recent"
-	// Spread takes any of Containers places that is not busy, and starts a container
-	// there if there is none, as a load balancer does with a fleet of fixed size.
+	// Spread uses a random place of Containers that is not busy, and starts a container
+	// there if it is empty, as a load balancer does with a fleet of fixed size.
 	Spread = "spread"
 )
 
-// Default returns a busy function on AWS Lambda, with published figures where there
-// are any.
+// Default returns a busy function on AWS Lambda, with published figures where they exist.
 func Default() Config {
 	c := Config{Arrivals: Poisson, Routing: MostRecent, MonoStops: true} // hashicorp/vault-lambda-extension #113
 	c.register(flag.NewFlagSet("", flag.ContinueOnError))
 	return c
 }
 
-// longestRun keeps the counts by the second in bounds.
+// longestRun bounds the counts by the second.
 const longestRun = 400 * 24 * time.Hour
 
 // option is a field that has a flag.
 type option struct {
 	name     string
 	field    any
-	standard any     // its default
+	standard any     // default
 	min, max float64 // of a number, or of the seconds of a duration
 	usage    string
 }
@@ -100,13 +99,13 @@ func (c *Config) options() []option {
 		{"idle-max", &c.IdleMax, 10 * time.Minute, 0, forever, "after this all idle containers are reclaimed; 0 means never"},                   // STeLLAR (IISWC'21)
 		{"life-mean", &c.LifeMean, 130 * time.Minute, 0, forever, "mean lifetime of a container; 0 means that it does not end"},                 // masslight/ottehr #8542
 		{"life-max", &c.LifeMax, 14 * time.Hour, 0, forever, "maximum lifetime of a container; 0 means none"},                                   // the lease of a worker: AWS security white paper
-		{"deploy-at", &c.DeployAt, 0 * ms, 0, forever, "when all containers are replaced; 0 means never"},
-		{"clock-apart", &c.ClockApart, 10 * ms, 0, forever, "how far the containers' wall clocks are apart"},
+		{"deploy-at", &c.DeployAt, 0 * ms, 0, forever, "time at which all containers are replaced; 0 means never"},
+		{"clock-apart", &c.ClockApart, 10 * ms, 0, forever, "greatest difference between the wall clocks of two containers"},
 		{"ttl", &c.TTL, time.Minute, tick, longest, "TTL of the caches"},
 		{"entries", &c.Entries, cache.DefaultMaxEntries, 1, most, "MaxEntries of each cache"},
-		{"jitter", &c.Jitter, 0.2, 0, 1 - tick, "Jitter of the caches, where they have one"},
-		{"lease", &c.Lease, redistier.DefaultLease, 0, forever, "how long a container that loads keeps others from loading"},
-		{"lease-wait", &c.LeaseWait, redistier.DefaultWait, 0, forever, "how long the others wait at most"},
+		{"jitter", &c.Jitter, 0.2, 0, 1 - tick, "Jitter of the caches in the variants with jitter"},
+		{"lease", &c.Lease, redistier.DefaultLease, 0, forever, "how long a lease keeps other containers from loading"},
+		{"lease-wait", &c.LeaseWait, redistier.DefaultWait, 0, forever, "how long other containers wait for a lease at most"},
 		{"clock-skew", &c.ClockSkew, cache.DefaultClockSkew, 0, forever, "difference of two wall clocks that the caches allow for; 0 means the default of package cache"},
 	},
 		// Go on x86_64, and the slowest of its images: maxday/lambda-perf, 2026-08-22.
@@ -115,7 +114,7 @@ func (c *Config) options() []option {
 		latency(&c.Handler, 200*ms, 2*time.Second, "handler", "request, without its database call"),
 		// Estimates for a pooled SELECT, and a hit of Redis, within a region.
 		latency(&c.Database, 3*ms, 20*ms, "db", "database call"),
-		latency(&c.Tier, 700*time.Microsecond, 3*ms, "tier", "call of the tier"))
+		latency(&c.Tier, 700*time.Microsecond, 3*ms, "tier", "call to the tier"))
 }
 
 // register gives each field its default and a flag.
@@ -171,14 +170,11 @@ func (o option) check() error {
 	return nil
 }
 
-// Variant is an addition to the caches in memory.
+// Variant adds options to the caches in memory.
 type Variant struct {
 	Name                string
 	Jitter, Tier, Lease bool
 }
-
-// String returns the name.
-func (v Variant) String() string { return v.Name }
 
 // Variants returns all variants.
 func Variants() []Variant {
@@ -193,16 +189,16 @@ func Variants() []Variant {
 
 // Legend explains the words of the tables and of the page.
 var Legend = [][2]string{
-	{"plain", "caches in the memory of each container alone"},
-	{"jitter", "the same with TTLs shortened at random"},
-	{"tier", "the same with a server that all containers ask before the database"},
-	{"lease", "a tier, and of the containers that miss a key one loads it while the others wait for it"},
-	{"lease+jitter", "both"},
-	{"hits", "answers from the memory of the container"},
-	{"worst second", "loads of the database in the second that has most of them"},
-	{"at once", "loads at the same time, on average over the second with most of them"},
-	{"age", "of an answer, from the start of its load; never beyond TTL"},
-	{"Get", "the time for which the handler waits for its value"},
+	{"plain", "each container has a cache in memory, and nothing else"},
+	{"jitter", "plain, and TTLs are shortened at random"},
+	{"tier", "plain, and all containers share a server that they query before the database"},
+	{"lease", "tier, and only one of the containers that miss a key loads it; the others wait for its value"},
+	{"lease+jitter", "lease and jitter together"},
+	{"hits", "requests answered from the container's memory"},
+	{"worst second", "loads of the database in the second with the most of them"},
+	{"at once", "loads at the same time, on average over the second with the most of them"},
+	{"age", "time from the start of an answer's load to the answer; never more than the TTL"},
+	{"Get", "time that the handler waits for its value"},
 	{"all cold", "at the beginning, when the tier is empty as well"},
 	{"echo", "one TTL after the deployment, when the values that were loaded together expire together"},
 }

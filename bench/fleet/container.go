@@ -14,45 +14,45 @@ type container struct {
 	cache *cache.Cache[int, stamp]
 	place int // Spread: where it is
 
-	apart int64 // its wall clock is ahead by that
-	still int64 // for how long its monotonic clock stood still
+	wallAhead   int64 // of the simulation's time
+	monoStopped int64 // for how long its monotonic clock stood still
 
-	busy  bool
-	free  int64 // since when it is not
-	takes int64 // when it is reclaimed, if it stays idle
-	ends  int64 // when it ends, idle or not
+	busy      bool
+	idleSince int64
+	reclaimed int64 // when it is reclaimed, if it stays idle
+	ends      int64 // when it ends, idle or not
 }
 
 // epoch is the wall time at which simulations begin.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
 
-// now is what the clocks of the container show.
+// now returns the time by the clocks of the container.
 func (c *container) now() clock.Instant {
-	return clock.Instant{Wall: epoch + c.sim.now + c.apart, Mono: c.sim.now - c.still}
+	return clock.Instant{Wall: epoch + c.sim.now + c.wallAhead, Mono: c.sim.now - c.monoStopped}
 }
 
 // begin makes c busy.
 func (c *container) begin(at int64) {
 	if c.sim.MonoStops {
-		c.still += at - c.free
+		c.monoStopped += at - c.idleSince
 	}
 	c.busy = true
 }
 
 // end makes c idle.
 func (c *container) end(at int64) {
-	c.busy, c.free = false, at
-	c.takes = at + c.sim.idleTime()
+	c.busy, c.idleSince = false, at
+	c.reclaimed = at + c.sim.idleTime()
 }
 
-// death is when an idle c ends.
-func (c *container) death() int64 { return max(c.free, min(c.takes, c.ends)) }
+// death returns when c ends if it stays idle.
+func (c *container) death() int64 { return max(c.idleSince, min(c.reclaimed, c.ends)) }
 
 func (c *container) dead(now int64) bool { return c.death() <= now }
 
 const never = math.MaxInt64 / 2
 
-// idleTime is how long a container may be idle: half of them one IdleHalf, half of
+// idleTime draws how long a container may be idle: half of them one IdleHalf, half of
 // the rest two, and so on up to IdleMax.
 func (s *simulation) idleTime() int64 {
 	if s.IdleMax == 0 {
@@ -68,7 +68,7 @@ func (s *simulation) idleTime() int64 {
 	return min(t, int64(s.IdleMax))
 }
 
-// endOf is when a container that was started at that time ends.
+// endOf draws when a container ends that was started at that time.
 func (s *simulation) endOf(started int64) int64 {
 	end := int64(never)
 	if s.LifeMean > 0 {
@@ -85,9 +85,9 @@ func (s *simulation) endOf(started int64) int64 {
 
 // start makes a container, with an empty cache of the real kind.
 func (s *simulation) start(at int64) *container {
-	c := &container{sim: s, free: at, ends: s.endOf(at)}
+	c := &container{sim: s, idleSince: at, ends: s.endOf(at)}
 	if s.ClockApart > 0 {
-		c.apart = s.rng.Int64N(int64(s.ClockApart) + 1)
+		c.wallAhead = s.rng.Int64N(int64(s.ClockApart) + 1)
 	}
 	s.now = at
 	c.cache = cache.Must(s.newCache(c))
@@ -96,22 +96,22 @@ func (s *simulation) start(at int64) *container {
 	return c
 }
 
-// newCache makes the cache of c, in the time of c. None may be made otherwise here:
-// while another simulation makes one, it would get that one's time.
+// newCache makes the cache of c, with the clocks of c. Every cache of a simulation must
+// be made here: another simulation's clocks may be installed at the moment.
 func (s *simulation) newCache(c *container) (made *cache.Cache[int, stamp], err error) {
-	world := clock.Virtual{Now: c.now, Random: s.dice.Float64}
-	world.Make(func() { made, err = cache.New(s.options) })
+	clocks := clock.Virtual{Now: c.now, Random: s.dice.Float64}
+	clocks.Make(func() { made, err = cache.New(s.options) })
 	return made, err
 }
 
-// bury counts what c did, and lets it go.
+// bury counts the operations of c and releases its cache.
 func (s *simulation) bury(c *container, at int64) {
 	s.alive.add(at, -1)
 	s.count(c)
 	c.cache = nil
 }
 
-// count adds what the cache of c counted itself.
+// count adds the statistics of the cache of c.
 func (s *simulation) count(c *container) {
 	stats := c.cache.Stats()
 	s.Hits += stats.Hits

@@ -53,7 +53,7 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-// A container handles one request at a time; what finds all busy is throttled.
+// A container handles one request at a time; a request is throttled if all are busy.
 func TestBusyContainers(t *testing.T) {
 	c := small()
 	c.For = 100 * time.Second
@@ -96,7 +96,7 @@ func TestRecentLeavesOutTheDead(t *testing.T) {
 	old.end(1)
 	p.put(old)
 	young.end(2)
-	young.takes = 3
+	young.reclaimed = 3
 	p.put(young)
 	if got, started := p.take(4); got != old || started {
 		t.Error("the one that is alive was not taken")

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -20,7 +21,7 @@ func (t *timeline) add(at int64, n int32) {
 // slice is the unit of the time of loads.
 const slice = 100 * time.Microsecond
 
-// spread adds the slices from one time to another to the seconds that they belong to.
+// spread adds the slices between two times to the seconds that they belong to.
 func (t *timeline) spread(from, to int64) {
 	for from < to {
 		end := min(to, (from/int64(time.Second)+1)*int64(time.Second))
@@ -29,17 +30,10 @@ func (t *timeline) spread(from, to int64) {
 	}
 }
 
-// peak is the greatest count, and its second.
-func (t timeline) peak() (n int32, second int) {
-	for i, v := range t {
-		if v > n {
-			n, second = v, i
-		}
-	}
-	return n, second
-}
+// peak returns the greatest count.
+func (t timeline) peak() int32 { return slices.Max(append(timeline{0}, t...)) }
 
-// sums turns comings and goings into how many there are at the end of each second.
+// sums turns changes into the total at the end of each second.
 func (t timeline) sums() timeline {
 	sums, n := make(timeline, len(t)), int32(0)
 	for i, v := range t {
@@ -49,7 +43,7 @@ func (t timeline) sums() timeline {
 	return sums
 }
 
-// histogram is of durations, to three digits.
+// histogram has durations, to three digits.
 type histogram struct{ *hdrhistogram.Histogram }
 
 func newHistogram() histogram {

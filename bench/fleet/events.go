@@ -2,10 +2,10 @@ package fleet
 
 import "container/heap"
 
-// event happens at a time that is known before.
+// event is a function to run at a time.
 type event struct {
 	at  int64
-	seq uint64 // events of the same time happen in the order in which they became known
+	seq uint64 // events of the same time run in the order of their push
 	do  func()
 }
 
@@ -20,7 +20,7 @@ func (q *events) push(at int64, do func()) {
 	heap.Push(&q.queue, event{at, q.seq, do})
 }
 
-// run runs what happens until t.
+// run runs the events up to t.
 func (q *events) run(t int64) {
 	for len(q.queue) > 0 && q.queue[0].at <= t {
 		heap.Pop(&q.queue).(event).do()

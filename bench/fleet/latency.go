@@ -12,8 +12,7 @@ type Latency struct {
 	P99    time.Duration `json:"p99_ns"`
 }
 
-// z99 is how many standard deviations the 99th percentile of a normal distribution
-// is above its median.
+// z99 is the 99th percentile of the standard normal distribution.
 const z99 = 2.3263478740408408
 
 func (l Latency) draw(r *rand.Rand) int64 {

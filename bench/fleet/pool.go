@@ -1,14 +1,17 @@
 package fleet
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
-// pool is where the containers are that are not busy.
+// pool holds the containers that are not busy.
 type pool interface {
-	// take returns a container to handle a request that comes now; started says
-	// that it is new. It returns nil if all there may be are busy.
+	// take returns a container for a request; started reports that it is new. It
+	// returns nil if the maximum number of containers is busy.
 	take(now int64) (c *container, started bool)
-	put(c *container)   // makes it available again
-	rest() []*container // all that are not busy
+	put(c *container)   // makes c available again
+	rest() []*container // returns all that are not busy
 }
 
 // recent is the pool of MostRecent: a stack from which the longest idle ones, at the
@@ -22,9 +25,9 @@ type recent struct {
 func (p *recent) take(now int64) (*container, bool) {
 	p.sweepBottom(now)
 	for len(p.idle) > 0 {
-		c := p.idle[len(p.idle)-1]
-		p.idle[len(p.idle)-1] = nil
-		p.idle = p.idle[:len(p.idle)-1]
+		last := len(p.idle) - 1
+		c := p.idle[last]
+		p.idle = slices.Delete(p.idle, last, last+1)
 		if !c.dead(now) {
 			return c, false
 		}
@@ -37,7 +40,7 @@ func (p *recent) take(now int64) (*container, bool) {
 	return p.sim.start(now), true
 }
 
-// sweepBottom forgets the dead below the first who is not.
+// sweepBottom removes the dead containers at the bottom of the stack.
 func (p *recent) sweepBottom(now int64) {
 	for len(p.idle) > 0 && p.idle[0].dead(now) {
 		p.bury(p.idle[0])
@@ -85,11 +88,6 @@ func (p *spread) take(now int64) (*container, bool) {
 
 func (p *spread) put(*container) { p.busy-- }
 
-func (p *spread) rest() (all []*container) {
-	for _, c := range p.places {
-		if c != nil {
-			all = append(all, c)
-		}
-	}
-	return all
+func (p *spread) rest() []*container {
+	return slices.DeleteFunc(p.places, func(c *container) bool { return c == nil })
 }

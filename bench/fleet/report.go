@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"runtime"
 	"time"
@@ -24,26 +23,22 @@ type Report struct {
 
 // Point is the hit ratio of a single function at an arrival rate.
 type Point struct {
-	Rate       float64       `json:"rate"` // requests per second
-	TTL        time.Duration `json:"ttl_ns"`
-	HitRatio   float64       `json:"hit_ratio"`
-	Containers int           `json:"containers"` // at most, alive at once
+	Rate     float64       `json:"rate"` // requests per second
+	TTL      time.Duration `json:"ttl_ns"`
+	HitRatio float64       `json:"hit_ratio"`
 }
 
-// Stampede is a fleet of fixed size that begins with nothing, and whose containers are
-// all replaced at once later: each begins with an empty cache again, and what they load
-// together expires together.
+// Stampede is a fleet of fixed size that begins with empty caches. Later all its
+// containers are replaced at once: their caches are empty again, and the values that
+// they load together expire together.
 type Stampede struct {
 	Config  Config    `json:"config"`
 	Results []*Result `json:"results"`
 }
 
-// Simulate simulates all that a Report has: the variants with c, and the two
-// experiments that vary c. It uses all processors.
+// Simulate runs the variants with c, and the two experiments that vary c. It uses all
+// processors.
 func Simulate(ctx context.Context, c Config, variants []Variant) (*Report, error) {
-	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("fleet: %w", err)
-	}
 	r := &Report{
 		Kind:     "fleet",
 		Config:   c,
@@ -77,9 +72,9 @@ func Simulate(ctx context.Context, c Config, variants []Variant) (*Report, error
 	return r, nil
 }
 
-// stampede is c with a deployment in a busy time: a fleet of fixed size with ten
-// requests a second for each container, and a few keys that all want, as settings are.
-// It is long enough for the second wave, one TTL after the first.
+// stampede returns c with a deployment under load: a fleet of fixed size with ten
+// requests a second for each container, and a few keys that all of them need, such as
+// settings. It is long enough for the second wave, one TTL after the first.
 func stampede(c Config) Config {
 	c.Arrivals, c.Routing = Poisson, Spread
 	c.Containers = min(c.Containers, 1000)
@@ -99,11 +94,10 @@ var (
 	sweepTTLs  = []time.Duration{5 * time.Second, time.Minute, 10 * time.Minute, time.Hour}
 )
 
-// sweepRequests is how many a point is made of, about. Tests have fewer.
+// sweepRequests is the approximate number of requests of a point. Tests set fewer.
 var sweepRequests = 20_000
 
-// point simulates c at a rate, with a few keys: a function with one request an hour
-// has not many.
+// point simulates c at a rate, with few keys, as a function with one request an hour has.
 func point(ctx context.Context, c Config, rate float64, ttl time.Duration) (Point, error) {
 	c.Arrivals, c.Rate, c.TTL = Poisson, rate, ttl
 	c.Products, c.Tenants = 10, 1
@@ -116,5 +110,5 @@ func point(ctx context.Context, c Config, rate float64, ttl time.Duration) (Poin
 	if err != nil {
 		return Point{}, err
 	}
-	return Point{Rate: rate, TTL: ttl, HitRatio: r.HitRatio, Containers: r.PeakAlive}, nil
+	return Point{Rate: rate, TTL: ttl, HitRatio: r.HitRatio}, nil
 }

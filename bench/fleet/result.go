@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Result is what a variant did. Hits, Misses, Loads, TierHits and Evicted are what the
-// caches counted themselves.
+// Result has the figures of a variant. The caches themselves counted Hits, Misses,
+// Loads, TierHits and Evicted.
 type Result struct {
 	Variant string `json:"variant"`
 
@@ -24,7 +24,6 @@ type Result struct {
 	// The load of the origin.
 	LoadsPerSecond float64 `json:"loads_per_second"` // the mean
 	PeakLoads      int     `json:"peak_loads"`       // of the worst second
-	PeakAt         int     `json:"peak_at"`          // which that is
 	PeakInFlight   float64 `json:"peak_in_flight"`   // loads at once, the mean over the worst second for that
 
 	// How old the answers were. AgeMax is over those that were not just loaded; OverTTL
@@ -36,7 +35,6 @@ type Result struct {
 
 	// How long a Get took.
 	GetMean time.Duration `json:"get_mean_ns"`
-	GetP50  time.Duration `json:"get_p50_ns"`
 	GetP99  time.Duration `json:"get_p99_ns"`
 
 	Started   int64 `json:"started"` // containers
@@ -46,7 +44,7 @@ type Result struct {
 	Timeline []int32 `json:"timeline,omitempty"` // loads begun in each second
 }
 
-// result fills in the figures that follow from the counts.
+// result computes the figures that follow from the counts.
 func (s *simulation) result(v Variant) (*Result, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -55,21 +53,18 @@ func (s *simulation) result(v Variant) (*Result, error) {
 	r.Variant, r.TierCalls, r.Timeline = v.Name, s.tierCalls(), s.begun
 	r.HitRatio, r.LoadRatio, r.LoadsPerSecond = part(r.Hits, r.Requests), part(r.Loads, r.Requests), float64(r.Loads)/s.For.Seconds()
 	r.AgeP50, r.AgeP99, r.AgeMax = s.ages.percentile(50), s.ages.percentile(99), time.Duration(s.ageMax)
-	r.GetMean, r.GetP50, r.GetP99 = s.times.mean(), s.times.percentile(50), s.times.percentile(99)
-	loads, at := s.begun.peak()
-	inFlight, _ := s.inFlight.peak()
-	alive, _ := s.alive.sums().peak()
-	r.PeakLoads, r.PeakAt, r.PeakInFlight, r.PeakAlive = int(loads), at, float64(inFlight)*slice.Seconds(), int(alive)
+	r.GetMean, r.GetP99 = s.times.mean(), s.times.percentile(99)
+	r.PeakLoads, r.PeakInFlight, r.PeakAlive = int(s.begun.peak()), float64(s.inFlight.peak())*slice.Seconds(), int(s.alive.sums().peak())
 	return r, nil
 }
 
-// check compares what the caches counted with what was seen from outside.
+// check compares the counts of the caches with those of the simulation.
 func (s *simulation) check() error {
 	switch {
 	case s.Hits+s.Misses != s.Requests:
 		return fmt.Errorf("fleet: the caches count %d hits and %d misses, of %d requests", s.Hits, s.Misses, s.Requests)
 	case s.Hits != s.hitsSeen:
-		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets asked nobody", s.Hits, s.hitsSeen)
+		return fmt.Errorf("fleet: the caches count %d hits, but %d Gets called neither Load nor the tier", s.Hits, s.hitsSeen)
 	case s.Loads != s.loadsSeen || s.Loads+s.TierHits != s.Misses:
 		return fmt.Errorf("fleet: the caches count %d loads and %d answers of the tier for %d misses; there were %d loads", s.Loads, s.TierHits, s.Misses, s.loadsSeen)
 	case s.tierFaults > 0:

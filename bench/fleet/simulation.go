@@ -14,18 +14,18 @@ import (
 type simulation struct {
 	*Config
 	now     int64      // the virtual time, in nanoseconds since the begin
-	rng     *rand.Rand // of the world
+	rng     *rand.Rand // of latencies and containers
 	dice    *rand.Rand // of the caches
 	options cache.Options[int, stamp]
 	events  events
 	pool    pool
-	tier    *tier // nil without
+	tier    *tier // may be nil
 
-	asked int // loads of the Get under way
+	loadsOfGet int // of the Get under way
 
-	Result // counts of the caches and of the containers; the rest is filled in at the end
+	Result // counts of the caches and of the containers; result computes the other figures
 
-	tierFaults, hitsSeen, loadsSeen int64 // faults that the caches counted; hits and loads as seen from outside
+	tierFaults, hitsSeen, loadsSeen int64 // faults that the caches counted; hits and loads that the simulation counted
 
 	busy         int
 	ages         histogram // of answers
@@ -51,7 +51,7 @@ func newSimulation(c *Config, v Variant) *simulation {
 		s.tier = &tier{sim: s, leases: v.Lease, names: map[string]*name{}}
 		s.options.Tier, s.options.Namespace, s.options.Codec = s.tier, "fleet", stampCodec
 		s.options.ClockSkew = c.ClockSkew
-		s.options.TierTimeout = time.Hour // of real time, in which nothing is waited for
+		s.options.TierTimeout = time.Hour // of real time; the simulation waits for nothing in it
 	}
 	switch c.Routing {
 	case MostRecent:
@@ -69,7 +69,7 @@ func Run(ctx context.Context, c Config, v Variant) (*Result, error) {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	s := newSimulation(&c, v)
-	if _, err := s.newCache(&container{sim: s}); err != nil { // the Config's fault
+	if _, err := s.newCache(&container{sim: s}); err != nil { // package cache refuses the Config
 		return nil, fmt.Errorf("fleet: %s: %w", v.Name, err)
 	}
 	if err := s.run(ctx); err != nil {
@@ -118,11 +118,11 @@ func (s *simulation) arrive(at int64, key int) {
 
 // handle runs a request, which begins with its Get.
 func (s *simulation) handle(c *container, key int, at int64) {
-	s.now, s.asked = at, 0
+	s.now, s.loadsOfGet = at, 0
 	tierHits := s.tierCalls()
 	v, err := c.cache.Get(context.Background(), key)
 	if err != nil {
-		panic(err) // nothing that a Get of a simulation does can fail
+		panic(err) // no Load and no call of the tier fails
 	}
 	s.Requests++
 	s.note(at, int64(v), s.tierCalls() == tierHits)
@@ -141,17 +141,17 @@ func (s *simulation) tierCalls() int64 {
 	return s.tier.calls
 }
 
-// note counts a Get that began then and has just got a value, of memory if it asked
-// nobody.
-func (s *simulation) note(began, loaded int64, quiet bool) {
+// note counts a Get that has just returned. Without a load or a call of the tier it was
+// a hit.
+func (s *simulation) note(began, loaded int64, noTier bool) {
 	s.times.add(s.now - began)
-	if quiet && s.asked == 0 {
+	if noTier && s.loadsOfGet == 0 {
 		s.hitsSeen++
 	}
 	age := s.now - loaded
 	s.ages.add(age)
-	if s.asked > 0 {
-		return // the caller's own Load brought it: no value is younger, however long that took
+	if s.loadsOfGet > 0 {
+		return // from the caller's own Load: no value can be younger
 	}
 	s.ageMax = max(s.ageMax, age)
 	if age >= int64(s.TTL) {
@@ -163,7 +163,7 @@ func (s *simulation) note(began, loaded int64, quiet bool) {
 func (s *simulation) load(context.Context, int) (stamp, error) {
 	began := s.now
 	s.now += s.Database.draw(s.rng)
-	s.asked++
+	s.loadsOfGet++
 	s.loadsSeen++
 	s.begun.add(began, 1)
 	s.inFlight.spread(began, s.now)

@@ -157,7 +157,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// What package cache refuses is an error, not a panic.
+// An option that package cache rejects is an error, not a panic.
 func TestBadOptions(t *testing.T) {
 	c := small()
 	c.TTL = time.Second

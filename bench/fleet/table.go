@@ -40,9 +40,9 @@ func writeResults(w io.Writer, results []*Result) error {
 	t := newTable(w)
 	fmt.Fprintln(t, "variant\trequests\tthrottled\thits\ttier\tloads\tloads/s\tworst second\tat once\tage p50\tp99\tmax\tGet mean\tp99\tstarted\talive\t")
 	for _, r := range results {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f%%\t%.1f%%\t%.1f%%\t%.1f\t%d\t%.1f\t%s\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t\n",
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f%%\t%.1f%%\t%.1f%%\t%.1f\t%d\t%.1f\t%.2fs\t%.2fs\t%.2fs\t%.2f\t%.2f\t%d\t%d\t\n",
 			r.Variant, r.Requests, r.Throttled, 100*r.HitRatio, 100*part(r.TierHits, r.Requests), 100*r.LoadRatio,
-			r.LoadsPerSecond, r.PeakLoads, r.PeakInFlight, seconds(r.AgeP50), seconds(r.AgeP99), seconds(r.AgeMax),
+			r.LoadsPerSecond, r.PeakLoads, r.PeakInFlight, r.AgeP50.Seconds(), r.AgeP99.Seconds(), r.AgeMax.Seconds(),
 			ms(r.GetMean), ms(r.GetP99), r.Started, r.PeakAlive)
 	}
 	return t.Flush()
@@ -60,16 +60,13 @@ func writeStampede(w io.Writer, s *Stampede) error {
 }
 
 // Waves returns the loads of the worst second after the begin, when the tier is empty as
-// well; after the deployment; and at the time when what was loaded then expires.
+// well; after the deployment; and when the values that were loaded then expire.
 func (s *Stampede) Waves(r *Result) (cold, deployment, echo int32) {
 	deploy, ttl := int(s.Config.DeployAt/time.Second), int(s.Config.TTL/time.Second)
-	cold, _ = r.between(0, deploy).peak()
-	deployment, _ = r.between(deploy, deploy+ttl/4).peak()
-	echo, _ = r.between(deploy+ttl*3/4, deploy+ttl*3/2).peak()
-	return cold, deployment, echo
+	return r.between(0, deploy).peak(), r.between(deploy, deploy+ttl/4).peak(), r.between(deploy+ttl*3/4, deploy+ttl*3/2).peak()
 }
 
-// between is a part of the Timeline.
+// between returns a part of the Timeline.
 func (r *Result) between(from, to int) timeline {
 	n := len(r.Timeline)
 	return timeline(r.Timeline[min(from, n):min(to, n)])
@@ -93,5 +90,3 @@ func writeRates(w io.Writer, points []Point) error {
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }

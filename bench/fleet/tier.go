@@ -8,7 +8,7 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// stamp is a value: when its load began.
+// stamp is the type of the cached values: the time at which their load began.
 type stamp int64
 
 var stampCodec = cache.Codec[stamp]{
@@ -21,8 +21,8 @@ var stampCodec = cache.Codec[stamp]{
 	},
 }
 
-// tier is the cache.Tier of a simulation: a server that is always there. It does what
-// package redistier does, but for deletes, which a simulation has none of.
+// tier is the cache.Tier of a simulation: a server that never fails, and works like
+// package redistier. A simulation deletes nothing.
 type tier struct {
 	sim    *simulation
 	leases bool
@@ -30,19 +30,19 @@ type tier struct {
 	calls  int64
 }
 
-// name is what the tier knows under one.
+// name holds the record and the lease of a name.
 type name struct {
 	record []byte
-	until  int64 // when the record goes
+	until  int64 // when the record expires
 	lease  lease
 }
 
-// lease is the right to load that one container has. What it makes of it is known at
-// once, as its Get is run to the end, but nobody may act on that before.
+// lease gives one container the right to load. Its Get is run to the end at once, so
+// its record is known early; others must not use the record before its time.
 type lease struct {
 	until  int64
-	stores int64  // when its record is there. Zero: there is none
-	record []byte // that one
+	stores int64  // when its record is stored; zero if there is none
+	record []byte // may be nil
 }
 
 func (t *tier) name(s string) *name {
@@ -54,7 +54,7 @@ func (t *tier) name(s string) *name {
 	return n
 }
 
-// call takes the time of a call. What it does there it does at its begin.
+// call takes the time of a call, whose effect is that of its begin.
 func (t *tier) call() {
 	t.calls++
 	t.sim.now += t.sim.Tier.draw(t.sim.rng)
@@ -73,14 +73,14 @@ func (t *tier) Get(_ context.Context, s string, use func([]byte) bool) (string, 
 	return t.wait(n, asked, use), nil
 }
 
-// grant gives a lease that begins then.
+// grant gives a lease that begins at that time.
 func (t *tier) grant(n *name, at int64) string {
 	n.lease = lease{until: at + int64(t.sim.Lease)}
 	return "granted"
 }
 
-// wait waits for what another container loads: until its record is there, or its lease
-// has run out and the next one may load, or for no longer than LeaseWait.
+// wait waits until the record of another container's load is stored, or until its
+// lease has expired and the caller may load, but no longer than LeaseWait.
 func (t *tier) wait(n *name, asked int64, use func([]byte) bool) string {
 	enough := asked + int64(t.sim.LeaseWait)
 	if l := n.lease; l.stores != 0 && l.stores <= enough {
@@ -96,7 +96,7 @@ func (t *tier) wait(n *name, asked int64, use func([]byte) bool) string {
 	return t.grant(n, t.sim.now)
 }
 
-// Set implements cache.Tier. The record is there when the call is over.
+// Set implements cache.Tier. It stores the record at the end of the call.
 func (t *tier) Set(_ context.Context, r cache.TierRecord) error {
 	t.call()
 	n, at := t.name(r.Name), t.sim.now

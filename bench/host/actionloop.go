@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,11 +17,10 @@ import (
 
 // actionLoop is a process that speaks the ActionLoop: one line of JSON on its
 // stdin for each activation, one on its file descriptor 3 for each result, and
-// one there before the first to say that it is ready.
+// before them one on file descriptor 3 to acknowledge its start.
 //
-// Lines are read when one is awaited and not before, as OpenWhisk's proxy does:
-// an action that writes one too many gives the next activation the answer of
-// this one.
+// Like OpenWhisk's proxy it reads a line only when it waits for one. So an action
+// that writes a line too many answers the next activation with it.
 type actionLoop struct {
 	*process
 	output  *childtest.Tail
@@ -50,7 +50,7 @@ func startActionLoop(w OpenWhisk, a Activation, tmp string) (*actionLoop, error)
 
 	l := &actionLoop{output: &childtest.Tail{To: w.Logs}, started: time.Now(), requests: requests, results: results, lines: bufio.NewReader(results)}
 	cmd := exec.Command(w.Binary, w.Args...)
-	cmd.Dir = w.dir()
+	cmd.Dir = filepath.Dir(w.Binary)
 	cmd.Env = w.variables(a, l.started.Add(w.Timeout), tmp)
 	l.acknowledges = w.variable("__OW_WAIT_FOR_ACK", "1") != ""
 	cmd.Stdin, cmd.ExtraFiles = stdin, []*os.File{fd3}
@@ -63,8 +63,8 @@ func startActionLoop(w OpenWhisk, a Activation, tmp string) (*actionLoop, error)
 	return l, nil
 }
 
-// hangUp ends the exchange with a process that is dead. What it had said is
-// still heard; a child that left its process group may hold the line for ever.
+// hangUp ends the exchange with a dead process, after its last output has been read.
+// The deadline is for a child in another process group, which may keep the pipe open.
 func (l *actionLoop) hangUp() {
 	l.requests.Close()
 	_ = l.results.SetReadDeadline(time.Now().Add(drainTime))
@@ -75,7 +75,7 @@ func (l *actionLoop) hangUp() {
 
 // exchange is a line sent and one received.
 type exchange struct {
-	over chan struct{} // closed when what follows is there
+	over chan struct{} // closed when the other fields are set
 
 	line    []byte
 	length  int // of the line, which is cut if it is longer than maxResult
@@ -83,8 +83,8 @@ type exchange struct {
 	arrived time.Time
 }
 
-// exchange sends a line, if there is one, and waits for one. It always ends
-// when the process does.
+// exchange sends a line, if it is not empty, and waits for one. It ends at the latest
+// with the process.
 func (l *actionLoop) exchange(line []byte, x *exchange) {
 	l.exchanging.Lock()
 	defer l.exchanging.Unlock()
@@ -108,15 +108,18 @@ func readLine(r *bufio.Reader) (line []byte, length int, err error) {
 	}
 }
 
-// ask sends a line and waits for one. If there is an error, the process is dead
-// when it returns.
-func (l *actionLoop) ask(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
+// roundTrip sends a line and waits for one. If it returns an error, the process is
+// dead.
+func (l *actionLoop) roundTrip(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
 	x := &exchange{over: make(chan struct{})}
 	go l.exchange(line, x)
-	err := l.await(ctx, x.over, deadline)
+	err := l.wait(ctx, x.over, nil, deadline)
+	if err != nil {
+		l.kill()
+	}
 	<-x.over
 	switch {
-	case err == errDied && x.err == nil: // its last word counts
+	case err == errDied && x.err == nil: // it answered before it died
 		return x, nil
 	case err == nil && x.err != nil: // it has closed its end
 		l.kill()
@@ -132,7 +135,7 @@ func (l *actionLoop) init(ctx context.Context, deadline time.Time) (time.Duratio
 	if !l.acknowledges {
 		return 0, nil
 	}
-	x, err := l.ask(ctx, nil, deadline)
+	x, err := l.roundTrip(ctx, nil, deadline)
 	if err != nil {
 		return time.Since(l.started), err
 	}
@@ -144,15 +147,9 @@ func (l *actionLoop) init(ctx context.Context, deadline time.Time) (time.Duratio
 	return x.arrived.Sub(l.started), nil
 }
 
-// run passes an activation through the process.
-func (l *actionLoop) run(ctx context.Context, line []byte, deadline time.Time) (*exchange, error) {
-	defer l.settle()
-	return l.ask(ctx, line, deadline)
-}
-
 func (l *actionLoop) stop(string) { l.kill() }
 
-// exit says how the process ended, in OpenWhisk's words and more.
+// exit describes how the process ended, beginning with OpenWhisk's message.
 func (l *actionLoop) exit() string {
 	if s := l.cmd.ProcessState; s != nil {
 		return "command exited: " + s.String()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Invoke is Do with nothing but parameters.
+// Invoke calls Do with parameters alone.
 func (c *Container) Invoke(ctx context.Context, event []byte) (Result, error) {
 	return c.Do(ctx, Activation{Value: event})
 }
@@ -20,29 +20,28 @@ func (c *Container) Invoke(ctx context.Context, event []byte) (Result, error) {
 // ended. Concurrent calls wait for each other: a Go action is never given two
 // activations at once.
 //
-// Whatever the action does is in the Result: its result, its {"error": ...}, a
-// panic, an exit, a time-out, a start that it did not acknowledge within Timeout.
-// The container outlives a result and an error of
-// that form, and a result that is too large. Anything else destroys it, and the
-// next start is Cold. An action whose process ends between two activations
-// fails the second of them: OpenWhisk notices no sooner.
+// The Result describes everything that the action does: its result, its
+// {"error": ...}, a panic, an exit, a time-out, a start that it did not acknowledge
+// within Timeout. A result, an error of that form and a result that is too large keep
+// the container. Anything else destroys it, and the next start is Cold. If the process
+// ends between two activations, the second of them fails, as on OpenWhisk.
 //
-// The error is for an activation that never happened:
-//   - the parameters are no JSON object or array, or larger than 1 MB;
+// Do returns an error if the activation did not happen:
+//   - the parameters are not a JSON object or array, or are larger than 1 MB;
 //   - the program could not be executed;
-//   - ctx ended (errors.Is): the container is then destroyed if it was this
-//     activation's turn, so that the next one can start;
-//   - it was closed (os.ErrClosed).
+//   - ctx ended (errors.Is): if the activation had begun, its container is destroyed,
+//     so that the next one can start;
+//   - the Container was closed (os.ErrClosed).
 func (c *Container) Do(ctx context.Context, a Activation) (Result, error) {
 	a = a.withDefaults()
 	err := a.check()
 	if err == nil {
-		err = c.turns.take(ctx)
+		err = c.turns.Acquire(ctx, 1)
 	}
 	if err != nil {
 		return Result{}, c.errorf("invoke", err)
 	}
-	defer c.turns.give()
+	defer c.turns.Release(1)
 	return c.outcome(c.activate(ctx, a))
 }
 
@@ -63,13 +62,15 @@ func (c *Container) activate(ctx context.Context, a Activation) (Result, error) 
 	}
 	begun := time.Now()
 	deadline := begun.Add(c.action.Timeout)
-	x, err := l.run(ctx, a.line(c.action, deadline), deadline)
+	x, err := l.roundTrip(ctx, a.line(c.action, deadline), deadline)
+	l.settle()
 	res.Duration = x.arrived.Sub(begun)
 	res.FirstByte = res.Duration
 	return c.finish(res, l, x, err)
 }
 
-// initFailure is a *FunctionError if the action never was ready by its own doing.
+// initFailure returns a *FunctionError if the action itself is the reason that it never
+// became ready, and else cause.
 func (c *Container) initFailure(cause error) error {
 	switch {
 	case cause == errTooLate:
@@ -80,8 +81,7 @@ func (c *Container) initFailure(cause error) error {
 	return cause
 }
 
-// finish turns the end of an activation into its Result, and destroys the
-// container if that is due.
+// finish makes the Result of an activation, and destroys the container if it must.
 func (c *Container) finish(res Result, l *actionLoop, x *exchange, cause error) (Result, error) {
 	f, itself := cause.(*FunctionError)
 	switch {
@@ -125,11 +125,11 @@ func (x *exchange) result() ([]byte, *FunctionError) {
 	return line, nil
 }
 
-// applicationError returns the text of the member "error", which makes a result
-// an error, whatever its value.
+// applicationError returns the text of the member "error". A result that has one is an
+// error, even if the member is null.
 func applicationError(result []byte) (string, bool) {
 	var object map[string]json.RawMessage
-	_ = json.Unmarshal(result, &object) // an array is no error
+	_ = json.Unmarshal(result, &object) // an array has no members
 	e, ok := object["error"]
 	if !ok {
 		return "", false

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Activation is an event with what else OpenWhisk tells an action. Every field
-// may be left empty.
+// Activation is an event with its metadata. Every field may be empty.
 type Activation struct {
 	// Value holds the parameters, a JSON object or array. Default: {}.
 	Value []byte
@@ -23,7 +22,7 @@ type Activation struct {
 	// Default: a new random one.
 	TransactionID string
 
-	// APIKey is handed to an action that has asked for it. Default: absent.
+	// APIKey is for an action with the annotation provide-api-key. Default: absent.
 	APIKey string
 }
 
@@ -46,7 +45,7 @@ func (a Activation) check() error {
 		return fmt.Errorf("parameters of %d bytes, at most %d are allowed", len(a.Value), maxValue)
 	}
 	if !isObjectOrArray(a.Value) {
-		return errors.New("the parameters are no JSON object or array")
+		return errors.New("the parameters are not a JSON object or array")
 	}
 	return nil
 }
@@ -56,7 +55,7 @@ func isObjectOrArray(b []byte) bool {
 	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
 }
 
-// line is the activation as the action reads it.
+// line returns the activation as the action reads it.
 func (a Activation) line(w OpenWhisk, deadline time.Time) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -74,9 +73,9 @@ func (a Activation) line(w OpenWhisk, deadline time.Time) []byte {
 	return b.Bytes()
 }
 
-// variables returns the environment of an action's process, which begins with
-// the activation that it was started for. OpenWhisk sets nothing else: no PATH,
-// no HOME, no TZ. TMPDIR is ours.
+// variables returns the environment of an action's process, which is started for the
+// activation. OpenWhisk sets nothing else: no PATH, no HOME, no TZ. Only TMPDIR is
+// added.
 func (w OpenWhisk) variables(a Activation, deadline time.Time, tmp string) []string {
 	v := []string{
 		"__OW_PROXY_VERSION=1.17.1",

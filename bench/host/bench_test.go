@@ -6,7 +6,7 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// What the host itself costs.
+// BenchmarkInvoke measures the host's own time.
 func BenchmarkInvoke(b *testing.B) {
 	for _, bb := range []struct {
 		kind   host.StartKind

@@ -68,7 +68,7 @@ func TestInvocationsAtOnce(t *testing.T) {
 	e.expect(host.Warm, 5, true)
 }
 
-// Who has answered is not kept by others who have not.
+// An invocation that has answered does not wait for others that have not.
 func TestOverWhenAnswered(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

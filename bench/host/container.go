@@ -5,9 +5,8 @@ import (
 	"path/filepath"
 )
 
-// Container is where the containers of an OpenWhisk action run, one after the
-// other: each is a process with a directory for temporary files, and both go
-// together.
+// Container runs the containers of an OpenWhisk action, one after the other. Each is a
+// process with a directory for temporary files, which is removed with it.
 //
 // Its methods are safe for concurrent use. In particular Freeze, Thaw, Crash
 // and Close may be called in the middle of an Invoke.
@@ -20,8 +19,8 @@ type Container struct {
 // there is a container.
 func (c *Container) Tmp() string { return filepath.Join(c.dir, "tmp") }
 
-// destroy ends the process and removes its temporary files, unless that has
-// been done and another has taken its place.
+// destroy ends the process and removes its temporary files, unless another process has
+// taken its place.
 func (c *Container) destroy(l *actionLoop) {
 	l.kill()
 	c.mu.Lock()
@@ -32,8 +31,8 @@ func (c *Container) destroy(l *actionLoop) {
 	}
 }
 
-// ready returns the action loop, a new one if there is no container. It may be
-// that of a dead process: OpenWhisk finds that out only by using it.
+// ready returns the action loop, a new one if there is no container. Its process may be
+// dead: OpenWhisk detects that only by using it.
 func (c *Container) ready(a Activation) (*actionLoop, StartKind, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

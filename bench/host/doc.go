@@ -1,51 +1,42 @@
-// Package host runs serverless functions the way their clouds do: the user's
-// own binary, as an ordinary process, behind the real protocol, in an
-// execution environment that lives, freezes and dies.
+// Package host runs serverless functions as their clouds do: the user's own binary, as
+// an ordinary process, behind the real protocol, in an execution environment that
+// freezes, crashes and ends.
 //
-// Code that keeps things between invocations goes wrong at the edges of a
-// container's life: a time-out kills the process and leaves half a file in
-// /tmp; a freeze stops it in the middle of a request; a new process finds the
-// files of an old one. Here those edges are methods:
+// Code that keeps data between invocations fails at the edges of a container's life: a
+// time-out kills the process and leaves half a file in /tmp; a freeze stops it in the
+// middle of a request; a new process finds the files of an old one. Here those edges
+// are methods:
 //
 //	env, err := host.Lambda{Binary: "./bootstrap"}.Environment()
 //	...
-//	defer env.Close()
+//	defer env.Close()                                 // removes /tmp
 //	res, err := env.Invoke(ctx, []byte(`{"sku": 7}`)) // Cold
 //	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Warm: same process
 //	err = env.Freeze()                                // as Lambda does between invocations
 //	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Thawed: same process, later
 //	env.Crash()                                       // the process dies, /tmp stays
 //	res, err = env.Invoke(ctx, []byte(`{"sku": 7}`))  // Restarted: new process, old /tmp
-//	env.Close()                                       // /tmp is gone as well
 //
-// An OpenWhisk action lives in a Container with the same methods. There a crash
-// takes /tmp along, and what follows is Cold. Both are a Sandbox.
+// An OpenWhisk action runs in a Container with the same methods. There a crash removes
+// /tmp too, and the next start is Cold. Both implement Sandbox.
 //
-// # What is real
+// The binary is unmodified. A Lambda uses the Runtime API over HTTP, on 127.0.0.1; an
+// action speaks the ActionLoop, on stdin and file descriptor 3, with OpenWhisk's
+// environment variables alone. Panics, os.Exit, kills, open files, clocks, sockets and
+// extensions are real. A freeze stops every thread. These things differ:
 //
-// The binary is unmodified. A Lambda talks to the Runtime API over HTTP, on
-// 127.0.0.1; an action speaks the ActionLoop, on stdin and file descriptor 3,
-// with no other environment than OpenWhisk's. Its process is a real one, so
-// panics, os.Exit, kills, open files, clocks and sockets behave as they do
-// there. A freeze stops every thread of it.
-//
-// # What is not
-//
-//   - There is no sandbox: the function has the host's file system, network,
-//     user and all of its memory and CPU. Only TMPDIR is its own, instead of
-//     /tmp, so that environments can live side by side. A function must ask
-//     os.TempDir, not say "/tmp".
-//   - A freeze is SIGSTOP. CLOCK_MONOTONIC runs on meanwhile, as it does under
-//     the cgroup freezer and does not when a virtual machine is paused: timers
-//     that fell due fire at once at the thaw, and time.Since counts the freeze.
-//     Freezing needs Linux, everything else runs elsewhere too.
+//   - There is no sandbox: the function has the host's file system, network, user,
+//     memory and CPU. TMPDIR replaces /tmp, so that environments can run side by side.
+//     A function must use os.TempDir instead of "/tmp".
+//   - A freeze is SIGSTOP. CLOCK_MONOTONIC continues, as with the cgroup freezer, and
+//     unlike in a paused virtual machine: due timers fire at the thaw, and time.Since
+//     includes the freeze. Freezing needs Linux.
 //   - The telemetry and logs APIs answer that they are not supported, as those of
-//     AWS's own emulator do. Extensions, external and internal, are real.
-//   - Of OpenWhisk there is what an action's process can see: neither its API
-//     nor the proxy with /init and /run, no compiler, and no end marker after
-//     the logs of an activation. Actions need Unix.
-//   - Children of the function freeze and die with it as long as they stay in its
-//     process group; on Linux also those in other groups and sessions, unless their
-//     parent is gone and they have dropped TMPDIR. When the host itself is killed,
-//     only the function's own process is certain to die with it, and only on Linux.
+//     AWS's own emulator do.
+//   - OpenWhisk's API, its proxy with /init and /run, its compiler and the end marker
+//     after the logs of an activation are missing. Actions need Unix.
+//   - Children of the function freeze and die with it if they stay in its process
+//     group. On Linux so do those in other groups and sessions, except orphans without
+//     TMPDIR. If the host itself is killed, only the function's own process is certain
+//     to die with it, and only on Linux.
 package host

@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// Environment is an execution environment of a Lambda: a directory for
-// temporary files and, from the first Invoke on, a process. Processes come and
-// go within it; the files stay until Close.
+// Environment is an execution environment of a Lambda: a directory for temporary files
+// and, from the first Invoke on, a process. A process that dies is replaced at the next
+// Invoke; the files stay until Close.
 //
 // Its methods are safe for concurrent use. In particular Freeze, Thaw, Crash
 // and Close may be called in the middle of an Invoke.
@@ -17,10 +17,10 @@ type Environment struct {
 	logStream string
 }
 
-// Tmp returns the directory that the function has as os.TempDir.
+// Tmp returns the function's os.TempDir.
 func (e *Environment) Tmp() string { return e.dir }
 
-// ready returns an instance that runs, a new one if need be.
+// ready returns a running instance, a new one if necessary.
 func (e *Environment) ready(ctx context.Context) (*instance, StartKind, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// extension is what has registered with the Extensions API: an external extension
-// is a process of its own, an internal one is part of the function's.
+// extension has registered with the Extensions API. An external extension is a process
+// of its own, an internal one is part of the function's.
 type extension struct {
 	name             string
 	external         bool
 	invoke, shutdown bool
-	waiting          bool // for an event, and so done with the last one
+	waiting          bool // for an event: it has handled the last one
 	events           chan []byte
 }
 
-// send queues an event. One that is not waiting has an event already.
+// send queues an event, unless the extension has a queued one.
 func (e *extension) send(event []byte) {
 	select {
 	case e.events <- event:
@@ -27,7 +27,7 @@ func (e *extension) send(event []byte) {
 	}
 }
 
-// event is the invocation as extensions are told of it.
+// event returns the INVOKE event of the invocation.
 func (i *invocation) event() []byte {
 	b, _ := json.Marshal(map[string]any{
 		"eventType": "INVOKE", "deadlineMs": i.deadline.UnixMilli(), "requestId": i.ID, "invokedFunctionArn": i.arn,
@@ -66,9 +66,7 @@ func (a *runtimeAPI) serveRegister(w http.ResponseWriter, r *http.Request) {
 		"functionName": a.lambda.Name, "functionVersion": a.lambda.Version, "handler": a.lambda.Handler})
 }
 
-const maxExtensions = 10
-
-// mayRegister returns the type of the error if it may not.
+// mayRegister returns the type of the error if e must not register.
 func (a *runtimeAPI) mayRegister(e *extension, events []string) (kind, why string) {
 	for _, other := range a.extensions {
 		if other.name == e.name {
@@ -90,7 +88,7 @@ func (a *runtimeAPI) mayRegister(e *extension, events []string) (kind, why strin
 	switch {
 	case a.asked:
 		return "Extension.RegistrationClosed", "Extension registration closed already"
-	case len(a.extensions) == maxExtensions:
+	case len(a.extensions) == 10:
 		return "Extension.TooManyExtensions", "Extension limit (10) reached"
 	}
 	return "", ""
@@ -156,7 +154,7 @@ func (a *runtimeAPI) shutdown() (own time.Duration, any bool) {
 	return internalShutdown, any
 }
 
-// announceShutdown tells the external extensions that want to know.
+// announceShutdown sends SHUTDOWN to the external extensions that registered for it.
 func (a *runtimeAPI) announceShutdown(reason string, deadline time.Time) (told map[string]bool) {
 	event, _ := json.Marshal(map[string]any{"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline.UnixMilli()})
 	a.mu.Lock()

@@ -50,13 +50,13 @@ const slowInit = time.Second
 // command is the event of the test function.
 type command struct {
 	Do  string
-	Arg string // what it is about: the address of a gate, an error's text
+	Arg string // the address of a gate, or an error's text
 }
 
-// report is what it answers to most of them.
+// report is its answer to most of them.
 type report struct {
 	Count  int  // invocations of this process
-	Marker bool // an earlier invocation, of whatever process, left its marker in the temporary directory
+	Marker bool // an earlier invocation of any process left its marker in the temporary directory
 	Gap    time.Duration
 	Env    []string
 	Dir    string

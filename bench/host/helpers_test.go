@@ -83,7 +83,7 @@ func (e runner) invoke(c command) host.Result {
 	return res
 }
 
-// expect invokes and checks what was found: how the process was started, how
+// expect invokes and checks the state: how the process was started, how
 // often it has been called and whether the temporary files are there.
 func (e runner) expect(start host.StartKind, count int, marker bool) host.Result {
 	e.t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// instance is a process with its extensions and the APIs that they talk to.
+// instance is a process with its extensions and their APIs.
 type instance struct {
 	*process
 	api        *runtimeAPI
@@ -21,12 +21,12 @@ type instance struct {
 	extensions []*process
 
 	mu     sync.Mutex
-	reason string // why it is shut down
-	ending bool   // it is being shut down, and no longer frozen
+	reason string // of its shutdown
+	ending bool   // it is being shut down, and can no longer be frozen
 }
 
-// startInstance starts the extensions and, when they have registered, the function.
-// An instance that comes with an error is dead.
+// startInstance starts the extensions and, when they have registered, the function. If
+// it returns an instance and an error, the instance is dead.
 func startInstance(ctx context.Context, l Lambda, logStream, tmp string) (*instance, error) {
 	api, err := newRuntimeAPI(l)
 	if err != nil {
@@ -51,10 +51,10 @@ func (i *instance) start(program string, args, env []string, tmp string, atExit 
 }
 
 func (i *instance) startExtensions(ctx context.Context, l Lambda, tmp string) error {
-	tmp += "/." // the same directory by another name: it is not the function whose orphans they are
+	tmp += "/." // the same directory by another name, which tells their orphans from the function's
 	for _, e := range l.Extensions {
 		p, err := i.start(e, nil, l.extensionVariables(i.api.addr, tmp), tmp, func(p *process) {
-			i.api.fail(&FunctionError{Type: "Extension.Crash", Message: "the extension " + filepath.Base(e) + " ended: " + p.ended()})
+			i.api.fail(&FunctionError{Type: "Extension.Crash", Message: "the extension " + filepath.Base(e) + " ended: " + p.cmd.ProcessState.String()})
 		})
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (i *instance) startExtensions(ctx context.Context, l Lambda, tmp string) er
 	}
 }
 
-// atExit runs when the function's process has ended, and before anybody is told.
+// atExit runs when the function's process has ended, before its callers return.
 func (i *instance) atExit() {
 	i.mu.Lock()
 	i.ending = true
@@ -101,8 +101,8 @@ func (i *instance) atExit() {
 	i.api.close()
 }
 
-// stop ends the instance as Lambda ends an environment: without any notice unless
-// an extension has registered.
+// stop ends the instance as Lambda ends an environment: without notice, unless an
+// extension has registered.
 func (i *instance) stop(reason string) {
 	own, notice := i.api.shutdown()
 	i.mu.Lock()
@@ -145,11 +145,11 @@ func (i *instance) wake() (bool, error) {
 	return i.process.wake()
 }
 
-// init waits until the function and its extensions wait for events. A shared
-// process that one caller no longer waits for goes on with its init.
+// init waits until the function and its extensions wait for events. If ctx ends, a
+// shared process continues its init.
 func (i *instance) init(ctx context.Context, deadline time.Time) (time.Duration, error) {
 	select {
-	case <-i.api.ready: // before anything else is looked at
+	case <-i.api.ready: // has priority over the other channels
 	default:
 		err := i.wait(ctx, i.api.ready, i.api.failed, deadline)
 		if err == errTooLate || err == errFailed || err != nil && !i.shared {
@@ -162,7 +162,7 @@ func (i *instance) init(ctx context.Context, deadline time.Time) (time.Duration,
 	return i.api.readyAt.Sub(i.started), nil // written before ready was closed
 }
 
-// stopFor ends an instance that did not do what was expected of it.
+// stopFor ends an instance because of err.
 func (i *instance) stopFor(err error) {
 	if err == errTooLate {
 		i.stop("timeout")
@@ -171,13 +171,14 @@ func (i *instance) stopFor(err error) {
 	i.stop("failure")
 }
 
-// serve passes the invocation through the process and waits until it is over.
-// If that takes too long, a process that is not shared is dead when it returns.
+// serve sends the invocation to the process and waits until it is over. A process that
+// takes too long is dead when serve returns, unless it is shared.
 func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	defer i.settle()
 	inv.begun = time.Now()
-	err := i.offer(ctx, inv)
+	err := i.offer(ctx, i.api.queue, inv, nil, i.api.failed, inv.deadline)
 	if err == nil {
+		inv.taken = true
 		err = i.wait(ctx, inv.over, i.api.failed, inv.deadline)
 	}
 	if err == errFailed || err != nil && !i.shared {
@@ -186,27 +187,7 @@ func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	return err
 }
 
-// offer waits until the function takes the invocation.
-func (i *instance) offer(ctx context.Context, inv *invocation) error {
-	timer := time.NewTimer(time.Until(inv.deadline))
-	defer timer.Stop()
-	select {
-	case i.api.queue <- inv:
-		inv.taken = true
-		return nil
-	case <-i.api.failed:
-		return errFailed
-	case <-i.dead:
-		<-i.exited
-		return errDied
-	case <-timer.C:
-		return errTooLate
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// exit says how the process ended, in Lambda's words.
+// exit describes how the process ended, as Lambda does.
 func (i *instance) exit() string {
 	if s := i.cmd.ProcessState; s != nil && !s.Success() {
 		return "Runtime exited with error: " + s.String()

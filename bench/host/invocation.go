@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// Request is an event with what else a caller can tell a function. Every field
-// may be left empty.
+// Request is an event with its metadata. Every field may be empty.
 type Request struct {
 	// Event is handed to the function as it is; Lambda itself takes JSON only.
 	// Default: {}.
@@ -24,8 +23,7 @@ type Request struct {
 	TraceID string
 
 	// TenantID is the tenant of a function in tenant isolation mode. Lambda
-	// never lets two tenants share an environment; here that is the caller's
-	// to do.
+	// never lets two tenants share an environment; here the caller must not.
 	TenantID string
 
 	// ClientContext and CognitoIdentity are JSON objects for the function's
@@ -57,15 +55,15 @@ type invocation struct {
 	taken    bool          // by a request for the next event
 	over     chan struct{} // closed when the runtime has answered and it and the extensions wait for the next event; in a shared process, when it has answered
 	failed   *answer       // of an init that failed
-	leave    func()        // gives up the invocation's turn, when it is called first
+	leave    func()        // releases the invocation's turn, once
 
 	// guarded by runtimeAPI.mu
 	answer    *answer // nil until the response or the error has arrived
 	released  bool    // the runtime has answered and asked for the next event
-	abandoned bool    // its caller has left; the function has not
+	abandoned bool    // its caller has returned; the function is still running
 }
 
-// answer is what the function posted.
+// answer is a response or an error that the function posted.
 type answer struct {
 	payload   []byte
 	err       *FunctionError
@@ -74,7 +72,7 @@ type answer struct {
 	arrived   time.Time
 }
 
-// handOut writes the invocation as the answer to a request for the next event.
+// handOut answers a request for the next event with the invocation.
 func (i *invocation) handOut(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -88,10 +86,10 @@ func (i *invocation) handOut(w http.ResponseWriter) {
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(i.Event)))
-	_, _ = w.Write(i.Event) // if the function is gone, that is noticed elsewhere
+	_, _ = w.Write(i.Event) // a function that has died is detected elsewhere
 }
 
-// failure is an error that Lambda reports for the function.
+// failure returns an error that Lambda reports for the function.
 func (i *invocation) failure(kind, format string, args ...any) *FunctionError {
 	return &FunctionError{Type: kind, Message: "RequestId: " + i.ID + " Error: " + fmt.Sprintf(format, args...)}
 }

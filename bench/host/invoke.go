@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Invoke is Do with nothing but an event.
+// Invoke calls Do with an event alone.
 func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) {
 	return e.Do(ctx, Request{Event: event})
 }
@@ -20,32 +20,31 @@ func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) 
 // when Lambda may freeze it, or when its process has ended. Of concurrent calls
 // no more than Concurrency are under way, and the others wait for them.
 //
-// Whatever the function does is in the Result: its response, its error, a
-// panic, an exit, a time-out, an init that failed. A time-out kills the process.
-// For a Cold start the clock of Timeout starts after the init; for a Restarted
-// one, as on Lambda, with the process: a function whose init alone takes longer
-// than Timeout never comes back.
+// The Result describes everything that the function does: its response, its error, a
+// panic, an exit, a time-out, an init that failed. A time-out kills the process. For a
+// Cold start Timeout begins after the init; for a Restarted one, as on Lambda, with the
+// process: a function whose init alone takes longer than Timeout never recovers.
 //
-// The error is for an invocation that never happened:
+// Do returns an error if the invocation did not happen:
 //   - the program, or an extension, could not be executed;
-//   - ctx ended (errors.Is): if it was this invocation's turn, the process is
-//     then killed, so that the environment is free again, and the next start is
-//     Restarted; not so with Concurrency;
-//   - with Concurrency, the function took no event in time ([ErrBusy]);
+//   - ctx ended (errors.Is): if the invocation had begun, its process is killed, so that
+//     the environment is free again, and the next start is Restarted; a process with
+//     Concurrency is not killed;
+//   - with Concurrency, the function fetched no event in time ([ErrBusy]);
 //   - the environment was closed (os.ErrClosed).
 func (e *Environment) Do(ctx context.Context, r Request) (Result, error) {
 	if len(r.Event) > maxEvent {
 		return Result{}, e.errorf("invoke", fmt.Errorf("event of %d bytes, at most %d are allowed", len(r.Event), maxEvent))
 	}
-	if err := e.turns.take(ctx); err != nil {
+	if err := e.turns.Acquire(ctx, 1); err != nil {
 		return Result{}, e.errorf("invoke", err)
 	}
 	r = r.withDefaults()
-	inv := &invocation{Request: r, arn: e.lambda.arn(), over: make(chan struct{}), leave: sync.OnceFunc(e.turns.give)}
+	inv := &invocation{Request: r, arn: "arn:aws:lambda:" + region + ":123456789012:function:" + e.lambda.Name, over: make(chan struct{}), leave: sync.OnceFunc(func() { e.turns.Release(1) })}
 	return e.outcome(e.invoke(ctx, inv))
 }
 
-// invoke gives up the turn, unless the function is still at it.
+// invoke releases the turn, unless the function is still running.
 func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, error) {
 	for {
 		i, kind, err := e.ready(ctx)
@@ -55,7 +54,7 @@ func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, erro
 		}
 		res, err := e.invokeIn(ctx, i, kind, inv)
 		if err == errNotTaken {
-			continue // a shared process that was about to exit; this was not its doing
+			continue // a shared process exited for another reason than this invocation
 		}
 		if !i.api.abandon(inv) {
 			inv.leave()
@@ -64,7 +63,7 @@ func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, erro
 	}
 }
 
-// notStarted is the Result if an extension failed, and else the error.
+// notStarted returns a Result if an extension failed, and else the error.
 func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 	var f *FunctionError
 	if !errors.As(err, &f) {
@@ -74,7 +73,7 @@ func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 }
 
 // ErrBusy is the error of an invocation of a shared process that no loop of the
-// function took within Timeout: the others are still at earlier ones.
+// function fetched within Timeout: all of them are still busy with earlier ones.
 var ErrBusy = errors.New("the function is busy: it took no event within Timeout")
 
 var errNotTaken = errors.New("the process ended before it took the invocation")
@@ -117,8 +116,8 @@ func (e *Environment) deadline(i *instance, kind StartKind) time.Time {
 	return time.Now().Add(e.lambda.Timeout)
 }
 
-// initFailure says why a process never asked for an event. For a restart that took
-// too long it is nil: to Lambda that is a time-out like others.
+// initFailure returns the reason that a process requested no event. It is nil for a
+// restart that took too long, which on Lambda is an ordinary time-out.
 func (e *Environment) initFailure(i *instance, kind StartKind, cause error) *FunctionError {
 	posted := i.api.failedWith()
 	switch {
@@ -132,7 +131,7 @@ func (e *Environment) initFailure(i *instance, kind StartKind, cause error) *Fun
 	return nil
 }
 
-// finish turns the end of an invocation into its Result.
+// finish makes the Result of an invocation.
 func (e *Environment) finish(res Result, i *instance, inv *invocation, cause error) (Result, error) {
 	switch {
 	case cause == nil:
@@ -161,7 +160,7 @@ func (e *Environment) finish(res Result, i *instance, inv *invocation, cause err
 	return res, nil
 }
 
-// unanswered is what Lambda answers for a function that did not.
+// unanswered returns Lambda's error for a function that did not answer.
 func (e *Environment) unanswered(i *instance, inv *invocation, cause error) *FunctionError {
 	if f := i.api.failedWith(); f != nil {
 		return f

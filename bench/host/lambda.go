@@ -48,18 +48,17 @@ type Lambda struct {
 	// Managed Instances (AWS_LAMBDA_MAX_CONCURRENCY). Zero or negative: 1.
 	//
 	// With more than one, Timeout kills nothing: an invocation that takes longer
-	// is answered as timed out, its code runs on, and it keeps its place until
-	// that is through. So it does when the ctx of its Invoke ends. An invocation
-	// is over when its response has arrived. After a panic, or whatever else ends
-	// one of its loops, aws-lambda-go takes no more events, lets the invocations
-	// under way finish and exits; later invocations wait for the new process,
-	// which has InitTimeout and no freeze before it: Lambda never freezes an
-	// environment of this kind, though Freeze does.
+	// is answered as timed out, its code continues, and it occupies its place until
+	// it ends. The same is true if the ctx of its Invoke ends. An invocation is over
+	// when its response has arrived. When a panic or another failure ends one of its
+	// loops, aws-lambda-go fetches no more events, finishes the invocations under way
+	// and exits; later invocations wait for the new process, which has InitTimeout.
+	// Lambda never freezes an environment of this kind, though Freeze does.
 	Concurrency int
 
-	// InitTimeout is how long the first process of an environment may take
-	// until it asks for its first event. Later processes have what is left of
-	// Timeout. Zero or negative: 10 s, Lambda's limit.
+	// InitTimeout is how long the first process of an environment may take until it
+	// requests its first event. Later processes have Timeout for their init and their
+	// first invocation together. Zero or negative: 10 s, Lambda's limit.
 	InitTimeout time.Duration
 
 	// MemoryMB is told to the function and not enforced. Zero or negative:
@@ -72,10 +71,10 @@ type Lambda struct {
 	// Version of the function. Default: "$LATEST".
 	Version string
 
-	// Logs receives what the function writes to stdout and stderr. A line may
-	// arrive shortly after Invoke has returned, except when the process died.
-	// It must be safe for concurrent use if several environments run at once.
-	// Its errors are ignored. Default: discarded.
+	// Logs receives the function's stdout and stderr. A line may arrive shortly after
+	// Invoke has returned, unless the process died. Logs must be safe for concurrent
+	// use if several environments run at once. Its errors are ignored. Default:
+	// discarded.
 	Logs io.Writer
 }
 
@@ -102,28 +101,21 @@ func (l Lambda) Environment() (*Environment, error) {
 }
 
 func (l Lambda) withDefaults() Lambda {
-	l.Timeout = positive(l.Timeout, 3*time.Second)
-	l.InitTimeout = positive(l.InitTimeout, 10*time.Second)
-	l.Concurrency = positive(l.Concurrency, 1)
-	l.MemoryMB = positive(l.MemoryMB, 128)
+	l.Timeout = cmp.Or(max(l.Timeout, 0), 3*time.Second)
+	l.InitTimeout = cmp.Or(max(l.InitTimeout, 0), 10*time.Second)
+	l.Concurrency = cmp.Or(max(l.Concurrency, 0), 1)
+	l.MemoryMB = cmp.Or(max(l.MemoryMB, 0), 128)
 	l.Name = cmp.Or(l.Name, "function")
 	l.Version = cmp.Or(l.Version, "$LATEST")
 	return l
-}
-
-func positive[N int | time.Duration](n, otherwise N) N {
-	if n > 0 {
-		return n
-	}
-	return otherwise
 }
 
 func (l Lambda) errorf(operation string, err error) error {
 	return fmt.Errorf("host: %s of lambda %s: %w", operation, l.Name, err)
 }
 
-// prepare returns the absolute path of a program, and a new directory that is /tmp
-// to it.
+// prepare returns the absolute path of a program, and a new directory for its temporary
+// files.
 func prepare(program string) (binary, tmp string, err error) {
 	if binary, err = executable(program); err == nil {
 		tmp, err = os.MkdirTemp("", "warmcache-host-")
@@ -131,9 +123,9 @@ func prepare(program string) (binary, tmp string, err error) {
 	return binary, tmp, err
 }
 
-// executable returns the absolute path of a program that can be run. Without
-// it a typing error would show up at the first invocation only, and a bare
-// name would be searched for in PATH.
+// executable returns the absolute path of a program that can be run. Without it the
+// first invocation would report a typing error, and PATH would be searched for a bare
+// name.
 func executable(path string) (string, error) {
 	if path == "" {
 		return "", fmt.Errorf("no Binary given")

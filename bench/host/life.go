@@ -4,15 +4,17 @@ import (
 	"errors"
 	"os"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 )
 
-// life is what an Environment and a Container have in common. P is their process
-// with its protocol; its zero value is none.
+// life has the common parts of an Environment and a Container. P is their process with
+// its protocol; the zero P means no process.
 type life[P running] struct {
-	turns   turns
-	dir     string // removed by Close
+	turns   *semaphore.Weighted // of invocations at the same time
+	dir     string              // removed by Close
 	errorf  func(operation string, err error) error
-	destroy func(process P) // what Crash does
+	destroy func(process P) // for Crash
 	closing func() error    // end, once
 
 	mu      sync.Mutex
@@ -31,7 +33,7 @@ type running interface {
 }
 
 func newLife[P running](concurrency int, dir string, errorf func(string, error) error, destroy func(P)) *life[P] {
-	l := &life[P]{turns: make(turns, concurrency), dir: dir, destroy: destroy, errorf: func(operation string, err error) error {
+	l := &life[P]{turns: semaphore.NewWeighted(int64(concurrency)), dir: dir, destroy: destroy, errorf: func(operation string, err error) error {
 		if err == nil {
 			return nil
 		}
@@ -49,13 +51,12 @@ func (l *life[P]) Pid() int {
 	return 0
 }
 
-// Freeze stops the process and its children where they are, and returns when the
-// process stands still. Between two invocations that is where the clouds do it; in
-// the middle of one the clock of its Timeout runs on, and a function that is not
-// thawed in time is killed.
+// Freeze stops the process and its children, and returns when the process has stopped.
+// The clouds freeze between two invocations. In the middle of an invocation its Timeout
+// continues, and a function that is not thawed in time is killed.
 //
-// It does nothing if there is no process or it is frozen already. Except on Linux
-// the error is an errors.ErrUnsupported.
+// Freeze does nothing if there is no process or it is frozen already. Except on Linux
+// it returns an errors.ErrUnsupported.
 func (l *life[P]) Freeze() error {
 	if p, ok := l.live(); ok {
 		return l.errorf("freeze", p.freeze())
@@ -63,8 +64,8 @@ func (l *life[P]) Freeze() error {
 	return nil
 }
 
-// Thaw resumes a frozen process. The next Invoke, which would resume it too, is
-// Thawed all the same.
+// Thaw resumes a frozen process, as the next Invoke would. That Invoke is Thawed in
+// both cases.
 func (l *life[P]) Thaw() error {
 	if p, ok := l.live(); ok {
 		return l.errorf("thaw", p.thaw())
@@ -112,7 +113,7 @@ func (l *life[P]) end() error {
 	return l.errorf("close", err)
 }
 
-// outcome is an invocation's Result or its error, not both.
+// outcome returns a Result or an error, not both.
 func (l *life[P]) outcome(res Result, err error) (Result, error) {
 	if err != nil {
 		return Result{}, l.errorf("invoke", err)

@@ -193,7 +193,7 @@ func TestContextEndedBefore(t *testing.T) {
 	e.expect(host.Warm, 2, true)
 }
 
-// Who gives up waiting for the turn does not disturb whose turn it is.
+// A caller that stops waiting for its turn does not disturb the one that has it.
 func TestContextEndsWait(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

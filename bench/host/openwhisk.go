@@ -53,17 +53,16 @@ type OpenWhisk struct {
 	// container, though all end users of a web action do. Default: "guest".
 	Namespace string
 
-	// Logs receives what the action writes to stdout and stderr. A line may
-	// arrive shortly after Invoke has returned, except when the process died.
-	// The XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX after each activation is not
-	// among them: OpenWhisk's proxy writes that, not the action. It must be
-	// safe for concurrent use if several containers run at once. Its errors are
-	// ignored. Default: discarded.
+	// Logs receives the action's stdout and stderr, without the
+	// XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX of OpenWhisk's proxy. A line may arrive
+	// shortly after Invoke has returned, unless the process died. Logs must be safe
+	// for concurrent use if several containers run at once. Its errors are ignored.
+	// Default: discarded.
 	Logs io.Writer
 }
 
-// Container makes the place for the action's containers. There is none yet: the
-// first Invoke is the cold start. The caller must Close it.
+// Container returns a Container for the action. It starts no process: the first Invoke
+// is the cold start. The caller must Close it.
 //
 // It is an error if Binary cannot be found or executed.
 func (w OpenWhisk) Container() (*Container, error) {
@@ -79,23 +78,21 @@ func (w OpenWhisk) Container() (*Container, error) {
 }
 
 func (w OpenWhisk) withDefaults() OpenWhisk {
-	w.Timeout = positive(w.Timeout, time.Minute)
+	w.Timeout = cmp.Or(max(w.Timeout, 0), time.Minute)
 	w.Name = cmp.Or(w.Name, "action")
 	w.Version = cmp.Or(w.Version, "0.0.1")
 	w.Namespace = cmp.Or(w.Namespace, "guest")
 	return w
 }
 
-// fullName is the action's name as the action is told it.
+// fullName is the action's name as the action sees it.
 func (w OpenWhisk) fullName() string { return "/" + w.Namespace + "/" + w.Name }
-
-func (w OpenWhisk) dir() string { return filepath.Dir(w.Binary) }
 
 func (w OpenWhisk) errorf(operation string, err error) error {
 	return fmt.Errorf("host: %s of action %s: %w", operation, w.fullName(), err)
 }
 
-// variable returns the value that the action finds.
+// variable returns the value of a variable in Env, or otherwise.
 func (w OpenWhisk) variable(name, otherwise string) string {
 	for _, v := range slices.Backward(w.Env) {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
@@ -105,14 +102,14 @@ func (w OpenWhisk) variable(name, otherwise string) string {
 	return otherwise
 }
 
-// checkImage does what OpenWhisk's proxy does before it starts a program, with its
-// words and what the log has beside them.
+// checkImage makes the check of OpenWhisk's proxy before it starts a program. The
+// message is the proxy's, with the cause from its log.
 func (w OpenWhisk) checkImage() *FunctionError {
 	image := w.variable("__OW_EXECUTION_ENV", "")
 	if image == "" {
 		return nil
 	}
-	file := filepath.Join(w.dir(), "exec.env")
+	file := filepath.Join(filepath.Dir(w.Binary), "exec.env")
 	b, err := os.ReadFile(file)
 	switch {
 	case err != nil:

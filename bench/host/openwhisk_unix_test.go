@@ -43,7 +43,7 @@ func TestContainerStartKinds(t *testing.T) {
 	}
 }
 
-// What ends the process takes the files with it.
+// Every end of the process removes the files.
 func TestActivationDestroysContainer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ do, arg, kind, message string }{

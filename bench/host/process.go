@@ -15,15 +15,15 @@ type process struct {
 	cmd    *exec.Cmd
 	tmp    string        // its TMPDIR, by which its orphans are found
 	dead   chan struct{} // closed when it is reaped, its group killed, its output read
-	exited chan struct{} // closed after that, when nothing is left to do
+	exited chan struct{} // closed after that, when atExit has returned
 
-	// mu is also held while a signal is sent, and reaping takes it first: a
-	// signal can never reach a process that was given the pid of a dead one.
+	// mu is held while a signal is sent and while the process is reaped: a signal
+	// cannot reach another process with the same pid.
 	mu      sync.Mutex
-	gone    bool
+	reaped  bool
 	frozen  bool
-	stopped []stat // with it, of other groups
-	froze   bool   // frozen at some time since the last wake
+	stopped []stat // of other groups, stopped with it
+	froze   bool   // was frozen at some time since the last wake
 }
 
 var (
@@ -32,8 +32,8 @@ var (
 	errFailed  = errors.New("the init or an extension failed")
 )
 
-// drainTime bounds the wait for the end of the output: a child that left the
-// process group may keep the pipe open for ever.
+// drainTime bounds the wait for the end of the output: a child in another process
+// group may keep the pipe open for ever.
 const drainTime = time.Second
 
 // startProcess runs cmd, whose TMPDIR is tmp, and atExit when it has ended, before
@@ -50,9 +50,8 @@ func startProcess(cmd *exec.Cmd, tmp string, atExit func(*process)) (*process, e
 	return p, nil
 }
 
-// run keeps its thread as long as the process lives: Linux takes the end of the
-// thread that forked for the end of the parent (Pdeathsig), and the Go runtime
-// ends a thread when a goroutine ends that is locked to it.
+// run keeps its thread as long as the process lives: with Pdeathsig, Linux kills the
+// process when the thread that forked it ends, and the Go runtime may end a thread.
 func (p *process) run(started chan<- error, atExit func(*process)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -67,21 +66,19 @@ func (p *process) run(started chan<- error, atExit func(*process)) {
 	close(p.exited)
 }
 
-// await is wait, but if there is an error, the process is dead when it returns.
-func (p *process) await(ctx context.Context, event <-chan struct{}, deadline time.Time) error {
-	err := p.wait(ctx, event, nil, deadline)
-	if err != nil {
-		p.kill()
-	}
-	return err
+// wait waits for an event of the process. It returns an error if a failure, the end of
+// the process, the deadline or the end of ctx comes first.
+func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadline time.Time) error {
+	return p.offer(ctx, nil, nil, event, failed, deadline)
 }
 
-// wait waits for an event of the process, and says what came first if it is
-// something else.
-func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadline time.Time) error {
+// offer is like wait, and also ends when the queue accepts the invocation.
+func (p *process) offer(ctx context.Context, queue chan<- *invocation, inv *invocation, event, failed <-chan struct{}, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
+	case queue <- inv:
+		return nil
 	case <-event:
 		return nil
 	case <-failed:
@@ -98,9 +95,6 @@ func (p *process) wait(ctx context.Context, event, failed <-chan struct{}, deadl
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// ended says how the process ended.
-func (p *process) ended() string { return p.cmd.ProcessState.String() }
-
 func (p *process) alive() bool {
 	select {
 	case <-p.exited:
@@ -111,10 +105,10 @@ func (p *process) alive() bool {
 }
 
 // kill ends the process, its group and its other descendants, and returns when they
-// are gone.
+// have ended.
 func (p *process) kill() {
 	p.mu.Lock()
-	if !p.gone {
+	if !p.reaped {
 		killAll(p.cmd.Process, p.tmp)
 	}
 	p.mu.Unlock()
@@ -125,7 +119,7 @@ func (p *process) kill() {
 func (p *process) terminate(deadline time.Time) {
 	_ = p.thaw()
 	p.mu.Lock()
-	if !p.gone {
+	if !p.reaped {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	}
 	p.mu.Unlock()
@@ -136,19 +130,19 @@ func (p *process) terminate(deadline time.Time) {
 	p.kill()
 }
 
-// bury kills what the process left behind and lets no signal be sent any more.
+// bury kills the processes that the process left behind. No signal is sent after it.
 func (p *process) bury() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	killAll(p.cmd.Process, p.tmp)
-	p.gone = true
+	p.reaped = true
 }
 
-// freeze returns when the process stands still.
+// freeze returns when the process has stopped.
 func (p *process) freeze() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone || p.frozen {
+	if p.reaped || p.frozen {
 		return nil
 	}
 	stopped, err := stopAll(p.pid(), p.tmp)
@@ -162,7 +156,7 @@ func (p *process) freeze() error {
 func (p *process) thaw() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone || !p.frozen {
+	if p.reaped || !p.frozen {
 		return nil
 	}
 	p.frozen = false
@@ -179,8 +173,8 @@ func (p *process) wake() (thawed bool, err error) {
 	return thawed, err
 }
 
-// settle ends an invocation: a freeze that came and went within it does not
-// make the next one Thawed.
+// settle ends an invocation: after a freeze and a thaw within it, the next one is not
+// Thawed.
 func (p *process) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

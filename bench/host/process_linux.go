@@ -15,23 +15,22 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// isolate gives the process a group, so that its children can be killed and
-// frozen with it, and has it die with the host.
+// isolate gives the process a group, so that its children can be killed and frozen with
+// it, and lets it die with the host.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	childtest.DieWithParent(cmd, unix.SIGKILL)
 }
 
-// reap returns when the process is dead and reaped. Its group is killed in
-// between, while the zombie still keeps the group's number from being reused.
+// reap returns when the process is dead and reaped. It kills the group in between,
+// while the zombie still keeps the group's number from being reused.
 func (p *process) reap() {
 	_ = awaitState(p.pid(), unix.WEXITED)
 	p.bury()
 	_ = p.cmd.Wait() // the state is in cmd.ProcessState
 }
 
-// passes bound how often processes are looked for that appear while others are
-// killed.
+// passes bounds the searches for processes that start while others are killed.
 const passes = 5
 
 func killAll(p *os.Process, tmp string) {
@@ -44,9 +43,9 @@ func killAll(p *os.Process, tmp string) {
 	}
 }
 
-// stopAll stops the process first and its children when it stands. All at
-// once could hang: a child stopped between fork and exec holds up its parent
-// (vfork), which then cannot stop.
+// stopAll stops the process first, and then its children. Stopping all at once could
+// hang: a child that is stopped between fork and exec blocks its parent (vfork), which
+// then cannot stop.
 func stopAll(pid int, tmp string) ([]stat, error) {
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 		return nil, err
@@ -64,8 +63,8 @@ func continueAll(pid int, stopped []stat) error {
 	return unix.Kill(-pid, unix.SIGCONT)
 }
 
-// awaitState waits until the process has stopped with all its threads, or
-// ended, and leaves it to be reaped.
+// awaitState waits until the process has stopped with all its threads, or ended. It
+// does not reap it.
 func awaitState(pid, states int) error {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, states|unix.WNOWAIT, nil)
@@ -75,7 +74,7 @@ func awaitState(pid, states int) error {
 	}
 }
 
-// stat is a process as /proc has it. Its number and its start name it for good.
+// stat is a process in /proc. Its pid and its start identify it for ever.
 type stat struct {
 	pid, parent, group int
 	state              byte
@@ -92,9 +91,9 @@ func readStat(pid int) (s stat, ok bool) {
 	return stat{pid, number(1), number(2), f[0][0], number(19)}, true
 }
 
-// strays are what belongs to a process and has left its group: descendants, and
-// orphans that have its TMPDIR, with theirs. An orphan that has also dropped the
-// variable is not found.
+// strays finds the processes that belong to a process and have left its group: its
+// descendants, and orphans that have its TMPDIR, with their descendants. It does not
+// find an orphan without that variable.
 func strays(pid int, tmp string) (found []stat) {
 	self, _ := readStat(pid)
 	entries, _ := filepath.Glob("/proc/[0-9]*")
@@ -124,8 +123,8 @@ func strays(pid int, tmp string) (found []stat) {
 	return found
 }
 
-// signalAll returns how many were there to get the signal. os.FindProcess pins each
-// of them, so that the signal cannot reach a successor with the same number.
+// signalAll returns the number of processes that the signal reached. os.FindProcess
+// pins each of them, so the signal cannot reach a successor with the same pid.
 func signalAll(processes []stat, s syscall.Signal) (n int) {
 	for _, want := range processes {
 		p, err := os.FindProcess(want.pid)

@@ -13,8 +13,8 @@ func (p *process) reap() {
 	p.bury()
 }
 
-// stopAll needs to know when the process really stands still, which only
-// Linux tells a parent without reaping it.
+// stopAll must know when the process has stopped. Only Linux tells a parent that
+// without reaping the process.
 func stopAll(int, string) ([]stat, error) {
 	return nil, fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -1,15 +1,15 @@
 package host
 
 import (
+	"cmp"
 	"encoding/json"
-	"strconv"
 	"time"
 )
 
 // Result is the outcome of an invocation.
 type Result struct {
-	// Payload is the function's response. It is nil if there was none; after
-	// an error in the middle of a streamed response it is what came before.
+	// Payload is the function's response, nil if there was none. After an error in
+	// the middle of a streamed response it is the part before the error.
 	Payload []byte
 
 	// FunctionError says how the function failed, nil if it did not.
@@ -19,19 +19,18 @@ type Result struct {
 	// its first event. FunctionError says why.
 	InitFailed bool
 
-	// Output is the end of what the process printed, if Died.
+	// Output is the end of the process's output, if Died.
 	Output string
 
 	// Streamed reports that the function declared its response a stream.
 	Streamed bool
 
-	// Died reports that the process ended during this invocation, whatever it
-	// had answered before. Its memory is lost. On Lambda its temporary files
-	// are not, and the next invocation is Restarted; on OpenWhisk they are, and
-	// the next one is Cold.
+	// Died reports that the process ended during this invocation, even if it had
+	// answered before. Its memory is lost. On Lambda its temporary files are kept and
+	// the next invocation is Restarted; on OpenWhisk they are lost and it is Cold.
 	Died bool
 
-	// Start says what the invocation found.
+	// Start is the state of the environment before the invocation.
 	Start StartKind
 
 	// Pid is the process that served the invocation.
@@ -49,39 +48,29 @@ type Result struct {
 	FirstByte time.Duration
 
 	// Duration is the time from handing out the event to the arrival of the
-	// whole response, or to the end of an invocation that had none. What the
-	// function does between its response and its next request for an event is
-	// not in it, though a Lambda's Invoke waits for that too.
+	// whole response, or to the end of an invocation without one. It does not include
+	// the time between the response and the next request for an event, though a
+	// Lambda's Invoke waits for that too.
 	Duration time.Duration
 }
 
-// StartKind says what an invocation found in its environment.
+// StartKind is the state of an environment before an invocation.
 type StartKind int
 
 const (
-	Cold      StartKind = iota // nothing: a new process with an empty directory for temporary files
+	Cold      StartKind = iota // empty: a new process with an empty directory for temporary files
 	Restarted                  // a new process, with the temporary files of the one that died
 	Warm                       // the process of the last invocation
-	Thawed                     // the same, and it had been frozen since
+	Thawed                     // the process of the last invocation, which had been frozen since
 )
 
 // String returns "cold", "restarted", "warm" or "thawed".
 func (k StartKind) String() string {
-	switch k {
-	case Cold:
-		return "cold"
-	case Restarted:
-		return "restarted"
-	case Warm:
-		return "warm"
-	case Thawed:
-		return "thawed"
-	}
-	return "StartKind(" + strconv.Itoa(int(k)) + ")"
+	return [...]string{"cold", "restarted", "warm", "thawed"}[k]
 }
 
-// The types of the errors that a host reports on behalf of a function that
-// cannot. They are Lambda's, and are used for OpenWhisk too, which has none.
+// The types of the errors that a host reports for a function. They are Lambda's, and
+// are used for OpenWhisk too, which has none.
 const (
 	ErrorTimeout  = "Sandbox.Timedout"              // it took longer than Timeout and was killed
 	ErrorExit     = "Runtime.ExitError"             // its process ended before it had answered
@@ -97,8 +86,8 @@ const (
 
 // FunctionError is the failure of a function, in the form that Lambda gives it.
 type FunctionError struct {
-	// Type is what the function called it: with aws-lambda-go, the name of the
-	// error's Go type. Or one of the Error constants.
+	// Type is one of the Error constants, or chosen by the function: aws-lambda-go
+	// uses the name of the error's Go type.
 	Type string `json:"errorType"`
 
 	Message string `json:"errorMessage"`
@@ -112,15 +101,13 @@ func (e *FunctionError) Error() string {
 	return e.Type + ": " + e.Message
 }
 
-// parseFunctionError reads a posted error. A function may post anything, so
-// what is no error object becomes the message.
+// parseFunctionError parses a posted error. A function may post anything: a body that
+// is not an error object becomes the message.
 func parseFunctionError(header string, body []byte) *FunctionError {
 	e := new(FunctionError)
 	if err := json.Unmarshal(body, e); err != nil {
 		e = &FunctionError{Message: string(body)}
 	}
-	if e.Type == "" {
-		e.Type = header
-	}
+	e.Type = cmp.Or(e.Type, header)
 	return e
 }

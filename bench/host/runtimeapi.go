@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// runtimeAPI is the Lambda Runtime API and the Extensions API for one process and
-// its extensions. Each process gets its own address: what one that was killed had
-// still sent cannot be mistaken for a call of its successor.
+// runtimeAPI is the Lambda Runtime API and the Extensions API for one process and its
+// extensions. Each process has its own address: a late request of a killed process
+// cannot be mistaken for one of its successor.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
@@ -26,18 +26,18 @@ type runtimeAPI struct {
 	addr   string
 	work   sync.WaitGroup // the accept loop and the connections
 
-	queue      chan *invocation // events for requests of the next one
+	queue      chan *invocation // to requests for the next event
 	registered chan struct{}    // closed when every external extension has registered
 	ready      chan struct{}    // closed when the init is over: all wait for events
-	failed     chan struct{}    // closed when there is a failure
+	failed     chan struct{}    // closed after a failure
 
 	mu         sync.Mutex
 	closed     bool
-	asked      bool // the runtime has asked for an event
+	asked      bool // the runtime has requested an event
 	readyAt    time.Time
 	failure    *FunctionError         // of the init, or of an extension at any time
 	open       map[string]*invocation // handed out and not over, by request id
-	handedOut  chan struct{}          // closed and replaced when an event is
+	handedOut  chan struct{}          // closed and replaced when an event is handed out
 	extensions map[string]*extension  // by identifier
 	expected   map[string]bool        // external extensions that have not registered
 }
@@ -87,8 +87,8 @@ func (a *runtimeAPI) close() {
 	}
 }
 
-// abandon is called when nobody waits for the invocation any more. If the
-// function is still at it, it keeps its turn until that ends.
+// abandon is called when the caller of the invocation returns. If the function is still
+// running, the invocation keeps its turn until it ends.
 func (a *runtimeAPI) abandon(inv *invocation) (running bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,16 +126,15 @@ func (a *runtimeAPI) routes() http.Handler {
 	return m
 }
 
-// unsupported is the answer of AWS's own emulator, which lets a subscriber go on.
+// unsupported answers as AWS's own emulator does. Subscribers accept that.
 func unsupported(api string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusAccepted, api+".NotSupported", api+" API is not supported")
 	}
 }
 
-// serveNext hands out the next event. A runtime that asks again without having
-// answered gets the open one again: its first request may have been lost in a
-// freeze, and its connection with it.
+// serveNext hands out the next event. A runtime that repeats the request without having
+// answered gets the same event again: a freeze may have cut its first connection.
 func (a *runtimeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
 	for {
 		inv, refused, handedOut := a.next()
@@ -159,8 +158,8 @@ func (a *runtimeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// next notes that the runtime asks for an event, which ends its init and what it
-// has answered.
+// next records that the runtime requests an event. The request ends its init and the
+// invocations that it has answered.
 func (a *runtimeAPI) next() (again *invocation, refused bool, handedOut <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -178,7 +177,7 @@ func (a *runtimeAPI) next() (again *invocation, refused bool, handedOut <-chan s
 	return again, len(a.open) >= a.lambda.Concurrency && again == nil && a.shared(), a.handedOut
 }
 
-// advance ends the init and the invocations that nobody is at any more.
+// advance ends the init and the released invocations, unless an extension is busy.
 func (a *runtimeAPI) advance() {
 	for _, e := range a.extensions {
 		if !e.waiting && !a.shared() {
@@ -247,7 +246,9 @@ func (a *runtimeAPI) serveResponse(w http.ResponseWriter, r *http.Request) {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		ans.err = &FunctionError{Type: ErrorTooLarge, Message: fmt.Sprintf(
 			"Response payload size exceeded maximum allowed payload size (%d bytes).", tooLarge.Limit)}
-		a.take(w, r, ans, refuseTooLarge)
+		a.take(w, r, ans, func(w http.ResponseWriter) {
+			refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the response is too large")
+		})
 		return
 	}
 	dropIf(err)
@@ -255,15 +256,15 @@ func (a *runtimeAPI) serveResponse(w http.ResponseWriter, r *http.Request) {
 	a.take(w, r, ans, accept)
 }
 
-// dropIf drops the connection of a request that was cut short, as Lambda does:
-// without it net/http would answer 200.
+// dropIf drops the connection of a truncated request, as Lambda does: net/http would
+// answer 200.
 func dropIf(err error) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// timedReader notes when the first byte arrived.
+// timedReader records the arrival of the first byte.
 type timedReader struct {
 	io.Reader
 	first time.Time
@@ -277,8 +278,8 @@ func (t *timedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// trailingError is the error of a handler that failed in the middle of a
-// streamed response: the status line was long gone.
+// trailingError returns the error of a handler that failed in the middle of a streamed
+// response, after the status line.
 func trailingError(trailer http.Header) *FunctionError {
 	kind := trailer.Get("Lambda-Runtime-Function-Error-Type")
 	if kind == "" {
@@ -301,8 +302,7 @@ func readError(w http.ResponseWriter, r *http.Request, header string) *FunctionE
 	return parseFunctionError(r.Header.Get(header), body)
 }
 
-// take keeps the first answer to an invocation that was handed out, and then
-// replies.
+// take records the first answer to an open invocation, and then replies.
 func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, reply func(http.ResponseWriter)) {
 	ans.arrived = time.Now()
 	a.mu.Lock()
@@ -323,9 +323,8 @@ func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, re
 	}
 }
 
-// noteAnswer ends an invocation of a shared process. Which request for the next
-// event comes from the sender of an answer cannot be told there, and need not be:
-// nothing waits for an idle process to freeze it.
+// noteAnswer ends an invocation of a shared process. Such a process need not request
+// the next event first: it is never frozen.
 func (a *runtimeAPI) noteAnswer(inv *invocation) {
 	if !a.shared() {
 		return
@@ -349,7 +348,7 @@ func (a *runtimeAPI) serveInitError(w http.ResponseWriter, r *http.Request) {
 	accept(w)
 }
 
-// answered returns nil if nothing has arrived for the invocation.
+// answered returns the answer to the invocation, or nil.
 func (a *runtimeAPI) answered(inv *invocation) *answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -366,10 +365,6 @@ func accept(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
 	_, _ = io.WriteString(w, `{"status":"OK"}`)
-}
-
-func refuseTooLarge(w http.ResponseWriter) {
-	refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the response is too large")
 }
 
 func refuse(w http.ResponseWriter, status int, kind, message string) {

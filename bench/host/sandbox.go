@@ -2,13 +2,11 @@ package host
 
 import "context"
 
-// Sandbox is what the hosts have in common: a place where one function runs,
-// one process at a time, until it is closed. A runner that knows nothing else
-// can drive a function through its life on either of them.
+// Sandbox is an Environment of Lambda or a Container of OpenWhisk. It runs one function,
+// in one process at a time, until it is closed.
 //
-// An Environment of Lambda and a Container of OpenWhisk differ in what a crash
-// leaves: a Lambda is Restarted, with its temporary files, and OpenWhisk starts
-// Cold, in a new container.
+// The two differ after a crash: a Lambda is Restarted with its temporary files, and
+// OpenWhisk starts Cold, in a new container.
 type Sandbox interface {
 	Invoke(ctx context.Context, event []byte) (Result, error)
 	Freeze() error
@@ -18,27 +16,3 @@ type Sandbox interface {
 	Tmp() string
 	Pid() int
 }
-
-var (
-	_ Sandbox = (*Environment)(nil)
-	_ Sandbox = (*Container)(nil)
-)
-
-// turns hands out the right to run an invocation, as many at once as it has
-// room for.
-type turns chan struct{}
-
-func (t turns) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := ctx.Err(); err != nil { // it may have lost the race for the turn, and nothing needs killing yet
-		t.give()
-		return err
-	}
-	return nil
-}
-
-func (t turns) give() { <-t }

@@ -12,7 +12,7 @@ const region = "us-east-1"
 
 // variables returns the environment of a function on an OS-only runtime
 // (provided.al2023), without credentials. Lambda defines neither HOME nor
-// AWS_EXECUTION_ENV there. TMPDIR is ours: Lambda has none, and an empty /tmp.
+// AWS_EXECUTION_ENV there. Lambda has no TMPDIR either, but an empty /tmp.
 func (l Lambda) variables(api, logStream, tmp string) []string {
 	root := filepath.Dir(l.Binary)
 	v := append(l.sharedVariables(api),
@@ -30,18 +30,22 @@ func (l Lambda) variables(api, logStream, tmp string) []string {
 	return append(v, l.Env...)
 }
 
-// extensionVariables are those of an extension, which Lambda tells less.
+// extensionVariables returns the environment of an extension, which is smaller.
 func (l Lambda) extensionVariables(api, tmp string) []string {
 	return append(append(l.sharedVariables(api), l.Env...), "TMPDIR="+tmp)
 }
 
 func (l Lambda) sharedVariables(api string) []string {
+	initialization := "on-demand"
+	if l.Concurrency > 1 {
+		initialization = "lambda-managed-instances"
+	}
 	return []string{
 		"AWS_LAMBDA_RUNTIME_API=" + api,
 		"AWS_LAMBDA_FUNCTION_NAME=" + l.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION=" + l.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(l.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE=" + l.initializationType(),
+		"AWS_LAMBDA_INITIALIZATION_TYPE=" + initialization,
 		"AWS_REGION=" + region,
 		"AWS_DEFAULT_REGION=" + region,
 		"LANG=en_US.UTF-8",
@@ -50,19 +54,7 @@ func (l Lambda) sharedVariables(api string) []string {
 	}
 }
 
-// initializationType: only Managed Instances have several invocations at once.
-func (l Lambda) initializationType() string {
-	if l.Concurrency > 1 {
-		return "lambda-managed-instances"
-	}
-	return "on-demand"
-}
-
-func (l Lambda) arn() string {
-	return "arn:aws:lambda:" + region + ":123456789012:function:" + l.Name
-}
-
-// newLogStream returns a name that no other environment has.
+// newLogStream returns a unique name.
 func (l Lambda) newLogStream() string {
 	return fmt.Sprintf("%s[%s]%x", time.Now().UTC().Format("2006/01/02/"), l.Version, random(16))
 }

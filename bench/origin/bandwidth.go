@@ -2,7 +2,7 @@ package origin
 
 import "golang.org/x/time/rate"
 
-// line is one client connection's share of the network. The directions do not compete, as on a real link.
+// line limits one client connection. The two directions have limits of their own, as on a real link.
 type line struct {
 	up, down throttle
 }
@@ -15,11 +15,11 @@ func newLine(bytesPerSecond, burst int) *line {
 	return &line{throttle{rate.NewLimiter(limit, burst)}, throttle{rate.NewLimiter(limit, burst)}}
 }
 
-// throttle lets bytes pass at a steady rate, or at once.
+// throttle lets bytes pass at a steady rate, or without limit.
 type throttle struct{ *rate.Limiter }
 
-// portion is how many of n bytes to let pass at once. Half a burst keeps the other half as slack for timers that fire
-// late, so that their lateness is made up for and does not add up.
+// portion returns how many of n bytes pass at once. It is half a burst: the other half makes up for timers that fire
+// late, whose delays would add up.
 func (t throttle) portion(n int) int {
 	if t.Limit() == rate.Inf {
 		return n

@@ -18,7 +18,6 @@ type (
 type call struct {
 	gate     *Gate
 	line     *line
-	method   string
 	arrived  time.Time
 	uploaded atomic.Int64 // nanoseconds from arrived to the last byte of the request's body so far
 }
@@ -28,8 +27,8 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer g.active.Done()
-	c := &call{gate: g, line: r.Context().Value(lineKey{}).(*line), method: r.Method, arrived: time.Now()}
-	g.tally.add(c.method, Counts{Calls: 1})
+	c := &call{gate: g, line: r.Context().Value(lineKey{}).(*line), arrived: time.Now()}
+	g.add(Counts{Calls: 1})
 
 	ctx := context.WithValue(r.Context(), callKey{}, c)
 	r = r.WithContext(ctx)
@@ -40,16 +39,16 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *call) count(n int) {
-	c.gate.tally.add(c.method, Counts{Bytes: int64(n)})
+	c.gate.add(Counts{Bytes: int64(n)})
 }
 
-// due is when the first byte of the answer may leave.
+// due returns when the first byte of the answer may leave.
 func (c *call) due() time.Time {
-	return c.arrived.Add(time.Duration(c.uploaded.Load()) + c.gate.firstByte)
+	return c.arrived.Add(time.Duration(c.uploaded.Load()) + c.gate.options.FirstByte)
 }
 
-// holdFirstByte holds the origin's answer back until it is due. Waiting here and not before the request is sent keeps
-// the origin's own time inside the latency, as it is in the published figures.
+// holdFirstByte delays the origin's answer until it is due. Since the wait follows the request, the latency includes the
+// origin's own time, as the published figures do.
 func holdFirstByte(res *http.Response) error {
 	ctx := res.Request.Context()
 	return sleepUntil(ctx, ctx.Value(callKey{}).(*call).due())
@@ -76,7 +75,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// download is where an answer's body goes.
+// download receives an answer's body.
 type download struct {
 	http.ResponseWriter
 	ctx  context.Context
@@ -98,7 +97,7 @@ func (d *download) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// writePortion counts before it writes: a client that has read the last byte must find it counted.
+// writePortion counts before it writes, so that the counts include each byte that the client has read.
 func (d *download) writePortion(p []byte) (int, error) {
 	if err := d.call.line.down.WaitN(d.ctx, len(p)); err != nil {
 		return 0, err
@@ -111,8 +110,7 @@ func (d *download) writePortion(p []byte) (int, error) {
 	return n, err
 }
 
-// bufferSize is what the gate copies at once: large, because the system calls of small copies would take the CPU from
-// the function under test.
+// bufferSize is large, because the system calls of small copies would take the CPU from the function under test.
 const bufferSize = 256 << 10
 
 type bufferPool struct{ sync.Pool }

@@ -25,11 +25,10 @@ const childEnv = "WARMCACHE_ORIGIN_CHILD"
 var childReady atomic.Bool
 
 // ServeIfChild must be the first call in main, or in TestMain, of every program that uses [StartS3]: the server runs in
-// a re-executed copy of the same program, and this is where the copy becomes the server. In the copy it does not return;
-// otherwise it returns at once.
+// a second process of the same program, in which ServeIfChild does not return. Otherwise it returns at once.
 //
-// The server has a process of its own because it changes the working directory, can be there only once in a process,
-// and leaves goroutines behind.
+// The server has a process of its own because it changes the working directory, cannot run twice in one process, and
+// leaves goroutines behind.
 func ServeIfChild() {
 	config, isChild := os.LookupEnv(childEnv)
 	if !isChild {
@@ -38,42 +37,39 @@ func ServeIfChild() {
 	}
 	os.Unsetenv(childEnv)
 	report := os.Stdout
-	os.Stdout = os.Stderr       // the server prints remarks there, and standard output has one reader for one line
-	signal.Ignore(os.Interrupt) // of the terminal, which the parent handles: the server ends after its clients
+	os.Stdout = os.Stderr       // the server prints messages there, and the parent reads one line only
+	signal.Ignore(os.Interrupt) // from the terminal: the parent handles it, and ends the server after its clients
 	go exitWithParent()
 	if err := serveS3(config, report); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	os.Exit(1) // the parent ends the server by a signal, or by its own end
+	os.Exit(1) // the parent ends the server by a signal or by closing standard input
 }
 
-// exitWithParent waits for the end of standard input: the parent holds the other end of it, open until it dies.
+// exitWithParent waits for the end of standard input, whose other end the parent keeps open until it dies.
 func exitWithParent() {
 	io.Copy(io.Discard, os.Stdin)
 	os.Exit(0)
 }
 
-// childConfig is what the parent tells the child. The paths are absolute.
+// childConfig is the parent's message to the child. Dir is absolute.
 type childConfig struct {
-	Dir        string   // holds the directories below
-	Versioning bool     // keep old versions
-	Sidecar    bool     // keep metadata in files even where extended attributes work
-	Access     string   // access key ID
-	Secret     string   // secret access key
-	Try        []string // addresses to try before free ones
+	Dir     string   // holds the directories below
+	Access  string   // access key ID
+	Secret  string   // secret access key
+	Sidecar bool     // for tests: keep metadata in files, as if there were no extended attributes
+	Try     []string // for tests: addresses to try before free ones
 }
 
-func (c childConfig) data() string     { return filepath.Join(c.Dir, "data") }
-func (c childConfig) versions() string { return filepath.Join(c.Dir, "versions") }
-func (c childConfig) sidecar() string  { return filepath.Join(c.Dir, "sidecar") }
+func (c childConfig) data() string { return filepath.Join(c.Dir, "data") }
 
-// bindAttempts is how often a port may be lost to another program before the server gives up.
+// bindAttempts bounds how often another program may take the port before the server does.
 const bindAttempts = 20
 
-// serveS3 runs the server and writes its address to report, as one line, when it listens.
+// serveS3 runs the server and, when it listens, writes its address to report as one line.
 //
-// The server takes an address but does not tell which one it got, so port 0 is no use. It is given a port that was free
-// just now. Should another program take it in between, the bind fails, loudly and without harm, and the next one is tried.
+// The server does not report which port it got for port 0, so serveS3 finds a free one. If another program takes that in
+// between, the bind fails and serveS3 tries the next one.
 func serveS3(config string, report io.Writer) error {
 	var c childConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
@@ -86,7 +82,7 @@ func serveS3(config string, report io.Writer) error {
 			return fmt.Errorf("origin: S3 child: find a free port: %w", err)
 		}
 		err = c.serveAt(addr, func() { fmt.Fprintln(report, addr) })
-		if !isListenError(err) {
+		if op := new(net.OpError); !errors.As(err, &op) || op.Op != "listen" {
 			break
 		}
 	}
@@ -107,17 +103,12 @@ func (c *childConfig) nextAddr() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-func isListenError(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "listen"
-}
-
 func (c childConfig) serveAt(addr string, listening func()) error {
 	backend, err := c.newBackend()
 	if err != nil {
 		return err
 	}
-	const many = 4096 // connections and requests at once: more than any benchmark opens
+	const many = 4096 // connections and requests at once, more than any benchmark opens
 	return embedgw.RunVersityGW(context.Background(), backend, &embedgw.Config{
 		RootUserAccess:    c.Access,
 		RootUserSecret:    c.Secret,
@@ -134,13 +125,9 @@ func (c childConfig) serveAt(addr string, listening func()) error {
 
 // newBackend stores objects as files below c.Dir.
 func (c childConfig) newBackend() (*posix.Posix, error) {
-	if err := os.MkdirAll(c.data(), 0o755); err != nil {
-		return nil, err
-	}
-	var options posix.PosixOpts
-	if c.Versioning {
-		options.VersioningDir = c.versions()
-		if err := os.MkdirAll(options.VersioningDir, 0o755); err != nil {
+	options := posix.PosixOpts{VersioningDir: filepath.Join(c.Dir, "versions")}
+	for _, dir := range []string{c.data(), options.VersioningDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
 	}
@@ -148,7 +135,7 @@ func (c childConfig) newBackend() (*posix.Posix, error) {
 	if !c.Sidecar && attributes.Test(c.data()) == nil {
 		return posix.New(c.data(), attributes, options)
 	}
-	options.SideCarDir = c.sidecar()
+	options.SideCarDir = filepath.Join(c.Dir, "sidecar")
 	if err := os.MkdirAll(options.SideCarDir, 0o755); err != nil {
 		return nil, err
 	}

@@ -2,48 +2,37 @@ package origin
 
 import "sync"
 
-// Counts is a snapshot of what an origin was asked.
+// Counts is a snapshot of an origin's calls.
 type Counts struct {
 	Calls int64 // requests or statements, counted when they arrive
-	Bytes int64 // body bytes in both directions: a GET has them in its answer, a PUT in its request
+	Bytes int64 // of bodies, in both directions
 }
 
-// Sub returns what was asked between the earlier snapshot and this one.
+// Sub returns the calls between the earlier snapshot and this one.
 func (c Counts) Sub(earlier Counts) Counts {
 	return Counts{Calls: c.Calls - earlier.Calls, Bytes: c.Bytes - earlier.Bytes}
 }
 
-func (c Counts) plus(d Counts) Counts {
+// Add returns the sum.
+func (c Counts) Add(d Counts) Counts {
 	return Counts{Calls: c.Calls + d.Calls, Bytes: c.Bytes + d.Bytes}
 }
 
-// tally keeps Counts by name. One lock instead of atomics: a snapshot never shows the bytes of a call without the call.
+// tally has one lock instead of two atomics, so that no snapshot has the bytes of a call without the call.
 type tally struct {
 	mu     sync.Mutex
-	counts map[string]Counts
+	counts Counts
 }
 
-func (t *tally) add(name string, d Counts) {
+func (t *tally) add(d Counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.counts == nil {
-		t.counts = make(map[string]Counts)
-	}
-	t.counts[name] = t.counts[name].plus(d)
+	t.counts = t.counts.Add(d)
 }
 
-func (t *tally) of(name string) Counts {
+// Counts returns the calls so far.
+func (t *tally) Counts() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.counts[name]
-}
-
-func (t *tally) total() Counts {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var sum Counts
-	for _, c := range t.counts {
-		sum = sum.plus(c)
-	}
-	return sum
+	return t.counts
 }

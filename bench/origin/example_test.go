@@ -17,7 +17,7 @@ import (
 // the counts around each invocation. main begins with origin.ServeIfChild().
 func Example() {
 	ctx := context.Background()
-	store, err := origin.StartS3(ctx, origin.S3Options{})
+	store, err := origin.StartS3(ctx, "")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	gate, err := origin.StartGate(store.Endpoint(), origin.GateOptions{}) // 30 ms, 90 MB/s
+	gate, err := origin.StartGate(store.Endpoint(), origin.GateOptions{FirstByte: origin.DefaultFirstByte, Bandwidth: origin.DefaultBandwidth})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,38 +17,34 @@ import (
 const (
 	// DefaultFirstByte is the time to the first byte of an answer from S3 in the same region.
 	DefaultFirstByte = 30 * time.Millisecond
-	// DefaultBandwidth is what one connection to S3 carries, in bytes per second.
+	// DefaultBandwidth is the bandwidth of one connection to S3, in bytes per second.
 	DefaultBandwidth = 90_000_000
-	// DefaultBurst is how many bytes pass at once after a pause: bodies up to this size cost only the first byte.
+	// DefaultBurst is how many bytes pass at once after a pause. Bodies up to this size take no time after the first byte.
 	DefaultBurst = 256 << 10
 )
 
-// GateOptions says how slow a Gate is. The zero value is S3 as seen from a function in the same region.
+// GateOptions says how slow a Gate is. A zero FirstByte or Bandwidth adds nothing and limits nothing.
 type GateOptions struct {
-	// FirstByte is the time from the arrival of a request, body included, to the first byte of its answer. The origin's
-	// own time runs inside of it: an answer waits only for what is left. Default DefaultFirstByte; negative: none.
+	// FirstByte is the time from the arrival of a request, body included, to the first byte of its answer. It includes
+	// the origin's own time: an answer waits only for the rest.
 	FirstByte time.Duration
 	// Bandwidth limits the bodies on each client connection, in bytes per second for each direction.
-	// Default DefaultBandwidth; negative: no limit.
 	Bandwidth int
-	// Burst is how many bytes pass without limit after a pause of the connection. Default DefaultBurst; negative: 1.
+	// Burst is how many bytes pass without limit after a pause of the connection. Zero means DefaultBurst.
 	Burst int
 }
 
-// A Gate is an HTTP proxy on the loopback interface that makes an origin as slow as a distant one and counts what it is
-// asked. It keeps the Host header, the path and the query as they came, so signed and presigned requests stay valid. It
-// holds no bodies, and a client that goes away ends its request at the origin as well.
+// A Gate is an HTTP proxy on the loopback interface that delays an origin as a network does, and counts its calls. It
+// does not change the Host header, the path and the query, so signed and presigned requests stay valid. It streams
+// bodies, and a client that closes its connection ends its request at the origin as well.
 type Gate struct {
-	firstByte time.Duration
-	bandwidth int
-	burst     int
-
+	tally
+	options   GateOptions
 	url       string
-	tally     tally
 	proxy     *httputil.ReverseProxy
 	transport *http.Transport
 	server    *http.Server
-	cancel    context.CancelFunc // ends every request under way
+	cancel    context.CancelFunc // of every request under way
 
 	mu     sync.Mutex
 	closed bool
@@ -67,13 +64,8 @@ func StartGate(target string, o GateOptions) (*Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("origin: start gate to %q: %w", target, err)
 	}
-	g := &Gate{
-		firstByte: orDefault(o.FirstByte, DefaultFirstByte),
-		bandwidth: orDefault(o.Bandwidth, DefaultBandwidth),
-		burst:     max(1, orDefault(o.Burst, DefaultBurst)),
-		url:       "http://" + listener.Addr().String(),
-		transport: newTransport(),
-	}
+	o.Burst = cmp.Or(o.Burst, DefaultBurst)
+	g := &Gate{options: o, url: "http://" + listener.Addr().String(), transport: newTransport()}
 	g.proxy = g.newProxy(u)
 	g.server = g.newServer()
 	g.active.Go(func() { g.server.Serve(listener) })
@@ -83,19 +75,13 @@ func StartGate(target string, o GateOptions) (*Gate, error) {
 // URL returns the gate's own address, to be used as the endpoint of clients.
 func (g *Gate) URL() string { return g.url }
 
-// Counts returns what was asked through the gate since it started.
-func (g *Gate) Counts() Counts { return g.tally.total() }
-
-// CountsOf is Counts for one HTTP method.
-func (g *Gate) CountsOf(method string) Counts { return g.tally.of(method) }
-
 // Close ends the requests under way and the gate. It does not close the origin.
 func (g *Gate) Close() error {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
-	err := g.server.Close() // before the requests are cancelled: they break off, nobody is told of a bad gateway
-	g.cancel()              // for those that do not notice: an upload that the origin does not read
+	err := g.server.Close() // before the cancel, so that connections break and no client gets a 502
+	g.cancel()              // ends an upload that the origin does not read
 	g.active.Wait()
 	g.transport.CloseIdleConnections()
 	if err != nil {
@@ -111,7 +97,7 @@ func (g *Gate) newServer() *http.Server {
 		Handler:     http.HandlerFunc(g.serve),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, lineKey{}, newLine(g.bandwidth, g.burst))
+			return context.WithValue(ctx, lineKey{}, newLine(g.options.Bandwidth, g.options.Burst))
 		},
 		ErrorLog: quiet,
 	}
@@ -122,37 +108,37 @@ func (g *Gate) newProxy(target *url.URL) *httputil.ReverseProxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
 			r.Out.Host = r.In.Host // signed
-			// The proxy has dropped what it cannot parse of the query, which may be signed too.
+			// The proxy has dropped the parts of the query that it cannot parse; they may be signed too.
 			r.Out.URL.RawQuery = r.In.URL.RawQuery
 		},
 		ModifyResponse: holdFirstByte,
 		ErrorHandler:   badGateway,
 		Transport:      g.transport,
 		BufferPool:     &buffers,
-		FlushInterval:  -1, // at once: the gate alone decides when bytes arrive
+		FlushInterval:  -1, // at once
 		ErrorLog:       quiet,
 	}
 }
 
 func newTransport() *http.Transport {
 	return &http.Transport{
-		DisableCompression:    true, // else the origin is asked for something that the client did not sign
-		MaxIdleConnsPerHost:   256,  // a connection to the origin is never dearer for the gate than for a client
+		DisableCompression:    true, // else the gate would add a header that the client did not sign
+		MaxIdleConnsPerHost:   256,  // the gate needs no more new connections than its clients
 		ExpectContinueTimeout: time.Second,
 		ReadBufferSize:        64 << 10,
 		WriteBufferSize:       64 << 10,
 	}
 }
 
-// badGateway tells the client in words why there is no answer from the origin.
+// badGateway answers with the reason that there is no answer from the origin.
 func badGateway(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, fmt.Sprintf("origin: gate: %s %s: %v", r.Method, r.URL.Path, err), http.StatusBadGateway)
 }
 
-// quiet swallows the server's remarks on clients that go away: here they are killed on purpose.
+// quiet discards messages about broken connections: hosts kill clients on purpose.
 var quiet = log.New(io.Discard, "", 0)
 
-// enter registers a request, unless the gate is closed: Close waits for those that came before it.
+// enter registers a request, for which Close waits, unless the gate is closed.
 func (g *Gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -58,7 +58,7 @@ func TestGateChangesNothing(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 		io.WriteString(w, "short")
 	})
-	g := newGate(t, target, GateOptions{FirstByte: -1})
+	g := newGate(t, target, GateOptions{})
 	const path = "/b//%41%2Fb;c?x=1;2&y=%zz&Z"
 	request := newRequest(t, http.MethodGet, g.URL()+path, nil)
 	request.Host = "signed.example"
@@ -131,14 +131,14 @@ func TestGateLimitsBandwidth(t *testing.T) {
 		}
 		serveBytes(object)(w, r)
 	})
-	g := newGate(t, target, GateOptions{FirstByte: -1, Bandwidth: bandwidth, Burst: burst})
+	g := newGate(t, target, GateOptions{Bandwidth: bandwidth, Burst: burst})
 	for _, method := range []string{http.MethodGet, http.MethodPut} {
 		t.Run(method, func(t *testing.T) {
 			var body io.Reader
 			if method == http.MethodPut {
 				body = bytes.NewReader(object)
 			}
-			start := time.Now()
+			before, start := g.Counts(), time.Now()
 			_, answer := fetch(t, newClient(t), newRequest(t, method, g.URL(), body))
 			if took := time.Since(start); took < atLeast {
 				t.Errorf("%d bytes in %v, want at least %v", size, took, atLeast)
@@ -146,7 +146,7 @@ func TestGateLimitsBandwidth(t *testing.T) {
 			if method == http.MethodGet && !bytes.Equal(answer, object) {
 				t.Error("got other bytes")
 			}
-			if got, want := g.CountsOf(method), (Counts{1, size}); got != want {
+			if got, want := g.Counts().Sub(before), (Counts{1, size}); got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
 			}
 		})
@@ -156,7 +156,7 @@ func TestGateLimitsBandwidth(t *testing.T) {
 // Each client connection has a bandwidth of its own: one for all of them would take 10 s.
 func TestBandwidthIsPerConnection(t *testing.T) {
 	const size, bandwidth, connections = 2_000, 10_000, 50
-	g := newGate(t, newOrigin(t, serveBytes(Object(size, 1))), GateOptions{FirstByte: -1, Bandwidth: bandwidth, Burst: 200})
+	g := newGate(t, newOrigin(t, serveBytes(Object(size, 1))), GateOptions{Bandwidth: bandwidth, Burst: 200})
 	var clients sync.WaitGroup
 	start := time.Now()
 	for range connections {
@@ -177,9 +177,9 @@ func TestBandwidthIsPerConnection(t *testing.T) {
 	}
 }
 
-// What has passed the limit must not lie in a buffer until more has: at this rate 4 KiB would take more than an hour.
+// Bytes that have passed the limit must not wait in a buffer for more: at this rate 4 KiB would take more than an hour.
 func TestBytesArriveAsTheyPass(t *testing.T) {
-	g := newGate(t, newOrigin(t, serveBytes(Object(100_000, 1))), GateOptions{FirstByte: -1, Bandwidth: 1, Burst: 20})
+	g := newGate(t, newOrigin(t, serveBytes(Object(100_000, 1))), GateOptions{Bandwidth: 1, Burst: 20})
 	res, err := newClient(t).Get(g.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestBytesArriveAsTheyPass(t *testing.T) {
 // A client that has read its answer must find it counted, at once.
 func TestCountsAreExactWhenTheAnswerIsThere(t *testing.T) {
 	const size = 300_000
-	g := newGate(t, newOrigin(t, serveBytes(Object(size, 1))), GateOptions{FirstByte: -1, Bandwidth: -1})
+	g := newGate(t, newOrigin(t, serveBytes(Object(size, 1))), GateOptions{})
 	client := newClient(t)
 	request := newRequest(t, http.MethodGet, g.URL(), nil)
 	body := make([]byte, size)
@@ -217,7 +217,7 @@ func TestKeepAlive(t *testing.T) {
 	g := newGate(t, newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		origins.Store(r.RemoteAddr, true)
 		io.WriteString(w, "ok")
-	}), GateOptions{FirstByte: -1})
+	}), GateOptions{})
 	client := newClient(t)
 	for i := range 5 {
 		request := newRequest(t, http.MethodGet, g.URL(), nil)
@@ -249,15 +249,15 @@ func stall(t testing.TB, some int) (target string, reached, gone <-chan struct{}
 	return target, began, ended
 }
 
-// Whatever the gate is waiting for, a client that goes away ends it, and the origin learns of it.
+// A client that closes its connection ends every wait of the gate, and its request at the origin.
 func TestClientAbortReachesTheOrigin(t *testing.T) {
 	for name, test := range map[string]struct {
 		some int
 		GateOptions
 	}{
 		"in the first byte's latency": {0, GateOptions{FirstByte: time.Hour}},
-		"in the origin's own time":    {1000, GateOptions{FirstByte: -1}},
-		"in the bandwidth's wait":     {500_000, GateOptions{FirstByte: -1, Bandwidth: 1, Burst: 100_000}},
+		"in the origin's own time":    {1000, GateOptions{}},
+		"in the bandwidth's wait":     {500_000, GateOptions{Bandwidth: 1, Burst: 100_000}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target, reached, gone := stall(t, test.some)
@@ -297,7 +297,7 @@ func TestBrokenBodyStaysBroken(t *testing.T) {
 			w.Write(make([]byte, 10))
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
-		}), GateOptions{FirstByte: -1})
+		}), GateOptions{})
 		res, err := newClient(t).Get(g.URL())
 		if err != nil {
 			t.Fatal(err)
@@ -344,7 +344,7 @@ func TestCloseEndsRequestsUnderWay(t *testing.T) {
 	waitFor(t, "the origin's context", gone)
 }
 
-// Nobody reads from the client's connection while the origin does not take what is there: its end goes unnoticed.
+// While the origin does not read, the gate does not read from the client either, and cannot detect its end.
 func TestCloseEndsUploadsThatNobodyReads(t *testing.T) {
 	reached, release := make(chan struct{}), make(chan struct{})
 	target := newOrigin(t, func(http.ResponseWriter, *http.Request) {
@@ -352,7 +352,7 @@ func TestCloseEndsUploadsThatNobodyReads(t *testing.T) {
 		<-release
 	})
 	defer close(release)
-	g := newGate(t, target, GateOptions{Bandwidth: -1})
+	g := newGate(t, target, GateOptions{})
 	request := newRequest(t, http.MethodPut, g.URL(), bytes.NewReader(make([]byte, 64<<20)))
 	client := newClient(t)
 	ended := make(chan struct{})
@@ -383,12 +383,8 @@ func TestStartGateRejectsTargets(t *testing.T) {
 	}
 }
 
-func TestDefaults(t *testing.T) {
-	g := newGate(t, "http://127.0.0.1:1", GateOptions{})
-	if g.firstByte != 30*time.Millisecond || g.bandwidth != 90e6 || g.burst != 256<<10 {
-		t.Errorf("gate: %v, %d B/s, burst %d", g.firstByte, g.bandwidth, g.burst)
-	}
-	if toll := newToll(t, TollOptions{}); toll.latency != 3*time.Millisecond {
-		t.Errorf("toll: %v", toll.latency)
+func TestBurstHasADefault(t *testing.T) {
+	if g := newGate(t, "http://127.0.0.1:1", GateOptions{}); g.options.Burst != 256<<10 {
+		t.Errorf("burst %d", g.options.Burst)
 	}
 }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // beParent starts a server, tells its address and process, and stays until it is killed.
 func beParent() {
-	s, err := StartS3(context.Background(), S3Options{Dir: os.Getenv(parentEnv)})
+	s, err := StartS3(context.Background(), os.Getenv(parentEnv))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -32,7 +32,7 @@ func beParent() {
 	select {}
 }
 
-// deadline is for what must happen, and mostly happens at once: long enough for a machine under any load.
+// deadline bounds waits that mostly end at once: long enough for a machine under any load.
 const deadline = time.Minute
 
 func newContext(t testing.TB) context.Context {
@@ -41,12 +41,12 @@ func newContext(t testing.TB) context.Context {
 	return ctx
 }
 
-func newS3(t testing.TB, o S3Options) *S3 {
+func newS3(t testing.TB, o childConfig) *S3 {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	s, err := StartS3(newContext(t), o)
+	s, err := startS3(newContext(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}

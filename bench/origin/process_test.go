@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"testing"
 )
 
@@ -49,7 +48,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	eventually(t, "the child's end", func() bool { return !isListening(endpoint) })
 }
 
-// The end of standard input must do by itself what the kernel does on Linux.
+// The end of its standard input ends the child by itself.
 func TestChildEndsWithItsInput(t *testing.T) {
 	config, err := json.Marshal(childConfig{Dir: t.TempDir(), Access: "access", Secret: "secret"})
 	if err != nil {
@@ -78,32 +77,5 @@ func TestChildEndsWithItsInput(t *testing.T) {
 	in.Close()
 	if err := child.Wait(); err != nil {
 		t.Errorf("the child did not end by itself: %v", err)
-	}
-}
-
-// On Linux a child is tied to the thread that started it, and threads end with goroutines that are locked to them.
-func TestChildSurvivesTheThreadOfItsStart(t *testing.T) {
-	started := make(chan *S3)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		s, err := StartS3(newContext(t), S3Options{Dir: t.TempDir()})
-		if err != nil {
-			t.Error(err)
-		}
-		started <- s
-	}()
-	s := <-started
-	if s == nil {
-		t.FailNow()
-	}
-	defer s.Close()
-	for range 100 { // the thread is ending meanwhile
-		runtime.Gosched()
-		if _, err := s.Client().ListBuckets(newContext(t), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
 	}
 }

@@ -8,17 +8,11 @@ import (
 	"time"
 )
 
-// RelayOptions says how slow a Relay is. The zero value is a managed database in the
-// same region.
-type RelayOptions struct {
-	// Latency is what each round trip takes longer. Default DefaultToll; negative: none.
-	Latency time.Duration
-}
-
 // A Relay is a TCP proxy on the loopback interface in front of a database that speaks
-// any protocol. It holds back the first bytes of each answer, and counts round trips
-// and bytes. A round trip begins with bytes from the client after bytes from the
-// database: statements that are sent together are one.
+// any protocol. It delays the first bytes of each answer until the round trip has
+// taken its latency, and counts round trips and bytes. A round trip begins with the
+// first bytes from the client after bytes from the database, so statements that are
+// sent together count as one.
 type Relay struct {
 	service
 	target  string
@@ -26,16 +20,17 @@ type Relay struct {
 }
 
 // StartRelay starts a relay to the database at target, host:port.
-func StartRelay(target string, o RelayOptions) (*Relay, error) {
-	r := &Relay{target: target, latency: orDefault(o.Latency, DefaultToll)}
+func StartRelay(target string, latency time.Duration) (*Relay, error) {
+	r := &Relay{target: target, latency: latency}
 	return r, r.start(r.serve)
 }
 
-// serve ends with either side. A client whose database cannot be reached is hung up on.
+// serve ends when either side closes. If the database cannot be reached, it closes the
+// client's connection.
 func (r *Relay) serve(client net.Conn) {
 	defer client.Close()
-	ctx, leave := context.WithCancel(r.ctx)
-	defer leave()
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
 	var dialer net.Dialer
 	database, err := dialer.DialContext(ctx, "tcp", r.target)
 	if err != nil {
@@ -43,32 +38,32 @@ func (r *Relay) serve(client net.Conn) {
 	}
 	unblock := context.AfterFunc(ctx, func() { client.Close(); database.Close() })
 	defer unblock()
-	var asked atomic.Int64 // when the round trip began, in Unix nanoseconds; 0 between two
+	var began atomic.Int64 // the round trip, in Unix nanoseconds; 0 between two of them
 	r.active.Go(func() {
-		defer leave()
-		r.pass(database, client, func(n int) error {
-			if asked.CompareAndSwap(0, time.Now().UnixNano()) {
-				r.tally.add("", Counts{Calls: 1})
+		defer cancel()
+		r.pass(database, client, func() error {
+			if began.CompareAndSwap(0, time.Now().UnixNano()) {
+				r.add(Counts{Calls: 1})
 			}
 			return nil
 		})
 	})
-	r.pass(client, database, func(int) error {
-		if began := asked.Swap(0); began != 0 {
-			return sleepUntil(ctx, time.Unix(0, began).Add(r.latency))
+	r.pass(client, database, func() error {
+		if at := began.Swap(0); at != 0 {
+			return sleepUntil(ctx, time.Unix(0, at).Add(r.latency))
 		}
 		return nil
 	})
 }
 
-// pass copies, and calls before with each portion before it is written.
-func (r *Relay) pass(to io.Writer, from io.Reader, before func(n int) error) {
+// pass copies, and calls before for each portion before it writes it.
+func (r *Relay) pass(to io.Writer, from io.Reader, before func() error) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
+		r.add(Counts{Bytes: int64(n)})
 		if n > 0 {
-			r.tally.add("", Counts{Bytes: int64(n)})
-			if before(n) != nil {
+			if before() != nil {
 				return
 			}
 			if _, err := to.Write(b[:n]); err != nil {

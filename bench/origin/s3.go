@@ -15,20 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Region is where the S3 server believes to be; clients sign for it.
+// Region is the region of the S3 server, for which clients sign.
 const Region = "us-east-1"
-
-// S3Options says where an S3 server keeps its objects.
-type S3Options struct {
-	// Dir keeps the objects; it is made if it is missing, and a later server finds them there. Default: a temporary
-	// directory, which Close removes.
-	Dir string
-	// Versioning lets buckets keep old versions. A bucket still has to be told so.
-	Versioning bool
-
-	sidecar bool     // for tests, as if there were no extended attributes
-	try     []string // for tests, addresses that may be taken
-}
 
 // An S3 is a real S3 server in a child process, reachable on the loopback interface.
 type S3 struct {
@@ -36,64 +24,54 @@ type S3 struct {
 	credentials aws.Credentials
 	transport   *http.Transport
 	process     *process
-	temp        string // to be removed by Close
+	temp        string // Close removes it; may be empty
 
-	closing  sync.Once
-	closeErr error
+	close func() error // once
 }
 
-// StartS3 starts a server. The context limits the start only; the server lives until Close, or until this process ends
-// in whatever way. The program must have called [ServeIfChild].
-func StartS3(ctx context.Context, o S3Options) (*S3, error) {
-	s, err := startS3(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("origin: start S3 in %q: %w", o.Dir, err)
-	}
-	return s, nil
+// StartS3 starts a server whose objects are files below dir. StartS3 creates dir if it is missing; a later server finds
+// the objects there. An empty dir means a temporary directory, which Close removes. Buckets may enable versioning.
+//
+// The context limits the start only: the server lives until Close, or until this process ends in any way. The program
+// must have called [ServeIfChild].
+func StartS3(ctx context.Context, dir string) (*S3, error) {
+	return startS3(ctx, childConfig{Dir: dir})
 }
 
-func startS3(ctx context.Context, o S3Options) (_ *S3, err error) {
+func startS3(ctx context.Context, c childConfig) (_ *S3, err error) {
 	s := &S3{
 		credentials: aws.Credentials{AccessKeyID: rand.Text(), SecretAccessKey: rand.Text(), Source: "warmcache/bench/origin"},
 		transport:   newTransport(),
 	}
-	dir := o.Dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "warmcache-s3-"); err != nil {
-			return nil, err
+	c.Access, c.Secret = s.credentials.AccessKeyID, s.credentials.SecretAccessKey
+	if c.Dir == "" {
+		if s.temp, err = os.MkdirTemp("", "warmcache-s3-"); err != nil {
+			return nil, fmt.Errorf("origin: start S3: %w", err)
 		}
-		s.temp = dir
-	}
-	if dir, err = filepath.Abs(dir); err != nil { // the child changes its directory
-		return nil, err
+		c.Dir = s.temp
 	}
 	var addr string
-	s.process, addr, err = startProcess(ctx, childConfig{
-		Dir:        dir,
-		Versioning: o.Versioning,
-		Sidecar:    o.sidecar,
-		Access:     s.credentials.AccessKeyID,
-		Secret:     s.credentials.SecretAccessKey,
-		Try:        o.try,
-	})
-	if err != nil {
-		return nil, errors.Join(err, s.removeTemp())
+	if c.Dir, err = filepath.Abs(c.Dir); err == nil { // the child changes its directory
+		s.process, addr, err = startProcess(ctx, c)
 	}
-	s.endpoint = "http://" + addr
+	if err != nil {
+		return nil, fmt.Errorf("origin: start S3 in %q: %w", c.Dir, errors.Join(err, os.RemoveAll(s.temp)))
+	}
+	s.endpoint, s.close = "http://"+addr, sync.OnceValue(s.end)
 	return s, nil
 }
 
-// Endpoint returns the server's own URL, past any gate.
+// Endpoint returns the server's own URL, without any gate.
 func (s *S3) Endpoint() string { return s.endpoint }
 
 // Credentials returns the keys of the server's only account.
 func (s *S3) Credentials() aws.Credentials { return s.credentials }
 
-// Client returns a client that talks to the server directly: for the data before a benchmark.
+// Client returns a client that calls the server directly, to prepare the data of a benchmark.
 func (s *S3) Client() *s3.Client { return s.ClientAt(s.endpoint) }
 
-// ClientAt returns a client that talks to the server by another endpoint, such as the URL of a [Gate]. It is made without
-// the SDK's config: neither the environment nor files have a say in it. Close closes its connections.
+// ClientAt returns a client that calls the server by another endpoint, such as the URL of a [Gate]. It ignores the SDK's
+// environment variables and files. Close closes its connections.
 func (s *S3) ClientAt(endpoint string, options ...func(*s3.Options)) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: aws.String(endpoint),
@@ -106,7 +84,7 @@ func (s *S3) ClientAt(endpoint string, options ...func(*s3.Options)) *s3.Client 
 	}, options...)
 }
 
-// Env returns the environment that tells a function where its S3 is, in the variables of the AWS SDKs.
+// Env returns the AWS SDKs' variables for a function that uses the server by that endpoint.
 func (s *S3) Env(endpoint string) []string {
 	return []string{
 		"AWS_ENDPOINT_URL_S3=" + endpoint,
@@ -125,7 +103,7 @@ func (s *S3) CreateBucket(ctx context.Context, name string) error {
 	return nil
 }
 
-// Put stores an object directly, past any gate. The server gives it a CRC-64/NVME of the whole object, as AWS does.
+// Put stores an object directly, without any gate. The server adds a CRC-64/NVME of the whole object, as AWS does.
 func (s *S3) Put(ctx context.Context, bucket, key string, body []byte) error {
 	_, err := s.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
 	if err != nil {
@@ -134,21 +112,13 @@ func (s *S3) Put(ctx context.Context, bucket, key string, body []byte) error {
 	return nil
 }
 
-// Close kills the server and returns when it is gone. The error says that the server had ended before, and why.
-func (s *S3) Close() error {
-	s.closing.Do(func() {
-		s.transport.CloseIdleConnections()
-		err := errors.Join(s.process.kill(), s.removeTemp())
-		if err != nil {
-			s.closeErr = fmt.Errorf("origin: close S3 at %s: %w", s.endpoint, err)
-		}
-	})
-	return s.closeErr
-}
+// Close kills the server and returns when it has ended. If it had ended before, Close returns an error with the reason.
+func (s *S3) Close() error { return s.close() }
 
-func (s *S3) removeTemp() error {
-	if s.temp == "" {
-		return nil
+func (s *S3) end() error {
+	s.transport.CloseIdleConnections()
+	if err := errors.Join(s.process.kill(), os.RemoveAll(s.temp)); err != nil {
+		return fmt.Errorf("origin: close S3 at %s: %w", s.endpoint, err)
 	}
-	return os.RemoveAll(s.temp)
+	return nil
 }

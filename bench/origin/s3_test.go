@@ -69,11 +69,11 @@ func status(err error) int {
 }
 
 func TestS3AnswersAsAServer(t *testing.T) {
-	for name, o := range map[string]S3Options{"xattr": {Versioning: true}, "sidecar": {Versioning: true, sidecar: true}} {
+	for name, o := range map[string]childConfig{"xattr": {}, "sidecar": {Sidecar: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("AWS_CA_BUNDLE", "/nonexistent") // must not matter
 			o.Dir = t.TempDir()
-			if err := (meta.XattrMeta{}).Test(o.Dir); err != nil && !o.sidecar {
+			if err := (meta.XattrMeta{}).Test(o.Dir); err != nil && !o.Sidecar {
 				t.Skip(err)
 			}
 			s := newS3(t, o)
@@ -92,8 +92,8 @@ func TestS3AnswersAsAServer(t *testing.T) {
 				t.Errorf("checksum type = %q", out.ChecksumType)
 			}
 			_, err := os.Stat(filepath.Join(o.Dir, "sidecar", bucket))
-			if (err == nil) != o.sidecar {
-				t.Errorf("metadata beside the objects: %v, want it there: %t", err, o.sidecar)
+			if (err == nil) != o.Sidecar {
+				t.Errorf("metadata beside the objects: %v, want it there: %t", err, o.Sidecar)
 			}
 			testVersions(t, s)
 		})
@@ -125,13 +125,13 @@ func testVersions(t *testing.T, s *S3) {
 
 func TestS3KeepsObjectsInDir(t *testing.T) {
 	t.Chdir(t.TempDir())
-	first := newS3(t, S3Options{Dir: "here", Versioning: true}) // relative to this process's directory, not to the child's
+	first := newS3(t, childConfig{Dir: "here"}) // relative to this process's directory, not to the child's
 	mustCreateBucket(t, first)
 	mustPut(t, first, "a", []byte("kept"))
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second := newS3(t, S3Options{Dir: "here"})
+	second := newS3(t, childConfig{Dir: "here"})
 	if _, body := get(t, second.Client(), "a"); string(body) != "kept" {
 		t.Errorf("got %q", body)
 	}
@@ -141,7 +141,7 @@ func TestS3KeepsObjectsInDir(t *testing.T) {
 }
 
 func TestTwoS3AtOnce(t *testing.T) {
-	one, two := newS3(t, S3Options{}), newS3(t, S3Options{})
+	one, two := newS3(t, childConfig{}), newS3(t, childConfig{})
 	for _, s := range []*S3{one, two} {
 		mustCreateBucket(t, s)
 		mustPut(t, s, "a", []byte(s.Endpoint()))
@@ -158,7 +158,7 @@ func TestTwoS3AtOnce(t *testing.T) {
 
 func TestCloseRemovesTheTemporaryDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	s, err := StartS3(newContext(t), S3Options{})
+	s, err := StartS3(newContext(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestS3TakesAnotherPortWhenItsPortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	s := newS3(t, S3Options{try: []string{taken.Addr().String(), taken.Addr().String()}})
+	s := newS3(t, childConfig{Try: []string{taken.Addr().String(), taken.Addr().String()}})
 	if s.Endpoint() == "http://"+taken.Addr().String() {
 		t.Error("the server says that it listens at a taken address")
 	}
@@ -195,7 +195,7 @@ func TestStartS3Fails(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("in a file", func(t *testing.T) {
-		_, err := StartS3(newContext(t), S3Options{Dir: file})
+		_, err := StartS3(newContext(t), file)
 		if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("error %v does not say what is wrong with %s", err, file)
 		}
@@ -203,7 +203,7 @@ func TestStartS3Fails(t *testing.T) {
 	t.Run("too late", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		s, err := StartS3(ctx, S3Options{Dir: t.TempDir()})
+		s, err := StartS3(ctx, t.TempDir())
 		if !errors.Is(err, ctx.Err()) {
 			t.Errorf("StartS3 = %v, %v with a context that has ended", s, err)
 		}
@@ -211,7 +211,7 @@ func TestStartS3Fails(t *testing.T) {
 	t.Run("without ServeIfChild", func(t *testing.T) {
 		childReady.Store(false)
 		defer childReady.Store(true)
-		_, err := StartS3(newContext(t), S3Options{Dir: t.TempDir()})
+		_, err := StartS3(newContext(t), t.TempDir())
 		if err == nil || !strings.Contains(err.Error(), "ServeIfChild") {
 			t.Errorf("error %v does not name ServeIfChild", err)
 		}
@@ -219,7 +219,7 @@ func TestStartS3Fails(t *testing.T) {
 }
 
 func TestCloseTellsOfAnEarlyEnd(t *testing.T) {
-	s := newS3(t, S3Options{})
+	s := newS3(t, childConfig{})
 	s.process.cmd.Process.Kill()
 	<-s.process.done
 	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "killed") {

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// service takes TCP connections on the loopback interface.
+// service accepts TCP connections on the loopback interface.
 type service struct {
+	tally
 	listener net.Listener
-	tally    tally
 	ctx      context.Context // ends with the service
 	cancel   context.CancelFunc
 	active   sync.WaitGroup
@@ -39,9 +39,6 @@ func (s *service) start(serve func(net.Conn)) (err error) {
 
 // Addr returns the host:port to connect to.
 func (s *service) Addr() string { return s.listener.Addr().String() }
-
-// Counts returns the calls since the start, and their bytes.
-func (s *service) Counts() Counts { return s.tally.total() }
 
 // Close ends all connections and the service.
 func (s *service) Close() error {

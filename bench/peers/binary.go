@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -12,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// program is one that warmcache is added to.
+// program is a program to which measureBinary adds warmcache.
 type program struct{ name, imports, body string }
 
 var programs = []program{
@@ -28,7 +27,7 @@ var programs = []program{
 		}`},
 }
 
-// withCache is the addition to a program.
+// withCache is the addition.
 var withCache = program{imports: `ctx "context"; clock "time"; "github.com/warmcache/warmcache/cache"`, body: `
 		c := cache.Must(cache.New(cache.Options[string, *int]{
 			Load: func(ctx.Context, string) (*int, error) { return new(int), nil },
@@ -64,62 +63,32 @@ func measureBinary(ctx context.Context, f *compare.Flags, r *compare.Report) err
 			return err
 		}
 		c := r.Cell(m.Name, p.name)
-		c.Samples = []float64{float64(with.size - bare.size)}
-		c.Note = fmt.Sprintf("%d B alone; %+d packages with init work, %+d allocs, %+d B", bare.size,
-			with.inits-bare.inits, with.allocs-bare.allocs, with.bytes-bare.bytes)
+		c.Samples = []float64{float64(with - bare)}
+		c.Note = fmt.Sprintf("%d B alone", bare)
 	}
 	r.Finish(m.Name)
 	return nil
 }
 
-// built is the size of a program, and its work before main as the runtime traces it.
-type built struct {
-	size                 int64
-	inits, bytes, allocs int
-}
-
-// build builds the program in this module, so that it gets the versions of its go.mod.
-func (p program) build(ctx context.Context, dir string) (b built, err error) {
+// build returns the size of the program, built with the versions of this module's
+// go.mod.
+func (p program) build(ctx context.Context, dir string) (size int64, err error) {
 	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/warmcache/warmcache/bench/peers").Output()
 	if err != nil {
-		return b, fmt.Errorf("find the module: %w", err)
+		return 0, fmt.Errorf("find the module: %w", err)
 	}
 	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
 	if err := os.WriteFile(source, []byte("package main\nimport ("+p.imports+")\nfunc main() {"+p.body+"\n}\n"), 0o600); err != nil {
-		return b, err
+		return 0, err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, source)
 	cmd.Dir, cmd.Env = strings.TrimSpace(string(module)), append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return b, fmt.Errorf("build %s: %w: %s", p.name, err, out)
+		return 0, fmt.Errorf("build %s: %w: %s", p.name, err, out)
 	}
 	info, err := os.Stat(binary)
 	if err != nil {
-		return b, err
+		return 0, err
 	}
-	cmd = exec.CommandContext(ctx, binary)
-	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return b, fmt.Errorf("run %s: %w: %s", p.name, err, out)
-	}
-	b.size = info.Size()
-	b.addInits(out)
-	return b, nil
-}
-
-// addInits reads lines as
-//
-//	init unicode @0.11 ms, 0.004 ms clock, 848 bytes, 3 allocs
-func (b *built) addInits(trace []byte) {
-	for line := range bytes.Lines(trace) {
-		var name string
-		var at, clock float64
-		var bytes, allocs int
-		if _, err := fmt.Sscanf(string(line), "init %s @%f ms, %f ms clock, %d bytes, %d allocs", &name, &at, &clock, &bytes, &allocs); err == nil {
-			b.inits++
-			b.bytes += bytes
-			b.allocs += allocs
-		}
-	}
+	return info.Size(), nil
 }

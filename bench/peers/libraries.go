@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// peers returns all libraries, warmcache first. Those that differ in their set-up
-// alone have the same name up to a comma.
+// peers returns all libraries, warmcache first. The same library with another set-up
+// has the same name up to a comma.
 func peers() []peer {
 	expiring := otter.Options[string, *value]{ExpiryCalculator: otter.ExpiryWriting[string, *value](ttl)}
-	// Maintenance runs in its caller, so that a tight loop does not get ahead of it.
+	// Maintenance runs in its caller, so that a tight loop does not outrun it.
 	atOnce := otter.Options[string, *value]{Executor: func(task func()) { task() }}
 	return []peer{
 		{name: subject, fill: filling(openWarm), load: openWarm, replay: openWarm},
@@ -45,7 +45,7 @@ func peers() []peer {
 	}
 }
 
-// openNothing finds everything and keeps nothing.
+// openNothing returns a library without a cache that always hits.
 func openNothing(capacity int, load loadFunc) library {
 	return library{
 		get:   func(key string) bool { return key != "" },
@@ -88,8 +88,8 @@ func openOtter(o otter.Options[string, *value]) opener {
 	}
 }
 
-// openTheine makes two caches: one that loads is of another type. Its writes are
-// queued, so that a loop that does not settle has more in it than its capacity.
+// openTheine makes two caches, since a cache that loads has another type. Writes are
+// queued: a loop that does not settle exceeds the capacity.
 func openTheine(capacity int, load loadFunc) library {
 	c := must(theine.NewBuilder[string, *value](int64(capacity)).Build())
 	loading := must(theine.NewBuilder[string, *value](int64(capacity)).Loading(
@@ -178,50 +178,50 @@ func openGoCache(int, loadFunc) library {
 	}
 }
 
-func openExpirable(capacity int, _ loadFunc) library {
-	c := expirable.NewLRU[string, *value](capacity, nil, ttl)
+// lruOf is one of the caches of golang-lru.
+func lruOf(c interface {
+	Get(key string) (*value, bool)
+	Add(key string, v *value) (evicted bool)
+	Len() int
+	Purge()
+}) library {
 	return library{
 		get:   func(key string) bool { _, ok := c.Get(key); return ok },
 		set:   func(key string, v *value) { c.Add(key, v) },
 		len:   c.Len,
-		close: c.Purge, // its goroutine keeps it for ever
+		close: c.Purge,
 	}
+}
+
+// openExpirable is purged at the end, since its goroutine keeps it for ever.
+func openExpirable(capacity int, _ loadFunc) library {
+	return lruOf(expirable.NewLRU[string, *value](capacity, nil, ttl))
+}
+
+func openSimpleLRU(capacity int, _ loadFunc) library {
+	return lruOf(must(simplelru.NewLRU[string, *value](capacity, nil)))
 }
 
 // openLRU loads as people write it themselves.
 func openLRU(capacity int, load loadFunc) library {
 	c := must(lru.New[string, *value](capacity))
 	var flights singleflight.Group
-	return library{
-		get:   func(key string) bool { _, ok := c.Get(key); return ok },
-		set:   func(key string, v *value) { c.Add(key, v) },
-		len:   c.Len,
-		close: c.Purge,
-		load: func(ctx context.Context, key string) (*value, error) {
+	l := lruOf(c)
+	l.load = func(ctx context.Context, key string) (*value, error) {
+		if v, ok := c.Get(key); ok {
+			return v, nil
+		}
+		v, err, _ := flights.Do(key, func() (any, error) {
 			if v, ok := c.Get(key); ok {
 				return v, nil
 			}
-			v, err, _ := flights.Do(key, func() (any, error) {
-				if v, ok := c.Get(key); ok {
-					return v, nil
-				}
-				v, err := load(ctx, key)
-				if err == nil {
-					c.Add(key, v)
-				}
-				return v, err
-			})
-			return v.(*value), err
-		},
+			v, err := load(ctx, key)
+			if err == nil {
+				c.Add(key, v)
+			}
+			return v, err
+		})
+		return v.(*value), err
 	}
-}
-
-func openSimpleLRU(capacity int, _ loadFunc) library {
-	c := must(simplelru.NewLRU[string, *value](capacity, nil))
-	return library{
-		get:   func(key string) bool { _, ok := c.Get(key); return ok },
-		set:   func(key string, v *value) { c.Add(key, v) },
-		len:   c.Len,
-		close: c.Purge,
-	}
+	return l
 }

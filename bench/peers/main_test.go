@@ -119,15 +119,6 @@ func TestZipfIsTheSameEachTime(t *testing.T) {
 	}
 }
 
-func TestInits(t *testing.T) {
-	var b built
-	b.addInits([]byte("init internal/bytealg @0.004 ms, 0 ms clock, 0 bytes, 0 allocs\n" +
-		"hello\ninit errors @0.17 ms, 0.004 ms clock, 48 bytes, 3 allocs\n"))
-	if want := (built{inits: 2, bytes: 48, allocs: 3}); b != want {
-		t.Errorf("%+v, want %+v", b, want)
-	}
-}
-
 // The whole command: every measure has its contenders, and every target a figure.
 func TestQuick(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "peers.json")

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// ttl is set wherever a library can set one; nothing expires during a run.
+// ttl is the TTL in libraries that have one; nothing expires during a run.
 const ttl = time.Hour
 
 // subject is the library that the others are compared with.
 const subject = "warmcache"
 
-// peer is a library as this program uses it. The loops cost a call for each key: the
-// peer "no cache" shows that price.
+// peer is a library with its set-up. The loops make an indirect call for each key; the
+// peer "no cache" measures it.
 type peer struct {
 	name string
 	note string // how it is set up, where that is not obvious
@@ -31,9 +31,9 @@ type loadFunc func(ctx context.Context, key string) (*value, error)
 
 // library is a cache. Each function makes one call of the library.
 type library struct {
-	get    func(key string) bool // says whether it is there, and loads it only if there is no other method
+	get    func(key string) bool // reports whether it has a value, and loads it only if there is no other method
 	set    func(key string, v *value)
-	settle func()                                                // waits until what was set is there; may be nil
+	settle func()                                                // waits until the cache has stored all values; may be nil
 	load   func(ctx context.Context, key string) (*value, error) // may be nil
 	many   func(keys []string) (found int)                       // may be nil
 	len    func() int
@@ -68,7 +68,7 @@ func readsOf[K any](order []K, get func(K) bool) reads {
 	}
 }
 
-// filling fills a cache. When that is done, a key that it would load has no value.
+// filling returns a function that fills a cache. After that its loads return no value.
 func filling(open opener) func(w *workload) *filled {
 	return func(w *workload) *filled {
 		full := false
@@ -100,7 +100,7 @@ func nothing() {}
 
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(err) // wrong set-up of a library: a bug of this program
+		panic(err) // the set-up of a library is wrong
 	}
 	return v
 }

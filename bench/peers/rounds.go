@@ -12,7 +12,7 @@ import (
 	"github.com/warmcache/warmcache/internal/compare"
 )
 
-// sampleTime is how long a timed sample takes, once it is calibrated.
+// sampleTime is the time of a calibrated sample.
 func sampleTime(f *compare.Flags) time.Duration {
 	if f.Quick {
 		return 10 * time.Millisecond
@@ -70,9 +70,8 @@ func measureTimes(_ context.Context, f *compare.Flags, r *compare.Report) error 
 	return nil
 }
 
-// timed samples the time of an operation in ns, in a cache that is new each time:
-// its place in memory is a part of the spread. The first sample calibrates how many
-// passes take that long.
+// timed samples the time of an operation in ns, in a new cache each time, so that the
+// spread includes its place in memory. The first sample calibrates the number of passes.
 func timed(start func() *trial, long time.Duration) func() (float64, error) {
 	passes := 0
 	return func() (float64, error) {
@@ -118,8 +117,8 @@ func (w *workload) hits(method func(*filled) reads) func(peer) *trial {
 	})
 }
 
-// trials makes a trial of a filled cache, nil if p keeps nothing to hit or does not do
-// what is tried.
+// trials makes a trial of a filled cache. It is nil if p has no hits or not the method
+// of the trial.
 func (w *workload) trials(of func(*filled) *trial) func(peer) *trial {
 	return func(p peer) *trial {
 		if p.fill == nil {
@@ -172,7 +171,7 @@ func misses(ctx context.Context, keys func() []string) func(peer) *trial {
 		}
 		loads, at, v := 0, 0, &value{id: 1}
 		l := p.load(missCapacity, func(context.Context, string) (*value, error) {
-			loads++ // one caller, and no library loads behind its back
+			loads++ // there is one caller, and no library loads in the background
 			return v, nil
 		})
 		return &trial{ops: missPass, close: l.close, pass: func() (got int) {

@@ -24,16 +24,15 @@ type value struct {
 // structKey is a key of several parts, as a tenant's product has.
 type structKey struct{ tenant, sku string }
 
-// workload has the entries of a cache and the keys to read. Everything is allocated
-// before a library is.
+// workload has the entries of a cache and the keys to read, all allocated before the
+// caches.
 type workload struct {
 	keys    []string
 	structs []structKey // the same keys as structs; as ints they are the indexes
 	values  []*value
 
-	// The keys to read, in shuffled order. The strings are copies: those of a request
-	// are never the ones in the cache, and comparing a string with itself is cheaper
-	// than with its equal.
+	// The keys to read, in shuffled order. The strings are copies, as the keys of real
+	// requests are: comparing a string with itself is cheaper than with its equal.
 	order        []string
 	orderInts    []int
 	orderStructs []structKey

@@ -11,7 +11,7 @@ import (
 
 // ratesPlot has a line for each TTL.
 func ratesPlot(rates []fleet.Point) (*chart, error) {
-	c := newChart("requests a second", "hits, %", "Hits over the arrival rate, one function and its containers.")
+	c := newChart("requests a second", "hits, %", "Hit ratio of one function and its containers over the arrival rate.")
 	c.Y.Min, c.Y.Max = 0, 100
 	lines := map[time.Duration]plotter.XYs{}
 	for _, r := range rates {
@@ -29,11 +29,11 @@ func ratesPlot(rates []fleet.Point) (*chart, error) {
 	return c, nil
 }
 
-// stampedePlot is the load of the database by the second. Its axis is logarithmic: the
-// waves are a hundred times the load between them.
+// stampedePlot shows the load of the database by the second. Its axis is logarithmic:
+// the waves are a hundred times the load between them.
 func stampedePlot(s *fleet.Stampede) (*chart, error) {
 	c := newChart("seconds", "loads in the second",
-		"Loads of the database in each second: the fleet starts with empty caches, and is replaced at once later. None at all is drawn as one.")
+		"Loads of the database in each second. The fleet starts with empty caches; later all its containers are replaced at once. Zero loads are drawn as one.")
 	for i, r := range s.Results {
 		var points plotter.XYs
 		for second, loads := range r.Timeline {
@@ -47,14 +47,7 @@ func stampedePlot(s *fleet.Stampede) (*chart, error) {
 	return c, nil
 }
 
-// short leaves out the zeros: 1m0s is 1m.
+// short formats a duration without zeros: 1m0s is 1m.
 func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }

@@ -12,49 +12,47 @@ import (
 	"github.com/warmcache/warmcache/bench/result"
 )
 
-// stateStyles are the looks of the states, in the order of drawing: the rings come
-// after the boxes that they surround.
+// stateStyles are the styles of the states, in the order of drawing: the outlines come
+// after the marks that they surround.
 var stateStyles = []struct {
 	state result.State
 	line  draw.LineStyle
-	shape string // in the overview; empty: not there
+	shape string // in the overview; empty if it does not show the state
 	glyph draw.GlyphDrawer
 }{
 	{result.NoCache, draw.LineStyle{Color: gray}, "box", draw.BoxGlyph{}},
-	{result.NoCacheCold, draw.LineStyle{Color: gray, Dashes: []vg.Length{7, 2}}, "square", outline{4}},
-	{result.Cold, draw.LineStyle{Color: red, Dashes: []vg.Length{7, 2}}, "ring", outline{0}},
+	{result.NoCacheCold, draw.LineStyle{Color: gray, Dashes: []vg.Length{7, 2}}, "square", outline(4)},
+	{result.Cold, draw.LineStyle{Color: red, Dashes: []vg.Length{7, 2}}, "ring", outline(36)},
 	{result.Restarted, draw.LineStyle{Color: yellow, Dashes: []vg.Length{7, 2, 2, 2}}, "triangle", draw.PyramidGlyph{}},
 	{result.Warm, draw.LineStyle{Color: green}, "circle", draw.CircleGlyph{}},
 	{result.Thawed, draw.LineStyle{Color: blue, Dashes: []vg.Length{2, 2}}, "", nil},
 }
 
-// outline is a ring, or a square of four corners, that can be seen around a smaller
-// mark. Those of package draw are hairlines.
-type outline struct{ corners int }
+// outline is a polygon with that many corners, which is visible around a smaller mark.
+// The outlines of package draw are hairlines.
+type outline int
 
 // DrawGlyph implements draw.GlyphDrawer.
-func (o outline) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+func (corners outline) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	c.SetLineStyle(draw.LineStyle{Color: s.Color, Width: vg.Points(1.8)})
-	r := s.Radius * 1.4
 	var p vg.Path
-	if o.corners == 4 {
-		p = vg.Path{}
-		p.Move(vg.Point{X: at.X - r, Y: at.Y - r})
-		p.Line(vg.Point{X: at.X + r, Y: at.Y - r})
-		p.Line(vg.Point{X: at.X + r, Y: at.Y + r})
-		p.Line(vg.Point{X: at.X - r, Y: at.Y + r})
-	} else {
-		p.Move(vg.Point{X: at.X + r, Y: at.Y})
-		p.Arc(at, r, 0, 2*math.Pi)
+	p.Move(corners.corner(0, s.Radius).Add(at))
+	for i := range corners {
+		p.Line(corners.corner(i, s.Radius).Add(at))
 	}
 	p.Close()
 	c.Stroke(p)
 }
 
+func (corners outline) corner(i outline, radius vg.Length) vg.Point {
+	sin, cos := math.Sincos((2*float64(i) + 1) * math.Pi / float64(corners))
+	return vg.Point{X: vg.Length(cos), Y: vg.Length(sin)}.Scale(radius * 1.6)
+}
+
 // latencyPlot shows how many of the invocations were answered within a time.
 func latencyPlot(rows result.Rows) (*chart, error) {
-	c := newChart("ms, until the caller has the answer", "invocations, %",
-		fmt.Sprintf("%s on %s: how many of the invocations were answered within a time. Further left is faster.", rows[0].Example, result.HostName(rows[0].Host)))
+	c := newChart("ms, from the call to its answer", "invocations, %",
+		fmt.Sprintf("%s on %s: share of the invocations that were answered within a time. Further left is faster.", rows[0].Example, result.HostNames[rows[0].Host]))
 	c.Y.Min, c.Y.Max = 0, 100
 	for _, s := range stateStyles {
 		s.line.Width = vg.Points(1.8)
@@ -66,7 +64,7 @@ func latencyPlot(rows result.Rows) (*chart, error) {
 	return c, nil
 }
 
-// cumulative is the distribution of sorted samples, in steps.
+// cumulative returns the distribution of sorted samples, in steps.
 func cumulative(sorted []float64) (points plotter.XYs) {
 	n := float64(len(sorted))
 	for i, v := range sorted {
@@ -76,8 +74,8 @@ func cumulative(sorted []float64) (points plotter.XYs) {
 	return points
 }
 
-// overviewPlot shows the medians of all examples on one host that can be compared
-// with themselves without the library. It is nil if there are none.
+// overviewPlot shows the medians on one host of all examples that were also measured
+// without the library. It returns nil if there are none.
 func overviewPlot(rows result.Rows, host string) (*chart, error) {
 	var names []string
 	for _, g := range slices.Backward(rows.Groups()) { // the first at the top
@@ -88,8 +86,8 @@ func overviewPlot(rows result.Rows, host string) (*chart, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	c := newChart("median, ms, until the caller has the answer", " ", // a margin for the names
-		"The examples on "+result.HostName(host)+": without the library, in a new container, in a new process after a crash, and in a warm one.")
+	c := newChart("median, ms, from the call to its answer", " ", // a margin for the names
+		"The examples on "+result.HostNames[host]+": without the library, in a new container, in a new process after a crash, and in a warm one.")
 	c.NominalY(names...)
 	c.Y.Min, c.Y.Max = -0.5, float64(len(names))-0.5
 	for _, s := range stateStyles {
@@ -108,7 +106,7 @@ func overviewPlot(rows result.Rows, host string) (*chart, error) {
 		}
 		marks.GlyphStyle = draw.GlyphStyle{Color: s.line.Color, Radius: vg.Points(4.5), Shape: s.glyph}
 		c.Add(marks)
-		c.Legend.Add(string(s.state), marks)
+		c.marks.Add(string(s.state), marks)
 		c.keys = append(c.keys, key{Name: string(s.state), Color: hex(s.line.Color), Shape: s.shape})
 	}
 	logarithmic(&c.X)

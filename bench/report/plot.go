@@ -14,13 +14,13 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// The size of a picture. Its text can still be read when it is shrunk to a phone.
+// The size of a picture. Its text is still legible on a phone.
 const (
 	width  = 5.2 * vg.Inch
 	height = 3.1 * vg.Inch
 )
 
-// Colors that all eyes can tell apart, on white and on near black.
+// Colors that color-blind readers can tell apart, on white and on near black.
 var (
 	gray   = color.RGBA{0x8a, 0x8a, 0x8a, 0xff}
 	red    = color.RGBA{0xd5, 0x5e, 0x00, 0xff}
@@ -32,21 +32,22 @@ var (
 	palette = []color.RGBA{green, blue, red, yellow, pink, gray}
 )
 
-// chart is a plot with the keys to its lines. The page shows them as text: within the
-// picture they would cover the lines, and be small on a phone.
+// chart is a plot with its legend. The page shows the legend as text: within the picture
+// it would cover the lines, and be small on a phone.
 type chart struct {
 	*plot.Plot
 	caption string
 	keys    []key
+	marks   plot.Legend // for save
 }
 
-// key says which line or mark is whose, in the terms of SVG.
+// key is an entry of a legend, in the terms of SVG.
 type key struct {
 	Name, Color, Dashes string
-	Shape               string // of marks; empty: it is a line
+	Shape               string // of a mark; empty for a line
 }
 
-// newChart has no background of its own: the page has one, light or dark.
+// newChart returns a chart without a background: that of the page is light or dark.
 func newChart(x, y, caption string) *chart {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
@@ -59,17 +60,18 @@ func newChart(x, y, caption string) *chart {
 	grid.Vertical.Color, grid.Horizontal.Color = gray, gray
 	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.25), vg.Points(0.25)
 	p.Add(grid)
-	p.Legend.TextStyle.Font.Variant = "Sans"
-	return &chart{Plot: p, caption: caption}
+	marks := plot.NewLegend()
+	marks.TextStyle.Font.Variant = "Sans"
+	return &chart{Plot: p, caption: caption, marks: marks}
 }
 
-// style is that of the i-th line, which differs not by its color alone.
+// style returns the style of the i-th line. Lines differ in color and in dashes.
 func style(i int) draw.LineStyle {
 	dashes := [][]vg.Length{nil, {6, 2}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 2}}
 	return draw.LineStyle{Color: palette[i%len(palette)], Width: vg.Points(1.8), Dashes: dashes[i%len(dashes)]}
 }
 
-// addLine draws a line, unless there are no points.
+// addLine adds a line, unless there are no points.
 func (c *chart) addLine(name string, points plotter.XYs, s draw.LineStyle) error {
 	if len(points) == 0 {
 		return nil
@@ -93,8 +95,8 @@ func hex(c color.Color) string {
 	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
 }
 
-// powersOfTen are the ticks of an axis of logarithms. (plot.LogScale leaves room for
-// the axis' label where it is not.)
+// powersOfTen are the ticks of an axis of logarithms. (plot.LogScale misplaces the label
+// of the axis.)
 var powersOfTen = plot.TickerFunc(func(low, high float64) (ticks []plot.Tick) {
 	for power := math.Floor(low); power <= high; power++ {
 		ticks = append(ticks, plot.Tick{Value: power, Label: strconv.FormatFloat(math.Pow(10, power), 'f', -1, 64)})
@@ -105,13 +107,13 @@ var powersOfTen = plot.TickerFunc(func(low, high float64) (ticks []plot.Tick) {
 	return ticks
 })
 
-// logarithmic makes a an axis of logarithms from one power of ten to another.
+// logarithmic makes a the axis of logarithms, from one power of ten to another.
 func logarithmic(a *plot.Axis) {
 	a.Tick.Marker = powersOfTen
 	a.Min, a.Max = math.Floor(a.Min+0.001), math.Ceil(a.Max-0.001)
 }
 
-// log10 is the logarithm of v, or of least if v is less: zero has none.
+// log10 returns the logarithm of v, or of least if v is less, since zero has none.
 func log10(v, least float64) float64 { return math.Log10(max(v, least)) }
 
 // figure is a picture within the page.
@@ -122,13 +124,10 @@ type figure struct {
 }
 
 func newFigure(c *chart, err error) (*figure, error) {
-	if err != nil {
+	if err != nil || c == nil {
 		return nil, err
 	}
-	legend := c.Legend
-	c.Legend = plot.NewLegend()
 	to, err := c.WriterTo(width, height, "svg")
-	c.Legend = legend
 	if err != nil {
 		return nil, err
 	}
@@ -137,15 +136,16 @@ func newFigure(c *chart, err error) (*figure, error) {
 	return &figure{Caption: c.caption, SVG: inline(b.String()), Keys: c.keys}, err
 }
 
-// save writes the picture on white, with room for its legend above the first row.
+// save writes the picture on white, with its legend above the first row.
 func (c *chart) save(file string) error {
 	c.BackgroundColor = color.White
+	c.Legend = c.marks
 	c.Legend.Top, c.Legend.Padding = true, vg.Points(3)
 	c.Y.Max += 2
 	return c.Save(width, height+1.2*vg.Inch, file)
 }
 
-// inline makes an SVG file a part of the page, which gives it its size and its black.
+// inline makes an SVG file a part of the page, with the page's size and text color.
 func inline(svg string) string {
 	_, svg, _ = strings.Cut(svg, "<svg")
 	attributes, content, _ := strings.Cut(svg, ">")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/result"
 	"github.com/warmcache/warmcache/internal/compare"
 	"github.com/warmcache/warmcache/internal/conditions"
@@ -26,7 +27,7 @@ func sampleFunctions() result.File {
 			for n := range 20 {
 				samples = append(samples, result.Sample{
 					Took:  time.Duration(120-20*i+n) * time.Millisecond,
-					Calls: &result.Calls{S3Gets: int64(1 - i/4), Bytes: 100},
+					Calls: &origin.Counts{Calls: int64(1 - i/4), Bytes: 100},
 				})
 			}
 			rows = append(rows, result.NewRow("R&D", host, state, samples))
@@ -80,7 +81,7 @@ func write(t *testing.T, f result.File, texts ...string) (html string, dir strin
 }
 
 func TestPageIsComplete(t *testing.T) {
-	html, dir := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
+	html, _ := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for id, parts := range map[string][]string{
 		// 109 ms without the library and 49 ms warm; cold 89 and without the library 129.
 		"costs":   {"R&amp;D", "<svg", "2.22× (1.77–2.85)", "go run ./bench -quick", "Quick: a hint", "load average before 1.25 0.50 0.10", "-40.0"},
@@ -101,12 +102,55 @@ func TestPageIsComplete(t *testing.T) {
 			t.Errorf("section %s is empty", id)
 		}
 	}
-	f, err := os.Open(filepath.Join(dir, "overview.png"))
+}
+
+// Update replaces the blocks of the files alone, and draws the overview.
+func TestUpdate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "results"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	functions := filepath.Join(dir, "results", "functions.json")
+	if err := sampleFunctions().Write(functions); err != nil {
+		t.Fatal(err)
+	}
+	peers := filepath.Join(dir, "results", "peers.json")
+	results := filepath.Join(dir, "RESULTS.md")
+	for file, text := range map[string]string{
+		peers:   samplePeers,
+		results: "# Results\n\n<!-- peers.json -->\n```text\nOLD\n```\n\nkept\n\n<!-- functions.json -->\n```text\nOLD\nOLD\n```\nend\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Update(dir, []string{functions, peers}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# Results\n\n<!-- peers.json -->\n```text\ngo1.26, linux", "Hit ratio", "\n```\n\nkept\n\n<!-- functions.json -->\n```text\n", "R&D", "\n```\nend\n"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %q in\n%s", want, b)
+		}
+	}
+	if strings.Contains(string(b), "OLD") {
+		t.Errorf("%s", b)
+	}
+	f, err := os.Open(filepath.Join(dir, "results", "overview.png"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	if _, err := png.Decode(f); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(results, []byte("no block"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Update(dir, []string{peers}); err == nil || !strings.Contains(err.Error(), "<!-- peers.json -->") {
 		t.Error(err)
 	}
 }
@@ -229,7 +273,7 @@ func TestKeptResults(t *testing.T) {
 	}
 	p := page{Reports: map[string]*compare.Report{}}
 	for _, file := range kept {
-		if err := p.include(file); err != nil {
+		if _, err := p.include(file); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

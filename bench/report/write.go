@@ -1,17 +1,16 @@
 // Package report writes the results of the bench as one HTML page that needs no
-// network, and the overview as a PNG beside it.
-//
-// The main job gives it the rows of the examples. It reads the rest from files of
-// results, as the other commands of the bench write them with -json. For a missing
-// file the page names the command.
+// network, and updates RESULTS.md. It reads the files of results that the commands of
+// the bench write with -json. For a missing file the page shows the command.
 package report
 
 import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -30,72 +29,94 @@ type page struct {
 	Reports   map[string]*compare.Report // by kind
 	Fleet     *fleet.Report
 
-	Groups         []group
-	Overview       *figure
-	Rates, Loads   *figure
-	FleetLegend    [][2]string
-	overviewToFile *chart
+	Groups       []group
+	Overview     *figure
+	Rates, Loads *figure
+	FleetLegend  [][2]string
 }
 
-// Write makes dir with the page index.html and overview.png, and returns the path of
-// the page. The included files are results of the bench's other commands.
+// table is a file of results.
+type table interface{ WriteTable(w io.Writer) error }
+
+// Write writes index.html into dir, which it creates, and returns the path of the page.
+// The rows of f replace those of an included file.
 func Write(dir string, f result.File, included []string) (string, error) {
 	p := &page{Reports: map[string]*compare.Report{}, FleetLegend: fleet.Legend}
 	for _, file := range included {
-		if err := p.include(file); err != nil {
-			return "", fmt.Errorf("report: %s: %w", file, err)
+		if _, err := p.include(file); err != nil {
+			return "", err
 		}
 	}
 	if f.Rows != nil {
 		p.Functions = f
 	}
-	name := filepath.Join(dir, "index.html")
-	if err := p.write(dir, name); err != nil {
+	var b bytes.Buffer
+	if err := errors.Join(p.draw(), pageTemplate.Execute(&b, p), os.MkdirAll(dir, 0o755)); err != nil {
 		return "", fmt.Errorf("report: %w", err)
 	}
-	return name, nil
+	name := filepath.Join(dir, "index.html")
+	return name, os.WriteFile(name, b.Bytes(), 0o644)
 }
 
-// include reads a file of results.
-func (p *page) include(file string) error {
-	b, err := os.ReadFile(file)
+// Update rewrites RESULTS.md in dir, and overview.png beside the files of results. In
+// RESULTS.md it replaces the block of text after the comment with the name of each file.
+func Update(dir string, included []string) error {
+	file := filepath.Join(dir, "RESULTS.md")
+	old, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
+	text, p := string(old), page{Reports: map[string]*compare.Report{}}
+	for _, name := range included {
+		results, err := p.include(name)
+		if err != nil {
+			return err
+		}
+		start := "<!-- " + filepath.Base(name) + " -->\n```text\n"
+		before, rest, _ := strings.Cut(text, start)
+		_, after, found := strings.Cut(rest, "\n```\n")
+		if !found {
+			return fmt.Errorf("report: %s has no block after %q", file, start)
+		}
+		var b bytes.Buffer
+		if err := results.WriteTable(&b); err != nil {
+			return err
+		}
+		text = before + start + strings.Trim(b.String(), "\n") + "\n```\n" + after
+	}
+	overview, err := overviewPlot(p.Functions.Rows, "lambda")
+	if err != nil || overview == nil {
+		return err
+	}
+	return errors.Join(overview.save(filepath.Join(dir, "results", "overview.png")), os.WriteFile(file, []byte(text), 0o644))
+}
+
+// include reads a file of results.
+func (p *page) include(file string) (t table, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
 	var head struct{ Kind string }
 	if err := json.Unmarshal(b, &head); err != nil {
-		return err
+		return nil, fmt.Errorf("report: %s: %w", file, err)
 	}
 	switch head.Kind {
 	case "functions":
-		return json.Unmarshal(b, &p.Functions)
+		t = &p.Functions
 	case "fleet":
-		return json.Unmarshal(b, &p.Fleet)
+		p.Fleet = new(fleet.Report)
+		t = p.Fleet
 	case "peers", "files", "faults":
-		r := new(compare.Report)
-		p.Reports[head.Kind] = r
-		return json.Unmarshal(b, r)
+		p.Reports[head.Kind] = new(compare.Report)
+		t = p.Reports[head.Kind]
+	default:
+		return nil, fmt.Errorf("report: %s: the kind of the results, %q, is unknown: write the file again with -json", file, head.Kind)
 	}
-	return fmt.Errorf("results of kind %q are unknown: write the file again with -json", head.Kind)
-}
-
-func (p *page) write(dir, name string) error {
-	if err := p.draw(); err != nil {
-		return err
+	if err := json.Unmarshal(b, t); err != nil {
+		return nil, fmt.Errorf("report: %s: %w", file, err)
 	}
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if p.overviewToFile != nil {
-		if err := p.overviewToFile.save(filepath.Join(dir, "overview.png")); err != nil {
-			return err
-		}
-	}
-	return os.WriteFile(name, b.Bytes(), 0o644)
+	return t, nil
 }
 
 func (p *page) draw() (err error) {
@@ -106,16 +127,8 @@ func (p *page) draw() (err error) {
 		}
 		p.Groups = append(p.Groups, g)
 	}
-	if chart, err := overviewPlot(p.Functions.Rows, "lambda"); err != nil {
+	if p.Overview, err = newFigure(overviewPlot(p.Functions.Rows, "lambda")); err != nil || p.Fleet == nil {
 		return err
-	} else if chart != nil {
-		if p.Overview, err = newFigure(chart, nil); err != nil {
-			return err
-		}
-		p.overviewToFile = chart
-	}
-	if p.Fleet == nil {
-		return nil
 	}
 	if p.Rates, err = newFigure(ratesPlot(p.Fleet.Rates)); err != nil {
 		return err
@@ -131,13 +144,13 @@ type group struct {
 	Figure        *figure
 
 	Plain, Warm, PlainCold, Cold result.Row
-	Factor                       string   // how many times faster the warm median is than without the library, with its range
+	Factor                       string   // of the medians, without the library over warm, with its range
 	Saved, Share50, Share90      *float64 // ms
 }
 
 func newGroup(rows result.Rows) (g group, err error) {
 	r := rows[0]
-	g = group{Rows: rows, Example: r.Example, Host: result.HostName(r.Host)}
+	g = group{Rows: rows, Example: r.Example, Host: result.HostNames[r.Host]}
 	for state, row := range map[result.State]*result.Row{result.NoCache: &g.Plain, result.Warm: &g.Warm, result.NoCacheCold: &g.PlainCold, result.Cold: &g.Cold} {
 		*row = rows.Find(r.Example, r.Host, state)
 	}
@@ -150,8 +163,8 @@ func newGroup(rows result.Rows) (g group, err error) {
 	return g, err
 }
 
-// number has three significant digits, of which three at most behind the point, and
-// groups of thousands. A nil pointer is unknown.
+// number formats a figure with three significant digits, at most three after the point,
+// and groups of thousands. A nil pointer means unknown.
 func number(of any) string {
 	var v float64
 	switch of := of.(type) {

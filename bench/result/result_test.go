@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/internal/conditions"
 )
 
@@ -22,14 +23,14 @@ func took(n int) (samples []Sample) {
 
 func TestNewRow(t *testing.T) {
 	r := NewRow("e", "h", Warm, []Sample{
-		{Took: 3 * time.Millisecond, Calls: &Calls{S3Gets: 1, Bytes: 30}},
-		{Took: 1 * time.Millisecond, Calls: &Calls{Database: 1}},
-		{Took: time.Hour, Failed: true, Calls: &Calls{S3Puts: 1}},
+		{Took: 3 * time.Millisecond, Calls: &origin.Counts{Calls: 1, Bytes: 30}},
+		{Took: 1 * time.Millisecond, Calls: &origin.Counts{Calls: 1}},
+		{Took: time.Hour, Failed: true, Calls: &origin.Counts{Calls: 1}},
 	})
 	if r.N != 2 || r.Errors != 1 || *r.P50 != 1 {
 		t.Errorf("%+v", r)
 	}
-	if *r.OriginCalls != 1 || *r.S3Gets != 1./3 || *r.S3Puts != 1./3 || *r.DatabaseCalls != 1./3 || *r.OriginBytes != 10 {
+	if *r.OriginCalls != 1 || *r.OriginBytes != 10 {
 		t.Errorf("%+v", r)
 	}
 	if r := NewRow("e", "h", Warm, nil); r.N != 0 || r.OriginCalls != nil || r.P50 != nil {
@@ -45,7 +46,7 @@ func TestPercentilesNeedSamples(t *testing.T) {
 			t.Errorf("%d samples: %+v", n, r)
 		}
 		var b bytes.Buffer
-		if err := WriteTable(&b, Rows{r}); err != nil {
+		if err := (File{Rows: Rows{r}}).WriteTable(&b); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), "warm "+want) {
@@ -72,7 +73,7 @@ func TestUnknownIsNull(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"origin_calls", "s3_gets", "s3_puts", "database_calls", "origin_bytes", "p99_ms"} {
+	for _, name := range []string{"origin_calls", "origin_bytes", "p99_ms"} {
 		if v, ok := got.Rows[0][name]; v != nil || !ok {
 			t.Errorf("%s is %v, %v", name, v, ok)
 		}
@@ -81,7 +82,7 @@ func TestUnknownIsNull(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 	var table bytes.Buffer
-	if err := WriteTable(&table, f.Rows); err != nil {
+	if err := f.WriteTable(&table); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(table.String(), "0.00") || strings.Contains(table.String(), "origin") {
@@ -97,7 +98,7 @@ func TestShare(t *testing.T) {
 		t.Errorf("%v, %v", p50, p90)
 	}
 	var b bytes.Buffer
-	if err := WriteTable(&b, rows); err != nil || !strings.Contains(strings.Join(strings.Fields(b.String()), " "), "library's share of cold 5.00 9.00") {
+	if err := (File{Rows: rows}).WriteTable(&b); err != nil || !strings.Contains(strings.Join(strings.Fields(b.String()), " "), "library's share of cold 5.00 9.00") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 	if p50, p90 := rows[1:].Share(); p50 != nil || p90 != nil {
@@ -124,7 +125,7 @@ func TestTableNamesEveryState(t *testing.T) {
 		rows = append(rows, NewRow("quote", "lambda", s, took(1)))
 	}
 	var b bytes.Buffer
-	if err := WriteTable(&b, rows); err != nil {
+	if err := (File{Rows: rows}).WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range States {

@@ -1,11 +1,12 @@
-// Package result holds the figures of functions under the bench's hosts: rows of
-// times, with the conditions of their measurement, as a table and as JSON.
+// Package result has the figures of functions on the bench's hosts: rows of times with
+// the conditions of their measurement, as a table and as JSON.
 package result
 
 import (
 	"slices"
 	"time"
 
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/internal/compare"
 	"github.com/warmcache/warmcache/internal/conditions"
 )
@@ -34,8 +35,8 @@ type Row struct {
 	Host    string `json:"host"`
 	State   State  `json:"state"`
 	N       int    `json:"n"`
-	Errors  int    `json:"errors,omitempty"` // failed invocations, which are not in N
-	Busy    int    `json:"busy,omitempty"`   // invocations that found no place, which are in neither
+	Errors  int    `json:"errors,omitempty"` // failed invocations, which N does not include
+	Busy    int    `json:"busy,omitempty"`   // invocations that no process accepted; not in N or Errors
 
 	// Statuses counts the answers with an HTTP status of 400 and more. Those of 500
 	// and more are errors too.
@@ -47,11 +48,8 @@ type Row struct {
 	P90 *float64 `json:"p90_ms"` // of 10 samples at least
 	P99 *float64 `json:"p99_ms"` // of 100 samples at least
 
-	OriginCalls   *float64 `json:"origin_calls"`   // of all kinds
-	S3Gets        *float64 `json:"s3_gets"`        // among them
-	S3Puts        *float64 `json:"s3_puts"`        //
-	DatabaseCalls *float64 `json:"database_calls"` //
-	OriginBytes   *float64 `json:"origin_bytes"`   // in both directions
+	OriginCalls *float64 `json:"origin_calls"` // requests and statements
+	OriginBytes *float64 `json:"origin_bytes"` // in both directions
 
 	Samples []float64 `json:"samples_ms"` // sorted
 }
@@ -64,23 +62,15 @@ type Sample struct {
 	Took      time.Duration
 	FirstByte time.Duration // of a streamed response, else 0
 	Failed    bool
-	Busy      bool   // there was no invocation
-	Status    int    // of an answer in the form of an HTTP response, else 0
-	Calls     *Calls // nil: nobody counted them
+	Busy      bool           // there was no invocation
+	Status    int            // of an answer in the form of an HTTP response, else 0
+	Calls     *origin.Counts // nil if unknown
 }
 
-// Calls are requests and statements to the origins of a function.
-type Calls struct{ S3Gets, S3Puts, Database, Bytes int64 }
-
-// Sub returns the calls since an earlier count.
-func (c Calls) Sub(earlier Calls) Calls {
-	return Calls{c.S3Gets - earlier.S3Gets, c.S3Puts - earlier.S3Puts, c.Database - earlier.Database, c.Bytes - earlier.Bytes}
-}
-
-// NewRow sums up samples. Calls count whether or not the function failed.
+// NewRow summarizes samples. The calls of failed invocations count too.
 func NewRow(example, host string, state State, samples []Sample) Row {
 	r := Row{Example: example, Host: host, State: state, Samples: []float64{}}
-	var sum Calls
+	var sum origin.Counts
 	counted := 0
 	var firstBytes []float64
 	for _, s := range samples {
@@ -95,7 +85,7 @@ func NewRow(example, host string, state State, samples []Sample) Row {
 			r.Statuses[s.Status]++
 		}
 		if s.Calls != nil {
-			sum = sum.Sub(Calls{}.Sub(*s.Calls))
+			sum = sum.Add(*s.Calls)
 			counted++
 		}
 		if s.Failed {
@@ -119,18 +109,17 @@ func NewRow(example, host string, state State, samples []Sample) Row {
 		}
 		return new(float64(n) / float64(counted))
 	}
-	r.S3Gets, r.S3Puts, r.DatabaseCalls, r.OriginBytes = mean(sum.S3Gets), mean(sum.S3Puts), mean(sum.Database), mean(sum.Bytes)
-	r.OriginCalls = mean(sum.S3Gets + sum.S3Puts + sum.Database)
+	r.OriginCalls, r.OriginBytes = mean(sum.Calls), mean(sum.Bytes)
 	return r
 }
 
-// milliseconds keeps three digits: nanoseconds are noise, and fill files.
+// milliseconds rounds to microseconds: nanoseconds are noise and enlarge files.
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
-// percentile returns nil where the samples are too few for one: the p90 of nine
-// samples is their maximum, and so is the p99 of 99.
+// percentile returns nil if there are too few samples: the p90 of nine samples is their
+// maximum, and so is the p99 of 99.
 func (r Row) percentile(p int) *float64 {
 	if r.N == 0 || p > 50 && r.N*(100-p) < 100 {
 		return nil
@@ -159,8 +148,8 @@ func (rows Rows) Groups() (groups []Rows) {
 	return groups
 }
 
-// Share returns the library's own share of a cold start, in milliseconds: the p50
-// and the p90 of the cold starts of one group, less those without the library.
+// Share returns the library's own share of a cold start in milliseconds: the p50 and
+// the p90 of one group's cold starts, minus those without the library.
 func (rows Rows) Share() (p50, p90 *float64) {
 	r := rows[0]
 	cold, plain := rows.Find(r.Example, r.Host, Cold), rows.Find(r.Example, r.Host, NoCacheCold)
@@ -175,8 +164,8 @@ func less(a, b *float64) *float64 {
 }
 
 // Speedup returns the ratio of a group's medians, without the library over warm, and
-// the range of that ratio between the 10th and the 90th percentiles of both. It is
-// zero where one is unknown.
+// the range of that ratio between the 10th and the 90th percentiles of both. It returns
+// zeros if one of them is unknown.
 func (rows Rows) Speedup() (median, least, most float64) {
 	r := rows[0]
 	warm, plain := rows.Find(r.Example, r.Host, Warm), rows.Find(r.Example, r.Host, NoCache)
@@ -187,13 +176,5 @@ func (rows Rows) Speedup() (median, least, most float64) {
 	return *plain.P50 / *warm.P50, at(plain, 10) / at(warm, 90), at(plain, 90) / at(warm, 10)
 }
 
-// HostName is the name of a host as its makers write it.
-func HostName(host string) string {
-	switch host {
-	case "lambda":
-		return "Lambda"
-	case "openwhisk":
-		return "OpenWhisk"
-	}
-	return host
-}
+// HostNames are the proper names of the hosts.
+var HostNames = map[string]string{"lambda": "Lambda", "openwhisk": "OpenWhisk"}

@@ -2,7 +2,7 @@ package result
 
 import "slices"
 
-// State is the state in which an invocation found its function.
+// State is the state of a function before an invocation.
 type State string
 
 // The states, in the order of their rows.
@@ -21,14 +21,14 @@ const (
 var States = []State{NoCacheCold, NoCache, Cold, Restarted, TimedOut, Warm, Thawed, Concurrent}
 
 var meanings = map[State]string{
-	NoCacheCold: "a new container of the same action without the library, with the start of its process",
-	NoCache:     "a warm process of the same action without the library",
-	Cold:        "a new container, with the start of its process",
-	Restarted:   "a new process after a crash, with its start; memory is lost, /tmp is not",
+	NoCacheCold: "the action without the library in a new container, including the start of its process",
+	NoCache:     "the action without the library in a warm process",
+	Cold:        "a new container, including the start of its process",
+	Restarted:   "a new process after a crash, including its start; memory is lost, /tmp is kept",
 	TimedOut:    "the invocation after one that the time-out killed",
 	Warm:        "the same process again",
 	Thawed:      "the same process after a freeze",
-	Concurrent:  "warm, with others at the same time in the same process",
+	Concurrent:  "warm, several invocations at the same time in one process",
 }
 
 // Meaning explains s in a line.

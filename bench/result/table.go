@@ -14,7 +14,7 @@ type column struct {
 	text  func(Row) string
 }
 
-// columns leaves out columns that no row has a figure for.
+// columns returns the columns for which a row has a figure.
 func (rows Rows) columns() []column {
 	figure := func(decimals int, of func(Row) *float64) func(Row) string {
 		return func(r Row) string { return text(of(r), decimals) }
@@ -42,15 +42,17 @@ func (rows Rows) columns() []column {
 	return all
 }
 
-// WriteTable writes the rows for people, with the meanings of their states.
-func WriteTable(w io.Writer, rows Rows) error {
+// WriteTable writes the conditions and the rows, with the meanings of their states.
+func (f File) WriteTable(w io.Writer) error {
+	fmt.Fprintf(w, "\n%s\n\n", f.Conditions)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	rows := f.Rows
 	columns := rows.columns()
 	for _, c := range columns {
 		fmt.Fprint(t, c.title, "\t")
 	}
 	for _, group := range rows.Groups() {
-		fmt.Fprintln(t, "\n"+strings.Repeat("\t", len(columns))) // without cells, the columns would end here
+		fmt.Fprintln(t, "\n"+strings.Repeat("\t", len(columns))) // an empty line would end the columns
 		for i, r := range group {
 			if i > 0 {
 				fmt.Fprintln(t)
@@ -71,7 +73,7 @@ func WriteTable(w io.Writer, rows Rows) error {
 	for _, s := range rows.States() {
 		fmt.Fprintf(w, "%-13s  %s\n", s, s.Meaning())
 	}
-	_, err := fmt.Fprintln(w, "p90 needs 10 samples, p99 needs 100: of fewer they are not shown.")
+	_, err := fmt.Fprintln(w, "The table shows the p90 of 10 samples and more, and the p99 of 100 and more.")
 	return err
 }
 

@@ -1,21 +1,18 @@
 package run
 
 import (
-	"bytes"
-	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"syscall"
 
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// check says what is wrong with a program before it fails to start: the system's
-// own word for most of it is "exec format error".
+// check detects common mistakes before the start, whose error would be obscure.
 func check(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -25,55 +22,21 @@ func check(path string) error {
 		return fmt.Errorf("run: %w", err)
 	case info.IsDir():
 		return fmt.Errorf("run: %s is a directory: name the program in it", path)
-	case bytes.Equal(head(path), []byte("PK\x03\x04")):
+	case filepath.Ext(path) == ".zip":
 		return fmt.Errorf("run: %s is a zip: unpack it, and name the program in it", path)
 	case runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
 		return fmt.Errorf("run: %s is not executable: chmod +x %s", path, path)
 	}
-	f, err := elf.Open(path)
-	if err != nil {
-		return nil // a script, or a program for another system: the start decides
-	}
-	defer f.Close()
-	processor := map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm"}[f.Machine]
-	if processor != "" && processor != runtime.GOARCH || runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		return fmt.Errorf("run: %s is built for linux/%s, and this machine is %s/%s: build it with GOOS=%s GOARCH=%s",
-			path, processor, runtime.GOOS, runtime.GOARCH, runtime.GOOS, runtime.GOARCH)
-	}
 	return nil
 }
 
-func head(path string) []byte {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	b := make([]byte, 4)
-	n, _ := io.ReadFull(f, b)
-	return b[:n]
-}
-
-// startError says why the function's process never waited for an event.
-type startError struct {
-	*host.FunctionError
-	output string
-}
-
-func (e startError) Error() string {
-	if e.output == "" {
-		return e.FunctionError.Error()
-	}
-	return e.FunctionError.Error() + "; its output ends with:\n" + e.output
-}
-
-// explain adds to the error of a function that does not run the way out.
+// explain adds the way out to the error of a function that does not run.
 func (s *settings) explain(err error) error {
-	var f startError
+	var f *host.FunctionError
 	var why, hint string
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
-		why = s.binary + " is not an executable for this machine"
+		why = fmt.Sprintf("%s is not an executable for this machine: build it with GOOS=%s GOARCH=%s", s.binary, runtime.GOOS, runtime.GOARCH)
 	case errors.Is(err, fs.ErrNotExist): // check has found the program itself
 		why = "a file that " + s.binary + " needs to start is missing, its interpreter or its dynamic loader (CGO_ENABLED=0 does without)"
 	case !errors.As(err, &f):
@@ -81,7 +44,7 @@ func (s *settings) explain(err error) error {
 	default:
 		hint = "\n" + s.protocolHint()
 		why = map[string]string{
-			host.ErrorTimeout:   s.binary + " started and then was silent",
+			host.ErrorTimeout:   s.binary + " started, but was silent",
 			host.ErrorMalformed: s.binary + " does not speak the ActionLoop",
 			host.ErrorStart:     "OpenWhisk would not start " + s.binary,
 		}[f.Type]
@@ -97,6 +60,6 @@ func (s *settings) protocolHint() string {
 		return `An OpenWhisk action writes {"ok":true} to file descriptor 3 when it is ready, within -timeout, and waits for lines on stdin.
 If it is a Lambda function, leave out -host openwhisk. Set the variables that its init needs with -env.`
 	}
-	return `A Lambda function asks the Runtime API for its first event within -init-timeout: with aws-lambda-go that is lambda.Start in main.
-If it is an OpenWhisk action, say -host openwhisk. Set the variables that its init needs with -env.`
+	return `A Lambda function requests its first event from the Runtime API within -init-timeout; with aws-lambda-go, lambda.Start in main does.
+If it is an OpenWhisk action, use -host openwhisk. Set the variables that its init needs with -env.`
 }

@@ -1,6 +1,6 @@
-// Package run is the command that drives a function of the user's own through the
-// life of its containers: cold, warm, frozen and thawed, crashed, timed out, and
-// with several invocations at once.
+// Package run measures a function through the life of its containers: cold, warm,
+// frozen and thawed, crashed, timed out, and with several invocations at once. Its
+// Command does so for the user's own function.
 package run
 
 import (
@@ -27,7 +27,7 @@ type settings struct {
 	host        string
 	binary      string
 	args        []string
-	public      []string // the command line without values of variables and the program's arguments
+	public      []string // the command line without the values of variables and the program's arguments
 	env         []string
 	events      [][]byte
 	rounds      int
@@ -49,11 +49,11 @@ type settings struct {
 
 const usage = `usage: bench run [flags] -- PROGRAM [ARGUMENTS]
 
-Drives PROGRAM as its cloud does, in containers that are cold, warm, frozen and
-thawed, crashed and timed out, and prints what its callers wait for. PROGRAM is
-the file that is called bootstrap on Lambda, any program that speaks the Runtime
-API, such as one with aws-lambda-go; or with -host openwhisk the file that is
-called exec there, one that speaks the ActionLoop.
+Runs PROGRAM as its cloud does, in containers that are cold, warm, frozen and
+thawed, crashed and timed out, and prints how long its callers wait. PROGRAM is
+the file with the name bootstrap on Lambda, any program that uses the Runtime API,
+such as one with aws-lambda-go; or with -host openwhisk the file with the name
+exec there, one that speaks the ActionLoop.
 
     GOOS=linux go build -o bootstrap .               # in the folder of your function
     go run ./bench run -- path/to/it/bootstrap       # in the checkout of warmcache
@@ -61,8 +61,8 @@ called exec there, one that speaks the ActionLoop.
     # with its bucket on a real S3 server and its PostgreSQL, as far away as in the cloud
     go run ./bench run -s3 prices=path/to/files -db DATABASE_URL=postgres://me@localhost:5432/shop -- path/to/it/bootstrap
 
-Flags stand before PROGRAM. It sees nothing of this environment but what the flags
-give it, its working directory is the one that it lies in, and TMPDIR is its own
+Flags stand before PROGRAM. It inherits no variables of this environment except
+those of the flags; its working directory is its own folder, and TMPDIR its own
 /tmp. It runs with your rights, and not in a sandbox.
 
 The exit status is 0 if the function answered in every state, 1 if it did not, if
@@ -70,9 +70,9 @@ answers to the same event differ or if it cannot run, and 2 for wrong arguments.
 
 `
 
-// Command is bench run. It prints to out, and what the function itself prints goes
-// to stderr with -logs. An interrupt or SIGTERM ends it early, with what was measured
-// until then. The error says why the function cannot run, or what is wrong with it.
+// Command is bench run. It prints to out; the function's own output goes to stderr with
+// -logs. After an interrupt or SIGTERM it prints the measurements so far. The error
+// describes why the function cannot run, or its failures.
 func Command(ctx context.Context, args []string, out io.Writer) (err error) {
 	s, err := parse(args)
 	if err != nil {
@@ -87,7 +87,7 @@ func Command(ctx context.Context, args []string, out io.Writer) (err error) {
 	r := &run{settings: s, failures: map[string]int{}}
 	r.Driver = Driver{Example: s.name(), Host: s.host, Warm: s.warm, Varies: s.varies, Seen: r.note,
 		Sandbox: func() (host.Sandbox, error) { return r.sandbox(1, s.timeout) }}
-	r.say("starting the origins")
+	r.setStatus("starting the origins")
 	defer r.progress()()
 	var origins Origins
 	defer func() { err = errors.Join(err, origins.Close()) }()
@@ -115,9 +115,9 @@ func Command(ctx context.Context, args []string, out io.Writer) (err error) {
 	return r.report(out)
 }
 
-// first finds out whether the function can start at all.
+// first checks that the function can start.
 func (r *run) first(ctx context.Context) error {
-	r.say("the first start")
+	r.setStatus("the first start")
 	s, err := r.sandbox(1, r.timeout)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (r *run) first(ctx context.Context) error {
 	defer s.Close()
 	res, err := s.Invoke(ctx, r.events[0])
 	if err == nil && res.InitFailed {
-		err = startError{res.FunctionError, res.Output}
+		return fmt.Errorf("%w%s", res.FunctionError, ending(res.Output))
 	}
 	return err
 }
@@ -159,24 +159,24 @@ func parse(args []string) (settings, error) {
 		})
 	}
 	f.StringVar(&s.host, "host", "lambda", "`lambda` or openwhisk")
-	f.StringVar(&events, "events", "", "read the events from this `file`, one JSON a line; each life of a container has the next one. Default: {}")
-	repeated("env", "set `KEY=VALUE` in the function's environment, or KEY to the value that it has here", true, s.setEnv)
-	repeated("env-file", "set what this `file` says, KEY=VALUE or KEY a line, as docker does", false, s.readEnv)
-	repeated("s3", "serve a directory as a bucket, `BUCKET=DIR`, by a real S3 server whose endpoint and credentials the function finds in AWS_...", false, values(&s.buckets, "BUCKET=DIR"))
+	f.StringVar(&events, "events", "", "read the events from this `file`, one JSON value a line; each life of a container uses the next one. Default: {}")
+	repeated("env", "set `KEY=VALUE` in the function's environment, or KEY to its value here", true, s.setEnv)
+	repeated("env-file", "set the variables of this `file`, KEY=VALUE or KEY a line, as docker does", false, s.readEnv)
+	repeated("s3", "serve a directory as a bucket, `BUCKET=DIR`, by a real S3 server; the function's variables AWS_... have its endpoint and credentials", false, values(&s.buckets, "BUCKET=DIR"))
 	s.Latencies.Register(f)
-	repeated("db", "set `KEY=URL` in the function's environment, with the address of a relay that makes the database as slow as one in the cloud, and counts; for any that speaks TCP", true, values(&s.databases, "KEY=URL"))
+	repeated("db", "set `KEY=URL` in the function's environment, with the address of a relay instead, which delays the database by -db-latency and counts its round trips; for any TCP protocol", true, values(&s.databases, "KEY=URL"))
 	f.IntVar(&s.rounds, "rounds", 20, "lives of a container to measure")
 	f.IntVar(&s.warm, "warm", 5, "warm invocations in each life")
-	f.DurationVar(&s.timeout, "timeout", 0, "how long an invocation may take; some of them are made to take longer. Default: the host's, 3s on Lambda and 1m on OpenWhisk")
-	f.DurationVar(&s.initTimeout, "init-timeout", 10*time.Second, "how long the function may take until it asks for its first event; on OpenWhisk it is -timeout")
-	f.IntVar(&s.memoryMB, "memory", 128, "`MB` that the function is told it has; on Lambda")
+	f.DurationVar(&s.timeout, "timeout", 0, "limit for an invocation; some invocations are forced to exceed it. Default: the host's, 3s on Lambda and 1m on OpenWhisk")
+	f.DurationVar(&s.initTimeout, "init-timeout", 10*time.Second, "limit for the time until the function requests its first event; on OpenWhisk it is -timeout")
+	f.IntVar(&s.memoryMB, "memory", 128, "`MB` of memory in the function's environment variables; on Lambda")
 	f.StringVar(&s.handler, "handler", "", "the function's `handler`, in _HANDLER. Default: the name of PROGRAM's file; on Lambda")
 	repeated("extension", "start this `file` as an external extension; on Lambda", false, func(v string) error { s.extensions = append(s.extensions, v); return nil })
-	f.IntVar(&s.concurrency, "concurrency", 1, "with more than 1: also so many invocations at once in one process, as on Lambda Managed Instances")
+	f.IntVar(&s.concurrency, "concurrency", 1, "if more than 1, also measure this many invocations at once in one process, as on Lambda Managed Instances")
 	f.BoolVar(&s.varies, "varies", false, "answers to the same event may differ")
 	f.StringVar(&s.json, "json", "", "write the rows, with all samples, to this `file` as well")
 	f.BoolVar(&s.verbose, "v", false, "show every answer")
-	f.BoolVar(&logs, "logs", false, "show what the function prints")
+	f.BoolVar(&logs, "logs", false, "show the function's output")
 	f.SetOutput(io.Discard)
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		f.SetOutput(os.Stdout)
@@ -189,11 +189,11 @@ func parse(args []string) (settings, error) {
 		s.logs = os.Stderr
 	}
 	if f.NArg() == 0 {
-		return s, errors.New("run: no program given: go run ./bench run -- path/to/bootstrap (-h says more)")
+		return s, errors.New("run: no program given: go run ./bench run -- path/to/bootstrap (-h lists the flags)")
 	}
 	s.binary, s.args = f.Arg(0), f.Args()[1:]
 	f.Visit(func(fl *flag.Flag) {
-		if v := fl.Value.String(); v != "" { // those that may be repeated are there already
+		if v := fl.Value.String(); v != "" { // it is empty for flags that may be repeated, which s.public has
 			s.public = append(s.public, "-"+fl.Name+"="+v)
 		}
 	})
@@ -210,8 +210,8 @@ func parse(args []string) (settings, error) {
 	return s, err
 }
 
-// checkArgs refuses flags of ours after the program, unless -- says that they are
-// the program's.
+// checkArgs rejects the command's flags after the program, unless -- marks them as the
+// program's.
 func (s *settings) checkArgs(f *flag.FlagSet, args []string) error {
 	if before := len(args) - f.NArg() - 1; before >= 0 && args[before] == "--" {
 		return nil
@@ -219,7 +219,7 @@ func (s *settings) checkArgs(f *flag.FlagSet, args []string) error {
 	for _, a := range s.args {
 		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
 		if strings.HasPrefix(a, "-") && f.Lookup(name) != nil {
-			return fmt.Errorf("run: %s stands after %s: put it before the program, or -- before the program if it is the program's", a, s.binary)
+			return fmt.Errorf("run: %s stands after %s: move it before the program, or put -- before the program if it is the program's", a, s.binary)
 		}
 	}
 	return nil
@@ -293,12 +293,9 @@ func (s *settings) validate(f *flag.FlagSet) error {
 	return nil
 }
 
-// name is what the table calls the function: two of them are mostly in folders of
-// their own, and both called bootstrap.
+// name returns the function's name in the table. It includes the folder, since most
+// functions have the file name bootstrap.
 func (s *settings) name() string {
-	abs, err := filepath.Abs(s.binary)
-	if err != nil {
-		return s.binary
-	}
+	abs, _ := filepath.Abs(s.binary) // fails only without a working directory
 	return filepath.Base(filepath.Dir(abs)) + "/" + filepath.Base(abs)
 }

@@ -19,7 +19,7 @@ import (
 type run struct {
 	settings
 	Driver
-	originEnv []string // by which the function finds its origins
+	originEnv []string // the addresses and credentials of its origins
 	orphans   orphans
 	status    atomic.Pointer[string] // for the progress
 
@@ -29,26 +29,24 @@ type run struct {
 	invoked  int
 	hung     int           // time-outs in a row
 	slowest  time.Duration // of the invocations that were answered
-	uncaught bool          // a time-out was meant to happen and did not
+	uncaught bool          // the function was too quick for a forced time-out
 	why      string        // the run ended early
 }
 
-// timedOutRounds bounds the lives with a time-out, each of which takes as long as
-// that is.
+// timedOutRounds bounds the lives with a time-out, each of which takes the whole time.
 const timedOutRounds = 3
 
-// hungMost bounds the time-outs in a row: of a function that hangs there is nothing
-// more to learn.
+// hungMost bounds the time-outs in a row, after which the function hangs.
 const hungMost = 5
 
-// lives drives the function until it is through, or cannot go on.
+// lives runs all rounds, unless the function hangs or cannot run.
 func (r *run) lives(ctx context.Context) error {
 	for round := range r.rounds {
 		event := r.events[round%len(r.events)]
-		r.say("life %d of %d", round+1, r.rounds)
+		r.setStatus("life %d of %d", round+1, r.rounds)
 		err := r.Life(ctx, event)
 		if err == nil && round < timedOutRounds {
-			r.say("life %d of %d: with a time-out", round+1, r.rounds)
+			r.setStatus("life %d of %d: with a time-out", round+1, r.rounds)
 			err = r.timedOut(ctx, event)
 		}
 		if err != nil {
@@ -61,7 +59,7 @@ func (r *run) lives(ctx context.Context) error {
 		}
 	}
 	if r.concurrency > 1 {
-		r.say("%d invocations at once", r.concurrency)
+		r.setStatus("%d invocations at once", r.concurrency)
 		return r.concurrent(ctx)
 	}
 	return nil
@@ -77,9 +75,8 @@ func (r *run) sandbox(concurrency int, timeout time.Duration) (host.Sandbox, err
 		InitTimeout: r.initTimeout, MemoryMB: r.memoryMB, Concurrency: concurrency, Logs: r.logs}.Environment()
 }
 
-// timedOut has an invocation killed in its middle, and measures the next one. An
-// OpenWhisk action then begins in a new container. It need not wait longer than a
-// function of this speed takes.
+// timedOut forces a time-out in the middle of an invocation, and measures the next one.
+// On OpenWhisk that starts in a new container. For quick functions it reduces the limit.
 func (r *run) timedOut(ctx context.Context, event []byte) error {
 	s, err := r.sandbox(1, min(r.timeout, max(3*time.Second, 5*r.slowest)))
 	if err != nil {
@@ -101,8 +98,8 @@ func (r *run) timedOut(ctx context.Context, event []byte) error {
 	return err
 }
 
-// concurrent has several invocations at once in one process. An invocation that
-// finds no place in time is busy; its caller then stops.
+// concurrent runs several invocations at once in one process. An invocation that the
+// process does not accept in time counts as busy, and ends its caller.
 func (r *run) concurrent(ctx context.Context) error {
 	s, err := r.sandbox(r.concurrency, r.timeout)
 	if err != nil {
@@ -137,7 +134,7 @@ func (r *run) call(ctx context.Context, s host.Sandbox, caller int) error {
 	return nil
 }
 
-// note keeps what is told below the table.
+// note records the answers and failures to print below the table.
 func (r *run) note(state result.State, event []byte, res host.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,26 +166,28 @@ func (r *run) note(state result.State, event []byte, res host.Result) {
 	r.seen = append(r.seen, [2]string{string(event), answer})
 }
 
-// say sets what the progress tells.
-func (r *run) say(format string, args ...any) { r.status.Store(new(fmt.Sprintf(format, args...))) }
+// setStatus sets the text of the progress.
+func (r *run) setStatus(format string, args ...any) {
+	r.status.Store(new(fmt.Sprintf(format, args...)))
+}
 
-// progress tells on stderr what is being done, each second that brings something
-// new, until the returned function is called.
+// progress prints the status to stderr each second, if it has changed, until stop is
+// called.
 func (r *run) progress() (stop func()) {
 	done, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
-		told := ""
+		printed := ""
 		for start := time.Now(); ; {
 			r.mu.Lock()
 			now := fmt.Sprintf("%s, %s so far", *r.status.Load(), count(r.invoked, "invocation"))
 			r.mu.Unlock()
-			if now != told {
+			if now != printed {
 				compare.Say("bench run: %3.0f s: %s", time.Since(start).Seconds(), now)
 			}
-			told = now
+			printed = now
 			select {
 			case <-tick.C:
 			case <-done:
@@ -199,11 +198,11 @@ func (r *run) progress() (stop func()) {
 	return func() { close(done); <-over }
 }
 
-// attempts bound how often a process is caught at the wrong moment.
+// attempts bounds how often the process is caught too late.
 const attempts = 5
 
-// timeOut has an invocation killed in its middle by its time-out. When the
-// function was too quick for that each time, its last answer comes back.
+// timeOut forces a time-out in the middle of an invocation. If the function was too
+// quick each time, timeOut returns its last answer.
 func timeOut(ctx context.Context, s host.Sandbox, event []byte) (res host.Result, err error) {
 	for range attempts {
 		if res, err = invokeFrozen(ctx, s, event); err != nil || res.Died {
@@ -213,12 +212,12 @@ func timeOut(ctx context.Context, s host.Sandbox, event []byte) (res host.Result
 	return res, err
 }
 
-// busyTurns are some milliseconds of looking without a pause: a function may take
+// busyTurns are some milliseconds of polling without a pause, since a function may take
 // less than one.
 const busyTurns = 20_000
 
-// invokeFrozen keeps the process stopped from the moment that the invocation has
-// let it go on. The clock of the time-out runs meanwhile.
+// invokeFrozen freezes the process again as soon as the invocation has thawed it, until
+// the invocation times out.
 func invokeFrozen(ctx context.Context, s host.Sandbox, event []byte) (res host.Result, err error) {
 	over := make(chan struct{})
 	go func() {
@@ -231,7 +230,7 @@ func invokeFrozen(ctx context.Context, s host.Sandbox, event []byte) (res host.R
 			return res, err
 		default:
 		}
-		if s.Freeze() != nil { // needs Linux: the invocation ends by itself
+		if s.Freeze() != nil { // not on Linux: the invocation ends by itself
 			<-over
 		}
 		if runtime.Gosched(); n > busyTurns {

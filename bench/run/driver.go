@@ -6,16 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
 	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
-// Driver takes a function through lives of its container and collects a sample of
-// each invocation. Its methods must not be called concurrently.
+// Driver runs a function through lives of its container and records a sample of each
+// invocation. Its methods must not be called concurrently.
 type Driver struct {
 	// Example and Host name the rows. On the host "openwhisk" a crash is not a state
 	// of its own, since its next start is cold.
@@ -24,36 +24,36 @@ type Driver struct {
 	// Sandbox makes a new container.
 	Sandbox func() (host.Sandbox, error)
 
-	// Plain, if it is not nil, makes a container of the same function without the
-	// library. Each life has one beside it: its cold start and its second invocation
-	// are the states no-cache cold and no-cache, and its answers are what others are
-	// compared with. Without it, that is the first answer to the same event.
+	// Plain makes a container of the same function without the library, and may be nil.
+	// Each life has one beside it, whose cold start and second invocation are the states
+	// no-cache cold and no-cache. Other answers are compared with its answers; if Plain
+	// is nil, with the first answer to the same event.
 	Plain func() (host.Sandbox, error)
 
 	// Warm is the number of warm invocations in each life.
 	Warm int
 
-	// Calls counts what the function's origins were asked so far. Nil means unknown.
-	Calls func() result.Calls
+	// Calls returns the calls to the function's origins so far. Nil means unknown.
+	Calls func() origin.Counts
 
-	// Varies says that answers to the same event may differ.
+	// Varies reports that answers to the same event may differ.
 	Varies bool
 
-	// Strict makes anything but the expected answer an error of Life: a failure, an
-	// answer that differs, a start of another kind. Otherwise they are counted.
+	// Strict makes a failure, a different answer or a start of another kind an error of
+	// Life. Otherwise the Driver counts them.
 	Strict bool
 
-	// Seen, if it is not nil, is called with each result, perhaps concurrently.
+	// Seen is called with each result, perhaps concurrently. It may be nil.
 	Seen func(result.State, []byte, host.Result)
 
 	mu      sync.Mutex
 	samples map[result.State][]result.Sample
-	answers map[string][]byte // the first one to each event
-	differ  int               // answers other than that
+	answers map[string][]byte // the first answer to each event
+	differ  int               // answers that are not the first one
 }
 
-// Life drives one container with an event: cold, warm, frozen and thawed, crashed
-// and restarted, ended. Freezing is left out where it is unsupported.
+// Life runs one container with an event: cold, warm, frozen and thawed, crashed and
+// restarted. Without support for freezing it skips that state.
 func (d *Driver) Life(ctx context.Context, event []byte) (err error) {
 	s, err := d.Sandbox()
 	if err != nil {
@@ -105,14 +105,10 @@ func (d *Driver) plain(ctx context.Context, event []byte) error {
 var starts = map[result.State]host.StartKind{result.NoCacheCold: host.Cold, result.NoCache: host.Warm,
 	result.Cold: host.Cold, result.Warm: host.Warm, result.Thawed: host.Thawed, result.Restarted: host.Restarted}
 
-// found are the states of the kinds of start.
-var found = map[host.StartKind]result.State{host.Cold: result.Cold, host.Warm: result.Warm,
-	host.Thawed: result.Thawed, host.Restarted: result.Restarted}
-
-// invoke runs and records an invocation. If its process had to be started anew, its
-// state is that of the start.
+// invoke runs and records an invocation. If its process had to be restarted, it records
+// the state of that start.
 func (d *Driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state result.State) (host.Result, error) {
-	var before result.Calls
+	var before origin.Counts
 	if d.Calls != nil {
 		before = d.Calls()
 	}
@@ -123,7 +119,7 @@ func (d *Driver) invoke(ctx context.Context, s host.Sandbox, event []byte, state
 	kind, known := starts[state]
 	unexpected := known && kind != res.Start
 	if unexpected && !d.Strict {
-		state = found[res.Start]
+		state = result.State(res.Start.String())
 	}
 	sample := result.Sample{Took: res.Init + res.Duration, Status: status(res.Payload), Failed: res.FunctionError != nil}
 	sample.Failed = sample.Failed || sample.Status >= 500
@@ -184,15 +180,15 @@ func (d *Driver) compare(event []byte, res host.Result) (same bool, first []byte
 func (d *Driver) Rows() (rows result.Rows) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, state := range slices.SortedFunc(maps.Keys(d.samples), func(a, b result.State) int {
-		return slices.Index(result.States, a) - slices.Index(result.States, b)
-	}) {
-		rows = append(rows, result.NewRow(d.Example, d.Host, state, d.samples[state]))
+	for _, state := range result.States {
+		if samples := d.samples[state]; samples != nil {
+			rows = append(rows, result.NewRow(d.Example, d.Host, state, samples))
+		}
 	}
 	return rows
 }
 
-// status is the status of an answer that has the form of an HTTP response, else 0.
+// status returns the status of an answer in the form of an HTTP response, else 0.
 func status(answer []byte) int {
 	var http struct {
 		StatusCode int `json:"statusCode"`

@@ -7,10 +7,7 @@ import (
 	"os"
 )
 
-// byteOrderMark is what some editors begin a file with.
-var byteOrderMark = []byte("\ufeff")
-
-// readEvents reads one JSON value a line. Empty lines are nothing.
+// readEvents reads one JSON value a line, and ignores empty lines.
 func readEvents(file string) (events [][]byte, err error) {
 	if file == "" {
 		return [][]byte{[]byte("{}")}, nil
@@ -19,8 +16,8 @@ func readEvents(file string) (events [][]byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("run: -events: %w", err)
 	}
-	number := 0
-	for line := range bytes.Lines(bytes.TrimPrefix(b, byteOrderMark)) {
+	number := 0 // of the line; some editors write a byte order mark before the first
+	for line := range bytes.Lines(bytes.TrimPrefix(b, []byte("\ufeff"))) {
 		number++
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {

@@ -8,17 +8,16 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/warmcache/warmcache/bench/origin"
-	"github.com/warmcache/warmcache/bench/result"
 )
 
-// Latencies says how slow the origins are. Zero means none, as on the command line.
+// Latencies has the latencies and the bandwidth of the origins. Zero means no delay or
+// no limit.
 type Latencies struct {
 	FirstByte time.Duration // of an answer from S3
 	Bandwidth int           // of a connection to S3, in bytes per second
@@ -29,53 +28,48 @@ type Latencies struct {
 func (l *Latencies) Register(f *flag.FlagSet) {
 	f.DurationVar(&l.FirstByte, "s3-latency", origin.DefaultFirstByte, "time to the first byte of an answer from S3")
 	f.IntVar(&l.Bandwidth, "s3-bandwidth", origin.DefaultBandwidth, "bytes per second of a connection to S3")
-	f.DurationVar(&l.Database, "db-latency", origin.DefaultToll, "round trip of a database statement")
+	f.DurationVar(&l.Database, "db-latency", origin.DefaultDatabase, "round trip of a database statement")
 }
 
-// orNone turns a zero into the value that means none to package origin.
-func orNone[T ~int | ~int64](v T) T {
-	if v == 0 {
-		return -1
-	}
-	return v
-}
-
-// Origins are the databases and stores of a function. The zero Origins are none.
+// Origins are the databases and the S3 server of a function. The zero Origins are empty.
 type Origins struct {
 	S3   *origin.S3 // nil before StartS3
 	Gate *origin.Gate
 
-	databases []database
+	// the gate and the databases
+	started []interface {
+		Counts() origin.Counts
+		Close() error
+	}
 }
 
-type database interface {
-	Counts() origin.Counts
-	Close() error
-}
-
-// StartS3 starts an S3 server that keeps its objects in dir, behind a gate. An empty
-// dir means a temporary one.
+// StartS3 starts an S3 server with its objects in dir, behind a gate. An empty dir means
+// a temporary one.
 func (o *Origins) StartS3(ctx context.Context, dir string, l Latencies) (err error) {
-	if o.S3, err = origin.StartS3(ctx, origin.S3Options{Dir: dir}); err != nil {
+	if o.S3, err = origin.StartS3(ctx, dir); err != nil {
 		return err
 	}
-	o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: orNone(l.FirstByte), Bandwidth: orNone(l.Bandwidth)})
-	return err
-}
-
-// StartToll starts the network before a SQLite database.
-func (o *Origins) StartToll(l Latencies) (*origin.Toll, error) {
-	t, err := origin.StartToll(origin.TollOptions{Latency: orNone(l.Database)})
-	if err == nil {
-		o.databases = append(o.databases, t)
+	if o.Gate, err = origin.StartGate(o.S3.Endpoint(), origin.GateOptions{FirstByte: l.FirstByte, Bandwidth: l.Bandwidth}); err != nil {
+		return err
 	}
-	return t, err
+	o.started = append(o.started, o.Gate)
+	return nil
 }
 
-// ports are those of URLs without one.
+// StartLatencyProxy starts the network of a SQLite database, and returns its address.
+func (o *Origins) StartLatencyProxy(l Latencies) (addr string, err error) {
+	p, err := origin.StartLatencyProxy(l.Database)
+	if err != nil {
+		return "", err
+	}
+	o.started = append(o.started, p)
+	return p.Addr(), nil
+}
+
+// ports are the defaults for URLs without a port.
 var ports = map[string]string{"postgres": "5432", "postgresql": "5432", "mysql": "3306", "redis": "6379", "mongodb": "27017"}
 
-// startRelay starts a relay to a database, and returns the URL by which to use it.
+// startRelay starts a relay to a database, and returns the database's URL through it.
 func (o *Origins) startRelay(database string, l Latencies) (string, error) {
 	u, err := url.Parse(database)
 	if err != nil || u.Hostname() == "" {
@@ -85,37 +79,27 @@ func (o *Origins) startRelay(database string, l Latencies) (string, error) {
 	if port == "" {
 		return "", errors.New("the URL must have a port")
 	}
-	r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), origin.RelayOptions{Latency: orNone(l.Database)})
+	r, err := origin.StartRelay(net.JoinHostPort(u.Hostname(), port), l.Database)
 	if err != nil {
 		return "", err
 	}
-	o.databases = append(o.databases, r)
+	o.started = append(o.started, r)
 	u.Host = r.Addr()
 	return u.String(), nil
 }
 
-// Calls are the calls to all origins so far.
-func (o *Origins) Calls() (c result.Calls) {
-	if o.Gate != nil {
-		all := o.Gate.Counts()
-		c.S3Gets = o.Gate.CountsOf(http.MethodGet).Calls
-		c.S3Puts, c.Bytes = all.Calls-c.S3Gets, all.Bytes
-	}
-	for _, d := range o.databases {
-		counts := d.Counts()
-		c.Database += counts.Calls
-		c.Bytes += counts.Bytes
+// Calls returns the calls to all origins so far.
+func (o *Origins) Calls() (c origin.Counts) {
+	for _, started := range o.started {
+		c = c.Add(started.Counts())
 	}
 	return c
 }
 
 // Close ends all of them.
 func (o *Origins) Close() (err error) {
-	for _, d := range o.databases {
-		err = errors.Join(err, d.Close())
-	}
-	if o.Gate != nil {
-		err = errors.Join(err, o.Gate.Close())
+	for _, started := range o.started {
+		err = errors.Join(err, started.Close())
 	}
 	if o.S3 != nil {
 		err = errors.Join(err, o.S3.Close())
@@ -123,8 +107,8 @@ func (o *Origins) Close() (err error) {
 	return err
 }
 
-// startOrigins starts those of the command line, and returns the variables by which
-// the function finds them. Close o after an error, too.
+// startOrigins starts the origins of the command line, and returns the variables with
+// their addresses. The caller must close o, also after an error.
 func (s *settings) startOrigins(ctx context.Context, o *Origins) (env []string, err error) {
 	if len(s.buckets) > 0 {
 		if err := o.StartS3(ctx, "", s.Latencies); err != nil {
@@ -147,7 +131,7 @@ func (s *settings) startOrigins(ctx context.Context, o *Origins) (env []string, 
 	return env, nil
 }
 
-// fill makes a bucket of the files below a directory. Their paths are the keys.
+// fill creates a bucket with the files below a directory, whose paths are the keys.
 func (o *Origins) fill(ctx context.Context, bucket, dir string) error {
 	if err := o.S3.CreateBucket(ctx, bucket); err != nil {
 		return err

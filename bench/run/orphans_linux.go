@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// findsOrphans says whether processes are found that outlived the function's.
+// findsOrphans reports whether this system can find processes that outlive the function.
 const findsOrphans = true
 
-// orphans are processes that the function started in sessions of their own and left
-// behind. As a subreaper this process is their parent, and so sees them.
+// orphans finds processes that the function started in sessions of their own and left
+// behind. As a subreaper, this process becomes their parent.
 type orphans struct{ known map[int]bool }
 
-// adoptOrphans returns a collector that leaves the present children alone.
+// adoptOrphans returns orphans without the present children.
 func adoptOrphans() orphans {
 	o := orphans{map[int]bool{}}
 	for _, pid := range children() {
@@ -31,8 +31,8 @@ func (o orphans) end() {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 }
 
-// sweep kills the orphans, and their children, which are then orphans too. Call it
-// while no container is open.
+// sweep kills the orphans and their children, which then are orphans too. Call it while
+// no container is open.
 func (o orphans) sweep() {
 	for again := true; again; {
 		again = false

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,16 +18,13 @@ import (
 // shown bounds the lists of answers and of errors.
 const shown = 5
 
-// report prints and writes what was measured. Its error says what is wrong with the
-// function.
+// report prints and writes the measurements. It returns an error if the function failed.
 func (r *run) report(out io.Writer) error {
 	file := result.NewFile(conditions.Here("go run ./bench run", r.public, r.settings.String()), r.Rows())
-	c := file.Conditions
-	fmt.Fprintf(out, "\n%s, %s, %d CPUs; %s\n\n", c.Platform, c.CPU, c.CPUs, c.Set)
-	if err := result.WriteTable(out, file.Rows); err != nil {
+	if err := file.WriteTable(out); err != nil {
 		return err
 	}
-	fmt.Fprint(out, "\nTimes are what the caller waits for.\n")
+	fmt.Fprint(out, "\nTimes are from the call to its answer.\n")
 	r.writeFindings(out)
 	return errors.Join(file.Write(r.json), r.verdict(file.Rows))
 }
@@ -36,10 +34,10 @@ func (r *run) writeFindings(out io.Writer) {
 		fmt.Fprintf(out, "\nThe run ended early, %s.\n", r.why)
 	}
 	if r.uncaught {
-		fmt.Fprint(out, "\nNot every time-out came in the middle of an invocation: the function is too quick to be caught.\n")
+		fmt.Fprint(out, "\nNot every time-out came in the middle of an invocation: the function is too quick.\n")
 	}
 	if !findsOrphans {
-		fmt.Fprint(out, "\nProcesses that the function started in groups of their own may be left: only on Linux are they found.\n")
+		fmt.Fprint(out, "\nProcesses that the function started in groups of their own may be left: only Linux can find them.\n")
 	}
 	if len(r.seen) > 0 {
 		fmt.Fprint(out, "\nThe first answer to each event (-v shows all answers):\n")
@@ -63,7 +61,7 @@ func (r *run) writeFindings(out io.Writer) {
 	}
 }
 
-// verdict is an error if the function cannot be right.
+// verdict returns an error if the function failed in a state, or its answers differ.
 func (r *run) verdict(rows result.Rows) error {
 	var errs []error
 	for _, row := range rows {
@@ -73,46 +71,58 @@ func (r *run) verdict(rows result.Rows) error {
 	}
 	if r.differ > 0 {
 		errs = append(errs, fmt.Errorf("run: %s differed from the first answer to the same event: "+
-			"unless answers vary by themselves (-varies), the function answers from something that it should not have kept", count(r.differ, "answer")))
+			"use -varies if answers may vary; else the function keeps data that it must not keep", count(r.differ, "answer")))
 	}
 	return errors.Join(errs...)
 }
 
-// failure is the function's error, with the end of what a dead process printed. The
-// id of the request in some of them would make each of them another one.
+// failure is the function's error, with the last output of a process that did not
+// start. It omits the id of the request, by which no two errors would be the same.
 func (r *run) failure(res host.Result) string {
 	text := strings.ReplaceAll(res.FunctionError.Error(), "RequestId: "+res.RequestID+" Error: ", "")
-	if res.InitFailed && res.Output != "" {
-		text = "the start failed: " + text + "; its output ends with: " + res.Output
-	} else if res.InitFailed {
-		text = "the start failed: " + text
+	if !res.InitFailed {
+		return text
 	}
-	return text
+	return "the start failed: " + text + ending(res.Output)
 }
 
-// secretMin is the length of the values that are looked for in what is printed: a
-// shorter one is no secret, and stands in half of all texts.
+func ending(output string) string {
+	if output == "" {
+		return ""
+	}
+	return "; its output ends with:\n" + output
+}
+
+// secretMin is the length of the shortest value that redact replaces: shorter ones are
+// no secrets, and occur in half of all texts.
 const secretMin = 6
 
-// redact replaces the values of the variables by their names.
+// redact replaces the values of the function's variables, and the passwords in them,
+// by the names of the variables.
 func (s *settings) redact(text string) string {
+	variables := slices.Clone(s.databases)
 	for _, v := range s.env {
 		name, value, _ := strings.Cut(v, "=")
-		values := []string{value}
-		if u, err := url.Parse(value); err == nil && u.User != nil {
-			password, _ := u.User.Password()
-			values = append(values, password)
+		variables = append(variables, [2]string{name, value})
+	}
+	for _, v := range variables {
+		values := []string{v[1]}
+		if u, err := url.Parse(v[1]); err == nil {
+			user := cmp.Or(u.User, new(url.Userinfo))
+			password, _ := user.Password()
+			_, escaped, _ := strings.Cut(user.String(), ":")
+			values = append(values, password, escaped, u.Query().Get("password"))
 		}
 		for _, value := range values {
 			if len(value) >= secretMin {
-				text = strings.ReplaceAll(text, value, "$"+name)
+				text = strings.ReplaceAll(text, value, "$"+v[0])
 			}
 		}
 	}
 	return text
 }
 
-// String says under which conditions it was measured.
+// String describes the conditions of the measurement.
 func (s settings) String() string {
 	text := fmt.Sprintf("%s, %d warm in each; %s; time-out %v", count(s.rounds, "round"), s.warm, count(len(s.events), "event"), s.timeout)
 	if s.concurrency > 1 {

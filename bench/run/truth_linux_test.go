@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/warmcache/warmcache/bench/host"
+	"github.com/warmcache/warmcache/bench/origin"
 	"github.com/warmcache/warmcache/bench/result"
 )
 
@@ -73,6 +74,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 	}
 	rowsFile := filepath.Join(t.TempDir(), "rows.json")
 	cmd, out, errOut := process(t, "-json", rowsFile, "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "TOKEN", "-env=OTHER=other-secret", "-env-file", file,
+		"-db", "DB_URL=postgres://me:data%2Fbase@127.0.0.1:1/x", "-db", "DB_URL2=postgres://127.0.0.1:1/x?password=query-word",
 		"-events", eventFile(t, `{"do":"tell"}`), "--", build(t, "raw"), "-password", "argument-secret")
 	err := cmd.Run()
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
@@ -83,13 +85,13 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"JSON": string(json), "out": out.String(), "messages": errOut.String()} {
-		for _, secret := range []string{"passed-through-token", "hidden-word", "other-secret", "argument-secret"} {
+		for _, secret := range []string{"passed-through-token", "hidden-word", "other-secret", "argument-secret", "data%2Fbase", "data/base", "query-word"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s holds %s:\n%s", name, secret, text)
 			}
 		}
 	}
-	if !strings.Contains(string(json), "-env TOKEN -env OTHER -env-file") || !strings.Contains(out.String(), "cannot log in at $SHOP_URL with $TOKEN") {
+	if !strings.Contains(string(json), "-env TOKEN -env OTHER -env-file") || !strings.Contains(out.String(), "cannot log in at $SHOP_URL with $TOKEN or postgres://me:$DB_URL@127.0.0.1:") || !strings.Contains(out.String(), "?password=$DB_URL2") {
 		t.Errorf("%s\n%s", json, out)
 	}
 }
@@ -153,7 +155,7 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// A signal ends the run with what was measured, and leaves neither a directory nor a
+// A signal ends the run with the measurements so far, and leaves neither a directory nor a
 // process, not even one that has left the function's session.
 func TestSignals(t *testing.T) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -279,7 +281,7 @@ func TestS3(t *testing.T) {
 	}
 	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-s3", "prices="+dir, "-s3-latency", "5ms", "-env", "BUCKET=prices", "-env", "KEY=a/b.txt", "--", build(t, "s3"))
 	r := rows[result.Warm]
-	if r.OriginCalls == nil || *r.OriginCalls != 1 || *r.S3Gets != 1 || *r.OriginBytes != 10 || *r.P50 < 5 {
+	if r.OriginCalls == nil || *r.OriginCalls != 1 || *r.OriginBytes != 10 || *r.P50 < 5 {
 		t.Errorf("%+v", r)
 	}
 	if !strings.Contains(out, `-> "0123456789"`) {
@@ -316,7 +318,7 @@ func TestDatabase(t *testing.T) {
 	defer l.Close()
 	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-db", "DATABASE_URL=echo://me:secret-word@"+l.Addr().String()+"/x", "-db-latency", "7ms", "--", build(t, "database"))
 	r := rows[result.Warm]
-	if r.DatabaseCalls == nil || *r.DatabaseCalls != 2 || *r.P50 < 14 || strings.Contains(out, "secret-word") {
+	if r.OriginCalls == nil || *r.OriginCalls != 2 || *r.P50 < 14 || strings.Contains(out, "secret-word") {
 		t.Errorf("%+v\n%s", r, out)
 	}
 }
@@ -329,9 +331,9 @@ func TestDriverCompares(t *testing.T) {
 			return host.Lambda{Binary: binary, Env: env, Timeout: 5 * time.Second}.Environment()
 		}
 	}
-	calls := result.Calls{}
+	calls := origin.Counts{}
 	d := Driver{Example: "e", Host: "lambda", Warm: 2, Strict: true, Sandbox: sandbox("GREETING=hi"), Plain: sandbox("GREETING=hi"),
-		Calls: func() result.Calls { calls.S3Gets++; return calls }}
+		Calls: func() origin.Counts { calls.Calls++; return calls }}
 	if err := d.Life(t.Context(), []byte(`{"name":"ann"}`)); err != nil {
 		t.Fatal(err)
 	}

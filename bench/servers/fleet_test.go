@@ -309,13 +309,13 @@ type productKey struct {
 	SKU    string `json:"sku"`
 }
 
-// product is what catalog answers, with its key to tell if it is somebody else's.
+// product is catalog's answer, with its key, which shows if it belongs to somebody else.
 type product struct {
 	productKey
 	Version int64 `json:"unit_cents"`
 }
 
-// history is what the database had when, to check answers by.
+// history has the database's rows over time, to check answers by.
 type history struct {
 	mu   sync.Mutex
 	rows map[productKey]*versions
@@ -368,7 +368,7 @@ func (h *history) check(k productKey, p product, asked time.Time, ttl time.Durat
 	return nil
 }
 
-// The check of answers finds what it is for.
+// The check of answers detects wrong ones.
 func TestHistory(t *testing.T) {
 	const ttl = time.Minute
 	h, k, start := newHistory(), productKey{"blue", "lamp"}, time.Now()

@@ -63,7 +63,7 @@ func onEach(t *testing.T, test func(t *testing.T, s *server)) {
 
 func startVersity(t *testing.T) *server {
 	t.Helper()
-	v, err := origin.StartS3(t.Context(), origin.S3Options{Dir: t.TempDir(), Versioning: true})
+	v, err := origin.StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

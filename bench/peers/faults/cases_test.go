@@ -10,7 +10,7 @@ import (
 // testCase is a fault, with the reading after it.
 type testCase struct {
 	name string
-	do   func(w *world)
+	do   func(w *fixture)
 }
 
 var cases = []testCase{
@@ -32,7 +32,7 @@ var cases = []testCase{
 		need(os.Symlink(other, name))
 	})},
 	{"flipped while the process runs", warm},
-	{"changed at the origin", func(w *world) {
+	{"changed at the origin", func(w *fixture) {
 		w.fill()
 		w.old, _ = w.source.get("a")
 		w.source.put("a", content(3))
@@ -40,22 +40,22 @@ var cases = []testCase{
 	}},
 	{"connection broke in the middle, read again", broken},
 	{"killed in the middle of a download", killed},
-	{"disk full", func(w *world) {
+	{"disk full", func(w *fixture) {
 		defer w.mount(objectSize / 2)()
 		w.restarted()
 		w.restarted()
 	}},
-	{"disk full, and then room", func(w *world) {
+	{"disk full, and then room", func(w *fixture) {
 		defer w.mount(objectSize / 2)()
 		w.process()("a")
 		w.remount(4 * objectSize)
 		w.restarted()
 	}},
-	{"the directory is a file", func(w *world) {
+	{"the directory is a file", func(w *fixture) {
 		need(os.WriteFile(w.dir, nil, 0o600))
 		w.restarted()
 	}},
-	{"the directory vanishes while the process runs", func(w *world) {
+	{"the directory vanishes while the process runs", func(w *fixture) {
 		read := w.process()
 		read("b")
 		need(os.RemoveAll(w.dir))
@@ -70,8 +70,8 @@ func flip(name string, at int) {
 }
 
 // damaged changes the file that has object a's bytes, from the place at on.
-func damaged(change func(name string, at int)) func(*world) {
-	return func(w *world) {
+func damaged(change func(name string, at int)) func(*fixture) {
+	return func(w *fixture) {
 		w.fill()
 		change(w.find("a"))
 		w.restarted()
@@ -79,7 +79,7 @@ func damaged(change func(name string, at int)) func(*world) {
 }
 
 // swapped exchanges the names of the files with the bytes of a and b.
-func swapped(w *world) {
+func swapped(w *fixture) {
 	w.fill()
 	a, _ := w.find("a")
 	b, _ := w.find("b")
@@ -90,7 +90,7 @@ func swapped(w *world) {
 }
 
 // warm flips a byte under a process that has read the object before.
-func warm(w *world) {
+func warm(w *fixture) {
 	read := w.process()
 	for range 2 {
 		_, err := read("a")
@@ -101,7 +101,7 @@ func warm(w *world) {
 }
 
 // broken reads while the connection breaks, and then again when it does not.
-func broken(w *world) {
+func broken(w *fixture) {
 	read := w.process()
 	w.source.half = func() error { return errBroken }
 	if w.look(read); w.outcome != wrong {
@@ -129,7 +129,7 @@ func serveIfChild() {
 		}
 		s := newSource()
 		s.half = func() error { fmt.Println("half"); time.Sleep(time.Hour); return nil }
-		w := world{peer: p, dir: os.Getenv(childDir), source: s}
+		w := fixture{peer: p, dir: os.Getenv(childDir), source: s}
 		_, err := w.process()("a")
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -137,7 +137,7 @@ func serveIfChild() {
 }
 
 // killed ends a process by SIGKILL when half of the bytes have come.
-func killed(w *world) {
+func killed(w *fixture) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childPeer+"="+w.peer.name, childDir+"="+w.dir)
 	out, err := cmd.StdoutPipe()

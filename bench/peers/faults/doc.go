@@ -1,5 +1,5 @@
 // Package faults has a test that damages the disk caches of Go libraries in the ways
-// in which disks, crashes and neighbours do, and compares what they then return. With
+// in which disks, crashes and neighbours do, and compares their answers. With
 // -v it prints the table of bench/RESULTS.md, and it writes it as JSON with
 //
 //	go test ./bench/peers/faults -count=1 -v -args -results FILE

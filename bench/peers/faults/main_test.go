@@ -27,7 +27,7 @@ stale: the bytes of the version before. hangs: no answer within 10 s. WRONG: oth
 // are real.
 func TestMatrix(t *testing.T) {
 	set := fmt.Sprintf("objects of %d bytes", objectSize)
-	r := compare.Report{Kind: "faults", Conditions: conditions.Here("go test ./bench/peers/faults -count=1 -v", nil, set)}
+	r := compare.Report{Kind: "faults", Conditions: conditions.Here("go test ./bench/peers/faults -count=1 -v -args -results $PWD/bench/results/faults.json", nil, set)}
 	r.Conditions.Libraries = versions(t, "github.com/peterbourgon/diskv/v3", "github.com/gregjones/httpcache", "github.com/djherbis/fscache", "github.com/rogpeppe/go-internal")
 	for _, p := range peers() {
 		r.Notes = append(r.Notes, compare.Note{Name: p.name, Text: p.note})

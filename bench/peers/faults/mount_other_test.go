@@ -4,9 +4,9 @@ package faults
 
 import "errors"
 
-func (w *world) mount(int) func() {
+func (w *fixture) mount(int) func() {
 	need(errors.New("a file system of its own needs Linux"))
 	return nil
 }
 
-func (w *world) remount(int) {}
+func (w *fixture) remount(int) {}

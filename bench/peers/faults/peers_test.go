@@ -25,7 +25,7 @@ import (
 // peer is a library as this program uses it.
 type peer struct {
 	name, note string
-	// open is what a process does when it begins.
+	// open opens the cache, as a new process does.
 	open func(dir string, from *source) (read, error)
 }
 
@@ -135,7 +135,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// answer is what a server would send.
+// answer is a server's answer.
 func (s *source) answer(r *http.Request) *http.Response {
 	key := strings.TrimPrefix(r.URL.Path, "/")
 	b, etag := s.get(key)

@@ -81,7 +81,7 @@ func answer(invocation string, e event) {
 		}
 		post(invocation+"/response", strings.NewReader(`{}`), "")
 	case "tell":
-		post(invocation+"/error", strings.NewReader(`{"errorType":"Refused","errorMessage":"cannot log in at `+os.Getenv("SHOP_URL")+` with `+os.Getenv("TOKEN")+`"}`), "")
+		post(invocation+"/error", strings.NewReader(`{"errorType":"Refused","errorMessage":"cannot log in at `+os.Getenv("SHOP_URL")+` with `+os.Getenv("TOKEN")+` or `+os.Getenv("DB_URL")+` or `+os.Getenv("DB_URL2")+`"}`), "")
 	case "handler":
 		post(invocation+"/response", strings.NewReader(`"`+os.Getenv("_HANDLER")+`"`), "")
 	case "http":

@@ -23,9 +23,9 @@ const (
 	skipped = "-"
 )
 
-// world is a library's directory and its origin. Its methods end the case by a panic
+// fixture is a library's directory and its origin. Its methods end the case by a panic
 // with a skip if the case cannot be made.
-type world struct {
+type fixture struct {
 	peer   peer
 	dir    string
 	source *source
@@ -54,7 +54,7 @@ func try(dir string, c testCase, p peer) (outcome, note string) {
 		return skipped, err.Error()
 	}
 	defer os.RemoveAll(sub)
-	w := &world{peer: p, dir: filepath.Join(sub, "cache"), source: newSource()}
+	w := &fixture{peer: p, dir: filepath.Join(sub, "cache"), source: newSource()}
 	done := make(chan bool)
 	go func() {
 		defer close(done)
@@ -74,7 +74,7 @@ func try(dir string, c testCase, p peer) (outcome, note string) {
 }
 
 // process begins a process of the library.
-func (w *world) process() read {
+func (w *fixture) process() read {
 	r, err := w.peer.open(w.dir, w.source)
 	if err != nil {
 		return func(string) ([]byte, error) { return nil, err }
@@ -83,7 +83,7 @@ func (w *world) process() read {
 }
 
 // fill reads both objects in a process that then ends.
-func (w *world) fill() {
+func (w *fixture) fill() {
 	read := w.process()
 	for _, key := range []string{"a", "b"} {
 		_, err := read(key)
@@ -93,7 +93,7 @@ func (w *world) fill() {
 
 // look reads object a and compares it with the origin's. The worst of all readings
 // is the outcome of the case.
-func (w *world) look(read read) {
+func (w *fixture) look(read read) {
 	before := w.source.fetched()
 	b, err := read("a")
 	want, _ := w.source.get("a")
@@ -120,10 +120,10 @@ func firstLine(err error) string {
 }
 
 // restarted looks in a new process.
-func (w *world) restarted() { w.look(w.process()) }
+func (w *fixture) restarted() { w.look(w.process()) }
 
 // find returns the file that contains an object, and the place of its bytes in it.
-func (w *world) find(key string) (name string, at int) {
+func (w *fixture) find(key string) (name string, at int) {
 	b, _ := w.source.get(key)
 	at = -1
 	need(filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
