@@ -9,7 +9,7 @@ modules   := $(patsubst %/,%,$(dir $(shell git ls-files go.mod '*/go.mod')))
 platforms := linux/arm64 darwin/arm64 windows/amd64
 
 lint    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-apidiff := golang.org/x/exp/cmd/apidiff@v0.0.0-20260908205506-85c1c2202aba
+apidiff := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 
 export PATH := $(PATH):$(shell go env GOPATH)/bin
 unexport AWS_CA_BUNDLE
