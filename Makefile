@@ -23,7 +23,7 @@ help: ## this list
 
 .PHONY: test
 test: ## all tests, once; what needs more than Go is skipped where that is missing
-	go test ./... ./examples/... ./bench/...
+	go test ./... ./examples/... ./bench/... ./otelwarmcache/...
 
 .PHONY: bench
 bench: ## the main measurement with its report
