@@ -69,6 +69,14 @@ api: ## what the exported API changed since the last release
 	@go install $(apidiff)
 	.ci/api
 
+.PHONY: release-check
+release-check: ## `go get` of each published module works, from a module proxy in a directory
+	@cd bench && GOWORK=off go run ./release
+
+.PHONY: release
+release: ## edit go.mod and go.sum for the version in VERSION: see docs/releasing.md
+	@cd bench && GOWORK=off go run ./release -write
+
 .PHONY: quick
 quick: ## the README's commands, the second one briefly
 	$(MAKE) test
@@ -80,7 +88,7 @@ components: ## install what some tests need beside Go (Debian, npm, go install)
 
 .PHONY: ci
 ci: ## everything that must hold before a change lands
-	@for t in large lint cross api race crash arm quick; do
+	@for t in large lint cross api release-check race crash arm quick; do
 	  printf '\n== %s (%ds)\n' $$t $$SECONDS
 	  $(MAKE) --no-print-directory $$t
 	done

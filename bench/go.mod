@@ -23,6 +23,7 @@ require (
 	github.com/warmcache/warmcache/cache/redistier v0.0.0
 	github.com/warmcache/warmcache/examples v0.0.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/mod v0.43.0
 	golang.org/x/sync v0.25.0
 	golang.org/x/sys v0.50.0
 	golang.org/x/time v0.16.0
