@@ -61,8 +61,8 @@ func TestNamesKindsAndUnits(t *testing.T) {
 	instrumentstest.CheckREADME(t, reader, "README.md")
 }
 
-// What a real cache counts arrives at the reader, with the attributes, and no longer
-// after Unregister.
+// The counts of a real cache arrive at the reader with their attributes, until
+// Unregister.
 func TestCacheOfAFunction(t *testing.T) {
 	products := cache.Must(cache.New(cache.Options[string, int]{
 		Load:       func(context.Context, string) (int, error) { return 1, nil },

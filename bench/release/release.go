@@ -265,8 +265,8 @@ func (r *release) packages(ctx context.Context, dir string) ([]string, error) {
 }
 
 // env returns the environment of a go command that finds the release in the proxy, and
-// other modules in the user's module cache or at the user's proxy. What it downloads
-// goes to a module cache that ends with the check.
+// other modules in the user's module cache or at the user's proxy. Downloads go
+// to a module cache that ends with the check.
 func (r *release) env() []string {
 	return append(os.Environ(),
 		"GOWORK=off",
