@@ -9,7 +9,7 @@ modules   := $(patsubst %/,%,$(dir $(shell git ls-files go.mod '*/go.mod')))
 platforms := linux/arm64 darwin/arm64 windows/amd64
 
 lint    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-apidiff := golang.org/x/exp/cmd/apidiff@v0.0.0-20260908205506-85c1c2202aba
+apidiff := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 
 export PATH := $(PATH):$(shell go env GOPATH)/bin
 unexport AWS_CA_BUNDLE
@@ -23,7 +23,7 @@ help: ## this list
 
 .PHONY: test
 test: ## all tests, once; what needs more than Go is skipped where that is missing
-	go test ./... ./examples/... ./bench/...
+	go test ./... ./examples/... ./bench/... ./otelwarmcache/...
 
 .PHONY: bench
 bench: ## the main measurement with its report
@@ -69,6 +69,14 @@ api: ## what the exported API changed since the last release
 	@go install $(apidiff)
 	.ci/api
 
+.PHONY: release-check
+release-check: ## `go get` of each published module works, from a module proxy in a directory
+	@cd bench && GOWORK=off go run ./release
+
+.PHONY: release
+release: ## edit go.mod and go.sum for the version in VERSION: see docs/releasing.md
+	@cd bench && GOWORK=off go run ./release -write
+
 .PHONY: quick
 quick: ## the README's commands, the second one briefly
 	$(MAKE) test
@@ -80,7 +88,7 @@ components: ## install what some tests need beside Go (Debian, npm, go install)
 
 .PHONY: ci
 ci: ## everything that must hold before a change lands
-	@for t in large lint cross api race crash arm quick; do
+	@for t in large lint cross api release-check race crash arm quick; do
 	  printf '\n== %s (%ds)\n' $$t $$SECONDS
 	  $(MAKE) --no-print-directory $$t
 	done

@@ -133,6 +133,7 @@ func TestSwappedUnderReaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	read(t, v, 0, swaps) // else the first version is perhaps replaced before anyone parses it
 	var current atomic.Int64
 	var wg sync.WaitGroup
 	stop := make(chan struct{})

@@ -1,20 +1,21 @@
 package disk
 
 import (
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/warmcache/warmcache/internal/clock"
 )
 
 // TempPrefix starts the names of files under construction.
 const TempPrefix = ".tmp-"
 
 var ownTemps = sync.OnceValue(func() string {
-	return TempPrefix + strconv.FormatUint(rand.Uint64(), 16) + "-"
+	return TempPrefix + strconv.FormatUint(clock.Random(), 16) + "-"
 })
 
 // OwnTemp reports whether this process is writing the file of that name.
 func OwnTemp(name string) bool { return strings.HasPrefix(name, ownTemps()) }
 
-func tempName() string { return ownTemps() + strconv.FormatUint(rand.Uint64(), 16) }
+func tempName() string { return ownTemps() + strconv.FormatUint(clock.Random(), 16) }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
+	"github.com/warmcache/warmcache/internal/clock"
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
@@ -24,7 +24,7 @@ func dataName(entry string, size int64, random uint64) string {
 }
 
 // newDataName returns a new name for the bytes of e.
-func newDataName(e *entry) string { return dataName(e.key.entryName(), e.size, rand.Uint64()) }
+func newDataName(e *entry) string { return dataName(e.key.entryName(), e.size, clock.Random()) }
 
 // isDataName reports whether s is a name that dataName may give.
 func isDataName(s string) bool {

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -71,7 +70,7 @@ const scratchAttempts = 10
 
 func (s *Store) newScratch() (name string, held disk.File, err error) {
 	for range scratchAttempts {
-		name = scratchDir + "/" + strconv.FormatUint(rand.Uint64(), 16)
+		name = scratchDir + "/" + strconv.FormatUint(clock.Random(), 16)
 		if err = s.disk.Mkdir(name); err != nil {
 			continue
 		}
