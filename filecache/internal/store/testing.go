@@ -35,6 +35,7 @@ func TestDataName(entry string, size int64, random uint64) string {
 type TestUsage struct {
 	Max, Used, Open, Reserved, Written int64
 	Files                              int
+	Inodes                             int64
 }
 
 // TestUsage returns the usage now.
@@ -44,11 +45,8 @@ func (s *Store) TestUsage() TestUsage {
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var used int64
-	if b.known != nil {
-		used = b.known.bytes
-	}
-	return TestUsage{b.max, used, b.open.bytes, b.reserved.bytes, b.written, len(s.index.inUse)}
+	used := b.known.room()
+	return TestUsage{b.max, used.bytes, b.open.bytes, b.reserved.bytes, b.written, len(s.index.inUse) + len(s.index.trees), used.files}
 }
 
 // TestUnreserve gives back what was reserved for size bytes.
@@ -86,7 +84,7 @@ func (s *Store) TestSweep() (copies, inline int) {
 		b.mu.Lock()
 		b.round = nil
 		b.walk.stop()
-		b.walk.data = false
+		b.walk.at = 0
 		for n := b.rounds; b.rounds == n; {
 			if err := b.step(1); err != nil {
 				s.fault(err)
@@ -104,6 +102,12 @@ func (s *Store) TestSweep() (copies, inline int) {
 		return nil
 	})
 	return copies, inline
+}
+
+// TestEvict evicts the copy of k, and reports whether it did.
+func (s *Store) TestEvict(k Key) bool {
+	v, err := s.victim(candidate{k.entryName(), s.clock.Now().Wall})
+	return err == nil && s.evictOne(v)
 }
 
 // TestFailures returns how many failures in a row the breaker counts.
