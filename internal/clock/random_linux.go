@@ -7,10 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// randomUint64 reads from the kernel, which notices a restore. The state of
-// math/rand/v2 is part of a snapshot, so containers restored from one snapshot (Lambda
-// SnapStart) would draw the same numbers. crypto/rand would work too, for 190 KB of
-// binary.
+// randomUint64 reads from the kernel, which knows when a machine is restored from a
+// snapshot. crypto/rand would do as well, for 190 KB of binary.
 func randomUint64() uint64 {
 	var b [8]byte
 	if n, err := unix.Getrandom(b[:], unix.GRND_NONBLOCK); n != len(b) || err != nil {
