@@ -14,7 +14,7 @@ import (
 // cannot be written to.
 const (
 	CanReplaceOpen = false
-	fileMode      = 0o600
+	fileMode       = 0o600
 )
 
 // CanLock says whether this system has locks on files.
@@ -90,6 +90,15 @@ func (h *handle) lstat(name string) (Info, error) {
 
 func lstat(path string) (Info, error) {
 	fi, err := os.Lstat(path)
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
+}
+
+// statOf describes a file that is under construction.
+func statOf(f *os.File) (Info, error) {
+	fi, err := f.Stat()
 	if err != nil {
 		return Info{}, err
 	}

@@ -65,7 +65,7 @@ func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
 
 // mayFree reports whether there may be so much of copies that this process has not open.
 func (s *Store) mayFree(bytes int64) bool {
-	inUse := s.index.named()
+	inUse := s.index.inUseNamed()
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *Store) mayFree(bytes int64) bool {
 // evictable is how much could be had if all copies were evicted but those that this
 // process has open: to remove them would free nothing yet.
 func (s *Store) evictable() room {
-	inUse := s.index.named()
+	inUse := s.index.inUseNamed()
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
