@@ -270,7 +270,7 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 			return err
 		}
 	}
-	name := e.key.entryName()
+	name := entryOf(e.data)
 	defer s.lockEntry(name).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -301,7 +301,7 @@ func (s *Store) publishFirst(d *Draft, f disk.NewFile, e *entry, check func() er
 	defer s.changing.Unlock()
 	err := check()
 	if err == nil {
-		err = f.Publish(e.key.entryName())
+		err = f.Publish(entryOf(e.data))
 	}
 	if err == nil {
 		s.published(d, f, e, nil, remember)
@@ -311,7 +311,7 @@ func (s *Store) publishFirst(d *Draft, f disk.NewFile, e *entry, check func() er
 
 // published notes that f is the entry e now, in the place of old if that is not nil.
 func (s *Store) published(d *Draft, f disk.NewFile, e, old *entry, remember func(disk.FileID)) {
-	name := e.key.entryName()
+	name := entryOf(e.data)
 	s.budget.addOpen(s.index.entryUnlinked(name))
 	s.budget.count(entryID(name), pages(e.fileSize()))
 	if !e.inline {

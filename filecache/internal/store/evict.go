@@ -168,7 +168,7 @@ func (s *Store) evictOne(v victim) (removed bool) {
 
 // evictEntry removes the entry of a copy that is evicted. The caller holds changing.
 func (s *Store) evictEntry(e *entry) bool {
-	if err := s.removeEntryFile(e.key.entryName()); err != nil {
+	if err := s.removeEntryFile(entryOf(e.data)); err != nil {
 		s.fault(err)
 		return false
 	}
