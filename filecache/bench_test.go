@@ -21,6 +21,9 @@ func benchCache(b *testing.B, size int) (*Cache, *origin, string) {
 		b.Fatal(err)
 	}
 	p := filepath.Join(store.DefaultPath(dir), "d", copyOf(f).TestData())
+	if _, err := os.Stat(p); err != nil { // it is one file
+		p = filepath.Join(store.DefaultPath(dir), "e", entryName(mustID(o)))
+	}
 	f.Close()
 	time.Sleep(30 * time.Millisecond)
 	return c, o, p

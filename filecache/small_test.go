@@ -267,6 +267,26 @@ func TestPathOfASmallCopyWithoutRoom(t *testing.T) {
 	}
 }
 
+// A small copy stays readable where the file that Path has made cannot be opened.
+func TestPathOfASmallCopyThatCannotBeOpened(t *testing.T) {
+	needsSmall(t)
+	c, o := newTest(t, Options{MaxAge: Immutable}, &closedData{}), newOrigin(smallSize)
+	f, err := c.Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Path(); !errors.Is(err, ErrNoDisk) {
+		t.Errorf("Path = %v", err)
+	}
+	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("the File: wrong bytes, or %v", err)
+	}
+	f.Close()
+	if u := c.usage(); u.Files != 0 || u.Open != 0 || u.Reserved != 0 {
+		t.Errorf("usage %+v", u)
+	}
+}
+
 // A process that is killed after it gave the bytes of a small copy a file of their own
 // leaves one that no entry refers to, though there is an entry.
 func TestSweepFindsDataBesideASmallCopy(t *testing.T) {

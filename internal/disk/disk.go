@@ -100,6 +100,8 @@ type NewFile interface {
 	Publish(name string) error
 	// Replace gives the file its name, whether or not the name exists.
 	Replace(name string) error
+	// ID returns what a File of it has as its ID, once it has its name.
+	ID() (FileID, error)
 	// MakeModifiable makes Modify possible after the file is published.
 	MakeModifiable() error
 }

@@ -96,6 +96,15 @@ func lstat(path string) (Info, error) {
 	return infoOf(fi), nil
 }
 
+// statOf describes a file that is under construction.
+func statOf(f *os.File) (Info, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
+}
+
 func infoOf(fi fs.FileInfo) Info {
 	return Info{
 		Mode:    fi.Mode(),

@@ -106,6 +106,15 @@ func (h *handle) stat() (Info, error) {
 	return infoOf(&st, h.owner), nil
 }
 
+// statOf describes a file that is under construction.
+func statOf(f *os.File) (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return Info{}, pathError("fstat", f.Name(), err)
+	}
+	return infoOf(&st, 0), nil
+}
+
 func (h *handle) lstat(name string) (Info, error) {
 	defer runtime.KeepAlive(h)
 	var st unix.Stat_t

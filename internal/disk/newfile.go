@@ -55,6 +55,11 @@ func (f *newFile) Allocated() bool { return f.allocated }
 
 func (f *newFile) MakeModifiable() error { return f.Chmod(0o600) }
 
+func (f *newFile) ID() (FileID, error) {
+	info, err := statOf(f.File)
+	return info.ID, err
+}
+
 func (f *newFile) Publish(name string) error {
 	if f.temp == "" {
 		return f.link(name)

@@ -293,7 +293,7 @@ func (s *Store) DropCorrupt(c *Copy, why error) {
 // miss, data without an entry would only be litter. It reports whether the entry
 // is removed. The caller holds changing.
 func (s *Store) removeEntry(e *entry) bool {
-	if err := s.removeEntryFile(e.key.entryName()); err != nil {
+	if err := s.removeEntryFile(entryOf(e.data)); err != nil {
 		s.fault(err)
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
 
@@ -210,7 +211,10 @@ func (d *Draft) Publish(m Meta, sum *blocks.Digest, v Validation, revoked func()
 			return ErrRevoked
 		}
 		return nil
-	}, func() { s.index.remember(c) })
+	}, func(id disk.FileID) {
+		c.fileID = id
+		s.index.remember(c)
+	})
 	switch {
 	case err == nil:
 		return c, nil
@@ -253,14 +257,20 @@ const Unknown = unknownTime
 // publish makes the draft the copy that e describes, and calls remember, unless check
 // returns an error. Killed between the names of a data file and of its entry, the process
 // leaves a file that a later walk removes.
-func (s *Store) publish(d *Draft, e *entry, check func() error, remember func()) error {
+func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(disk.FileID)) error {
 	f, err := s.buildWithRoom(e, d.small)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 
-	name := e.key.entryName()
+	if e.inline {
+		err := s.publishFirst(d, f, e, check, remember)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	name := entryOf(e.data)
 	defer s.lockEntry(name).Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -279,6 +289,29 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func())
 		}
 		return err
 	}
+	s.published(d, f, e, old, remember)
+	return nil
+}
+
+// publishFirst is publish of an inline copy where there is none yet. It needs no lock: no
+// other process has an entry to compare, and the link is atomic. If there is a copy, the
+// error matches fs.ErrExist.
+func (s *Store) publishFirst(d *Draft, f disk.NewFile, e *entry, check func() error, remember func(disk.FileID)) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	err := check()
+	if err == nil {
+		err = f.Publish(entryOf(e.data))
+	}
+	if err == nil {
+		s.published(d, f, e, nil, remember)
+	}
+	return err
+}
+
+// published notes that f is the entry e now, in the place of old if that is not nil.
+func (s *Store) published(d *Draft, f disk.NewFile, e, old *entry, remember func(disk.FileID)) {
+	name := entryOf(e.data)
 	s.budget.addOpen(s.index.entryUnlinked(name))
 	s.budget.count(entryID(name), pages(e.fileSize()))
 	if !e.inline {
@@ -288,8 +321,11 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func())
 	if old != nil && !old.inline && old.data != e.data {
 		s.unlink(old.data)
 	}
-	remember()
-	return nil
+	var id disk.FileID
+	if e.inline {
+		id, _ = f.ID() // a zero one makes the first Open read the entry
+	}
+	remember(id)
 }
 
 // Keep keeps d, for which the origin was asked at that time, and what the caller needs

@@ -66,7 +66,7 @@ func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
 
 // mayFree reports whether there may be so much of copies that this process has not open.
 func (s *Store) mayFree(bytes int64) bool {
-	inUse := s.index.named()
+	inUse := s.index.inUseNamed()
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Store) mayFree(bytes int64) bool {
 // evictable is how much could be had if all copies were evicted but those that this
 // process has open: to remove them would free nothing yet.
 func (s *Store) evictable() room {
-	inUse := s.index.named()
+	inUse := s.index.inUseNamed()
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,7 +178,7 @@ func (s *Store) evictOne(v victim) (removed bool) {
 
 // evictEntry removes the entry of a copy that is evicted. The caller holds changing.
 func (s *Store) evictEntry(e *entry) bool {
-	if err := s.removeEntryFile(e.key.entryName()); err != nil {
+	if err := s.removeEntryFile(entryOf(e.data)); err != nil {
 		s.fault(err)
 		return false
 	}

@@ -26,6 +26,7 @@ type File struct {
 	base  int64  // where the bytes begin in the file
 	sum   []byte // the SHA-256 that they are verified by, if any
 	plain *File  // of the bytes alone: see Pin
+	use   *use
 }
 
 // touchEvery is how often at most the use of a copy is noted on disk, where
@@ -37,18 +38,18 @@ const touchEvery = int64(10 * time.Second)
 // hangs is left when ctx ends, or earlier.
 func (s *Store) Open(ctx context.Context, f *File, c *Copy, sum []byte) error {
 	now := s.clock.Now().Wall
-	s.index.hold(c.entry)
+	use := s.index.hold(c.entry)
 	file, info, err := s.openTrusted(ctx, now, c)
 	if err != nil {
-		s.release(c.data)
+		s.release(use)
 		return err
 	}
 	s.breaker.Success()
 	s.returned(now)
-	*f = File{store: s, copy: s.checkedAs(ctx, now, c, info.ID), file: file, sum: sum}
+	*f = File{store: s, copy: s.checkedAs(ctx, now, c, info.ID), file: file, sum: sum, use: use}
 	if c.inline {
 		f.base = c.length
-		if lost := s.index.opened(c.data); lost != (room{}) {
+		if lost := s.index.foundName(use); lost != (room{}) {
 			s.budget.addOpen(lost)
 		}
 	}
@@ -129,7 +130,7 @@ func (f *File) BlockSize() int64 { return f.copy.blockSize }
 
 // Close ends the use of f.
 func (f *File) Close() error {
-	f.store.release(f.copy.data)
+	f.store.release(f.use)
 	if f.plain != nil {
 		f.plain.Close()
 	}

@@ -74,16 +74,15 @@ type index struct {
 	mu          sync.Mutex
 	known       map[Key]*Copy
 	invalidated invalidated
-	reasons     map[Key]Reason // why this process has removed a copy; only for Stats
-	inUse       map[string]*use
-	trees       map[string]int    // how many Trees are open, by name
-	inline      map[string]string // of the inline copies in use: entry's name -> the one that had it last
+	reasons     map[Key]Reason  // why this process has removed a copy; only for Stats
+	inUse       map[string]*use // by the name of the entry
+	trees       map[string]int  // how many Trees are open, by name
 }
 
 func newIndex() index {
 	return index{
 		known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{},
-		inUse: map[string]*use{}, inline: map[string]string{}, trees: map[string]int{},
+		inUse: map[string]*use{}, trees: map[string]int{},
 	}
 }
 
@@ -154,7 +153,9 @@ func (x *index) unknow(k Key, data string) {
 // use is how a copy is used by this process.
 type use struct {
 	entry   *entry
+	next    *use // of another copy of the same object
 	files   int  // that have it open
+	named   bool // it is inline, and was found under the name of its entry
 	removed bool // it has no name any more, but the disk has it until the last close
 }
 
@@ -166,47 +167,66 @@ func (u *use) room() room {
 	return room{pages(u.entry.size), 1}
 }
 
-// hold and release count the Files that have a copy open. Release returns the room of a
-// file that had lost its name and takes no room any more.
-func (x *index) hold(e *entry) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	u := x.inUse[e.data]
-	if u == nil {
-		u = &use{entry: e}
-		x.inUse[e.data] = u
+// lose notes that the file has lost its name. It returns the room that the file takes
+// still, if that was not known yet.
+func (u *use) lose() room {
+	if u.removed {
+		return room{}
 	}
-	u.files++
+	u.removed = true
+	return u.room()
 }
 
-func (x *index) release(data string) (freed room) {
+// hold and release count the Files that have a copy open. Release returns the room of a
+// file that had lost its name and takes no room any more.
+func (x *index) hold(e *entry) *use {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	u := x.inUse[data]
+	first := x.inUse[entryOf(e.data)]
+	for u := first; u != nil; u = u.next {
+		if u.entry.data == e.data {
+			u.files++
+			return u
+		}
+	}
+	u := &use{entry: e, next: first, files: 1}
+	x.inUse[entryOf(e.data)] = u
+	return u
+}
+
+func (x *index) release(u *use) (freed room) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if u.files--; u.files > 0 {
 		return room{}
 	}
-	delete(x.inUse, data)
+	name := entryOf(u.entry.data)
+	if first := x.inUse[name]; first != u {
+		for first.next != u {
+			first = first.next
+		}
+		first.next = u.next
+	} else if u.next != nil {
+		x.inUse[name] = u.next
+	} else {
+		delete(x.inUse, name)
+	}
 	if u.removed {
 		return u.room()
-	}
-	if u.entry.inline && x.inline[entryOf(data)] == data {
-		delete(x.inline, entryOf(data))
 	}
 	return room{}
 }
 
-// opened notes that an inline copy is in use and has the name of its entry. It returns
-// the room of one that has lost that name to it, and is in use.
-func (x *index) opened(data string) room {
+// foundName notes that an inline copy has the name of its entry. It returns the room of
+// those that have lost the name to it, and are in use.
+func (x *index) foundName(u *use) (lost room) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	name := entryOf(data)
-	if x.inline[name] == data || x.inUse[data].removed {
+	if u.named {
 		return room{}
 	}
-	lost := x.entryUnlinkedLocked(name)
-	x.inline[name] = data
+	lost = x.entryUnlinkedLocked(entryOf(u.entry.data))
+	u.named = true
 	return lost
 }
 
@@ -218,22 +238,24 @@ func (x *index) entryUnlinked(name string) room {
 	return x.entryUnlinkedLocked(name)
 }
 
-func (x *index) entryUnlinkedLocked(name string) room {
-	data, ok := x.inline[name]
-	if !ok {
-		return room{}
+func (x *index) entryUnlinkedLocked(name string) (lost room) {
+	for u := x.inUse[name]; u != nil; u = u.next {
+		if u.named {
+			lost = lost.plus(u.lose())
+		}
 	}
-	delete(x.inline, name)
-	return x.unlinkedLocked(data)
+	return lost
 }
 
-// named returns what the copies in use take that have their names still.
-func (x *index) named() (r room) {
+// inUseNamed returns what the copies in use take that have their names still.
+func (x *index) inUseNamed() (r room) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, u := range x.inUse {
-		if !u.removed {
-			r = r.plus(u.entry.room())
+		for ; u != nil; u = u.next {
+			if !u.removed {
+				r = r.plus(u.entry.room())
+			}
 		}
 	}
 	for name := range x.trees {
@@ -266,7 +288,16 @@ func (x *index) isTreeInUse(name string) bool {
 func (x *index) isOpen(data string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.inUse[data] != nil
+	return x.use(data) != nil
+}
+
+// use returns how a copy is used, or nil. The caller holds mu.
+func (x *index) use(data string) *use {
+	u := x.inUse[entryOf(data)]
+	for u != nil && u.entry.data != data {
+		u = u.next
+	}
+	return u
 }
 
 // unlinked notes that a data file has lost its name. It returns the room that the file
@@ -274,16 +305,10 @@ func (x *index) isOpen(data string) bool {
 func (x *index) unlinked(data string) room {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.unlinkedLocked(data)
-}
-
-func (x *index) unlinkedLocked(data string) room {
-	u := x.inUse[data]
-	if u == nil || u.removed {
-		return room{}
+	if u := x.use(data); u != nil {
+		return u.lose()
 	}
-	u.removed = true
-	return u.room()
+	return room{}
 }
 
 // because remembers why this process has removed a copy, until it has another.

@@ -131,7 +131,7 @@ func (s *Store) unpack(f *File) (*Copy, error) {
 			present, err = now, errUnpacked
 		}
 		return err
-	}, func() { s.index.swap(f.copy, unpacked) })
+	}, func(disk.FileID) { s.index.swap(f.copy, unpacked) })
 	if err == errUnpacked {
 		return present, nil
 	}

@@ -104,8 +104,8 @@ func (s *Store) unlinked(data string) {
 }
 
 // release ends the use of a copy by one File.
-func (s *Store) release(data string) {
-	if freed := s.index.release(data); freed != (room{}) {
+func (s *Store) release(u *use) {
+	if freed := s.index.release(u); freed != (room{}) {
 		s.budget.addOpen(room{}.minus(freed))
 	}
 }
