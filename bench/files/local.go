@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
+	"github.com/warmcache/warmcache/cache"
 	"github.com/warmcache/warmcache/filecache"
 	"github.com/warmcache/warmcache/internal/compare"
 )
@@ -25,6 +28,7 @@ func measures(quick bool) []measure {
 		reopen([]int{1 << 10, 1 << 20, large, huge}, n),
 		firstRead(large, false), firstRead(large, true),
 		newCache(many),
+		valueHit(500 * n),
 		evict(full, n/10, false), evict(full, 1, true),
 	}
 }
@@ -37,6 +41,13 @@ type zeros struct {
 
 func (z zeros) ID() (filecache.ID, error) {
 	return filecache.ID{Origin: "zeros://", Name: z.name, Version: "1"}, nil
+}
+
+// unpinned is an object that may change, so that its age counts.
+type unpinned struct{ zeros }
+
+func (unpinned) ID() (filecache.ID, error) {
+	return filecache.ID{Origin: "zeros://", Name: "unpinned"}, nil
 }
 
 func (z zeros) Fetch(_ context.Context, req filecache.Request) (*filecache.Response, error) {
@@ -181,6 +192,36 @@ func newCache(many int) measure {
 			}, nil
 		},
 	}
+}
+
+// valueHit is a hit of a Value beside one of package cache. Neither may allocate.
+func valueHit(n int) measure {
+	m := compare.Measure{Name: "value-hit", Unit: "ns", Title: fmt.Sprintf("Get of a value in memory, %d of them a sample, without allocation", n)}
+	return measure{m, func(s *setup) ([]compare.Contender, error) {
+		files := filecache.Must(filecache.New(filecache.Options{Dir: s.dir, MaxAge: time.Hour}))
+		value := filecache.NewValue(files, unpinned{zeros{"rules.json", 100}}, func(context.Context, *filecache.File) (int, error) { return 1, nil })
+		values, err := cache.New(cache.Options[string, int]{TTL: time.Hour, Load: func(context.Context, string) (int, error) { return 1, nil }})
+		if err != nil {
+			return nil, err
+		}
+		hits := func(name string, get func() (int, error)) compare.Contender {
+			sample := each(n, func() error { _, err := get(); return err })
+			return compare.Contender{Name: name, Sample: func() (float64, error) {
+				_, err := get()
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				us, e := sample()
+				if runtime.ReadMemStats(&after); err == nil && after.Mallocs-before.Mallocs >= uint64(n) {
+					err = fmt.Errorf("%d allocations in %d hits", after.Mallocs-before.Mallocs, n)
+				}
+				return us * 1e3, errors.Join(err, e)
+			}}
+		}
+		return []compare.Contender{
+			hits(subject+", Value.Get", func() (int, error) { return value.Get(s.ctx) }),
+			hits(subject+", cache.Get", func() (int, error) { return values.Get(s.ctx, "rules.json") }),
+		}, nil
+	}}
 }
 
 // evict opens new objects in a full cache, beside one with room for them and as many

@@ -95,6 +95,7 @@ var targets = []struct {
 	{"reopen", subject + ", 1 GiB", "os.Open, 1 GiB", 1},
 	{"first-read", subject, "os.ReadFile", 1.05},
 	{"first-read/buffer", subject, "os.ReadFile", 0.8},
+	{"value-hit", subject + ", Value.Get", subject + ", cache.Get", 1.1},
 	{"evict", subject + ", full", subject + ", with room", 2},
 	{"evict/first", subject + ", full", subject + ", with room", 2},
 }
