@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"go.uber.org/goleak"
 
 	"github.com/warmcache/warmcache/examples/geo/geodb"
 	"github.com/warmcache/warmcache/examples/internal/s3test"
@@ -23,22 +21,8 @@ import (
 // store is where the database is.
 var store *s3test.Server
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	store = s3test.New()
-	for name, value := range store.Env() {
-		os.Setenv(name, value)
-	}
-	os.Setenv("GEO_BUCKET", "geo")
-	os.Setenv("GEO_KEY", "countries.db.zst")
-	code := m.Run()
-	store.Close()
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	s3test.Main(m, map[string]string{"GEO_BUCKET": "geo", "GEO_KEY": "countries.db.zst"}, func(s *s3test.Server) { store = s })
 }
 
 const ranges = 10_000

@@ -14,8 +14,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/warmcache/warmcache/examples/geo/geodb"
+	"github.com/warmcache/warmcache/examples/internal/s3bucket"
 	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/filecache/s3source"
 )
+
+// bucket is the bucket that has the database, with the one client of the process.
+var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.FromEnv("GEO_BUCKET") })
 
 // files keeps the database in /tmp, packed and unpacked.
 var files = filecache.Must(filecache.New(filecache.Options{

@@ -6,11 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
+	"github.com/warmcache/warmcache/examples/internal/s3bucket"
 	"github.com/warmcache/warmcache/examples/model/table"
 	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/filecache/s3source"
 )
+
+// bucket is the bucket that has the model, with the one client of the process.
+var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.FromEnv("MODEL_BUCKET") })
 
 // files keeps the table in /tmp. The next invocation finds it there, and so does
 // the next process after a crash, where the host keeps /tmp.

@@ -14,8 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/warmcache/warmcache/examples/internal/s3bucket"
 	"github.com/warmcache/warmcache/examples/internal/s3test"
 	"github.com/warmcache/warmcache/examples/model/table"
 	"github.com/warmcache/warmcache/filecache"
@@ -26,23 +25,11 @@ const records = 12 << 20 / table.RecordSize
 // store is where the model is.
 var store *s3test.Server
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	store = s3test.New()
-	store.Put("/models/prices-eu.bin", table.Make(records))
-	for name, value := range store.Env() {
-		os.Setenv(name, value)
-	}
-	os.Setenv("MODEL_BUCKET", "models")
-	os.Setenv("MODEL_KEY", "prices-eu.bin")
-	code := m.Run()
-	store.Close()
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	s3test.Main(m, map[string]string{"MODEL_BUCKET": "models", "MODEL_KEY": "prices-eu.bin"}, func(s *s3test.Server) {
+		store = s
+		store.Put("/models/prices-eu.bin", table.Make(records))
+	})
 }
 
 // newProcess is a new process that finds dir as its temporary directory.
@@ -283,7 +270,7 @@ func TestInvalid(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	t.Setenv("MODEL_BUCKET", "")
-	if _, err := newBucket(); err == nil || !strings.Contains(err.Error(), "MODEL_BUCKET is not set") {
+	if _, err := s3bucket.FromEnv("MODEL_BUCKET"); err == nil || !strings.Contains(err.Error(), "MODEL_BUCKET is not set") {
 		t.Errorf("error = %v", err)
 	}
 	if got := store.Asked(); got != "" {

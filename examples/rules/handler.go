@@ -10,9 +10,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/warmcache/warmcache/examples/internal/s3bucket"
 	"github.com/warmcache/warmcache/examples/rules/ruleset"
 	"github.com/warmcache/warmcache/filecache"
+	"github.com/warmcache/warmcache/filecache/s3source"
 )
+
+// bucket is the bucket that has the rules, with the one client of the process.
+var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.FromEnv("RULES_BUCKET") })
 
 // files keeps the rules file in /tmp, for the next process.
 var files = filecache.Must(filecache.New(filecache.Options{

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/warmcache/warmcache/examples/internal/s3test"
 	"github.com/warmcache/warmcache/examples/rules/ruleset"
 	"github.com/warmcache/warmcache/filecache"
@@ -19,22 +17,8 @@ import (
 // store is where the rules are.
 var store *s3test.Server
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	store = s3test.New()
-	for name, value := range store.Env() {
-		os.Setenv(name, value)
-	}
-	os.Setenv("RULES_BUCKET", "settings")
-	os.Setenv("RULES_KEY", "rules.json")
-	code := m.Run()
-	store.Close()
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	s3test.Main(m, map[string]string{"RULES_BUCKET": "settings", "RULES_KEY": "rules.json"}, func(s *s3test.Server) { store = s })
 }
 
 func put(release int) { store.Put("/settings/rules.json", ruleset.Make(1000, fmt.Sprint(release))) }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/warmcache/warmcache/examples/internal/s3bucket"
 )
 
 // store is a bucket with the client that is used for it.
@@ -21,20 +20,9 @@ type store struct {
 // process: its connections and credentials serve all invocations.
 var bucket = sync.OnceValues(newBucket)
 
-// newBucket must not have the context of an invocation: the client outlives it.
 func newBucket() (store, error) {
-	name := os.Getenv("THUMBNAIL_BUCKET")
-	if name == "" {
-		return store{}, errors.New("THUMBNAIL_BUCKET is not set: it names the S3 bucket")
-	}
-	cfg, err := config.LoadDefaultConfig(context.Background())
-	if err != nil {
-		return store{}, fmt.Errorf("configure the S3 client: %w", err)
-	}
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = os.Getenv("S3_PATH_STYLE") == "1" // servers other than Amazon's mostly want it
-	})
-	return store{client, name}, nil
+	client, name, err := s3bucket.Client("THUMBNAIL_BUCKET")
+	return store{client, name}, err
 }
 
 // upload sends a file. S3 is told its length and checksum, and takes no half one.

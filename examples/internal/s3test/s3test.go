@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // Server has objects and remembers what it was asked.
@@ -118,4 +120,27 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.server.requests = append(w.server.requests, fmt.Sprint(w.method, " ", status))
 	w.server.mu.Unlock()
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// Main runs the tests of a package, which use the server that start is given, in the
+// environment env. It never returns. Goroutines that the tests leave behind are an error.
+func Main(m interface{ Run() int }, env map[string]string, start func(*Server)) {
+	os.Exit(run(m, env, start))
+}
+
+func run(m interface{ Run() int }, env map[string]string, start func(*Server)) int {
+	s := New()
+	start(s)
+	for _, vars := range []map[string]string{s.Env(), env} {
+		for name, value := range vars {
+			os.Setenv(name, value)
+		}
+	}
+	code := m.Run()
+	s.Close()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }

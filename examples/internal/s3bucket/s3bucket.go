@@ -1,0 +1,37 @@
+// Package s3bucket is how the examples get at S3.
+package s3bucket
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/warmcache/warmcache/filecache/s3source"
+)
+
+// FromEnv returns the bucket that an environment variable names. Call it once in a process,
+// by sync.OnceValues: the connections and credentials of the client serve all invocations.
+func FromEnv(variable string) (s3source.Bucket, error) {
+	client, name, err := Client(variable)
+	if err != nil {
+		return s3source.Bucket{}, err
+	}
+	return s3source.Bucket{Client: client, Name: name}, nil
+}
+
+// Client returns a client for S3, and the name of the bucket in the variable.
+func Client(variable string) (client *s3.Client, bucket string, err error) {
+	if bucket = os.Getenv(variable); bucket == "" {
+		return nil, "", fmt.Errorf("%s is not set: it names the S3 bucket", variable)
+	}
+	cfg, err := config.LoadDefaultConfig(context.Background()) // the client outlives each invocation
+	if err != nil {
+		return nil, "", fmt.Errorf("configure the S3 client: %w", err)
+	}
+	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.UsePathStyle = os.Getenv("S3_PATH_STYLE") == "1" // servers other than Amazon's mostly want it
+	}), bucket, nil
+}
