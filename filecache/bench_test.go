@@ -138,6 +138,27 @@ func BenchmarkMissWhenFull(b *testing.B) {
 	}
 }
 
+// A Tree that is there is compared with its manifest, file by file.
+func BenchmarkTreeHit(b *testing.B) {
+	for _, n := range []int{10, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c, o := Must(New(Options{Dir: b.TempDir(), MaxAge: Immutable})), newOrigin(0)
+			entries := make([]packed, n)
+			for i := range entries {
+				entries[i] = packed{name: fmt.Sprintf("%d/%d", i/10, i), body: "x"}
+			}
+			o.put(tarOf(entries...))
+			for b.Loop() {
+				_, release, err := c.Tree(background, o, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				release()
+			}
+		})
+	}
+}
+
 // A hit of a Value is to be compared with BenchmarkHit of package cache.
 func BenchmarkValueHit(b *testing.B) {
 	c, o, _ := benchCache(b, 1000)

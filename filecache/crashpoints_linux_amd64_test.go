@@ -17,6 +17,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 	"github.com/warmcache/warmcache/internal/childtest"
 	"github.com/warmcache/warmcache/internal/clock"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // skipUnderRace: the process that is traced has one goroutine at work, and starts
@@ -39,6 +40,7 @@ type crashScene struct {
 	after  uint64 // the version that the origin has then
 	other  bool   // and another copy, which has to go to make room
 	size   int
+	kind   string // what is made of the object: "derived" or "tree"
 }
 
 const pathOfSmall = "path of small"
@@ -47,23 +49,65 @@ const pathOfSmall = "path of small"
 const crashParts = 3
 
 var crashScenes = []crashScene{
-	{"put", false, 1, false, crashSize},
-	{"replace", true, 2, false, crashSize},
-	{"revalidate", true, 1, false, crashSize},
-	{"evict", false, 1, true, crashSize},
-	{"put small", false, 1, false, smallSize},
-	{"replace small", true, 2, false, smallSize},
-	{"revalidate small", true, 1, false, smallSize},
-	{"evict small", false, 1, true, smallSize},
-	{pathOfSmall, true, 1, false, smallSize},
-	{"put in turn", false, 1, false, lockFrom + 1},
-	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000}, // less than what is put in turn
+	{"put", false, 1, false, crashSize, ""},
+	{"replace", true, 2, false, crashSize, ""},
+	{"revalidate", true, 1, false, crashSize, ""},
+	{"evict", false, 1, true, crashSize, ""},
+	{"put small", false, 1, false, smallSize, ""},
+	{"replace small", true, 2, false, smallSize, ""},
+	{"revalidate small", true, 1, false, smallSize, ""},
+	{"evict small", false, 1, true, smallSize, ""},
+	{pathOfSmall, true, 1, false, smallSize, ""},
+	{"put in turn", false, 1, false, lockFrom + 1, ""},
+	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000, ""}, // less than what is put in turn
+	{"derive", false, 1, false, crashSize, "derived"},
+	{"derive anew", true, 2, false, crashSize, "derived"},
+	{"unpack", false, 1, false, crashSize, "tree"},
+	{"unpack anew", true, 2, false, crashSize, "tree"},
 }
 
 func (s crashScene) origin(version uint64) *origin {
 	o := newOrigin(0)
 	o.put(randomBytes(s.size, version))
+	if s.kind == "tree" {
+		o.put(tarOf(packed{name: "a/b", body: fmt.Sprint(version)}, packed{name: "c", mode: 0o755, body: fmt.Sprint(version)}))
+	}
 	return o
+}
+
+// bytes returns what is to be read of a version.
+func (s crashScene) bytes(version uint64) []byte {
+	switch s.kind {
+	case "derived":
+		return twice(s.origin(version).body)
+	case "tree":
+		return bytes.Repeat([]byte(fmt.Sprint(version)), 2)
+	}
+	return s.origin(version).body
+}
+
+// read reads the object, or what is made of it.
+func (s crashScene) read(c *Cache, o *origin) ([]byte, error) {
+	switch s.kind {
+	case "derived":
+		return c.ReadFile(background, newDoubler(o))
+	case "tree":
+		dir, release, err := c.Tree(background, o, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		files, err := treeFiles(dir)
+		return []byte(files["a/b"] + files["c"]), err
+	}
+	return c.ReadFile(background, o)
+}
+
+func (s crashScene) want(c *testCache, version uint64) {
+	c.t.Helper()
+	if got, err := s.read(c.Cache, s.origin(version)); err != nil || !bytes.Equal(got, s.bytes(version)) {
+		c.t.Errorf("version %d: wrong bytes, or %v", version, err)
+	}
 }
 
 func (s crashScene) options(dir string, maxAge time.Duration) Options {
@@ -73,6 +117,9 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 	}
 	if s.name == pathOfSmall { // a copy that becomes two files is both for a moment
 		max *= 2
+	}
+	if s.kind != "" {
+		max += 2 << 20 // by which what has no size yet grows
 	}
 	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
 	if s.size >= crashParts*blocks.MinSize && s.size < lockFrom {
@@ -110,8 +157,18 @@ func (s crashScene) play(dir string) {
 	if s.name == pathOfSmall {
 		s.playPath(c, o)
 	}
-	b, err := c.ReadFile(background, o)
-	if err != nil || !bytes.Equal(b, o.body) {
+	if s.kind == "tree" { // to read its files would be traced, too
+		_, release, err := c.Tree(background, o, 0)
+		if err == nil {
+			release()
+		} else if !errors.Is(err, ErrNoDisk) {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	b, err := s.read(c, o)
+	if err != nil || !bytes.Equal(b, s.bytes(s.after)) {
 		fmt.Fprintf(os.Stderr, "ReadFile: wrong bytes: %v, error %v\n", err == nil, err)
 		os.Exit(1)
 	}
@@ -142,7 +199,7 @@ func (s crashScene) run(t *testing.T, at func(n int, name string) int) (*tracer,
 	dir := t.TempDir()
 	c := newTest(t, s.options(dir, time.Hour), nil)
 	if s.before {
-		c.want(s.origin(1))
+		s.want(c, 1)
 	}
 	if s.other {
 		other := s.origin(9)
@@ -184,12 +241,12 @@ func (s crashScene) check(t *testing.T, dir string) {
 	if orphans > 1 || temps > 1 {
 		t.Errorf("left %d data files that nobody refers to, and %d entries that cannot be read", orphans, temps)
 	}
-	got, err := c.ReadFile(background, s.origin(s.after))
-	if err != nil || !bytes.Equal(got, s.origin(1).body) && !bytes.Equal(got, s.origin(s.after).body) {
+	got, err := s.read(c.Cache, s.origin(s.after))
+	if err != nil || !bytes.Equal(got, s.bytes(1)) && !bytes.Equal(got, s.bytes(s.after)) {
 		t.Errorf("a fresh copy: wrong bytes, or %v", err)
 	}
 	now := newTest(t, s.options(dir, 0), nil)
-	now.want(s.origin(s.after))
+	s.want(now, s.after)
 	next := s.origin(7)
 	next.name = "next"
 	now.want(next)
@@ -202,7 +259,10 @@ func (s crashScene) check(t *testing.T, dir string) {
 	if d, e := len(late.dataFiles()), len(late.entryFiles()); d != copies-inline || e != copies {
 		t.Errorf("after a sweep: %d copies, %d of them one file, but %d data files and %d entries", copies, inline, d, e)
 	}
-	late.want(s.origin(s.after))
+	if trees := late.trees(); len(trees) > 1 || len(trees) == 1 && strings.HasPrefix(filepath.Base(trees[0]), disk.TempPrefix) {
+		t.Errorf("after a sweep: %v", trees)
+	}
+	s.want(late, s.after)
 }
 
 // A process is killed before each system call that concerns its directory.
@@ -265,7 +325,7 @@ func TestEverySystemCallFails(t *testing.T) {
 						t.Fatalf("call %d (%s): the process ended with %#x: %s\n%v", n, last, uint32(ws), said, tr.calls)
 					}
 					c := newTest(t, s.options(dir, 0), nil)
-					c.want(s.origin(s.after))
+					s.want(c, s.after)
 					if t.Failed() {
 						t.Fatalf("after call %d of %v failed", n, tr.calls)
 					}
@@ -278,7 +338,7 @@ func TestEverySystemCallFails(t *testing.T) {
 	}
 }
 
-var everythingScene = crashScene{"everything", true, 2, true, crashSize}
+var everythingScene = crashScene{"everything", true, 2, true, crashSize, ""}
 
 // playEverything does all that a Cache does in its directory.
 func playEverything(dir string) {
@@ -303,6 +363,14 @@ func playEverything(dir string) {
 	}
 	c.ReadFile(background, o)
 	c.Clear()
+	roomy := Must(New(Options{Dir: dir}))
+	for version := range uint64(2) { // unpacks, and removes what is replaced
+		_, release, err := roomy.Tree(background, crashScene{kind: "tree"}.origin(version), 0)
+		if err != nil {
+			os.Exit(5)
+		}
+		release()
+	}
 }
 
 // No system call names anything below the private directory by its path, which others

@@ -22,8 +22,8 @@ import (
 //
 // The result belongs to one version of obj and has the same age. It is made again when
 // obj has another version, or under another name. Change name whenever make changes, as
-// in "index-v2"; it must not be empty or contain a colon. make must produce the same
-// bytes from the same version.
+// in "index-v2"; it must not be empty, contain a colon or begin with "filecache.". make must
+// produce the same bytes from the same version.
 //
 // Open returns the error of make, and the bytes written before it are discarded. Within
 // Options.StaleIfError, Open serves an earlier result instead. If make panics, so does
@@ -36,7 +36,15 @@ import (
 // fetches obj and makes the result again. Only a Cache can fetch the Object: Fetch fails
 // for other callers.
 func Derived(obj Object, name string, make func(ctx context.Context, src *File, dst io.Writer) error) Object {
-	return &derived{obj, name, make}
+	return &derived{obj, name, make, false}
+}
+
+// ownPrefix starts the names of what this package makes itself.
+const ownPrefix = "filecache."
+
+// derivedHere is Derived for what this package makes.
+func derivedHere(obj Object, name string, make func(ctx context.Context, src *File, dst io.Writer) error) Object {
+	return &derived{obj, ownPrefix + name, make, true}
 }
 
 // DefaultGunzipLimit is the limit of Gunzip, in bytes, if the caller passes zero.
@@ -50,7 +58,7 @@ func Gunzip(obj Object, limit int64) Object {
 	if limit == 0 {
 		limit = DefaultGunzipLimit
 	}
-	return Derived(obj, fmt.Sprintf("gunzip-%d", limit), func(ctx context.Context, src *File, dst io.Writer) error {
+	return derivedHere(obj, fmt.Sprintf("gunzip-%d", limit), func(ctx context.Context, src *File, dst io.Writer) error {
 		if limit < 0 {
 			return fmt.Errorf("the limit is %d bytes: it must not be negative; zero means %d", limit, DefaultGunzipLimit)
 		}
@@ -88,6 +96,7 @@ type derived struct {
 	src  Object
 	name string
 	make func(ctx context.Context, src *File, dst io.Writer) error
+	here bool // this package makes it
 }
 
 // The ID of a derived object includes that of its source, so that Forget of the source
@@ -105,6 +114,8 @@ func (d *derived) ID() (ID, error) {
 		return ID{}, errors.New("the function that makes what is derived is nil")
 	case d.name == "" || strings.Contains(d.name, ":"):
 		return ID{}, fmt.Errorf("the name %q of what is derived is empty or contains a colon", d.name)
+	case !d.here && strings.HasPrefix(d.name, ownPrefix):
+		return ID{}, fmt.Errorf("the name %q of what is derived begins with %q, as those of this package: choose another one", d.name, ownPrefix)
 	}
 	id, err := d.src.ID()
 	if err != nil {

@@ -441,6 +441,7 @@ func TestMisusedDerived(t *testing.T) {
 		"nil make":     Derived(o, "x", nil),
 		"no name":      Derived(o, "", ok),
 		"colon":        Derived(o, "x:y", ok),
+		"own name":     Derived(o, "filecache.gunzip-5", ok),
 		"invalid":      Derived(WithSHA256(o, "x"), "x", ok),
 		"longer names": Derived(o, strings.Repeat("x", 5000), ok),
 	} {

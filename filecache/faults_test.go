@@ -56,7 +56,7 @@ func (d *faultyDisk) Make() error {
 	return d.osDisk.Make()
 }
 
-func (d *faultyDisk) OpenDir(p string) (disk.File, error) {
+func (d *faultyDisk) OpenDir(p string) (disk.Subdir, error) {
 	if err := d.op("opendir"); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ import (
 //
 // The value's memory counts neither towards Options.MaxBytes nor towards any other
 // bound: there is one value for each Value, and while a version replaces another, two.
+// The value stays in memory, also after Cache.Forget or Clear and when the object is gone
+// at the origin, until the next Get or Acquire finds that out, or until Value.Close.
 type Value[T any] struct {
 	cache *Cache
 	obj   Object

@@ -291,11 +291,11 @@ func (d *Dir) Open(name string) (File, error) {
 }
 
 // OpenDir implements FS.
-func (d *Dir) OpenDir(name string) (f File, err error) {
+func (d *Dir) OpenDir(name string) (f Subdir, err error) {
 	err = d.at(name, func(h *handle, base string) error {
 		sub, err := h.openDir(base)
 		if err == nil {
-			f = sub.file()
+			f = dirFile{sub}
 		}
 		return err
 	})
@@ -314,6 +314,15 @@ func (d *Dir) Modify(name string) (f Modifiable, err error) {
 // Remove implements FS.
 func (d *Dir) Remove(name string) error {
 	return d.at(name, func(h *handle, base string) error { return h.remove(base) })
+}
+
+// Rename implements FS.
+func (d *Dir) Rename(from, to string) error {
+	dir, base, _ := strings.Cut(to, "/")
+	if of, _, _ := strings.Cut(from, "/"); of != dir || !plain(base) {
+		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrInvalid}
+	}
+	return d.at(from, func(h *handle, name string) error { return h.rename(name, base) })
 }
 
 // RemoveAll implements FS.

@@ -27,7 +27,8 @@ type FS interface {
 	Mkdir(name string) error                // 0700; an existing one is fine
 	Lstat(name string) (Info, error)        //
 	Open(name string) (File, error)         // for reading, without following links and without waiting for a FIFO
-	OpenDir(name string) (File, error)      // to Lock it
+	OpenDir(name string) (Subdir, error)    //
+	Rename(from, to string) error           // within one subdirectory
 	Modify(name string) (Modifiable, error) // Open for reading and writing
 	Remove(name string) error               // a file or an empty directory
 	RemoveAll(name string) error            // a file, or a directory with all that is in it
@@ -62,6 +63,21 @@ type File interface {
 	// Lock takes a shared lock for as long as the file is open, or an exclusive
 	// one. It does not wait: see ErrLocked.
 	Lock(exclusive bool) error
+}
+
+// A Subdir is an open directory of the private one, at any depth: its subdirectories
+// are opened by it, one element at a time, and no link is followed.
+type Subdir interface {
+	File // to Lock it
+	Names() ([]string, error)
+	Lstat(name string) (Info, error)
+	OpenDir(name string) (Subdir, error)
+	Mkdir(name string) error // fails if name exists
+	Touch(name string, t time.Time) error
+	// Create makes a file that cannot be modified any more once it is closed.
+	Create(name string, executable bool) (io.WriteCloser, error)
+	// Seal makes the directory refuse other files than it has, from all but root.
+	Seal() error
 }
 
 // A Modifiable is a File that can be written to.

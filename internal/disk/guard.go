@@ -36,6 +36,9 @@ func (g guarded) Mkdir(name string) error {
 func (g guarded) Remove(name string) error {
 	return try(g.breaker, func() error { return g.fs.Remove(name) })
 }
+func (g guarded) Rename(from, to string) error {
+	return try(g.breaker, func() error { return g.fs.Rename(from, to) })
+}
 func (g guarded) RemoveAll(name string) error {
 	return try(g.breaker, func() error { return g.fs.RemoveAll(name) })
 }
@@ -45,8 +48,8 @@ func (g guarded) Touch(name string, t time.Time) error {
 func (g guarded) Lstat(name string) (Info, error) {
 	return try1(g.breaker, func() (Info, error) { return g.fs.Lstat(name) })
 }
-func (g guarded) OpenDir(name string) (File, error) {
-	return try1(g.breaker, func() (File, error) { return g.fs.OpenDir(name) })
+func (g guarded) OpenDir(name string) (Subdir, error) {
+	return try1(g.breaker, func() (Subdir, error) { return g.fs.OpenDir(name) })
 }
 func (g guarded) Modify(name string) (Modifiable, error) {
 	return try1(g.breaker, func() (Modifiable, error) { return g.fs.Modify(name) })

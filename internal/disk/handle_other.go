@@ -159,11 +159,7 @@ func (f *file) Stat() (Info, error) {
 
 func (f *file) Lock(bool) error { return nil }
 
-func (h *handle) file() File { return dirFile{h} }
-
-type dirFile struct{ h *handle }
-
 func (d dirFile) ReadAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
-func (d dirFile) Stat() (Info, error)               { return d.h.stat() }
 func (d dirFile) Lock(bool) error                   { return nil }
 func (d dirFile) Close() error                      { return d.h.root.Close() }
+func (d dirFile) Seal() error                       { return nil }

@@ -267,9 +267,6 @@ func newFileOf(fd int, owner uint32) *file {
 	return f
 }
 
-// file returns h as a File, which takes over its descriptor.
-func (h *handle) file() File { return dirFile{h} }
-
 // ReadAt implements io.ReaderAt.
 func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
 	f.mu.RLock()
@@ -346,14 +343,11 @@ func (f *file) Close() error {
 	return err
 }
 
-// dirFile is a directory that is open to be locked.
-type dirFile struct{ h *handle }
-
 func (d dirFile) ReadAt([]byte, int64) (int, error) {
 	return 0, pathError("read", d.h.f.Name(), unix.EISDIR)
 }
-func (d dirFile) Stat() (Info, error) { return d.h.stat() }
-func (d dirFile) Close() error        { return d.h.f.Close() }
+func (d dirFile) Close() error { return d.h.f.Close() }
+func (d dirFile) Seal() error  { return d.h.f.Chmod(0o500) }
 
 func (d dirFile) Lock(exclusive bool) error {
 	defer runtime.KeepAlive(d.h)

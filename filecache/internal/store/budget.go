@@ -31,7 +31,8 @@ type budget struct {
 	added  int64 // bytes that this process has added since then
 	last   room  // the limit, when it was last asked for
 	pool   pool
-	litter []string // paths of what seems to be of no use
+	litter []string          // paths of what seems to be of no use
+	trees  map[uint64]string // by the ID of the entry that they belong to
 
 	// Whether there are two data files of a key, of the keys that the round under way
 	// has met, and that the last one met.
@@ -50,16 +51,18 @@ type budget struct {
 // have: 16 bytes a file.
 type sum struct {
 	pages map[uint64]uint32
+	trees map[uint64]int64 // how many files there are in a tree, beside its directory
 	bytes int64
+	files int64 // in trees
 }
 
-func newSum() *sum { return &sum{pages: map[uint64]uint32{}} }
+func newSum() *sum { return &sum{pages: map[uint64]uint32{}, trees: map[uint64]int64{}} }
 
 func (s *sum) room() room {
 	if s == nil {
 		return room{}
 	}
-	return room{s.bytes, int64(len(s.pages))}
+	return room{s.bytes, int64(len(s.pages)) + s.files}
 }
 
 // add counts a file, once.
@@ -72,12 +75,24 @@ func (s *sum) add(id uint64, size int64) {
 	s.pages[id] = n
 }
 
+// addTree counts a tree, once.
+func (s *sum) addTree(id uint64, r room) {
+	if s == nil {
+		return
+	}
+	s.add(id, r.bytes)
+	s.files += r.files - 1 - s.trees[id]
+	s.trees[id] = r.files - 1
+}
+
 func (s *sum) remove(id uint64) {
 	if s == nil {
 		return
 	}
 	s.bytes -= int64(s.pages[id]) * page
 	delete(s.pages, id)
+	s.files -= s.trees[id]
+	delete(s.trees, id)
 }
 
 // use counts a data file that was published.

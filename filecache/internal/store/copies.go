@@ -200,6 +200,7 @@ func (s *Store) InvalidateAll() {
 	s.changing.Unlock()
 	s.kept.dropAll()
 	s.fault(s.removeAll())
+	s.SweepTrees()
 }
 
 // removeAll removes all entries, then all data but those whose paths programs have.

@@ -11,6 +11,7 @@ type victim struct {
 	candidate
 	data   string // empty: the entry does not decode
 	inline bool
+	tree   string // empty: there is none
 	room   room
 }
 
@@ -127,15 +128,24 @@ func (s *Store) victim(c candidate) (victim, error) {
 		return victim{}, err
 	case info.ModTime.UnixNano() > c.used:
 		return victim{candidate: candidate{c.name, info.ModTime.UnixNano()}}, errUsedSince
-	case s.index.isOpen(e.data):
+	}
+	tree := s.budget.treeOf(c.name, e.whole)
+	if s.index.isOpen(e.data) || s.index.isTreeInUse(tree) {
 		return victim{}, fs.ErrNotExist
 	}
-	return victim{c, e.data, e.inline, e.room()}, nil
+	return victim{c, e.data, e.inline, tree, e.room().plus(treeRoom(tree))}, nil
 }
 
 // evictOne removes a copy, unless it was replaced meanwhile or is in use. The entry goes
 // first: without its data it would be a miss, but the data without it only litter.
 func (s *Store) evictOne(v victim) (removed bool) {
+	if v.tree != "" {
+		remove, ok := s.lockTree(v.tree)
+		if !ok {
+			return false
+		}
+		defer func() { remove(removed) }() // when the entry can be changed again
+	}
 	lock, ok := s.tryLockEntry(v.name)
 	if !ok { // another process is about to change it
 		return false
@@ -181,9 +191,13 @@ func (s *Store) evictEntry(e *entry) bool {
 // removed any.
 func (s *Store) removeLitter(n int) (removed bool) {
 	for _, path := range s.budget.takeLitter(n) {
-		if dir, name, _ := strings.Cut(path, "/"); dir == dataDir && isDataName(name) {
+		dir, name, _ := strings.Cut(path, "/")
+		switch {
+		case dir == treeDir:
+			removed = s.sweepTree(name) || removed
+		case dir == dataDir && isDataName(name):
 			removed = s.removeOrphan(name) || removed
-		} else {
+		default:
 			removed = s.removeTemp(path) || removed
 		}
 	}

@@ -327,9 +327,11 @@ func (f *File) alone() error {
 
 // lock takes the lock that keeps the file, where there are locks. Another process
 // has it for the moment of a look, or to remove the file.
-func (f *File) lock() error {
+func (f *File) lock() error { return lockShared(f.file) }
+
+func lockShared(f disk.File) error {
 	for range 20 {
-		if err := f.file.Lock(false); !errors.Is(err, disk.ErrLocked) {
+		if err := f.Lock(false); !errors.Is(err, disk.ErrLocked) {
 			return nil
 		}
 		time.Sleep(time.Millisecond)

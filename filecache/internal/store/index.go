@@ -76,13 +76,14 @@ type index struct {
 	invalidated invalidated
 	reasons     map[Key]Reason // why this process has removed a copy; only for Stats
 	inUse       map[string]*use
+	trees       map[string]int    // how many Trees are open, by name
 	inline      map[string]string // of the inline copies in use: entry's name -> the one that had it last
 }
 
 func newIndex() index {
 	return index{
 		known: map[Key]*Copy{}, invalidated: newInvalidated(), reasons: map[Key]Reason{},
-		inUse: map[string]*use{}, inline: map[string]string{},
+		inUse: map[string]*use{}, inline: map[string]string{}, trees: map[string]int{},
 	}
 }
 
@@ -235,7 +236,31 @@ func (x *index) named() (r room) {
 			r = r.plus(u.entry.room())
 		}
 	}
+	for name := range x.trees {
+		r = r.plus(treeRoom(name))
+	}
 	return r
+}
+
+// holdTree and releaseTree count the users of a tree.
+func (x *index) holdTree(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.trees[name]++
+}
+
+func (x *index) releaseTree(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.trees[name]--; x.trees[name] == 0 {
+		delete(x.trees, name)
+	}
+}
+
+func (x *index) isTreeInUse(name string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.trees[name] > 0
 }
 
 func (x *index) isOpen(data string) bool {

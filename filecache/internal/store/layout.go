@@ -19,6 +19,7 @@ import (
 //	d/<entry's name>-<size>-<random>  data of larger objects, written once
 //	turns                             empty: see downloadlock.go
 //	s/                                work space: see scratch.go
+//	t/                                unpacked archives: see tree.go
 //
 // The first two are flat. File systems index names; what shards would cost is a mkdir for
 // nearly every put and 256 directories to read for every sum.

@@ -8,19 +8,19 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A walk reads the names of entries, then those of data files, and so on for ever.
+// A walk reads the names of entries, then those of data files and of trees, and so on for
+// ever.
 type walk struct {
 	disk disk.FS
-	data bool // it is in the directory of data files
+	at   int // which of walkDirs it is in
 	list disk.Listing
 }
 
+var walkDirs = [...]string{entryDir, dataDir, treeDir}
+
 // next returns the next names, and whether they are the last of a round.
 func (w *walk) next() (dir string, names []string, last bool, err error) {
-	dir = entryDir
-	if w.data {
-		dir = dataDir
-	}
+	dir = walkDirs[w.at]
 	if w.list == nil {
 		w.list, err = w.disk.List(dir)
 	}
@@ -28,14 +28,13 @@ func (w *walk) next() (dir string, names []string, last bool, err error) {
 		names, err = w.list.Next()
 	}
 	if err == io.EOF || errors.Is(err, fs.ErrNotExist) {
-		last = w.data
 		w.stop()
-		w.data = !last
-		return dir, names, last, nil
+		w.at = (w.at + 1) % len(walkDirs)
+		return dir, names, w.at == 0, nil
 	}
 	if err != nil {
 		w.stop()
-		w.data = false
+		w.at = 0
 	}
 	return dir, names, false, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,33 @@ func isDataName(s string) bool {
 	return len(parts) == 3 && isEntryName(parts[0]) && isHex64(parts[2]) &&
 		parts[1] != "" && strings.Trim(parts[1], "0123456789") == ""
 }
+
+// treeName returns the name of a tree: of the entry of its manifest, what it takes of the
+// disk, and the manifest's CRC.
+func treeName(entry string, r room, crc uint64) string {
+	return fmt.Sprintf("%s-%d-%d-%016x", entry, r.bytes, r.files, crc)
+}
+
+func isTreeName(s string) bool {
+	return strings.Count(s, "-") == 3 && isEntryName(s[:strings.IndexByte(s, '-')]) && isHex64(s[strings.LastIndexByte(s, '-')+1:]) &&
+		treeRoom(s) != room{}
+}
+
+// treeRoom returns what treeName put into a name, or zero.
+func treeRoom(name string) room {
+	parts := strings.Split(name, "-")
+	if len(parts) != 4 {
+		return room{}
+	}
+	bytes, err1 := strconv.ParseInt(parts[1], 10, 64)
+	files, err2 := strconv.ParseInt(parts[2], 10, 64)
+	if err1 != nil || err2 != nil || bytes <= 0 || files <= 0 || bytes > blocks.MaxObject || files > math.MaxInt32 {
+		return room{}
+	}
+	return room{bytes, files}
+}
+
+func treeCRC(name string) uint64 { return hex64(name[len(name)-16:]) }
 
 // isHex64 reports whether s has the 16 hexadecimal digits of 64 bits.
 func isHex64(s string) bool { return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == "" }
@@ -95,9 +123,12 @@ const (
 	entryDir   = "e"
 	dataDir    = "d"
 	scratchDir = "s"
+	treeDir    = "t"
 	lockFile   = "turns"
 )
 
 func entryPath(name string) string { return entryDir + "/" + name }
+
+func treePath(name string) string { return treeDir + "/" + name }
 
 func dataPath(name string) string { return dataDir + "/" + name }

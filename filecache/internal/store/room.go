@@ -37,6 +37,10 @@ func roomForTwo(size int64) room {
 	return room{pages(size) + pages(8*int64(blocks.Count(size, blocks.SizeFor(size)))+entryTexts), 2}
 }
 
+// TreeBytes is what a file of that size takes in a tree. A directory counts as a file of
+// size zero.
+func TreeBytes(size int64) int64 { return max(page, pages(size)) }
+
 // entryTexts is how much room an entry needs, beside its checksums.
 const entryTexts = 1536
 

@@ -48,7 +48,7 @@ func (s *Store) scratch() (dir string, remove func() error, err error) {
 		return "", nil, err
 	}
 	s.sweepScratch()
-	name, held, err := s.newScratch()
+	name, held, err := s.newHeld(scratchDir+"/", true)
 	if err != nil {
 		return "", nil, err
 	}
@@ -68,13 +68,14 @@ func (s *Store) scratch() (dir string, remove func() error, err error) {
 // process removes before it is locked.
 const scratchAttempts = 10
 
-func (s *Store) newScratch() (name string, held disk.File, err error) {
+// newHeld makes a directory and locks it. Its name is prefix and a number.
+func (s *Store) newHeld(prefix string, exclusive bool) (name string, held disk.Subdir, err error) {
 	for range scratchAttempts {
-		name = scratchDir + "/" + strconv.FormatUint(clock.Random(), 16)
+		name = prefix + strconv.FormatUint(clock.Random(), 16)
 		if err = s.disk.Mkdir(name); err != nil {
 			continue
 		}
-		if held, err = s.hold(name); err == nil {
+		if held, err = s.hold(name, exclusive); err == nil {
 			return name, held, nil
 		}
 	}
@@ -82,12 +83,12 @@ func (s *Store) newScratch() (name string, held disk.File, err error) {
 }
 
 // hold opens and locks a directory, and makes sure that it is still there.
-func (s *Store) hold(name string) (disk.File, error) {
+func (s *Store) hold(name string, exclusive bool) (disk.Subdir, error) {
 	f, err := s.disk.OpenDir(name)
 	if err != nil {
 		return nil, err
 	}
-	if err = f.Lock(true); !errors.Is(err, disk.ErrLocked) { // else there are no locks
+	if err = f.Lock(exclusive); !errors.Is(err, disk.ErrLocked) { // else there are no locks
 		_, err = s.disk.Lstat(name)
 	}
 	if err != nil {
@@ -105,16 +106,18 @@ func (s *Store) sweepScratch() {
 		return
 	}
 	for _, n := range names {
-		name := scratchDir + "/" + n
-		f, err := s.disk.OpenDir(name)
-		if err != nil {
-			continue
-		}
-		if abandoned(f) {
-			s.disk.RemoveAll(name)
-		}
-		f.Close()
+		s.removeAbandoned(scratchDir + "/" + n)
 	}
+}
+
+// removeAbandoned removes a directory that nobody holds.
+func (s *Store) removeAbandoned(name string) (removed bool) {
+	f, err := s.disk.OpenDir(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return abandoned(f) && s.disk.RemoveAll(name) == nil
 }
 
 func abandoned(f disk.File) bool {

@@ -86,7 +86,7 @@ func (s *Store) TestSweep() (copies, inline int) {
 		b.mu.Lock()
 		b.round = nil
 		b.walk.stop()
-		b.walk.data = false
+		b.walk.at = 0
 		for n := b.rounds; b.rounds == n; {
 			if err := b.step(1); err != nil {
 				s.fault(err)

@@ -108,6 +108,8 @@ func (b *budget) see(dir, name string) {
 		if b.another(name) || errors.Is(err, fs.ErrNotExist) || err == nil && !mayReferTo(info) {
 			b.dispose(path)
 		}
+	case dir == treeDir:
+		b.seeTree(name)
 	case disk.OwnTemp(name): // it is reserved
 	default:
 		info, err := b.disk.Lstat(path)
