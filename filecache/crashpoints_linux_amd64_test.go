@@ -75,7 +75,7 @@ func (s crashScene) origin(version uint64) *origin {
 	return o
 }
 
-// bytes returns what is to be read of a version.
+// bytes returns the bytes that read must return for a version.
 func (s crashScene) bytes(version uint64) []byte {
 	switch s.kind {
 	case "derived":

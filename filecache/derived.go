@@ -42,7 +42,7 @@ func Derived(obj Object, name string, make func(ctx context.Context, src *File, 
 // ownPrefix starts the names of what this package makes itself.
 const ownPrefix = "filecache."
 
-// derivedHere is Derived for what this package makes.
+// derivedHere is Derived with a name that callers cannot use.
 func derivedHere(obj Object, name string, make func(ctx context.Context, src *File, dst io.Writer) error) Object {
 	return &derived{obj, ownPrefix + name, make, true}
 }
@@ -96,7 +96,7 @@ type derived struct {
 	src  Object
 	name string
 	make func(ctx context.Context, src *File, dst io.Writer) error
-	here bool // this package makes it
+	here bool // made by derivedHere
 }
 
 // The ID of a derived object includes that of its source, so that Forget of the source

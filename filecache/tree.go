@@ -11,36 +11,36 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// DefaultTreeLimit is the most that Tree unpacks if it is given no limit, in bytes.
+// DefaultTreeLimit is the limit of Tree, in bytes, if the caller passes zero.
 const DefaultTreeLimit = 1 << 30
 
 // Tree returns a directory with the files of the archive obj: a tar, gzipped or not, or a
-// zip. It is unpacked once for each version of obj, and once for several processes, and
-// stays for later calls and for the next process. The directory appears as a whole. Two
-// versions have different directories, and one version may have several.
+// zip. Use [Derived] to convert other formats to tar. Tree unpacks each version of obj
+// once, also for several processes on Linux. The directory stays for later calls and for
+// the next process, and it appears as a whole. Two versions have different directories;
+// one version may have several.
 //
 // Until release is called, the directory is neither evicted nor removed, as far as the file
-// system has locks. Calling release more than once is safe. The files are read-only and
-// must not be changed, nor may files be added; those that were executable still are, and
-// modification times are those of the archive. See Path for how safe the path is.
+// system has locks. Calling release more than once is safe. Files must not be changed or
+// added. The files are read-only; executable ones stay executable, and modification times
+// are those of the archive. See [Cache.Path] for how safe the path is.
 //
-// Every call compares all of the directory with what it was after unpacking: the names,
-// sizes, modes, inodes and times of its files. If anything is missing, added or changed,
-// the archive is unpacked anew. That is less than the checksum by which other files are
-// verified: it does not find a disk that returns other bytes than were written. It takes
-// time for each file, not for each byte.
+// Every call compares the whole directory with its state after unpacking: the names, sizes,
+// modes, inodes and times of all files. If anything is missing, added or changed, Tree
+// unpacks the archive again. This is weaker than the checksums that verify other files: it
+// does not detect a disk that returns wrong bytes. It costs time for each file, whatever
+// its size.
 //
-// More than limit bytes are an error that matches ErrTooLarge; each file or directory
-// counts in whole pages of 4 KiB. Zero means DefaultTreeLimit, a negative limit is an
-// error, and 65,536 files and directories are the most. An archive with anything but files
-// and directories, such as a link, is an error, and so is a name that is absolute, has an
-// element "..", a backslash or a NUL, or that two files share. Another format can be
-// converted to a tar by Derived.
+// If the files are larger than limit bytes, the error matches [ErrTooLarge]. Each file or
+// directory counts in whole pages of 4 KiB, and there can be at most 65,536. Zero means
+// DefaultTreeLimit; a negative limit is an error. Tree refuses archives with links, devices
+// or encrypted files. It also refuses names that are absolute, contain "..", a backslash
+// or a NUL, or occur twice.
 //
 // The files count towards Options.MaxBytes and towards the inodes, and are evicted
-// together. The Cache keeps a copy of the archive, too, for as long as there is room. How old they may be, and what Forget, Clear and Options.StaleIfError do, is as
-// for Derived. The other errors are those of Open, and ErrNoDisk if the files cannot be
-// kept.
+// together. The Cache also keeps a copy of the archive while there is room. Freshness,
+// Forget, Clear and Options.StaleIfError work as for [Derived]. The error is ErrNoDisk if
+// the files cannot be kept; others are those of Open.
 func (c *Cache) Tree(ctx context.Context, obj Object, limit int64) (dir string, release func(), err error) {
 	if limit == 0 {
 		limit = DefaultTreeLimit
@@ -63,8 +63,8 @@ func (c *Cache) Tree(ctx context.Context, obj Object, limit int64) (dir string, 
 	return t.Path, sync.OnceFunc(t.Close), nil
 }
 
-// openTree opens the tree that a manifest describes. A manifest without its tree is
-// dropped, and made anew with another one.
+// openTree opens the tree that a manifest describes. If the tree is missing or damaged, it
+// drops the manifest, and the next attempt makes both again.
 func (c *Cache) openTree(ctx context.Context, manifest Object, id ID) (*store.Tree, error) {
 	var why error
 	for n, damaged := 0, 0; n < treeAttempts && damaged < attempts; n++ {
@@ -102,9 +102,9 @@ func (c *Cache) treeOf(manifest *File, k store.Key) (*store.Tree, error) {
 	return c.store.OpenTree(k, b)
 }
 
-// readManifest returns the bytes of f. A damaged block is not repaired: the one that would
-// be made now is of another tree. A manifest that was not kept on disk is as good, as long
-// as its tree is there.
+// readManifest returns the bytes of f. It does not repair a damaged block: the repair would
+// unpack the archive again, and return the manifest of another tree. A manifest in memory
+// is valid while its tree exists.
 func readManifest(f *File) ([]byte, error) {
 	local, ok := f.bytes.(*localFile)
 	if !ok {
@@ -121,8 +121,8 @@ func readManifest(f *File) ([]byte, error) {
 	return b, nil
 }
 
-// unpacking is what one call of Tree makes, if it must. What it has published is held
-// until the call ends, since the manifest is published only after that.
+// unpacking is one call of Tree. It keeps the trees that it publishes locked until the call
+// ends: a tree is litter until the store has published its manifest.
 type unpacking struct {
 	cache *Cache
 	id    ID // of the manifest
@@ -151,7 +151,7 @@ func (u *unpacking) unpack(ctx context.Context, src *File, dst io.Writer) (err e
 	return err
 }
 
-// noTree makes an ErrNoDisk of the disk's errors.
+// noTree turns errors of the disk into ErrNoDisk.
 func noTree(err error) error {
 	if errors.Is(err, store.ErrTree) {
 		return fmt.Errorf("%w: %w", ErrNoDisk, err)
@@ -170,7 +170,7 @@ func (u *unpacking) keep(d *store.TreeDraft) {
 	u.made = append(u.made, d)
 }
 
-// end ends the call. The tree of the version before is litter by now.
+// end ends the call, and removes the tree of the previous version.
 func (u *unpacking) end() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -214,7 +214,7 @@ func TestTreeRefuses(t *testing.T) {
 		{"NUL", "plain relative", zipPacked(packed{name: "a\x00b"})},
 		{"empty element", "plain relative", zipPacked(packed{name: "a//b"})},
 		{"no name", "no name", zipPacked(packed{name: ""})},
-		{"the root as a file", "directory of all", zipPacked(packed{name: "."})},
+		{"the root as a file", "top directory", zipPacked(packed{name: "."})},
 		{"symbolic link", "symbolic link", tarOf(packed{name: "a", flag: tar.TypeSymlink})},
 		{"hard link", "hard link", tarOf(packed{name: "a", flag: tar.TypeLink})},
 		{"device", "device", tarOf(packed{name: "a", flag: tar.TypeChar})},
@@ -331,7 +331,7 @@ func TestTreeOfALyingZip(t *testing.T) {
 	}
 }
 
-// What was done to a tree is found, and the tree is unpacked anew.
+// Tree detects changes of the directory and unpacks the archive again.
 func TestTreeDamage(t *testing.T) {
 	writable := func(dir string) { os.Chmod(filepath.Join(dir, "a"), 0o700) }
 	for name, damage := range map[string]func(dir string) error{
@@ -456,16 +456,9 @@ func TestTreeIsEvicted(t *testing.T) {
 		t.Fatalf("the tree in use: %v, %v", got, err)
 	}
 	release()
-	manifest, err := derivedHere(o, fmt.Sprintf("tree-%d", DefaultTreeLimit), func(context.Context, *File, io.Writer) error { return nil }).ID()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, x := range objects(200, 50_000)[100:] {
 		c.clocks.Move(time.Minute, time.Minute)
 		c.want(x)
-		if _, err := os.Lstat(c.entryPath(entryName(manifest))); err != nil && len(c.trees()) > 0 {
-			t.Fatal("the manifest was evicted without its tree")
-		}
 	}
 	if trees := c.trees(); len(trees) != 0 {
 		t.Errorf("left %v", trees)
@@ -478,6 +471,55 @@ func TestTreeIsEvicted(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	_, release = c.wantTree(o, 1)
+	release()
+}
+
+// manifestOf returns the key of the manifest of o's tree.
+func manifestOf(t *testing.T, o Object) store.Key {
+	t.Helper()
+	id, err := derivedHere(o, fmt.Sprintf("tree-%d", DefaultTreeLimit), (&unpacking{}).unpack).ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store.Key(id)
+}
+
+// A tree counts at once, and is evicted together with its manifest.
+func TestTreeIsEvictedWithItsManifest(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 << 20}, nil), archive(1)
+	c.want(o)
+	c.store.TestSweep()
+	before := c.usage().Used
+	_, release := c.wantTree(o, 1)
+	with := c.usage().Used
+	if with-before < 9*4096 { // the manifest, four files and three directories, one of 10 KB
+		t.Errorf("the tree counts as %d bytes", with-before)
+	}
+	key := manifestOf(t, o)
+	other := c.restart(nil)
+	other.store.TestSweep()
+	if c.store.TestEvict(key) || other.store.TestEvict(key) {
+		t.Error("a tree in use was evicted")
+	}
+	release()
+	if !c.store.TestEvict(key) {
+		t.Fatal("not evicted")
+	}
+	if trees := c.trees(); len(trees) != 0 {
+		t.Errorf("left %v", trees)
+	}
+	if used := c.usage().Used; used != before {
+		t.Errorf("%d bytes are used, before it were %d", used, before)
+	}
+	if n := c.Stats().Evictions; n != 1 {
+		t.Errorf("%d evictions", n)
+	}
+}
+
+// The manifest finds no room on disk, where the tree is.
+func TestTreeOfAManifestInMemory(t *testing.T) {
+	c, o := newTest(t, Options{MaxAge: Immutable}, &faultyDisk{fails: func(op string) bool { return op == "create" }}), archive(1)
+	_, release := c.wantTree(o, 1)
 	release()
 }
 
@@ -631,8 +673,8 @@ func TestTreeIsMadeOnceForSeveralProcesses(t *testing.T) {
 	}
 }
 
-// What killed processes left is removed when a tree is made, and by others that need room;
-// what a live one is about to publish is not.
+// Leftovers of killed processes are removed when a tree is made and by the walk; trees that
+// a live process is about to publish are not.
 func TestTreeSweepsLeftovers(t *testing.T) {
 	if !disk.CanLock {
 		t.Skip("no locks here: leftovers go by their age")

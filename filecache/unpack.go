@@ -18,8 +18,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// The most that an archive may have. The system's own limits are a little larger: a path
-// of 4096 bytes with that of the tree, and 255 for an element.
+// The limits of an archive. Linux allows 4096 bytes for a path, including that of the tree.
 const (
 	maxTreeFiles = 65_536
 	maxTreeDepth = 64
@@ -72,7 +71,7 @@ func (u *unpacker) gzip(f *File) error {
 	if err := u.tar(r); err != nil {
 		return err
 	}
-	// The rest has the checksum.
+	// The checksum is at the end.
 	_, err = io.Copy(LimitWriter(io.Discard, u.limit), u.heed(r))
 	return err
 }
@@ -169,7 +168,7 @@ func (u *unpacker) file(name string, size int64, mode fs.FileMode, modified time
 	case err != nil:
 		return err
 	case clean == ".":
-		return entryError(name, "it is the directory of all")
+		return entryError(name, "it is the top directory")
 	}
 	if dir := path.Dir(clean); dir != "." {
 		if err := u.mkdir(dir); err != nil {
@@ -229,8 +228,7 @@ func (u *unpacker) tooLarge() error {
 	return fmt.Errorf("%w: more than %d bytes unpacked; Tree takes another limit", ErrTooLarge, u.limit)
 }
 
-// treeName returns the name of an entry of an archive as a path in a tree, or "." for the
-// tree itself. The error says why there is none.
+// treeName returns the path in a tree of an entry of an archive, or "." for the tree itself.
 func treeName(name string) (string, error) {
 	clean := name
 	for strings.HasPrefix(clean, "./") { // as in tar -C dir .
@@ -267,7 +265,7 @@ func entryError(name, format string, args ...any) error {
 	return fmt.Errorf("entry %q of the archive: "+format, append([]any{name}, args...)...)
 }
 
-// heed returns r until ctx ends.
+// heed returns a reader of r that fails when ctx is done.
 func (u *unpacker) heed(r io.Reader) io.Reader { return heeding{u.ctx, r} }
 
 type heeding struct {

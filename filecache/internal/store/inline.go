@@ -87,7 +87,10 @@ func (s *Store) openUnpacked(f *File) (*File, error) {
 		return nil, err
 	}
 	plain := new(File)
-	return plain, s.Open(context.Background(), plain, c, f.sum)
+	if err := s.Open(context.Background(), plain, c, f.sum); err != nil {
+		return nil, err // plain cannot be closed
+	}
+	return plain, nil
 }
 
 // errUnpacked is the error of unpacking a copy that was unpacked meanwhile.

@@ -8,15 +8,15 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A walk reads the names of entries, then those of data files and of trees, and so on for
-// ever.
+// A walk reads the names of trees, then those of entries and of data files, and so on for
+// ever. It knows the trees before it offers their entries for eviction.
 type walk struct {
 	disk disk.FS
 	at   int // which of walkDirs it is in
 	list disk.Listing
 }
 
-var walkDirs = [...]string{entryDir, dataDir, treeDir}
+var walkDirs = [...]string{treeDir, entryDir, dataDir}
 
 // next returns the next names, and whether they are the last of a round.
 func (w *walk) next() (dir string, names []string, last bool, err error) {

@@ -12,9 +12,9 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A manifest says what is in a tree, as the file system tells it. It is compared with the
-// tree at each use. This finds files that are missing, added, replaced or written to, but
-// not a disk that gives back other bytes than it took.
+// A manifest describes the files of a tree by their stat data. It is compared with the tree
+// at each use. This detects files that are missing, added, replaced or written to, but not
+// a disk that returns wrong bytes.
 //
 // Encoded, it is a line for each file or directory after a first line:
 //
@@ -56,7 +56,7 @@ func (n *node) same(info disk.Info) bool {
 		uint32(info.Mode.Perm()) == n.perm && info.ID.Mtime == n.mtime && info.ID.Ino == n.ino && (n.ctime == 0 || info.ID.Ctime == n.ctime)
 }
 
-// seal makes dir unwritable with all that is in it, and then describes it.
+// seal makes all directories of a tree unwritable, and then describes the tree.
 func (m *manifest) seal(dir disk.Subdir) error {
 	info, err := m.root.seal(dir)
 	if err != nil {
@@ -85,7 +85,7 @@ func (n *node) seal(dir disk.Subdir) (disk.Info, error) {
 	return dir.Stat()
 }
 
-// sealed seals what has that name in dir, and describes it.
+// sealed describes a file, or seals and describes a directory.
 func sealed(dir disk.Subdir, name string) (*node, error) {
 	info, err := dir.Lstat(name)
 	if err != nil {
@@ -136,7 +136,7 @@ func (n *node) check(dir disk.Subdir) error {
 	return nil
 }
 
-// checkAt compares what has that name in dir with n, which is nil if nothing should.
+// checkAt compares a file or directory in dir with n. A nil n means that there was none.
 func (n *node) checkAt(dir disk.Subdir, name string) error {
 	info, err := dir.Lstat(name)
 	if err != nil {

@@ -106,6 +106,12 @@ func (s *Store) TestSweep() (copies, inline int) {
 	return copies, inline
 }
 
+// TestEvict evicts the copy of k, and reports whether it did.
+func (s *Store) TestEvict(k Key) bool {
+	v, err := s.victim(candidate{k.entryName(), s.clock.Now().Wall})
+	return err == nil && s.evictOne(v)
+}
+
 // TestFailures returns how many failures in a row the breaker counts.
 func (s *Store) TestFailures() int { return s.breaker.Failures() }
 

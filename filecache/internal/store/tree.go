@@ -15,19 +15,19 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A tree is a directory of unpacked files, below t/. It belongs to a copy whose bytes are
-// its manifest: the tree's name has the name of the copy's entry and the CRC of the
-// manifest. So the entry tells which tree it refers to, and everything that makes a copy
-// fresh, shared or invalid does the same for the tree. A tree without such an entry is
-// litter.
+// A tree is a directory of unpacked files, below t/. Its manifest is the data of a copy. The
+// name of the tree contains the name of the copy's entry and the CRC of the manifest, so
+// the entry tells which tree it refers to. The tree is fresh, shared or invalid when the
+// copy is. A tree without such an entry is litter.
 //
-// Whoever uses a tree, or is about to publish its manifest, has a shared lock on its
-// directory. To remove a tree takes the exclusive lock, and renames it first: half a
-// tree is never found under its name.
+// A shared lock on the directory protects a tree that is in use, or whose manifest is about
+// to be published. Removal takes the exclusive lock and renames the tree first, so that
+// half a tree is never found under its name.
 
-// ErrTree is the error of a tree that the disk did not take or has no room for. It hides
-// the cause, which must not be matched: a file may be missing, and yet the object exists.
-var ErrTree = errors.New("the disk did not take the tree")
+// ErrTree is the error of a tree that the disk failed to store or has no room for. Errors
+// that match it do not match their cause: an fs.ErrNotExist of the disk does not mean that
+// the object is missing.
+var ErrTree = errors.New("the disk failed to store the tree")
 
 // A TreeDraft is a tree under construction.
 type TreeDraft struct {
@@ -102,8 +102,7 @@ func (d *TreeDraft) File(name string, size int64, executable bool, modified time
 	return err
 }
 
-// copy copies size bytes from r to w, and tells errors of the one from those of the
-// other.
+// copy copies size bytes from r to w. It returns errors of r and of w separately.
 func (d *TreeDraft) copy(w io.Writer, r io.Reader, size int64) (readErr, err error) {
 	to := &treeWriter{d, w, nil}
 	n, err := io.CopyBuffer(struct{ io.Writer }{to}, io.LimitReader(r, size+1), make([]byte, 64<<10))
@@ -113,7 +112,7 @@ func (d *TreeDraft) copy(w io.Writer, r io.Reader, size int64) (readErr, err err
 	case err != nil:
 		return err, nil
 	case n != size:
-		return fmt.Errorf("it has not the %d bytes that it announced", size), nil
+		return fmt.Errorf("its size differs from the %d bytes that the archive announces", size), nil
 	}
 	return nil, nil
 }
@@ -152,7 +151,7 @@ func (d *TreeDraft) at(name string, need room, do func(dir disk.Subdir, base str
 	return d.store.treeFault(err)
 }
 
-// take takes room out of what is reserved, of which it reserves more if it must.
+// take uses reserved room, and reserves more if there is too little.
 func (d *TreeDraft) take(need room) error {
 	d.used = d.used.plus(need)
 	if d.used.fits(d.reserved) {
@@ -207,8 +206,9 @@ func (d *TreeDraft) leave(n int) {
 	d.below = d.below[:n]
 }
 
-// Publish gives the tree its name and returns its manifest, which the caller makes the
-// copy that refers to it. Until Close, the tree is not removed for want of that.
+// Publish gives the tree its name and returns its manifest. The caller stores the manifest
+// as the copy that refers to the tree, and then calls Close: before that, the tree is not
+// removed as litter.
 func (d *TreeDraft) Publish() (manifest []byte, err error) {
 	d.leave(0)
 	m := newManifest(d.used)
@@ -261,9 +261,9 @@ func (t *Tree) Close() {
 	t.root.Close()
 }
 
-// OpenTree opens the tree of k's copy that manifest is the bytes of. It compares all of
-// the tree with the manifest, by what the file system tells of files. The error matches
-// ErrDamaged if they differ, or fs.ErrNotExist if there is no such tree.
+// OpenTree opens the tree of the copy of k, whose bytes are manifest. It compares the tree
+// with the manifest. If they differ, the error matches ErrDamaged; if there is no such
+// tree, it matches fs.ErrNotExist.
 func (s *Store) OpenTree(k Key, manifest []byte) (*Tree, error) {
 	m, err := decodeManifest(manifest)
 	if err != nil {
@@ -307,8 +307,8 @@ func (s *Store) openTree(name string) (disk.Subdir, error) {
 	return dir, nil
 }
 
-// SweepTrees removes the trees that no entry refers to, and the drafts of processes that
-// have ended, unless they are in use.
+// SweepTrees removes unused trees that no entry refers to, and the drafts of processes that
+// have ended.
 func (s *Store) SweepTrees() {
 	names, err := s.disk.ReadDir(treeDir)
 	if err != nil {
@@ -320,7 +320,7 @@ func (s *Store) SweepTrees() {
 	}
 }
 
-// sweepTree removes what has that name in t/, if it is litter. It reports whether it did.
+// sweepTree removes a directory in t/ if it is litter, and reports whether it did.
 func (s *Store) sweepTree(name string) (removed bool) {
 	if strings.HasPrefix(name, disk.TempPrefix) {
 		return s.removeAbandoned(treePath(name))
@@ -339,8 +339,8 @@ func (s *Store) sweepTree(name string) (removed bool) {
 	return remove(true)
 }
 
-// lockTree locks a tree, unless it is in use. The caller must call remove, which removes
-// the tree if it is told so.
+// lockTree locks a tree, unless it is in use. The caller must call remove to unlock it:
+// remove(true) removes the tree, and remove reports whether it did.
 func (s *Store) lockTree(name string) (remove func(bool) bool, ok bool) {
 	if s.index.isTreeInUse(name) { // there may be no locks
 		return nil, false
@@ -374,7 +374,7 @@ func (s *Store) lockTree(name string) (remove func(bool) bool, ok bool) {
 	}, true
 }
 
-// removeTree removes a tree that the caller has locked, or whatever has its name.
+// removeTree removes a tree that the caller has locked, or another file of that name.
 func (s *Store) removeTree(name string) bool {
 	trash := treePath(disk.TempPrefix + strconv.FormatUint(clock.Random(), 16))
 	if err := s.disk.Rename(treePath(name), trash); err != nil {
@@ -421,8 +421,8 @@ func (b *budget) removedTree(name string) {
 	}
 }
 
-// maxTrees bounds the memory for the names of trees. A tree whose name is not known is
-// not evicted with its manifest but found as litter after.
+// maxTrees bounds the memory for the names of trees. A tree with an unknown name is not
+// evicted with its manifest; a later walk finds it as litter.
 const maxTrees = 1024
 
 func (b *budget) knowTree(name string) {
