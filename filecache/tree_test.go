@@ -489,11 +489,12 @@ func TestTreeIsEvictedWithItsManifest(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 << 20}, nil), archive(1)
 	c.want(o)
 	c.store.TestSweep()
-	before := c.usage().Used
+	before := c.usage()
 	_, release := c.wantTree(o, 1)
-	with := c.usage().Used
-	if with-before < 9*4096 { // the manifest, four files and three directories, one of 10 KB
-		t.Errorf("the tree counts as %d bytes", with-before)
+	with := c.usage()
+	// The manifest, and four files, of which one has 10 KB, in three directories.
+	if bytes, inodes := with.Used-before.Used, with.Inodes-before.Inodes; bytes < 10*4096 || inodes != 8 {
+		t.Errorf("the tree counts as %d bytes, %d inodes", bytes, inodes)
 	}
 	key := manifestOf(t, o)
 	other := c.restart(nil)
@@ -508,8 +509,8 @@ func TestTreeIsEvictedWithItsManifest(t *testing.T) {
 	if trees := c.trees(); len(trees) != 0 {
 		t.Errorf("left %v", trees)
 	}
-	if used := c.usage().Used; used != before {
-		t.Errorf("%d bytes are used, before it were %d", used, before)
+	if u := c.usage(); u != before {
+		t.Errorf("%+v, before it was %+v", u, before)
 	}
 	if n := c.Stats().Evictions; n != 1 {
 		t.Errorf("%d evictions", n)

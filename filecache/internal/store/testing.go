@@ -35,6 +35,7 @@ func TestDataName(entry string, size int64, random uint64) string {
 type TestUsage struct {
 	Max, Used, Open, Reserved, Written int64
 	Files                              int
+	Inodes                             int64
 }
 
 // TestUsage returns the usage now.
@@ -44,11 +45,8 @@ func (s *Store) TestUsage() TestUsage {
 	b := &s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var used int64
-	if b.known != nil {
-		used = b.known.bytes
-	}
-	return TestUsage{b.max, used, b.open.bytes, b.reserved.bytes, b.written, len(s.index.inUse)}
+	used := b.known.room()
+	return TestUsage{b.max, used.bytes, b.open.bytes, b.reserved.bytes, b.written, len(s.index.inUse) + len(s.index.trees), used.files}
 }
 
 // TestUnreserve gives back what was reserved for size bytes.
