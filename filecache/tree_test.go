@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -313,6 +314,12 @@ func TestTreeLimits(t *testing.T) {
 	}
 	if err := u.add("more", true, 0); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("one more: %v", err)
+	}
+	for _, size := range []int64{-1, math.MaxInt64} {
+		u := unpacker{ctx: background, left: 1 << 40, isDir: map[string]bool{}}
+		if err := u.add("x", false, size); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 
@@ -796,6 +803,15 @@ func TestTreeIsCanceled(t *testing.T) {
 	}
 	if dir, _, err := c.Tree(ctx, o, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("Tree = %q, %v", dir, err)
+	}
+	if _, err := newUnpacker(ctx, d, 1<<20).heed(strings.NewReader("x")).Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("in the middle of a file: %v", err)
+	}
+	for _, size := range []int64{2, 4} {
+		if err := d.File("x", size, false, time.Time{}, strings.NewReader("abc")); err == nil || errors.Is(err, store.ErrTree) {
+			t.Errorf("3 bytes instead of %d: %v", size, err)
+		}
+		os.Remove(filepath.Join(c.only(c.trees()), "x"))
 	}
 }
 

@@ -141,8 +141,6 @@ func (u *unpacker) zipped(e *zip.File) error {
 		return entryError(e.Name, "it has the mode %v: only files and directories are unpacked", mode)
 	case e.Flags&encrypted != 0:
 		return entryError(e.Name, "it is encrypted")
-	case e.UncompressedSize64 > uint64(u.left):
-		return u.tooLarge()
 	}
 	r, err := e.Open()
 	if err != nil {
@@ -215,7 +213,10 @@ func (u *unpacker) add(name string, isDir bool, size int64) error {
 	if len(u.isDir) >= maxTreeFiles {
 		return errTooManyFiles
 	}
-	if u.left -= store.TreeBytes(size); u.left < 0 || size < 0 {
+	if size < 0 || size > u.left { // it may be anything in the header of an archive
+		return u.tooLarge()
+	}
+	if u.left -= store.TreeBytes(size); u.left < 0 {
 		return u.tooLarge()
 	}
 	u.isDir[name] = isDir
