@@ -2,6 +2,7 @@ package filecache
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -267,6 +268,25 @@ func life(t *testing.T, dir string, d fakeDisk) {
 		c.want(other) // evicts o
 		c.want(o)
 		c = c.restart(d)
+	}
+}
+
+// Each operation of Path on a small object fails: Path makes a file of its bytes first.
+func TestEveryFaultOfTheDiskUnderPath(t *testing.T) {
+	all := 1
+	for n := 0; n <= all; n++ {
+		d := &faultyDisk{err: syscall.EIO}
+		c, o := newTest(t, Options{MaxAge: time.Minute}, d), newOrigin(1000)
+		c.want(o)
+		d.operations()
+		d.from, d.to = n, n
+		if _, release, err := c.Path(background, o); err == nil {
+			release()
+		} else if !errors.Is(err, ErrNoDisk) {
+			t.Errorf("operation %d (%s): %v", n, d.last, err)
+		}
+		all = max(all, d.operations())
+		c.want(o)
 	}
 }
 

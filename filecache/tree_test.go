@@ -561,6 +561,24 @@ func TestTreeWithoutLocks(t *testing.T) {
 	}
 }
 
+// vanishing is a disk on which no published tree can be found.
+type vanishing struct{ osDisk }
+
+func (d *vanishing) OpenDir(name string) (disk.Subdir, error) {
+	if strings.HasPrefix(name, "t/") && !strings.HasPrefix(name, "t/"+disk.TempPrefix) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return d.osDisk.OpenDir(name)
+}
+
+// A tree that vanishes again and again does not look like a missing object.
+func TestTreeThatVanishes(t *testing.T) {
+	c := newTest(t, Options{MaxAge: time.Minute}, &vanishing{})
+	if dir, _, err := c.Tree(background, archive(1), 0); !errors.Is(err, ErrNoDisk) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Tree = %q, %v", dir, err)
+	}
+}
+
 func diskUsage(t *testing.T, dir string) (sum int64) {
 	t.Helper()
 	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
