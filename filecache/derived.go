@@ -39,7 +39,7 @@ func Derived(obj Object, name string, make func(ctx context.Context, src *File, 
 	return &derived{obj, name, make, false}
 }
 
-// ownPrefix starts the names of what this package makes itself.
+// ownPrefix starts the names of the derived objects of this package.
 const ownPrefix = "filecache."
 
 // derivedHere is Derived with a name that callers cannot use.

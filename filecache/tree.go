@@ -28,8 +28,8 @@ const DefaultTreeLimit = 1 << 30
 // Every call compares the whole directory with its state after unpacking: the names, sizes,
 // modes, inodes and times of all files. If anything is missing, added or changed, Tree
 // unpacks the archive again. This is weaker than the checksums that verify other files: it
-// does not detect a disk that returns wrong bytes. It costs time for each file, whatever
-// its size.
+// does not detect a disk that returns wrong bytes. It costs time for each file,
+// independent of its size.
 //
 // If the files are larger than limit bytes, the error matches [ErrTooLarge]. Each file or
 // directory counts in whole pages of 4 KiB, and there can be at most 65,536. Zero means

@@ -87,7 +87,7 @@ func zipPacked(entries ...packed) []byte {
 	return b.Bytes()
 }
 
-// someEntries are what a version of an archive has.
+// someEntries are the files of a version of an archive.
 func someEntries(version int) []packed {
 	v := fmt.Sprint("version ", version)
 	return []packed{
@@ -410,7 +410,7 @@ func TestTreeDamage(t *testing.T) {
 	}
 }
 
-// opened does what needs all directories to be writable.
+// opened calls do after it has made all directories writable.
 func opened(dir string, do func(string) error) error {
 	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() {
@@ -421,7 +421,7 @@ func opened(dir string, do func(string) error) error {
 	return do(dir)
 }
 
-// A damaged manifest is a miss, whatever it says.
+// A damaged manifest is a miss.
 func TestTreeOfADamagedManifest(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), archive(1)
 	_, release := c.wantTree(o, 1)
@@ -546,7 +546,7 @@ type locklessDir struct{ disk.Subdir }
 
 func (locklessDir) Lock(bool) error { return syscall.ENOLCK }
 
-// Without locks a process still leaves alone what it uses itself.
+// Without locks, a process does not remove the trees that it uses itself.
 func TestTreeWithoutLocks(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, &lockless{}), archive(1)
 	dir, release := c.wantTree(o, 1)

@@ -37,7 +37,7 @@ func roomForTwo(size int64) room {
 	return room{pages(size) + pages(8*int64(blocks.Count(size, blocks.SizeFor(size)))+entryTexts), 2}
 }
 
-// TreeBytes is what a file of that size takes in a tree. A directory counts as a file of
+// TreeBytes is the room of a file of that size in a tree, in bytes. A directory counts as a file of
 // size zero.
 func TreeBytes(size int64) int64 { return max(page, pages(size)) }
 
