@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,8 +40,8 @@ func seedsUpTo(n uint64, run func(seed uint64)) {
 //   - it was the origin's value at some moment in [t-TTL, t], or while the client
 //     waited (a load can take longer than TTL);
 //   - with StaleIfError up to that much older, but only if a load of the key failed
-//     meanwhile or less than RetryAfter before, or for a client with a deadline, if
-//     a load of the key was slow, or one of any key took as long as RetryAfter;
+//     meanwhile or less than RetryAfter before, or if a client with a deadline
+//     waited long for the key, or as long as RetryAfter for any key;
 //   - with GetWithin it is no older than maxAge, and with Newer it was loaded after
 //     the entry that the client had;
 //   - it was not loaded before a Delete, Clear or Refresh that ended before the
@@ -99,15 +98,16 @@ type world struct {
 	failed    map[int]int // key: moment of the last failed load
 	failedAt  map[int]time.Duration
 	newerMin  map[int]int           // key: loads from before this moment must not be seen
-	running   map[int]running       // loads in flight, by their moment
-	slowAt    map[int]time.Duration // key: when a load of it last was slow
-	hungAt    time.Duration         // when a load of any key last was so slow that all keys are affected
+	waiting   map[int]waiting       // clients with deadlines, by the moment at which they began to wait
+	slowAt    map[int]time.Duration // key: when one of them last had waited for half of its time
+	hungAt    time.Duration         // when one of them last had waited for RetryAfter, by its clocks
+	changedAt time.Duration         // when a clock last went wrong
 	confirmed map[[2]int]int        // of a value's key and load: the moment at which a Reload last revalidated it
 	faults    []string
 }
 
-// running is a load in flight.
-type running struct {
+// waiting is a client with a deadline that waits for keys.
+type waiting struct {
 	since time.Duration
 	keys  []int
 }
@@ -124,9 +124,10 @@ func newWorld(seed uint64) *world {
 		failed:    map[int]int{},
 		failedAt:  map[int]time.Duration{},
 		newerMin:  map[int]int{},
-		running:   map[int]running{},
+		waiting:   map[int]waiting{},
 		slowAt:    map[int]time.Duration{},
 		hungAt:    never,
+		changedAt: never,
 		confirmed: map[[2]int]int{},
 	}
 	w.ttl = w.pick(time.Second, 10*time.Second, time.Minute)
@@ -161,6 +162,7 @@ func (w *world) pause() {
 	w.paused += d
 	if w.rand.IntN(2) == 0 {
 		*w.wrongClock() -= d
+		w.changedAt = w.now()
 	}
 }
 
@@ -169,6 +171,7 @@ func (w *world) jump() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	*w.wrongClock() += time.Duration(w.rand.Int64N(int64(4*w.ttl))) - 2*w.ttl
+	w.changedAt = w.now()
 }
 
 func (w *world) wrongClock() *time.Duration {
@@ -210,30 +213,18 @@ func (w *world) sleep(max time.Duration) {
 // load is the cache's Load: it takes a while, reads the value at some moment meanwhile,
 // and may fail.
 func (w *world) load(_ context.Context, key int) (modelValue, error) {
-	began := w.begin(key)
-	defer w.end(began)
-	v, err := w.loadSince(began, key)
+	v, err := w.loadSince(w.begin(), key)
 	if err == errModel {
 		w.fail(key)
 	}
 	return v, err
 }
 
-// begin numbers a load of keys that begins now.
-func (w *world) begin(keys ...int) int {
+// begin numbers a load that begins now.
+func (w *world) begin() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	began := w.next()
-	w.running[began] = running{w.now(), keys}
-	return began
-}
-
-// end notes that a load has ended.
-func (w *world) end(began int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.slow()
-	delete(w.running, began)
+	return w.next()
 }
 
 // loadSince is load for one that began at that moment, perhaps with other keys first.
@@ -280,19 +271,33 @@ func (w *world) loadOf(key int, v modelValue) int {
 	return max(v.load, w.confirmed[[2]int{key, v.load}])
 }
 
-// slow notes if a load is in flight that takes longer than half of the time that the most
-// hurried clients have. If a client waits for RetryAfter, perhaps for two loads one after
-// the other, the cache takes it for an outage of all keys. The caller holds mu.
+// wait notes that a client with a deadline waits for keys, until it calls done.
+func (w *world) wait(keys ...int) (done func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := w.next()
+	w.waiting[id] = waiting{w.now(), keys}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.slow()
+		delete(w.waiting, id)
+	}
+}
+
+// slow notes if a client has waited for half of the time that the most hurried ones have:
+// then the cache takes it for an outage of its keys, and after RetryAfter, of all. The
+// caller holds mu.
 func (w *world) slow() {
 	now := w.now()
-	for _, r := range w.running {
-		if now-r.since < w.ttl/10 {
+	for _, c := range w.waiting {
+		if now-c.since < w.ttl/10 {
 			continue
 		}
-		for _, key := range r.keys {
+		for _, key := range c.keys {
 			w.slowAt[key] = now
 		}
-		if now-r.since >= w.retry/2 {
+		if now-c.since >= w.retry || w.changedAt >= c.since {
 			w.hungAt = now
 		}
 	}
@@ -306,7 +311,7 @@ func (w *world) mayBeStale(key int, began time.Duration) bool {
 		return true
 	}
 	slowAt, ok := w.slowAt[key]
-	return w.hurried && (ok && slowAt >= since || w.hungAt >= since-w.retry/2)
+	return ok && slowAt >= since || w.hungAt >= since
 }
 
 // fail notes that a load of the key ends with a failure. The cache gets the error now,
@@ -324,8 +329,7 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	how, more := w.rand.IntN(2), w.rand.IntN(4) == 0
 	w.mu.Unlock()
 	values, failed := map[int]modelValue{}, KeyErrors[int]{}
-	began := w.begin(slices.Clone(keys)...)
-	defer w.end(began)
+	began := w.begin()
 	for _, key := range keys {
 		v, err := w.loadSince(began, key)
 		switch {
@@ -475,6 +479,11 @@ func (w *world) client(u user, s subject, entries map[int]Entry[modelValue]) {
 	w.mu.Unlock()
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if hurried {
+		keys := []int{key}
+		if 60 <= what && what < 75 { // of many keys
+			keys = append(keys, (key+1)%modelKeys)
+		}
+		defer w.wait(keys...)()
 		ctx, cancel = context.WithTimeout(ctx, patience)
 	}
 	defer cancel()

@@ -125,6 +125,7 @@ func (k *container) disturb() {
 	f := k.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.changedAt = f.now()
 	if k.wanders {
 		k.wallErr = f.someSkew()
 		return

@@ -278,7 +278,7 @@ func TestFrozenWhileTheTierAnswers(t *testing.T) {
 	wantGet(t, newTest(t, o, clocks.Clock(), withTier(frozen{tier, clocks})), "k", "k v2")
 }
 
-// A caller that leaves is no error of the Tier.
+// A caller that leaves does not count as an error of the Tier.
 func TestCallerLeavesTheTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTest(t, &origin{}, clock.New(), withTier(stalled{newFakeTier()}))
@@ -418,7 +418,7 @@ func TestTierForever(t *testing.T) {
 	}
 }
 
-// A lease is given back if there is no value to store.
+// A lease is given back if nothing can be stored.
 func TestLeasesAreGivenBack(t *testing.T) {
 	down := errors.New("down")
 	for name, change := range map[string]func(*Options[string, string]){
