@@ -1,0 +1,18 @@
+// Command token is a function that verifies the token of its caller and calls an API
+// with a token of its own. The issuer's keys and the own token are cached in memory.
+package main
+
+import (
+	"log"
+
+	"github.com/warmcache/warmcache/examples/action"
+)
+
+func main() {
+	// Before the first event: a wrong configuration shows at once.
+	c, err := configFromEnv()
+	if err != nil {
+		log.Fatalf("token: %v", err)
+	}
+	action.Run(newService(c).handle)
+}
