@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,13 +26,16 @@ type config struct {
 }
 
 func configFromEnv() (c config, err error) {
-	for name, field := range map[string]*string{
-		"ISSUER": &c.Issuer, "AUDIENCE": &c.Audience, "JWKS_URL": &c.JWKSURL,
-		"TOKEN_URL": &c.TokenURL, "CLIENT_ID": &c.ClientID, "CLIENT_SECRET": &c.ClientSecret, "SCOPE": &c.Scope,
-		"API_URL": &c.APIURL,
+	for _, v := range []struct {
+		name  string
+		field *string
+	}{
+		{"ISSUER", &c.Issuer}, {"AUDIENCE", &c.Audience}, {"JWKS_URL", &c.JWKSURL},
+		{"TOKEN_URL", &c.TokenURL}, {"CLIENT_ID", &c.ClientID}, {"CLIENT_SECRET", &c.ClientSecret}, {"SCOPE", &c.Scope},
+		{"API_URL", &c.APIURL},
 	} {
-		if *field = os.Getenv(name); *field == "" {
-			err = fmt.Errorf("%s is not set", name)
+		if *v.field = os.Getenv(v.name); *v.field == "" {
+			err = errors.Join(err, fmt.Errorf("%s is not set", v.name))
 		}
 	}
 	return c, err

@@ -135,7 +135,7 @@ func parseKeys(r io.Reader) (map[string]jose.JSONWebKey, error) {
 	keys := map[string]jose.JSONWebKey{}
 	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) == nil && key.IsPublic() && key.Valid() && (key.Use == "" || key.Use == "sig") {
+		if key.UnmarshalJSON(raw) == nil && key.IsPublic() && (key.Use == "" || key.Use == "sig") {
 			keys[key.KeyID] = key
 		}
 	}
