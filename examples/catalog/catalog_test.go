@@ -212,7 +212,11 @@ func TestTenantOfTheHost(t *testing.T) {
 		{"green", "blue", greenLamp},
 	} {
 		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: test.host})
-		got, err := handleOnHost(ctx, buy(test.event, "lamp", 3))
+		event, err := json.Marshal(buy(test.event, "lamp", 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := handleOnHost(ctx, event)
 		if err != nil || got != test.want {
 			t.Errorf("host %q, event %q: %+v, %v, want %+v", test.host, test.event, got, err, test.want)
 		}

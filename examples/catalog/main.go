@@ -4,14 +4,26 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/warmcache/warmcache/examples/action"
 )
 
 func main() { action.Run(handleOnHost) }
 
-// handleOnHost asks the host who the event is for, where the host knows.
-func handleOnHost(ctx context.Context, in In) (any, error) {
+// handleOnHost answers an HTTP request, or an event of the function's own. The tenant of
+// the latter is the host's, where the host knows it.
+func handleOnHost(ctx context.Context, event json.RawMessage) (any, error) {
+	if r, ok := parseHTTP(ctx, event); ok {
+		return serve(ctx, r), nil
+	}
+	var in In
+	if len(event) > 0 {
+		if err := json.Unmarshal(event, &in); err != nil {
+			return nil, fmt.Errorf("catalog: decode the event: %w", err)
+		}
+	}
 	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return handle(ctx, in)
 }

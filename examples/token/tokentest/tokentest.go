@@ -109,18 +109,18 @@ func (s *Server) Token(user, key string) string {
 
 // Sign returns a signed token.
 func Sign(key *ecdsa.PrivateKey, id string, claims any) string {
-	return sign(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: id}}, claims)
+	return sign(jose.SigningKey{Algorithm: jose.ES256, Key: key}, id, claims)
 }
 
 // SignHS256 returns a token that is signed with the symmetric key in the issuer's set.
 func SignHS256(id string, claims any) string {
-	return sign(jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: []byte(symmetric), KeyID: id}}, claims)
+	return sign(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(symmetric)}, id, claims)
 }
 
 const symmetric = "a symmetric key is not for others to read"
 
-func sign(key jose.SigningKey, claims any) string {
-	signer, err := jose.NewSigner(key, nil)
+func sign(key jose.SigningKey, id string, claims any) string {
+	signer, err := jose.NewSigner(key, new(jose.SignerOptions).WithHeader("kid", id))
 	if err != nil {
 		panic(err)
 	}
