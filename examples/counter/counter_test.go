@@ -54,6 +54,25 @@ func TestCountsOn(t *testing.T) {
 	}
 }
 
+// With METRICS_NAMESPACE, each invocation writes one line of metrics.
+func TestMetrics(t *testing.T) {
+	inContainer(t)
+	var log strings.Builder
+	metrics = &log
+	defer func() { metrics = os.Stdout }()
+	invoke(t)
+	if log.Len() > 0 {
+		t.Errorf("without METRICS_NAMESPACE: %s", &log)
+	}
+	t.Setenv("METRICS_NAMESPACE", "Example")
+	invoke(t)
+	for _, want := range []string{`"Namespace":"Example"`, `"function":"counter"`, `"warm":1`, `"x":2`} {
+		if line := log.String(); !strings.Contains(line, want) || strings.Count(line, "\n") != 1 {
+			t.Errorf("metrics without %s: %s", want, line)
+		}
+	}
+}
+
 // A panic has counted.
 func TestPanic(t *testing.T) {
 	inContainer(t)

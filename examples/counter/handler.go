@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,9 @@ var instance = rand.Text()
 
 var reused = reuse.New()
 
+// metrics is the log. CloudWatch makes metrics of lines in the Embedded Metric Format.
+var metrics io.Writer = os.Stdout
+
 // In is the event.
 type In struct {
 	Panic bool `json:"panic,omitempty"` // what then becomes of x, and of the file?
@@ -33,6 +38,7 @@ type Out struct {
 	Pid        int           `json:"pid"`
 	Invocation int64         `json:"invocation"`
 	Start      string        `json:"start"`
+	Thawed     bool          `json:"thawed,omitempty"` // the machine was paused since the last invocation
 	Age        time.Duration `json:"age_ns"`
 	Gap        time.Duration `json:"gap_ns"` // since the last invocation of the process
 }
@@ -45,6 +51,10 @@ func handle(_ context.Context, in In) (Out, error) {
 		return Out{}, fmt.Errorf("counter: %w", err)
 	}
 	n := x.Add(1)
+	if namespace := os.Getenv("METRICS_NAMESPACE"); namespace != "" {
+		// Metrics are for observation only: an error does not fail the invocation.
+		_ = found.EMF(metrics, namespace, map[string]string{"function": "counter"}, slog.Int64("x", n))
+	}
 	if in.Panic {
 		panic(fmt.Sprintf("counter: asked to panic, at x = %d", n))
 	}
@@ -55,6 +65,7 @@ func handle(_ context.Context, in In) (Out, error) {
 		Pid:        os.Getpid(),
 		Invocation: found.Number,
 		Start:      found.Start.String(),
+		Thawed:     found.Thawed(),
 		Age:        found.Age,
 		Gap:        found.Gap,
 	}, nil

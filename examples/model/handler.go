@@ -91,6 +91,15 @@ func lookUp(ctx context.Context, key string, ids []uint64) ([]Price, int64, erro
 	return prices, size, err
 }
 
+// object returns the table. If MODEL_SHA256 is set, other bytes than those are an error,
+// whoever has put them into the bucket or into /tmp.
+func object(models s3source.Bucket, key string) filecache.Object {
+	if sum := os.Getenv("MODEL_SHA256"); sum != "" {
+		return filecache.WithSHA256(models.Object(key), sum)
+	}
+	return models.Object(key)
+}
+
 // A readerAtCloser is a table that is open.
 type readerAtCloser interface {
 	io.ReaderAt
@@ -104,7 +113,7 @@ func openCached(ctx context.Context, key string) (readerAtCloser, int64, error) 
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := files.Open(ctx, models.Object(key))
+	f, err := files.Open(ctx, object(models, key))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/warmcache/warmcache/filecache"
 )
 
 // openPlain is what one writes first, and what WARMCACHE=off does: all of the
@@ -32,6 +36,9 @@ func fetch(ctx context.Context, key string) ([]byte, error) {
 	b, err := io.ReadAll(got.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read s3://%s/%s: %w", models.Name, key, err)
+	}
+	if sum := os.Getenv("MODEL_SHA256"); sum != "" && fmt.Sprintf("%x", sha256.Sum256(b)) != sum {
+		return nil, fmt.Errorf("s3://%s/%s: %w", models.Name, key, filecache.ErrChecksum)
 	}
 	return b, nil
 }

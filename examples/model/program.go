@@ -44,7 +44,7 @@ func pathCached(ctx context.Context, key string) (name string, release func(), e
 	if err != nil {
 		return "", nil, err
 	}
-	return files.Path(ctx, models.Object(key))
+	return files.Path(ctx, object(models, key))
 }
 
 // pathPlain is what one writes first: a file of its own for each invocation.
