@@ -10,6 +10,7 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,8 @@ import (
 	"github.com/warmcache/warmcache/examples/checks/checktest"
 	"github.com/warmcache/warmcache/examples/model/table"
 	"github.com/warmcache/warmcache/examples/rules/ruleset"
+	"github.com/warmcache/warmcache/examples/secret/secrettest"
+	"github.com/warmcache/warmcache/examples/token/tokentest"
 )
 
 // example is an action to measure.
@@ -105,7 +108,35 @@ var examples = []example{{
 	env:     func(o *origins) []string { return o.s3Env("RULES_BUCKET="+rulesBucket, "RULES_KEY="+rulesKey) },
 	event:   rulesEvent,
 	prepare: putRules,
+}, {
+	name: "secret",
+	env: func(o *origins) []string {
+		return append(secretServer.Env("SECRET_ID"), "ORIGIN_TOLL="+o.latencyProxy)
+	},
+	event: func(int) string { return `{"account":"700"}` },
+	prepare: func(ctx context.Context, _ example, _ *origins) error {
+		secretServer = secrettest.New()
+		context.AfterFunc(ctx, secretServer.Close)
+		return nil
+	},
+}, {
+	name:  "token",
+	env:   func(o *origins) []string { return append(tokentest.Env(tokenURL), "ORIGIN_TOLL="+o.latencyProxy) },
+	event: func(int) string { return fmt.Sprintf(`{"token":%q}`, callersToken) },
+	prepare: func(ctx context.Context, _ example, _ *origins) error {
+		s := tokentest.New()
+		l := httptest.NewServer(s)
+		context.AfterFunc(ctx, l.Close)
+		tokenURL, callersToken = l.URL, s.Token("ann", "k1")
+		return nil
+	},
 }}
+
+// The servers of secret and token live as long as the measurement.
+var (
+	secretServer           *secrettest.Server
+	tokenURL, callersToken string
+)
 
 // errSkip is the error of an example that needs a program which is not installed.
 var errSkip = errors.New("skipped")

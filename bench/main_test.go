@@ -43,9 +43,11 @@ func TestMainJob(t *testing.T) {
 		"counter":   {0, 0, 0, 0},
 		"presign":   {0, 0, 0, 0},
 		"rules":     {1, 1, 0, 0},
+		"secret":    {2, 2, 2, 1}, // one of them is the API's
+		"token":     {3, 3, 3, 1},
 	}
 	dir := t.TempDir()
-	args := "-rounds 2 -s3-latency 1ms -s3-bandwidth 0 -db-latency 1ms -only catalog|model|session|thumbnail|counter|presign|rules -json " +
+	args := "-rounds 2 -s3-latency 1ms -s3-bandwidth 0 -db-latency 1ms -only catalog|model|session|thumbnail|counter|presign|rules|secret|token -json " +
 		filepath.Join(dir, "rows.json") + " -report " + filepath.Join(dir, "report")
 	if err := dispatch(t.Context(), strings.Fields(args)); err != nil {
 		t.Fatal(err)
