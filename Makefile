@@ -71,11 +71,11 @@ api: ## what the exported API changed since the last release
 
 .PHONY: release-check
 release-check: ## `go get` of each published module works, from a module proxy in a directory
-	@cd bench && GOWORK=off go run ./release
+	@cd .ci/release && GOWORK=off go run .
 
 .PHONY: release
 release: ## edit go.mod and go.sum for the version in VERSION: see docs/releasing.md
-	@cd bench && GOWORK=off go run ./release -write
+	@cd .ci/release && GOWORK=off go run . -write
 
 .PHONY: quick
 quick: ## the README's commands, the second one briefly

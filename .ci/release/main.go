@@ -1,9 +1,9 @@
 // Command release checks that the modules of this repository can be published, or
 // prepares the commit that is tagged. docs/releasing.md has the whole procedure.
 //
-//	go run ./bench/release            check, with a made-up version and a copy of the files
-//	go run ./bench/release -write     edit go.mod and go.sum for the version in VERSION
-//	go run ./bench/release -prepared  check the commit that -write has made, before it is tagged
+//	go run .            check, with a made-up version and a copy of the files
+//	go run . -write     edit go.mod and go.sum for the version in VERSION
+//	go run . -prepared  check the commit that -write has made, before it is tagged
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 // after those that it requires.
 var (
 	published = []string{".", "cache/redistier", "otelwarmcache", "examples/action"}
-	private   = []string{"bench", "bench/peers", "examples", "examples/gcs"}
+	private   = []string{".ci/release", "bench", "bench/peers", "examples", "examples/deploy", "examples/gcs"}
 )
 
 func main() {

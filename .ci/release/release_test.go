@@ -83,7 +83,7 @@ func TestWhatCannotBePublished(t *testing.T) {
 		edit func(files map[string]string, r *release)
 		says string
 	}{
-		"a module in neither list": {func(f map[string]string, r *release) { r.private = nil }, "bench/release/main.go"},
+		"a module in neither list": {func(f map[string]string, r *release) { r.private = nil }, ".ci/release/main.go"},
 		"wrong order": {func(f map[string]string, r *release) { r.published = []string{"tier", "."} },
 			"preparing example.com/shop/tier"},
 		"a replaced module of others": {func(f map[string]string, r *release) {

@@ -124,7 +124,7 @@ func (r *release) classify() error {
 		}
 		r.path[dir] = modfile.ModulePath(text)
 		if slices.Contains(r.published, dir) == slices.Contains(r.private, dir) {
-			return fmt.Errorf("module %s: put it into published or private in bench/release/main.go", dir)
+			return fmt.Errorf("module %s: put it into published or private in .ci/release/main.go", dir)
 		}
 		return nil
 	})
