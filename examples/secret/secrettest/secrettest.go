@@ -20,8 +20,8 @@ type Server struct {
 	*httptest.Server
 
 	mu       sync.Mutex
-	password string // what the API accepts
-	secret   string // what the stores return
+	password string // accepted by the API
+	secret   string // returned by the stores
 	fail     bool
 	calls    map[string]int
 	onLogin  func(password string)
@@ -67,7 +67,7 @@ func (s *Server) SetAPI(password string) {
 	s.password = password
 }
 
-// SetSecret changes what the stores return.
+// SetSecret changes the secret in both stores.
 func (s *Server) SetSecret(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
