@@ -21,15 +21,15 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// answer is what came of a Fetch.
+// answer is the result of a Fetch.
 type answer struct {
 	*filecache.Response
 	body []byte
-	err  error // of reading
+	err  error // from reading the body
 }
 
-// fetch calls Fetch and reads the body. An error is one of Fetch; ok is false if
-// the Response is not one, which is reported.
+// fetch calls Fetch and reads the body. The error is from Fetch, or says that Fetch
+// returned an invalid Response.
 func (t *tester) fetch(ctx context.Context, req filecache.Request) (a answer, err error) {
 	resp, err := t.obj.Fetch(ctx, req)
 	switch {
@@ -51,8 +51,8 @@ func (t *tester) fetch(ctx context.Context, req filecache.Request) (a answer, er
 	return a, nil
 }
 
-// expect fetches and wants the bytes from off to before end. It returns false if
-// something else came, which it reports as of what.
+// expect calls Fetch and expects the bytes from off to before end. For anything else it
+// reports an error that starts with the given description, and returns false.
 func (t *tester) expect(what string, req filecache.Request, off, end int) (answer, bool) {
 	ctx, cancel := context.WithTimeout(t.ctx, 6*patience)
 	defer cancel()
@@ -69,7 +69,7 @@ func (t *tester) expect(what string, req filecache.Request, off, end int) (answe
 	case !bytes.Equal(a.body, want):
 		t.errorf("%s: the Body has other bytes than the object", what)
 	case a.Size != int64(len(t.content)) && a.Size != -1:
-		t.errorf("%s: Size is %d, want the size of the whole object, %d, or -1 if the origin does not tell it", what, a.Size, len(t.content))
+		t.errorf("%s: Size is %d, want the size of the whole object, %d, or -1 if the origin does not send it", what, a.Size, len(t.content))
 	default:
 		t.sums(what, a.Checksums)
 		return a, true
@@ -77,7 +77,7 @@ func (t *tester) expect(what string, req filecache.Request, off, end int) (answe
 	return a, false
 }
 
-// sums checks that checksums are of the whole object.
+// sums checks that the checksums are those of the whole object.
 func (t *tester) sums(what string, sums []filecache.Checksum) {
 	for _, s := range sums {
 		var want []byte
@@ -101,7 +101,7 @@ func (t *tester) sums(what string, sums []filecache.Checksum) {
 	}
 }
 
-// maxID is how long an ID may be.
+// maxID is the maximum length of an ID.
 const maxID = 4 << 10
 
 func (t *tester) identity() {
@@ -137,7 +137,7 @@ func (t *tester) whole() {
 	}
 }
 
-// other is an ETag that no object has.
+// other is an ETag that matches no object.
 const other = `"objecttest-another-version"`
 
 func (t *tester) revalidation() {
@@ -166,7 +166,7 @@ func (t *tester) condition() {
 	}
 }
 
-// strong returns the ETag if equal ones mean equal bytes.
+// strong returns the ETag if it is a strong one: equal strong ETags mean equal bytes.
 func (t *tester) strong() string {
 	if strings.HasPrefix(t.etag, "W/") {
 		return ""
@@ -209,7 +209,7 @@ func (t *tester) ranges() {
 	case err == nil && len(a.body) > 0:
 		t.errorf("the range past the end has %d bytes, want an error", len(a.body))
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, filecache.ErrChanged):
-		t.errorf("the range past the end: the error matches what says something of the object: %w", err)
+		t.errorf("the range past the end: the error matches fs.ErrNotExist or filecache.ErrChanged: %w", err)
 	}
 }
 
@@ -218,7 +218,7 @@ func (t *tester) newConnection() {
 }
 
 func (t *tester) concurrency() {
-	if len(t.errs) > 0 { // which would show here again
+	if len(t.errs) > 0 { // they would cause failures here too
 		return
 	}
 	const calls = 8
@@ -259,18 +259,18 @@ func (t *tester) canceled() {
 func (t *tester) cache() {
 	dir, err := os.MkdirTemp("", "objecttest-")
 	if err != nil {
-		t.errorf("cannot make a directory for a Cache: %w", err)
+		t.errorf("cannot create a directory for a Cache: %w", err)
 		return
 	}
 	defer os.RemoveAll(dir)
 	files, err := filecache.New(filecache.Options{Dir: dir})
 	if err != nil {
-		t.errorf("cannot make a Cache: %w", err)
+		t.errorf("cannot create a Cache: %w", err)
 		return
 	}
 	for range 2 {
 		if b, err := files.ReadFile(t.ctx, t.obj); err != nil || !bytes.Equal(b, t.content) {
-			t.errorf("through a Cache: %d bytes that are right: %v, and the error %v", len(b), bytes.Equal(b, t.content), err)
+			t.errorf("through a Cache, ReadFile returned %d bytes (right: %v) and the error %v", len(b), bytes.Equal(b, t.content), err)
 		}
 	}
 	if s := files.Stats(); t.size >= 0 && s.Faults == 0 && s.Misses != 1 && (t.etag != "" || t.pinned()) {

@@ -2,7 +2,7 @@ package objecttest
 
 import "time"
 
-// SetPatience sets how long a call may take, and returns what it was.
+// SetPatience sets the time limit of a call and returns the old one.
 func SetPatience(d time.Duration) time.Duration {
 	before := patience
 	patience = d

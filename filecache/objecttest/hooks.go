@@ -23,12 +23,12 @@ func (t *tester) cuts() {
 	defer cancel()
 	a, err := t.fetch(ctx, filecache.Request{})
 	switch {
-	case err != nil: // of a client that reads ahead
+	case err != nil: // the client reads ahead
 	case ctx.Err() != nil:
-		t.errorf("a cut body is read for more than %v: something fetches the rest again and again; switch that off, for filecache does it", patience)
+		t.errorf("reading a cut body takes more than %v: something fetches the rest again and again; turn that off, because filecache does it", patience)
 	case a.err == nil && bytes.Equal(a.body, t.content):
-		t.errorf("a body is whole although each was cut after %d bytes: something fetches the rest by itself; switch that off, for filecache does it", after)
-	case a.err == nil && a.Size < 0 && !a.Framed: // which says that it cannot be told
+		t.errorf("a body is whole although each was cut after %d bytes: something fetches the rest by itself; turn that off, because filecache does it", after)
+	case a.err == nil && a.Size < 0 && !a.Framed: // the Response says that truncation cannot be detected
 	case a.err == nil:
 		t.errorf("a cut body ended with io.EOF after %d of %d bytes, want another error, such as io.ErrUnexpectedEOF", len(a.body), len(t.content))
 	case !bytes.HasPrefix(t.content, a.body):
@@ -46,15 +46,15 @@ func (t *tester) stalls() {
 	t.stall("the end of the context", func(_ io.Closer, cancel context.CancelFunc) { cancel() })
 }
 
-// stall makes a Read wait, calls end and wants it to return.
+// stall starts a Read that waits, calls end and expects the Read to return.
 func (t *tester) stall(what string, end func(io.Closer, context.CancelFunc)) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
-	stop := time.AfterFunc(patience, cancel) // of Fetch, which may wait for more than the header
+	stop := time.AfterFunc(patience, cancel) // Fetch may wait for more than the header
 	resp, err := t.obj.Fetch(ctx, filecache.Request{})
 	stop.Stop()
 	if err != nil || resp == nil || resp.Body == nil {
-		t.errorf("of an origin that stalls in the body, Fetch returned no Body: %v", errors.Join(err, ctx.Err()))
+		t.errorf("from an origin that stalls in the body, Fetch returned no Body: %v", errors.Join(err, ctx.Err()))
 		return
 	}
 	ended := make(chan error, 1)
@@ -66,7 +66,7 @@ func (t *tester) stall(what string, end func(io.Closer, context.CancelFunc)) {
 	select {
 	case err := <-ended:
 		if err == nil {
-			t.errorf("%s ended a Read that waits with io.EOF, want another error", what)
+			t.errorf("%s ended a pending Read with io.EOF, want another error", what)
 		}
 		resp.Body.Close()
 	case <-time.After(patience):
@@ -102,7 +102,7 @@ func (t *tester) replacement() {
 	if t.origin.Replace == nil || t.pinned() {
 		return
 	}
-	same := slices.Clone(t.content) // of the same length, as ETags that are lengths would not show
+	same := slices.Clone(t.content) // the length is the same, to detect ETags that are lengths
 	same[0]++
 	for _, content := range [][]byte{same, append(slices.Clone(same), "and more"...), t.origin.Content} {
 		old, before := t.etag, t.content

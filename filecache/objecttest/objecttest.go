@@ -8,9 +8,9 @@
 //		}
 //	}
 //
-// It knows no protocol. The functions of an [Origin] let it replace and remove the
-// object and break answers, each as far as your test server can; without them, the
-// checks that need them are left out.
+// The package does not depend on a protocol. The functions of an [Origin] let it replace
+// and remove the object, and break responses. Set those that your test server supports.
+// The checks that need a missing one are skipped.
 package objecttest
 
 import (
@@ -22,58 +22,54 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// An Origin is the place that an Object is fetched from, as a test controls it.
+// An Origin is the server of an Object, under the control of a test.
 type Origin struct {
-	// Content is the object's bytes when the test begins: at least 16, and some
-	// hundred thousand to be sure that a server cannot send them in one piece.
-	// Required.
+	// Content is the object's bytes when the test begins. Required; at least 16 bytes.
+	// Use some hundred thousand, so that no server can send them in one piece.
 	Content []byte
 
-	// Replace makes content the object's bytes. Nil leaves out the checks with
-	// another version. It is not used if the Object's ID has a Version.
+	// Replace replaces the object's bytes by content. Nil skips the checks with another
+	// version. It is not called if the Object's ID has a Version.
 	Replace func(content []byte) error
 
-	// Remove removes the object; a later Replace brings it back. Nil leaves out the
-	// check that a missing object is told from an origin that fails.
+	// Remove removes the object; a later Replace creates it again. Nil skips the check
+	// that Fetch distinguishes a missing object from a failing origin.
 	Remove func() error
 
-	// Refuse makes the origin refuse requests, or serve them again: as for missing
-	// rights, or during an outage. Nil leaves out the check that this is not taken
-	// for a missing object.
+	// Refuse makes the origin refuse all requests, as during an outage or without
+	// permission, or serve them again. Nil skips the check that Fetch does not report a
+	// missing object then.
 	Refuse func(refuse bool)
 
-	// Cut makes the connection end after so many bytes of each body, or no more if
-	// after is negative. Nil leaves out the check that a cut body is not taken for
-	// a whole one.
+	// Cut makes the connection end after so many bytes of each body. A negative after
+	// ends this. Nil skips the check that a truncated body is an error.
 	Cut func(after int)
 
-	// Stall makes the origin send so many bytes of each body and then neither bytes
-	// nor an end, or no more of that if after is negative. Nil leaves out the check
-	// that Close and the context end a Read that waits.
+	// Stall makes the origin send so many bytes of each body and then stall. A negative
+	// after ends this. Nil skips the check that Close and the context end a pending
+	// Read.
 	Stall func(after int)
 
-	// NoETags says that the origin has nothing that tells versions apart. Without
-	// ETags, an object is fetched as a whole whenever its copy is older than MaxAge.
+	// NoETags means that the origin cannot tell versions apart. Without ETags, the
+	// whole object is fetched again whenever its copy is older than MaxAge.
 	NoETags bool
 
-	// NoRanges says that the origin sends whole objects only. Fetch must then fail
-	// for a range. Large objects come over one connection, and a broken download
-	// starts over.
+	// NoRanges means that the origin sends whole objects only. Fetch must then fail for
+	// a range. Large objects use one connection, and a broken download starts over.
 	NoRanges bool
 }
 
-// TestObject tests obj, whose origin is o, and returns an error that tells all that
-// is wrong, or nil. Requests end with ctx.
+// TestObject tests obj, whose origin is o. It returns an error that lists all failures,
+// or nil. ctx bounds the requests.
 //
-// It expects the object to be there, with o.Content. If it returns nil, the object
-// is there again afterwards if o.Replace is set, and otherwise unless o.Remove was
-// called.
+// The object must exist and contain o.Content. If TestObject returns nil, the object
+// exists again if o.Replace is set, and otherwise unless o.Remove was called.
 func TestObject(ctx context.Context, obj filecache.Object, o Origin) error {
 	t := &tester{ctx: ctx, obj: obj, origin: o, content: o.Content}
 	if len(o.Content) < 16 {
 		return errors.New("objecttest: Origin.Content has less than 16 bytes")
 	}
-	// Without these, the other checks would only repeat the failure.
+	// If one of these fails, the other checks would only repeat the failure.
 	for _, check := range []func(){t.identity, t.whole} {
 		if check(); len(t.errs) > 0 {
 			return errors.Join(t.errs...)
@@ -86,19 +82,19 @@ func TestObject(ctx context.Context, obj filecache.Object, o Origin) error {
 	return errors.Join(t.errs...)
 }
 
-// patience is how long a call may take that has to return at once. Tests of objects
-// that fail have less of it.
+// patience is the time limit for a call that should return at once. Tests of faulty
+// objects shorten it.
 var patience = 10 * time.Second
 
 type tester struct {
 	ctx     context.Context
 	obj     filecache.Object
 	origin  Origin
-	content []byte // at the origin now
+	content []byte // the current content at the origin
 
 	id   filecache.ID
 	etag string
-	size int64 // len(content), or -1 if the origin does not tell it
+	size int64 // len(content), or -1 if the origin does not send it
 	errs []error
 }
 
@@ -106,5 +102,5 @@ func (t *tester) errorf(format string, args ...any) {
 	t.errs = append(t.errs, fmt.Errorf("objecttest: "+format, args...))
 }
 
-// pinned reports whether the object's bytes can never change.
+// pinned reports whether the object's bytes never change.
 func (t *tester) pinned() bool { return t.id.Version != "" }

@@ -36,7 +36,7 @@ func newPlace() *place {
 	return &place{content: bytes.Repeat([]byte("0123456789abcdefghij-"), 5000), cut: -1, stall: -1}
 }
 
-// origin returns what a test controls it by.
+// origin returns the functions that let a test control o.
 func (p *place) origin() objecttest.Origin {
 	set := func(f func()) { p.mu.Lock(); defer p.mu.Unlock(); f() }
 	return objecttest.Origin{
@@ -49,7 +49,7 @@ func (p *place) origin() objecttest.Origin {
 	}
 }
 
-// thing is the Object in it, without a fault.
+// thing is the correct Object of a place.
 type thing struct{ *place }
 
 func (thing) ID() (filecache.ID, error) {
@@ -85,11 +85,11 @@ func (o thing) Fetch(ctx context.Context, req filecache.Request) (*filecache.Res
 	}, nil
 }
 
-// body is b, broken where that is wanted.
+// body reads b, with the faults that a test has set.
 type body struct {
 	io.Reader
 	end  error
-	wait context.Context // before the end
+	wait context.Context // waits for it before the end
 	stop context.CancelFunc
 }
 
@@ -130,8 +130,7 @@ func TestObjectWithoutAFault(t *testing.T) {
 	}
 }
 
-// twin is a thing with a fault: it changes the ID, or what goes into Fetch, or what
-// comes out.
+// twin is a thing with a fault. It changes the ID, or the arguments or results of Fetch.
 type twin struct {
 	thing
 	id  func(filecache.ID) filecache.ID
@@ -159,7 +158,7 @@ func (w twin) Fetch(ctx context.Context, req filecache.Request) (*filecache.Resp
 	return resp, err
 }
 
-// ok changes answers that have bytes.
+// ok limits a change to responses with a body.
 func ok(f func(req filecache.Request, r *filecache.Response)) func(filecache.Request, *filecache.Response, error) (*filecache.Response, error) {
 	return func(req filecache.Request, r *filecache.Response, err error) (*filecache.Response, error) {
 		if err == nil && !r.NotModified {
@@ -169,7 +168,7 @@ func ok(f func(req filecache.Request, r *filecache.Response)) func(filecache.Req
 	}
 }
 
-// meaning makes errors that match one thing match another.
+// meaning replaces errors that match from by to.
 func meaning(from, to error) func(filecache.Request, *filecache.Response, error) (*filecache.Response, error) {
 	return func(_ filecache.Request, r *filecache.Response, err error) (*filecache.Response, error) {
 		if err != nil && (from == nil || errors.Is(err, from)) {
@@ -183,7 +182,7 @@ type noClose struct{ io.ReadCloser }
 
 func (noClose) Close() error { return nil }
 
-// untilEOF takes any error for the end.
+// untilEOF treats any error as the end.
 type untilEOF struct{ io.ReadCloser }
 
 func (u untilEOF) Read(p []byte) (int, error) {
@@ -194,14 +193,14 @@ func (u untilEOF) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Each check is proved by an object that fails it, and no more than that.
+// For each check there is an object that fails this check and no other.
 func TestBrokenTwins(t *testing.T) {
 	count := 0
 	for _, tt := range []struct {
 		name string
 		twin twin
-		want string // in the one error
-		more int    // errors that follow from the same fault
+		want string // part of the first error
+		more int    // further errors caused by the same fault
 	}{
 		{"no name", twin{id: func(id filecache.ID) filecache.ID { id.Name = ""; return id }}, "empty Origin or Name", 0},
 		{"long ID", twin{id: func(id filecache.ID) filecache.ID { id.Name = strings.Repeat("x", 5000); return id }}, "longer than", 0},
@@ -316,7 +315,7 @@ func TestBrokenTwins(t *testing.T) {
 	}
 }
 
-// Objects whose fault shows only when the origin changes or breaks.
+// Faults of these objects show only when the origin changes or fails.
 func TestTwinsOfOrigins(t *testing.T) {
 	t.Run("ETag is the length", func(t *testing.T) {
 		p := newPlace()
@@ -409,7 +408,7 @@ func want(t *testing.T, err error, texts ...string) {
 	}
 }
 
-// resuming fetches the rest of a body that breaks off.
+// resuming requests the rest of a truncated body.
 type resuming struct {
 	io.ReadCloser
 	from thing
@@ -430,7 +429,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// deaf does not pass the context on to the body.
+// deaf does not pass the context to the body.
 type deaf struct{ thing }
 
 func (d deaf) Fetch(ctx context.Context, req filecache.Request) (*filecache.Response, error) {
@@ -440,8 +439,8 @@ func (d deaf) Fetch(ctx context.Context, req filecache.Request) (*filecache.Resp
 	return d.thing.Fetch(context.WithoutCancel(ctx), req)
 }
 
-// An origin without ETags or ranges is one as well, and so are bytes that never
-// change, and a size that nobody knows.
+// An origin may lack ETags or ranges, its objects may be immutable, and it may not send
+// the size.
 func TestOriginsThatCanDoLess(t *testing.T) {
 	p := newPlace()
 	w := twin{thing: thing{p}}

@@ -1,3 +1,3 @@
-// Package boot tells processes of one machine apart from those of another, and from
-// those before its last start.
+// Package boot identifies the current boot of a machine, so that processes can compare
+// their monotonic clocks.
 package boot

@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read returns the ID of this boot and the reading of its monotonic clock, in
-// nanoseconds, which all processes of one machine share. The zero ID means that it is
-// unknown.
+// Read returns the ID of this boot and the time of its monotonic clock in nanoseconds.
+// All processes on a machine share both. A zero ID means that they are unknown.
 func Read() (id [16]byte, mono int64) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package cgroup tells how much memory a process may still use: the rest of the memory
-// limits of its control groups, and no more than the machine has.
+// Package cgroup determines how much memory a process may still use. The bounds are the
+// memory limits of its control groups and the machine's memory.
 package cgroup
 
 import (
@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// MemoryLeft returns how many bytes of memory the process may still use, as the kernel
-// counts now. If it cannot tell, ok is false, as it always is on systems other than
-// Linux.
+// MemoryLeft returns how many bytes of memory the process may still use, by the kernel's
+// current accounting. If that is unknown, ok is false. It is always false on systems
+// other than Linux.
 //
-// A group that contains this one limits it as well, in version 1 and in version 2 of
-// control groups. Cached files that were not used lately count as free: the kernel
-// drops them when a group needs memory. Files on a file system made of memory do not.
+// Parent groups limit the process as well, in versions 1 and 2 of control groups. Cached
+// files that have not been used recently count as free, because the kernel drops them
+// when a group needs memory. Files on an in-memory file system do not.
 func MemoryLeft() (bytes int64, ok bool) { return system{}.memoryLeft() }
 
-// system reads the files of the system. Tests put them below another root.
+// system is the root of the system's files. Tests replace it.
 type system struct{ root string }
 
 func (s system) read(name string) string {
@@ -45,14 +45,14 @@ func (s system) memoryLeft() (left int64, ok bool) {
 	return max(left, 0), ok
 }
 
-// files of each version of control groups, and the field of memory.stat that tells how
-// much the kernel can drop.
+// files names the files of each version of control groups, and the field of memory.stat
+// with the memory that the kernel can drop.
 var files = map[int]struct{ limit, usage, droppable string }{
 	1: {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
 	2: {"memory.max", "memory.current", "inactive_file"},
 }
 
-// leftIn returns the unused part of the limit of one group, if it has one.
+// leftIn returns the unused part of a group's limit, if it has one.
 func (s system) leftIn(version int, dir string) (left int64, limited bool) {
 	f := files[version]
 	limit, err := strconv.ParseInt(strings.TrimSpace(s.read(dir+"/"+f.limit)), 10, 64)
@@ -67,7 +67,7 @@ func (s system) leftIn(version int, dir string) (left int64, limited bool) {
 	return limit - usage + droppable, true
 }
 
-// field returns the number that follows name at the start of a line.
+// field returns the number after name at the start of a line.
 func field(text, name string) (n int64, ok bool) {
 	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
@@ -78,14 +78,14 @@ func field(text, name string) (n int64, ok bool) {
 	return 0, false
 }
 
-// group is a control group for memory, as this process sees it.
+// group is a memory control group as this process sees it.
 type group struct {
 	version int
 	mount   string // where its hierarchy is mounted
-	path    string // below that
+	path    string // its path below mount
 }
 
-// upwards returns the directories of a group and of all that contain it.
+// upwards returns the directories of a group and of its parents.
 func (g group) upwards() (dirs []string) {
 	for p := path.Clean("/" + g.path); ; p = path.Dir(p) {
 		dirs = append(dirs, path.Join(g.mount, p))
@@ -95,7 +95,7 @@ func (g group) upwards() (dirs []string) {
 	}
 }
 
-// groups returns the control groups of this process that may limit memory.
+// groups returns this process's control groups that may limit memory.
 func (s system) groups() (found []group) {
 	mounts := s.read("/proc/self/mountinfo")
 	for line := range strings.Lines(s.read("/proc/self/cgroup")) {
@@ -117,8 +117,8 @@ func (s system) groups() (found []group) {
 	return found
 }
 
-// mounted finds where the hierarchy of a group is mounted. In a container that may be
-// only the part of it below root.
+// mounted finds the mount point of a group's hierarchy. In a container, only the part
+// below root may be mounted.
 func mounted(mounts string, version int, name string) (group, bool) {
 	for line := range strings.Lines(mounts) {
 		before, after, ok := strings.Cut(line, " - ")
@@ -139,7 +139,7 @@ func mounted(mounts string, version int, name string) (group, bool) {
 	return group{}, false
 }
 
-// has reports whether a list with commas has an element.
+// has reports whether a comma-separated list contains an element.
 func has(list, element string) bool {
 	for e := range strings.SplitSeq(list, ",") {
 		if e == element {

@@ -111,7 +111,7 @@ func TestMemoryLeft(t *testing.T) {
 	}
 }
 
-// Memory that the cache takes after a reading does not count as free again.
+// Memory that the cache has allocated since a reading does not count as free.
 func TestMemoryThere(t *testing.T) {
 	clocks := clocktest.New()
 	left, limited, reads := int64(100), true, 0
@@ -127,7 +127,7 @@ func TestMemoryThere(t *testing.T) {
 	clocks.Move(readEvery-1, readEvery-1)
 	want(70, 110)
 	if reads != 1 {
-		t.Errorf("%d readings", reads)
+		t.Errorf("the limits were read %d times", reads)
 	}
 	clocks.Move(1, 1)
 	want(70, 110)
@@ -137,6 +137,6 @@ func TestMemoryThere(t *testing.T) {
 	limited = false
 	clocks.Move(readEvery, 0)
 	if got := m.There(70, clocks.Now()); got < 1<<60 {
-		t.Errorf("without a limit: %d", got)
+		t.Errorf("without a limit: There = %d", got)
 	}
 }

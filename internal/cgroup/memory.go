@@ -8,7 +8,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// A Memory tells a cache how much memory it may use. It reads the limits at most once a
+// A Memory computes how much memory a cache may use. It reads the limits at most once a
 // second. It is safe for concurrent use.
 type Memory struct {
 	// Left is MemoryLeft, except in tests.
@@ -16,17 +16,17 @@ type Memory struct {
 
 	mu    sync.Mutex
 	at    clock.Instant
-	there int64 // memory left and memory held at the last reading; zero: it was never read
+	there int64 // memory left plus memory held at the last reading; zero before the first
 }
 
-// readEvery is how long a reading of the limits is used.
+// readEvery is the minimum time between two readings of the limits.
 const readEvery = time.Second
 
-// NewMemory returns a Memory of the system.
+// NewMemory returns a Memory that reads the system's limits.
 func NewMemory() *Memory { return &Memory{Left: MemoryLeft} }
 
-// There returns the memory for a cache that holds that much: the memory left, and held.
-// Without a limit, it is more than any machine has.
+// There returns the memory available to a cache that holds that much: the memory left,
+// plus held. Without a limit, it exceeds the memory of any machine.
 func (m *Memory) There(held int64, now clock.Instant) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package childtest runs child processes that a test can kill and stop, and that
-// do not outlive it.
+// Package childtest runs child processes that a test can kill or stop. They do not
+// outlive the test.
 package childtest
 
 import (
@@ -10,8 +10,9 @@ import (
 	"sync"
 )
 
-// Command returns the command that runs this test binary. If the binary is emulated,
-// WARMCACHE_TEST_EMULATOR names the emulator: the kernel cannot start it alone.
+// Command returns a command that runs this test binary. If the binary runs in an
+// emulator, WARMCACHE_TEST_EMULATOR must name it, because the kernel cannot start the
+// binary directly.
 func Command() *exec.Cmd {
 	if emulator := os.Getenv("WARMCACHE_TEST_EMULATOR"); emulator != "" {
 		return exec.Command(emulator, os.Args[0])
@@ -19,17 +20,17 @@ func Command() *exec.Cmd {
 	return exec.Command(os.Args[0])
 }
 
-// Tail writes a child's output to To and keeps its last KiB, for the error when the
-// child dies. It is safe for concurrent use.
+// Tail copies a child's output to To and keeps the last KiB of it for error messages. It
+// is safe for concurrent use.
 type Tail struct {
-	To io.Writer // nil: discard
+	To io.Writer // nil discards the output
 
 	mu   sync.Mutex
 	last []byte
 }
 
-// Write never fails: an error would close the pipe, and the child's next line
-// would kill it.
+// Write never fails. An error would close the pipe, and the child's next write would kill
+// the child.
 func (t *Tail) Write(p []byte) (int, error) {
 	const kept = 1 << 10
 	t.mu.Lock()
@@ -42,7 +43,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns the last KiB, without white space around it.
+// String returns the last KiB without surrounding white space.
 func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The test binary is also a parent whose child dies with it.
+// The test binary also serves as a parent whose child must die with it.
 func TestMain(m *testing.M) {
 	if os.Getenv("CHILDTEST_PARENT") != "" {
 		child := exec.Command("cat")
@@ -48,7 +48,7 @@ func TestDieWithParent(t *testing.T) {
 		t.Fatal(line, err)
 	}
 	parent.Process.Kill()
-	_, _ = lines.ReadByte() // ends when the child, which also holds the pipe, is dead
+	_, _ = lines.ReadByte() // returns once the child, which also holds the pipe, has died
 	parent.Wait()
 }
 
@@ -59,9 +59,9 @@ func TestTail(t *testing.T) {
 		fmt.Fprintf(&tail, "line %d\n", i)
 	}
 	if s := tail.String(); len(s) > 1<<10 || !strings.HasSuffix(s, "line 999") || strings.Contains(s, "line 0\n") {
-		t.Errorf("%d bytes: %.40q", len(s), s)
+		t.Errorf("Tail kept %d bytes: %.40q", len(s), s)
 	}
 	if !strings.HasPrefix(to.String(), "line 0\n") {
-		t.Error("it does not pass on")
+		t.Error("Tail did not pass the output on")
 	}
 }

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// DieWithParent does nothing: only Linux ends a child with its parent.
+// DieWithParent does nothing, because only Linux can end a child with its parent.
 func DieWithParent(*exec.Cmd, syscall.Signal) {}

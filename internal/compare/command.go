@@ -15,7 +15,7 @@ import (
 	"github.com/warmcache/warmcache/internal/conditions"
 )
 
-// Flags are the flags that measuring commands have in common.
+// Flags are the common flags of measuring commands.
 type Flags struct {
 	*flag.FlagSet
 	Rounds int
@@ -26,14 +26,14 @@ type Flags struct {
 	quickRounds int
 }
 
-// NewFlags returns the flags of a command that takes so many rounds by default, and
-// so many at most with -quick.
+// NewFlags returns the flags of a command. rounds is the default of -rounds, and
+// quickRounds is its maximum with -quick.
 func NewFlags(command string, rounds, quickRounds int) *Flags {
 	f := &Flags{FlagSet: flag.NewFlagSet(command, flag.ContinueOnError), Only: regexp.MustCompile(""), quickRounds: quickRounds}
 	f.IntVar(&f.Rounds, "rounds", rounds, "samples to take of each contender and measure")
 	f.BoolVar(&f.Quick, "quick", false, "few rounds and small sizes: a hint, not a measurement")
 	f.StringVar(&f.JSON, "json", "", "write the results to this `file` as well")
-	f.Func("only", "measure what matches this `regexp`", func(s string) (err error) {
+	f.Func("only", "measure only names that match this `regexp`", func(s string) (err error) {
 		f.Only, err = regexp.Compile(s)
 		return err
 	})
@@ -55,8 +55,8 @@ func (f *Flags) Parse(args []string) error {
 	return nil
 }
 
-// ParseFlags parses the arguments of a command that takes flags alone. It leaves it to
-// the caller to print the error, and prints the flags for -h on stdout.
+// ParseFlags parses the arguments of a command that accepts only flags. The caller prints
+// the error. For -h, ParseFlags prints the flags on stdout.
 func ParseFlags(f *flag.FlagSet, args []string) error {
 	f.SetOutput(io.Discard)
 	err := f.Parse(args)
@@ -77,16 +77,16 @@ func ParseFlags(f *flag.FlagSet, args []string) error {
 type Command struct {
 	Path      string   // below bench; the last element is the kind of its Report
 	Rounds    int      // default of -rounds
-	Quick     int      // at most so many with -quick
-	Libraries []string // parts of the paths of the modules whose versions count
+	Quick     int      // maximum of -rounds with -quick
+	Libraries []string // the versions of modules whose paths contain these are reported
 
-	Set     func(f *Flags) string // the conditions that were chosen, in words
+	Set     func(f *Flags) string // describes the chosen settings
 	Measure func(ctx context.Context, f *Flags, r *Report) error
 }
 
-// Main runs the command with the arguments of the process, and ends the process: with
-// status 2 for wrong arguments, 1 if it cannot measure. An interrupt or SIGTERM ends
-// it early.
+// Main runs the command with the arguments of the process, and then exits. The status is
+// 2 for wrong arguments and 1 if the measurement fails. An interrupt or SIGTERM ends it
+// early.
 func (c Command) Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := c.Run(ctx, os.Args[1:], os.Stdout)
@@ -94,7 +94,7 @@ func (c Command) Main() {
 	Exit(path.Base(c.Path), err)
 }
 
-// Usage marks err as one of wrong arguments, which have their own exit status.
+// Usage marks err as an error in the arguments, which has its own exit status.
 func Usage(err error) error {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return err
@@ -106,7 +106,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// Exit ends the process with the status that belongs to err.
+// Exit ends the process with the status for err.
 func Exit(command string, err error) {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		os.Exit(0)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// fixed returns a contender whose samples are given.
+// fixed returns a contender with the given samples.
 func fixed(name string, samples ...float64) Contender {
 	return Contender{Name: name, Sample: func() (float64, error) {
 		v := samples[0]
@@ -39,7 +39,7 @@ func TestRatioIsThatOfTheRounds(t *testing.T) {
 	}
 }
 
-// Each round starts with another contender.
+// Each round starts with a different contender.
 func TestRoundsRotate(t *testing.T) {
 	var r Report
 	var order []string
@@ -74,7 +74,7 @@ func TestBaseOfAContender(t *testing.T) {
 	if got := r.Find("m", "os, 1 GiB").Ratio; got != 0.5 {
 		t.Errorf("%v", got)
 	}
-	// The rows of a base stay together.
+	// Contenders with the same base stay together.
 	var names []string
 	for _, c := range r.Tables()[0].Cells {
 		names = append(names, c.Name)
@@ -114,7 +114,7 @@ func TestPercentile(t *testing.T) {
 		t.Errorf("p99 of one = %v", got)
 	}
 	if !math.IsNaN(Percentile(nil, 50)) || !math.IsNaN(Median(nil)) {
-		t.Error("a percentile of nothing is a number")
+		t.Error("the percentile of no samples is not NaN")
 	}
 	if got := Median([]float64{4, 1, 3, 2}); got != 2.5 {
 		t.Errorf("median %v", got)
@@ -184,6 +184,6 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	if err := Usage(flag.ErrHelp); errors.As(err, new(usageError)) {
-		t.Error("-h is wrong usage")
+		t.Error("-h is reported as wrong usage")
 	}
 }

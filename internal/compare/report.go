@@ -1,7 +1,6 @@
-// Package compare measures several ways to do the same work side by side, and
-// reports them as tables for people and as JSON for bench/report. The measuring
-// commands of bench share it, so that they have one set of flags, one kind of
-// round, one median and one file format.
+// Package compare measures several ways to do the same work. It reports them in tables
+// for people and in JSON for bench/report. All measuring commands in bench use it, so
+// they share their flags, rounds, medians and file format.
 package compare
 
 import (
@@ -18,15 +17,15 @@ import (
 
 // Report is the result of one run of a command.
 type Report struct {
-	Kind       string                `json:"kind"` // names the command: peers, files or faults
+	Kind       string                `json:"kind"` // the command: peers, files or faults
 	Conditions conditions.Conditions `json:"conditions"`
-	Notes      []Note                `json:"notes,omitempty"` // how contenders are set up
+	Notes      []Note                `json:"notes,omitempty"` // how the contenders are configured
 	Measures   []Measure             `json:"measures"`
 	Cells      []*Cell               `json:"cells"`
 	Targets    []Target              `json:"targets,omitempty"`
 }
 
-// Note says in a sentence how a contender is used.
+// Note describes in a sentence how a contender is used.
 type Note struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
@@ -37,33 +36,33 @@ type Measure struct {
 	Name   string `json:"name"`
 	Title  string `json:"title"`
 	Unit   string `json:"unit,omitempty"`
-	Format string `json:"format,omitempty"` // of a figure, as fmt has it; default %.4g
-	Matrix string `json:"matrix,omitempty"` // measures with the same Matrix are the rows of one table with that title
+	Format string `json:"format,omitempty"` // of a number, as in fmt; the default is %.4g
+	Matrix string `json:"matrix,omitempty"` // measures with the same Matrix are rows of one table with that title
 }
 
-// Cell is the result of one contender in one measure: figures, or an Outcome.
+// Cell is the result of a contender in a measure: numbers or an Outcome.
 type Cell struct {
 	Measure string `json:"measure"`
 	Name    string `json:"name"`
-	Base    string `json:"base,omitempty"` // the contender that Ratio compares with this one
+	Base    string `json:"base,omitempty"` // Ratio compares that contender with this one
 	Note    string `json:"note,omitempty"`
 	Outcome string `json:"outcome,omitempty"`
 
-	Samples []float64 `json:"samples,omitempty"` // one a round
+	Samples []float64 `json:"samples,omitempty"` // one per round
 	Median  float64   `json:"median"`
 	Min     float64   `json:"min"`
 	Max     float64   `json:"max"`
 
-	// Ratio is the median of the rounds' ratios of Base over this contender, with the
-	// least and the greatest of them. A noisy machine changes it less than the ratio
-	// of the medians. Zero: there is none.
+	// Ratio is the median of the rounds' ratios of Base to this contender. RatioMin and
+	// RatioMax are the least and the greatest ratio. Noise affects it less than the
+	// ratio of the medians. Zero means none.
 	Ratio    float64 `json:"ratio,omitempty"`
 	RatioMin float64 `json:"ratio_min,omitempty"`
 	RatioMax float64 `json:"ratio_max,omitempty"`
 }
 
-// Target is a figure beside its upper bound. The least and the greatest figure of a
-// round are zero where they are unknown.
+// Target is a number with its upper bound. GotMin and GotMax are the range over the
+// rounds, or zero if unknown.
 type Target struct {
 	What   string  `json:"what"`
 	AtMost float64 `json:"at_most"`
@@ -72,7 +71,7 @@ type Target struct {
 	GotMax float64 `json:"got_max,omitempty"`
 }
 
-// Text is the figure with its spread, if there is any.
+// Text returns the number with its range, if known.
 func (t Target) Text() string {
 	if t.GotMin == t.GotMax {
 		return fmt.Sprintf("%.3g", t.Got)
@@ -80,7 +79,7 @@ func (t Target) Text() string {
 	return fmt.Sprintf("%.3g (%.3g–%.3g)", t.Got, t.GotMin, t.GotMax)
 }
 
-// Verdict is "met" or "missed".
+// Verdict returns "met" or "missed".
 func (t Target) Verdict() string {
 	if t.Got <= t.AtMost {
 		return "met"
@@ -91,12 +90,12 @@ func (t Target) Verdict() string {
 // Contender is one way to do the work of a measure.
 type Contender struct {
 	Name   string
-	Base   string                  // the contender to compare it with; default: the first one
+	Base   string                  // the contender to compare with; the default is the first one
 	Sample func() (float64, error) // takes one sample, in the unit of the measure
 }
 
-// Run takes one sample of each contender in each round. The order moves on by one
-// from round to round, so that a noisy minute of the machine meets all contenders.
+// Run takes one sample of each contender in each round. Each round starts with the next
+// contender, so a noisy minute affects all contenders.
 func (r *Report) Run(m Measure, rounds int, contenders []Contender) error {
 	if len(contenders) == 0 {
 		return nil
@@ -132,7 +131,7 @@ func (r *Report) Find(measure, name string) *Cell {
 	return nil
 }
 
-// Cell returns a cell, which it adds if it is missing.
+// Cell returns a cell, and adds it if it is missing.
 func (r *Report) Cell(measure, name string) *Cell {
 	c := r.Find(measure, name)
 	if c == nil {
@@ -152,7 +151,7 @@ func (r *Report) Of(measure string) (cells []*Cell) {
 	return cells
 }
 
-// Finish computes the figures that follow from the samples of a measure.
+// Finish computes the statistics of a measure from its samples.
 func (r *Report) Finish(measure string) {
 	for _, c := range r.Of(measure) {
 		c.Median, c.Min, c.Max = Median(c.Samples), slices.Min(c.Samples), slices.Max(c.Samples)
@@ -162,7 +161,7 @@ func (r *Report) Finish(measure string) {
 	}
 }
 
-// ratio is that of two cells' rounds. It is zero if one took no time.
+// ratio returns the ratios of two cells' rounds. It is zero if a sample is zero.
 func ratio(of, over *Cell) (median, least, most float64) {
 	ratios := make([]float64, min(len(of.Samples), len(over.Samples)))
 	for i := range ratios {
@@ -194,7 +193,7 @@ func (r *Report) TargetMedian(what string, atMost float64, of *Cell, scale float
 	}
 }
 
-// Median returns the median of samples, NaN if there are none.
+// Median returns the median of samples, or NaN if there are none.
 func Median(samples []float64) float64 {
 	if len(samples) == 0 {
 		return math.NaN()
@@ -203,8 +202,8 @@ func Median(samples []float64) float64 {
 	return (s[len(s)/2] + s[(len(s)-1)/2]) / 2
 }
 
-// Percentile returns the nearest-rank percentile of sorted samples, NaN if there
-// are none.
+// Percentile returns the nearest-rank percentile of sorted samples, or NaN if there are
+// none.
 func Percentile(sorted []float64, p int) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()
@@ -215,7 +214,7 @@ func Percentile(sorted []float64, p int) float64 {
 // Say reports progress on stderr.
 func Say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
-// WriteJSON writes v to a file. An empty name writes nothing.
+// WriteJSON writes v to a file, unless the name is empty.
 func WriteJSON(file string, v any) error {
 	if file == "" {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable writes all results for people.
+// WriteTable writes all results as tables.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	c := r.Conditions
@@ -39,21 +39,21 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// Table is one measure, whose cells are its rows, or the rows of a matrix.
+// Table is one measure with its cells as rows, or a matrix of measures.
 type Table struct {
 	Measure
-	Cells   []*Cell  // of the measure, the smallest median first among those with the same base
+	Cells   []*Cell  // of the measure, grouped by base, the smallest median first
 	Columns []string // of a matrix
 	Rows    []Row
 }
 
-// Row is a measure in a matrix, with a cell for each column, nil where there is none.
+// Row is a measure in a matrix. It has a cell for each column, or nil.
 type Row struct {
 	Measure
 	Cells []*Cell
 }
 
-// Tables returns the measures in their order, with those of one matrix together.
+// Tables returns the measures in order, and merges those with the same matrix.
 func (r *Report) Tables() (tables []*Table) {
 	for _, m := range r.Measures {
 		if m.Matrix == "" {
@@ -91,7 +91,7 @@ func (t *Table) add(m Measure, cells []*Cell) {
 	t.Rows = append(t.Rows, row)
 }
 
-// Text is a cell's outcome, or its median in the measure's format.
+// Text returns the cell's outcome, or its median in the measure's format.
 func (m Measure) Text(c *Cell) string {
 	switch {
 	case c == nil:
@@ -102,7 +102,7 @@ func (m Measure) Text(c *Cell) string {
 	return m.Figure(c.Median)
 }
 
-// Figure is a figure in the measure's format.
+// Figure formats a number in the measure's format.
 func (m Measure) Figure(v float64) string { return fmt.Sprintf(cmp.Or(m.Format, "%.4g"), v) }
 
 func writeMatrix(w io.Writer, t *Table) {

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Conditions are those that figures depend on.
+// Conditions are the circumstances that affect the results.
 type Conditions struct {
 	Date     time.Time `json:"date"`
-	Command  string    `json:"command"` // repeats the measurement
+	Command  string    `json:"command"` // the command that repeats the measurement
 	Go       string    `json:"go"`
 	Platform string    `json:"platform"`
 	CPU      string    `json:"cpu"`
 	CPUs     int       `json:"cpus"`
-	Set      string    `json:"set,omitempty"` // the other choices, in words
+	Set      string    `json:"set,omitempty"` // a description of the other settings
 	Quick    bool      `json:"quick,omitempty"`
 
 	LoadBefore string `json:"load_before,omitempty"` // the load averages of 1, 5 and 15 minutes
@@ -29,7 +29,7 @@ type Conditions struct {
 }
 
 // Here returns the conditions of this process: the program, its arguments, and the
-// versions of modules whose path contains one of the parts.
+// versions of modules whose path contains one of parts.
 func Here(program string, args []string, set string, parts ...string) Conditions {
 	return Conditions{
 		Date:     time.Now().UTC().Truncate(time.Second),
@@ -46,7 +46,7 @@ func Here(program string, args []string, set string, parts ...string) Conditions
 	}
 }
 
-// String returns the conditions in a line.
+// String returns the conditions on one line.
 func (c Conditions) String() string {
 	text := fmt.Sprintf("%s, %s, %s, %d CPUs", c.Go, c.Platform, c.CPU, c.CPUs)
 	if c.LoadBefore != "" {
@@ -64,8 +64,8 @@ func (c Conditions) String() string {
 	return text
 }
 
-// cpuModel returns the processor's name on Linux, if the architecture's kernel tells
-// it.
+// cpuModel returns the processor's name on Linux, if the kernel provides it for the
+// architecture.
 func cpuModel() string {
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(b)) {
@@ -104,8 +104,8 @@ func quote(arg string) string {
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
-// versions returns the versions of the modules in this program whose path contains one
-// of the parts.
+// versions returns the versions of this program's modules whose path contains one of
+// parts.
 func versions(parts []string) map[string]string {
 	v := map[string]string{}
 	info, _ := debug.ReadBuildInfo()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A shell takes the command for the same arguments.
+// A shell splits the command into the same arguments.
 func TestCommandLine(t *testing.T) {
 	args := []string{"-x=1,2", "two words", "it's", "$HOME", "", `a"b`, "*", "-only=^a|b$"}
 	c := Here("printf %s\\\\n", args, "set")

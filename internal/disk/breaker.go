@@ -11,45 +11,44 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// State says whether a Breaker lets the directory be used.
+// State is the state of a Breaker.
 type State uint8
 
 const (
 	Closed  State = iota // the directory is used
-	Open                 // it kept failing, and is not used for a while
-	Probing              // it is tried again; the next failure opens the Breaker
+	Open                 // after repeated failures, the directory is not used for a while
+	Probing              // it is used again, and the next failure opens the Breaker
 )
 
-// A Breaker decides whether a directory is worth trying. After some failures in a
-// row it is not used for a while: a disk that is about to die answers late, and an
-// invocation has better things to wait for. It is tried again after a time that
-// doubles with each failure. No goroutine waits for that: the next caller looks at
-// the clocks.
+// A Breaker decides whether to use a directory. After several consecutive failures, it
+// keeps the directory unused for a while: a failing disk responds late, and an invocation
+// should not wait for it. The time doubles with each further failure. No goroutine waits
+// for its end: the next call checks the clocks.
 type Breaker struct {
 	clock *clock.Clock
 
-	failures atomic.Int32 // in a row
+	failures atomic.Int32 // consecutive failures
 	broken   atomic.Bool
 
 	mu      sync.Mutex
 	since   clock.Instant
 	openFor time.Duration
-	opened  int64 // how often
+	opened  int64 // how often it has opened
 }
 
 const (
-	BreakAfter   = 5           // failures in a row
+	BreakAfter   = 5           // consecutive failures
 	FirstOpenFor = time.Second // doubles with each failure
 	maxOpenFor   = 5 * time.Minute
 )
 
-// ErrOpen is the error of everything that is not tried while the Breaker is open.
+// ErrOpen is the error of all calls while the Breaker is open.
 var ErrOpen = errors.New("the directory keeps failing and is not used for a while")
 
 // NewBreaker returns a closed Breaker.
 func NewBreaker(c *clock.Clock) *Breaker { return &Breaker{clock: c} }
 
-// allow returns ErrOpen if the directory is not to be used now.
+// allow returns ErrOpen if the Breaker is open.
 func (b *Breaker) allow() error {
 	if !b.broken.Load() {
 		return nil
@@ -60,14 +59,14 @@ func (b *Breaker) allow() error {
 	return nil
 }
 
-// State returns the state, and how often it has been Open.
+// State returns the state, and how often the Breaker has opened.
 func (b *Breaker) State() (s State, opened int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.state(), b.opened
 }
 
-// state is State. The caller holds mu.
+// state returns the state. The caller holds mu.
 func (b *Breaker) state() State {
 	switch {
 	case !b.broken.Load():
@@ -78,10 +77,10 @@ func (b *Breaker) state() State {
 	return Probing
 }
 
-// Failures returns how many there were in a row.
+// Failures returns the number of consecutive failures.
 func (b *Breaker) Failures() int { return int(b.failures.Load()) }
 
-// Success notes that the directory works. It costs next to nothing.
+// Success records that the directory works. It costs next to nothing.
 func (b *Breaker) Success() {
 	if b.failures.Load() == 0 {
 		return
@@ -92,8 +91,7 @@ func (b *Breaker) Success() {
 	b.broken.Store(false)
 }
 
-// Failure notes a failure. It counts only if err is one of the directory: see
-// OfDirectory.
+// Failure records a failure if OfDirectory(err) is true.
 func (b *Breaker) Failure(err error) {
 	if !OfDirectory(err) {
 		return
@@ -111,7 +109,7 @@ func (b *Breaker) Failure(err error) {
 	}
 }
 
-// Trip notes a failure that is reason enough to open the Breaker.
+// Trip records a failure that suffices to open the Breaker.
 func (b *Breaker) Trip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -130,9 +128,9 @@ func (b *Breaker) open(d time.Duration) {
 	b.broken.Store(true)
 }
 
-// OfDirectory reports whether err says that the directory is unusable. It is not if a
-// file in it is missing, if there is too little room, or if the process has too much
-// at work at the moment.
+// OfDirectory reports whether err means that the directory is unusable. It reports false
+// if a file in it is missing, if the disk is full, or if the process is temporarily out
+// of resources.
 func OfDirectory(err error) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// A Dir is the private directory at a path. It is safe for concurrent use, and
-// several processes may use one directory.
+// A Dir is the private directory at a path. It is safe for concurrent use. Several
+// processes may use the same directory.
 type Dir struct {
 	path string
 
 	noTmpfile atomic.Bool // unnamed files cannot be linked here
 
-	mu   sync.Mutex // held while the directory is opened
+	mu   sync.Mutex // held while opening the directory
 	open atomic.Pointer[tree]
 }
 
 var _ FS = (*Dir)(nil)
 
-// New returns the Dir at path. It does not look at it.
+// New returns the Dir at path. It does not access it.
 func New(path string) *Dir { return &Dir{path: path} }
 
-// tree is the open directory with its open subdirectories.
+// tree is the open directory and its open subdirectories.
 type tree struct {
 	root *handle
 	id   FileID   // only Dev and Ino are compared
@@ -66,9 +66,9 @@ func (d *Dir) root() (*tree, error) {
 	return t, nil
 }
 
-// adopt verifies that h is a directory that only its owner can use, and that the
-// owner is this user. A file system that makes all files belong to one other user is
-// recognized by the owner of a file that this process makes.
+// adopt verifies that only its owner can use directory h, and that this user is the
+// owner. Some file systems assign all files to one other user. adopt recognizes them by
+// the owner of a new file that this process makes.
 func (h *handle) adopt(info Info) error {
 	if err := private(info.Mode); err != nil {
 		return err
@@ -89,12 +89,12 @@ func private(mode fs.FileMode) error {
 	case !mode.IsDir():
 		return errNotDirectory
 	case runtime.GOOS != "windows" && mode.Perm()&0o077 != 0:
-		return fmt.Errorf("its mode is %v, so that others may use it: remove it, or use another Dir", mode.Perm())
+		return fmt.Errorf("its mode is %v, which gives others access: remove it, or use another Dir", mode.Perm())
 	}
 	return nil
 }
 
-// notPrivate makes an ErrNotPrivate. It hides cause, which may match other errors.
+// notPrivate returns an ErrNotPrivate. It hides cause, which could match other errors.
 func notPrivate(path string, cause error) error {
 	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w: %v", ErrNotPrivate, cause)}
 }
@@ -113,7 +113,7 @@ func (d *Dir) Check() error {
 	return err
 }
 
-// leadsTo reports whether the path still leads to t, and t is still private.
+// leadsTo reports whether the path still leads to t and t is still private.
 func (d *Dir) leadsTo(t *tree) bool {
 	info, err := lstat(d.path)
 	return err == nil && info.same(t.id) && info.uid == t.root.owner && private(info.Mode) == nil
@@ -121,7 +121,7 @@ func (d *Dir) leadsTo(t *tree) bool {
 
 func (i Info) same(id FileID) bool { return i.ID.Dev == id.Dev && i.ID.Ino == id.Ino }
 
-// sub returns an open subdirectory.
+// sub returns an open subdirectory, which it opens if necessary.
 func (t *tree) sub(name string) (*handle, error) {
 	if h, ok := t.subs.Load(name); ok {
 		return h.(*handle), nil
@@ -130,7 +130,7 @@ func (t *tree) sub(name string) (*handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Its mode does not matter: nobody else gets here.
+	// Its mode does not matter, because other users cannot reach it.
 	info, err := h.stat()
 	if err == nil && !info.Ours {
 		err = notPrivate(name, errors.New("it belongs to another user"))
@@ -146,7 +146,7 @@ func (t *tree) sub(name string) (*handle, error) {
 	return h, nil
 }
 
-// resolve returns the directory that name is in, and its last element.
+// resolve returns the parent directory of name, and name's last element.
 func (d *Dir) resolve(name string) (*tree, *handle, string, error) {
 	t, err := d.root()
 	if err != nil {
@@ -166,13 +166,14 @@ func (d *Dir) resolve(name string) (*tree, *handle, string, error) {
 	return t, h, base, err
 }
 
-// plain reports whether name leads nowhere else.
+// plain reports whether name is a single path element that leads nowhere else.
 func plain(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, `/\`)
 }
 
-// at runs op where name is. If nothing is there because the directory has been
-// removed or replaced, it opens the directory anew and runs op once more.
+// at calls op with the parent directory and last element of name. If op finds nothing
+// because the directory was removed or replaced, at opens the directory again and retries
+// op once.
 func (d *Dir) at(name string, op func(h *handle, base string) error) error {
 	t, h, base, err := d.resolve(name)
 	if err == nil {
@@ -187,8 +188,8 @@ func (d *Dir) at(name string, op func(h *handle, base string) error) error {
 	return err
 }
 
-// drop closes what is not found by its name any more of the directories that name is
-// in, and reports whether that was so.
+// drop closes the open directories in name's path that are no longer found by their
+// names. It reports whether there were any.
 func (d *Dir) drop(t *tree, name string) bool {
 	if !d.leadsTo(t) {
 		d.open.CompareAndSwap(t, nil)
@@ -235,14 +236,15 @@ func (d *Dir) Mkdir(name string) error {
 		if info, err := h.lstat(base); err != nil || info.Mode.IsDir() {
 			return err
 		}
-		if err := h.remove(base); err != nil { // a link, or what else there is
+		if err := h.remove(base); err != nil { // a link or another file
 			return err
 		}
 		return h.mkdir(base)
 	})
 }
 
-// within returns the name of base in a subdirectory, or in the directory itself.
+// within returns the name of base in the subdirectory dir, or in the directory itself if
+// dir is empty.
 func within(dir, base string) string {
 	if dir == "" {
 		return base
@@ -250,8 +252,8 @@ func within(dir, base string) string {
 	return dir + "/" + base
 }
 
-// reopen makes a subdirectory of h be opened anew that has just been made: another one
-// had its name before.
+// reopen forgets the open directory called name, because another one with that name has
+// just been made.
 func (d *Dir) reopen(h *handle, name string) {
 	if t := d.open.Load(); t != nil && t.root == h {
 		t.subs.Delete(name)
@@ -267,7 +269,7 @@ func (d *Dir) Lstat(name string) (info Info, err error) {
 	return info, err
 }
 
-// Open implements FS. It does not go by at, whose closure would be an allocation of
+// Open implements FS. It does not use at, because the closure would add an allocation to
 // each hit.
 func (d *Dir) Open(name string) (File, error) {
 	t, h, base, err := d.resolve(name)
@@ -357,8 +359,8 @@ func (d *Dir) Touch(name string, at time.Time) error {
 	return d.at(name, func(h *handle, base string) error { return h.touch(base, at) })
 }
 
-// Space implements FS. Before there is a directory, it says what its file system
-// will be.
+// Space implements FS. If the directory does not exist yet, it describes the file system
+// that the directory would be on.
 func (d *Dir) Space() (Space, error) {
 	t, err := d.root()
 	switch {
@@ -370,7 +372,7 @@ func (d *Dir) Space() (Space, error) {
 	return Space{}, err
 }
 
-// Locks implements FS. Something else in the place of the file is removed.
+// Locks implements FS. If name is not a regular file, it is removed.
 func (d *Dir) Locks(name string) (l Locks, err error) {
 	err = d.at(name, func(h *handle, base string) (err error) {
 		if l, err = h.locks(base); errors.Is(err, errNotRegular) {
@@ -397,11 +399,11 @@ func (d *Dir) Path(name string) (string, error) {
 	if _, err := d.Lstat(name); err != nil {
 		return "", err
 	}
-	// Below the directory nobody else can redirect anything.
+	// Other users cannot redirect paths below the directory.
 	if t, err := d.root(); err != nil {
 		return "", err
 	} else if !d.leadsTo(t) {
-		return "", notPrivate(d.path, errors.New("its path leads elsewhere now"))
+		return "", notPrivate(d.path, errors.New("its path now leads to another directory"))
 	}
 	return filepath.Join(d.path, filepath.FromSlash(name)), nil
 }

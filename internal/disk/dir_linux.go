@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// createUnnamed makes a file that has no name: killed at any moment, the process
-// leaves nothing behind.
+// createUnnamed makes a file without a name. If the process is killed, nothing is left
+// behind.
 func (h *handle) createUnnamed() (*os.File, error) {
 	defer runtime.KeepAlive(h)
 	fd, err := uninterrupted(func() (int, error) {
@@ -24,8 +24,8 @@ func (h *handle) createUnnamed() (*os.File, error) {
 	return os.NewFile(uintptr(fd), h.f.Name()), nil
 }
 
-// linkUnnamed names a file made by createUnnamed. It goes by way of /proc, which
-// needs no privilege, or without it where there is none.
+// linkUnnamed names a file made by createUnnamed. It uses /proc, which needs no
+// privilege. Without /proc, it uses AT_EMPTY_PATH.
 func (h *handle) linkUnnamed(f *os.File, name string) error {
 	defer runtime.KeepAlive(h)
 	err := unix.Linkat(unix.AT_FDCWD, procPath(f), h.fd, name, unix.AT_SYMLINK_FOLLOW)
@@ -40,8 +40,8 @@ func (h *handle) linkUnnamed(f *os.File, name string) error {
 
 func procPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }
 
-// canLink reports whether linkUnnamed can work at all on this system, after it
-// failed: not without /proc, and not where the call is forbidden.
+// canLink reports whether linkUnnamed can work on this system after it failed with err.
+// It cannot without /proc, or if the call is forbidden.
 func canLink(f *os.File, err error) bool {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
 		return false
@@ -50,12 +50,12 @@ func canLink(f *os.File, err error) bool {
 	return err == nil
 }
 
-// minAllocate is the size from which fallocate pays.
+// minAllocate is the size from which fallocate is worth its cost.
 const minAllocate = 256 << 10
 
-// allocate reserves room for size bytes, so that a full disk shows before the
-// download and not in the middle. In memory it would be a needless pass over the
-// pages; the other file systems without it say so. It reports whether it did.
+// allocate reserves room for size bytes and reports whether it did. So a full disk is
+// detected before the download. In memory, it would only add a pass over the pages. Other
+// file systems without fallocate return an error.
 func allocate(f *os.File, size int64) (bool, error) {
 	if size < minAllocate || madeOfMemory(f) {
 		return false, nil
@@ -86,7 +86,7 @@ func (h *handle) statfs() (Space, error) {
 	return spaceOf(&st), pathError("statfs", h.f.Name(), err)
 }
 
-// statfs describes the file system of path, or of the parent that exists.
+// statfs describes the file system of path, or of its closest existing parent.
 func statfs(path string) (Space, error) {
 	var st unix.Statfs_t
 	_, err := uninterrupted(func() (int, error) { return 0, unix.Statfs(path, &st) })
@@ -105,8 +105,8 @@ func spaceOf(st *unix.Statfs_t) Space {
 	}
 }
 
-// lockFile is a descriptor. Its locks belong to it and not to the process: two
-// caches of a process exclude each other as well.
+// lockFile is a descriptor. The locks belong to it and not to the process, so two caches
+// in one process exclude each other too.
 type lockFile int
 
 func (h *handle) locks(name string) (Locks, error) {

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// People develop here: a temporary file and a rename do, and the space is taken
-// to be enough.
+// These systems are for development only. A temporary file with a rename suffices, and
+// the disk is assumed to have enough space.
 
 func (h *handle) createUnnamed() (*os.File, error)   { return nil, errors.ErrUnsupported }
 func (h *handle) linkUnnamed(*os.File, string) error { return errors.ErrUnsupported }
@@ -19,7 +19,7 @@ func statfs(string) (Space, error)                   { return plenty, nil }
 
 var plenty = Space{Total: 1 << 40, Free: 1 << 40}
 
-// noLocks is where locks of one byte belong to the process, and end when it closes
+// noLocks is for systems whose byte locks belong to the process and end when it closes
 // any descriptor of the file.
 type noLocks struct{}
 

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newDir returns a Dir that exists, with the subdirectory "d".
+// newDir returns an existing Dir with the subdirectory "d".
 func newDir(t *testing.T) *Dir {
 	t.Helper()
 	d := New(filepath.Join(t.TempDir(), "private"))
@@ -112,7 +112,7 @@ func TestPublishDoesNotReplace(t *testing.T) {
 	}
 }
 
-// A name leads nowhere but to the directory and one level below it.
+// A name cannot lead outside the directory, or more than one level below it.
 func TestNamesThatLeadOut(t *testing.T) {
 	d := newDir(t)
 	for _, name := range []string{"", ".", "..", "../x", "d/..", "d/../x", "d/x/y", "/etc/passwd", "d/", `d\..\x`} {
@@ -126,7 +126,7 @@ func TestNamesThatLeadOut(t *testing.T) {
 	}
 }
 
-// When the directory, or one below it, was removed or replaced, it is opened anew.
+// If the directory or a subdirectory was removed or replaced, it is opened again.
 func TestVanishedDirectory(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows does not remove a directory that is open")
@@ -144,7 +144,7 @@ func TestVanishedDirectory(t *testing.T) {
 			d := newDir(t)
 			put(t, d, "x", "old")
 			vanish(d)
-			if name != "renamed" { // what the open directory has is still good
+			if name != "renamed" { // the open directory still has its files
 				if got, err := read(d, "d/x"); err == nil && name != "sub renamed" {
 					t.Errorf("read %q", got)
 				}
@@ -162,7 +162,7 @@ func TestVanishedDirectory(t *testing.T) {
 	}
 }
 
-// The path is handed out only if it leads to the open directory.
+// Path returns the path only if it leads to the open directory.
 func TestPath(t *testing.T) {
 	d := newDir(t)
 	put(t, d, "x", "one")
@@ -174,10 +174,10 @@ func TestPath(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 	if _, err := d.Path("d/y"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file that does not exist: %v", err)
+		t.Errorf("Path of a missing file: %v", err)
 	}
 	if runtime.GOOS == "windows" {
-		return // does not rename a directory that is open
+		return // this system cannot rename an open directory
 	}
 	if err := os.Rename(d.path, d.path+".old"); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	if path, err := d.Path("d/x"); !errors.Is(err, ErrNotPrivate) {
-		t.Errorf("Path = %s, %v, which is another file", path, err)
+		t.Errorf("Path = %s, %v, which leads to another file", path, err)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestRemoveAll(t *testing.T) {
 	}
 	os.Symlink(filepath.Dir(outside), filepath.Join(d.path, "d/s/deep/link"))
 	for _, dir := range []string{"d/s/deep/deeper", "d/s/deep"} {
-		os.Chmod(filepath.Join(d.path, dir), 0o500) // needs more than a plain removal, but for root
+		os.Chmod(filepath.Join(d.path, dir), 0o500) // prevents a plain removal, except for root
 	}
 	if err := d.RemoveAll("d/s"); err != nil {
 		t.Error(err)
@@ -219,8 +219,8 @@ func TestRemoveAll(t *testing.T) {
 	}
 }
 
-// A file that is being read when it is closed gives its bytes or ErrClosed, and never
-// those of a descriptor that got its number.
+// A Read concurrent with Close returns the file's bytes or ErrClosed. It never reads
+// another file whose descriptor has the same number.
 func TestReadRacesWithClose(t *testing.T) {
 	d := newDir(t)
 	put(t, d, "x", "one")
@@ -268,8 +268,7 @@ func TestSpace(t *testing.T) {
 	}
 }
 
-// A listing meets each name that is there all the time, whatever comes and goes
-// meanwhile.
+// A listing contains each name that exists throughout, even if others come and go.
 func TestList(t *testing.T) {
 	d := newDir(t)
 	const n = 300
@@ -293,7 +292,7 @@ func TestList(t *testing.T) {
 		for _, name := range names {
 			seen[name] = true
 		}
-		for i := range n { // of the odd ones, some that were not met yet
+		for i := range n { // remove some of the odd names that were not listed yet
 			if name := fmt.Sprintf("name-%03d", i); i%2 == 1 && i/10 == calls && !seen[name] {
 				d.Remove("d/" + name)
 			}
@@ -303,7 +302,7 @@ func TestList(t *testing.T) {
 	}
 	for i := 0; i < n; i += 2 {
 		if name := fmt.Sprintf("name-%03d", i); !seen[name] {
-			t.Errorf("%s was not met", name)
+			t.Errorf("%s was not listed", name)
 		}
 	}
 	if calls < 3 {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A directory that others could use is refused on every path, and left as it is.
+// A directory that others could use is refused by every call, and stays unchanged.
 func TestNotPrivate(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string){
 		"open to the group": func(t *testing.T, path string) { os.Chmod(path, 0o770) },
@@ -74,7 +74,7 @@ func TestNotPrivate(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// Other kinds of files do not make Open wait, and are not taken for files of ours.
+// Other kinds of files do not block Open, and do not count as private files.
 func TestOtherKindsOfFiles(t *testing.T) {
 	d := newDir(t)
 	for name, make := range map[string]func(path string) error{
@@ -103,7 +103,8 @@ func TestOtherKindsOfFiles(t *testing.T) {
 	}
 }
 
-// Anything in the place of the file of locks is replaced, and costs no waiting.
+// If another kind of file is in the place of the lock file, it is replaced without
+// waiting.
 func TestLocksAreRepaired(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"fifo":    func(p string) error { return unix.Mkfifo(p, 0o600) },
@@ -127,7 +128,7 @@ func TestLocksAreRepaired(t *testing.T) {
 	}
 }
 
-// Published files cannot be written to by those who are given their path.
+// Programs that get a published file's path cannot write to it.
 func TestPublishedFilesAreReadOnly(t *testing.T) {
 	for _, named := range []bool{false, true} {
 		d := newDir(t)
@@ -141,7 +142,7 @@ func TestPublishedFilesAreReadOnly(t *testing.T) {
 	}
 }
 
-// Descriptors are closed with what they belong to.
+// Descriptors are closed together with their directories.
 func TestNoDescriptorsLeak(t *testing.T) {
 	count := func() int {
 		names, err := os.ReadDir("/dev/fd")

@@ -1,11 +1,11 @@
-// Package disk is a private directory as a cache uses it: one that nobody else can
-// read, change or redirect.
+// Package disk implements a cache's private directory, which other users cannot read,
+// change or redirect.
 //
-// A [Dir] opens the directory once, verifies it on its descriptor, and does
-// everything below it relative to that descriptor. So it does not matter what
-// others do to the path: a link, a directory of theirs, or one that they swap in
-// between two system calls. A directory that fails the check is never read, listed
-// or changed.
+// A [Dir] opens the directory once, verifies it through its descriptor, and accesses
+// everything below relative to that descriptor. So other users cannot interfere through
+// the path: not with a link, not with a directory of their own, and not by exchanging
+// directories between two system calls. A directory that fails the check is never read,
+// listed or changed.
 package disk
 
 import (
@@ -16,99 +16,99 @@ import (
 	"time"
 )
 
-// FS is a private directory. Tests use an implementation whose calls fail.
+// FS is a private directory. Tests use an implementation with failing calls.
 //
 // Names are "x" or "dir/x": there is one level of subdirectories.
 type FS interface {
-	// Check verifies the directory, and that its path still leads to it. An error
-	// that matches fs.ErrNotExist means that there is none.
+	// Check verifies the directory, and that its path still leads to it. If there is no
+	// directory, the error matches fs.ErrNotExist.
 	Check() error
-	Make() error                            // the directory, with its parents, unless it exists
+	Make() error                            // makes the directory and its parents, unless it exists
 	Mkdir(name string) error                // 0700; an existing one is fine
 	Lstat(name string) (Info, error)        //
-	Open(name string) (File, error)         // for reading, without following links and without waiting for a FIFO
+	Open(name string) (File, error)         // for reading; does not follow links or wait for a FIFO
 	OpenDir(name string) (Subdir, error)    //
 	Rename(from, to string) error           // within one subdirectory
-	Modify(name string) (Modifiable, error) // Open for reading and writing
+	Modify(name string) (Modifiable, error) // opens the file for reading and writing
 	Remove(name string) error               // a file or an empty directory
-	RemoveAll(name string) error            // a file, or a directory with all that is in it
-	ReadDir(name string) ([]string, error)  // of a subdirectory, or "" for the directory itself
-	List(name string) (Listing, error)      // ReadDir, some names at a time
+	RemoveAll(name string) error            // a file, or a directory with its contents
+	ReadDir(name string) ([]string, error)  // of a subdirectory; "" is the directory itself
+	List(name string) (Listing, error)      // like ReadDir, some names at a time
 	Touch(name string, t time.Time) error   // sets the modification time
 	Space() (Space, error)
-	Locks(name string) (Locks, error) // makes the file if it is missing
+	Locks(name string) (Locks, error) // creates the file if it is missing
 
-	// Create makes a new file in a subdirectory, or in "", the directory itself, with
-	// room for size bytes.
+	// Create makes a new file in a subdirectory, with room for size bytes. "" is the
+	// directory itself.
 	Create(dir string, size int64) (NewFile, error)
 
-	// Path returns the path of name for other programs. It fails if the path does
-	// not lead to what is below the descriptor.
+	// Path returns the path of name for other programs. It fails if the path does not
+	// lead to the open directory.
 	Path(name string) (string, error)
 }
 
-// A Listing reads the names in a directory. Names that come or go meanwhile may be
-// among them, even a while after they have gone: ext4 reads ahead.
+// A Listing reads the names in a directory. It may include names that are created or
+// removed meanwhile, or that were removed a while ago: ext4 reads ahead.
 type Listing interface {
 	// Next returns some names, or io.EOF after the last.
 	Next() ([]string, error)
 	io.Closer
 }
 
-// A File is open for reading.
+// A File is an open file for reading.
 type File interface {
 	io.ReaderAt
 	io.Closer
 	Stat() (Info, error)
-	// Lock takes a shared lock for as long as the file is open, or an exclusive
-	// one. It does not wait: see ErrLocked.
+	// Lock acquires a shared or an exclusive lock until Close. If another File holds a
+	// conflicting lock, it returns ErrLocked at once.
 	Lock(exclusive bool) error
 }
 
-// A Subdir is an open directory of the private one, at any depth: its subdirectories
-// are opened by it, one element at a time, and no link is followed.
+// A Subdir is an open directory at any depth of the private one. It opens its
+// subdirectories one path element at a time, and follows no links.
 type Subdir interface {
-	File // to Lock it
+	File // for Lock
 	Names() ([]string, error)
 	Lstat(name string) (Info, error)
 	OpenDir(name string) (Subdir, error)
 	Mkdir(name string) error // fails if name exists
 	Touch(name string, t time.Time) error
-	// Create makes a file that cannot be modified any more once it is closed.
+	// Create makes a file that cannot be modified once it is closed.
 	Create(name string, executable bool) (io.WriteCloser, error)
-	// Seal makes the directory refuse other files than it has, from all but root.
+	// Seal makes the directory read-only for all users but root.
 	Seal() error
 }
 
-// A Modifiable is a File that can be written to.
+// A Modifiable is a File that can also be written.
 type Modifiable interface {
 	File
 	io.WriterAt
 }
 
-// A NewFile is under construction. No reader finds it before Publish or Replace,
-// and Close without them leaves nothing.
+// A NewFile is under construction. Readers find it only after Publish or Replace. Without
+// them, Close leaves nothing behind.
 type NewFile interface {
 	io.Writer
 	io.WriterAt
 	io.ReaderAt
 	io.Closer
-	// Allocated reports whether the file system has reserved the room already.
+	// Allocated reports whether the file system has already reserved the room.
 	Allocated() bool
-	// Publish gives the file its name in the directory that it was made in. It
-	// fails if the name exists.
+	// Publish gives the file a name in its directory. It fails if the name exists.
 	Publish(name string) error
-	// Replace gives the file its name, whether or not the name exists.
+	// Replace gives the file a name, which may exist.
 	Replace(name string) error
-	// ID returns what a File of it has as its ID, once it has its name.
+	// ID returns the ID that a File will have once the file has its name.
 	ID() (FileID, error)
-	// MakeModifiable makes Modify possible after the file is published.
+	// MakeModifiable lets Modify open the file after it is published.
 	MakeModifiable() error
 }
 
-// Locks are the bytes of a file, each of which can be locked by one process.
+// Locks is a file each of whose bytes can be locked by one process.
 type Locks interface {
-	// Acquire locks a byte until Close. It does not wait: see ErrLocked.
+	// Acquire locks byte n until Close. If another process holds it, Acquire returns
+	// ErrLocked at once.
 	Acquire(n int64) error
 	io.Closer
 }
@@ -119,41 +119,40 @@ type Info struct {
 	Size    int64
 	ModTime time.Time
 	ID      FileID
-	Ours    bool // it belongs to the owner of the directory
+	Ours    bool // it has the same owner as the directory
 	Linked  bool // it has a name
 
 	uid uint32
 }
 
-// Private reports whether the file is a regular one of ours. Other files in the
-// directory were not made by this package.
+// Private reports whether the file is a regular file with the directory's owner. This
+// package made no other files in the directory.
 func (i Info) Private() bool { return i.Mode.IsRegular() && i.Ours }
 
-// FileID changes when a file is changed or replaced by another.
+// A FileID changes when the file is modified or replaced.
 type FileID struct {
 	Dev, Ino           uint64
 	Size, Mtime, Ctime int64 // times in Unix nanoseconds
 }
 
-// Space is the size of a file system.
+// Space describes a file system.
 type Space struct {
 	Total, Free        int64 // bytes
-	Inodes, FreeInodes int64 // how many files there can be; Inodes zero: any number
-	Memory             bool  // it is made of memory, as /tmp on some hosts
+	Inodes, FreeInodes int64 // maximum number of files, and free ones; zero Inodes means no limit
+	Memory             bool  // it is in memory, like /tmp on some hosts
 }
 
-// IsFull reports whether err is that a file system, or this user's share of it, has no
-// room for more bytes or files.
+// IsFull reports whether err means that the file system is full, or the user's quota is.
 func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// ErrLocked is the error of a lock that another File or process has. Any other
-// error of a lock means that the file system has no locks.
-var ErrLocked = errors.New("locked by another")
+// ErrLocked means that another File or process holds the lock. Any other error of a lock
+// means that the file system has no locks.
+var ErrLocked = errors.New("another process or file holds the lock")
 
-// ErrNotPrivate is the error of a directory that is not used because others could
-// read or change it.
+// ErrNotPrivate means that the directory is not used because other users could read or
+// change it.
 var ErrNotPrivate = errors.New("not a private directory")
 
 var (

@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// ErrnoName returns a name of an error of the system.
+// ErrnoName returns a name for a system error.
 func ErrnoName(e syscall.Errno) string { return "error " + strconv.Itoa(int(e)) }

@@ -2,8 +2,8 @@ package disk
 
 import "time"
 
-// Guarded returns an FS that is used only while its Breaker allows it, and else fails
-// with ErrOpen. Files that are open are read all the same.
+// Guarded returns an FS whose calls fail with ErrOpen while b is open. Files that are
+// already open can still be read.
 func Guarded(d FS, b *Breaker) FS { return guarded{d, b} }
 
 type guarded struct {
@@ -11,7 +11,7 @@ type guarded struct {
 	breaker *Breaker
 }
 
-// try1 calls f unless the Breaker is open.
+// try1 calls f unless b is open.
 func try1[T any](b *Breaker, f func() (T, error)) (T, error) {
 	if err := b.allow(); err != nil {
 		var zero T
@@ -70,7 +70,7 @@ func (g guarded) Create(dir string, size int64) (NewFile, error) {
 	return try1(g.breaker, func() (NewFile, error) { return g.fs.Create(dir, size) })
 }
 
-// Open is on the path of each hit and has no closure.
+// Open is called on each hit, so it avoids a closure.
 func (g guarded) Open(name string) (File, error) {
 	if err := g.breaker.allow(); err != nil {
 		return nil, err

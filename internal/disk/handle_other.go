@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Windows neither removes nor renames a file that is open, and replaces none that
-// cannot be written to.
+// Windows cannot remove or rename an open file, and cannot replace a read-only file.
 const (
 	CanReplaceOpen = false
 	fileMode       = 0o600
 )
 
-// CanLock says whether this system has locks on files.
+// CanLock reports whether this system supports locks on files.
 const CanLock = false
 
-// Owners cannot be told here; the user's temporary directory is the user's alone.
+// This package cannot determine owners here. The user's temporary directory is private to
+// the user.
 func euid() uint32 { return 0 }
 
 // A handle is an open directory.
@@ -96,7 +96,7 @@ func lstat(path string) (Info, error) {
 	return infoOf(fi), nil
 }
 
-// statOf describes a file that is under construction.
+// statOf describes a file under construction.
 func statOf(f *os.File) (Info, error) {
 	fi, err := f.Stat()
 	if err != nil {
@@ -131,7 +131,7 @@ func (h *handle) names() ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-// listing has all names at once: a directory that is open could not be removed.
+// listing reads all names at once, because an open directory cannot be removed.
 type listing struct{ names []string }
 
 func (h *handle) list() (Listing, error) {

@@ -15,20 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanReplaceOpen says whether a file can be renamed, or its name given to another, while
-// it is open.
+// CanReplaceOpen reports whether an open file can be renamed, or replaced by another.
 const CanReplaceOpen = true
 
-// CanLock says whether this system has locks on files.
+// CanLock reports whether this system supports locks on files.
 const CanLock = true
 
-// fileMode keeps programs that are given a path from writing to the file. The
-// descriptor of a new file can write all the same.
+// fileMode prevents programs that get a path from writing to the file. The descriptor of
+// a new file stays writable.
 const fileMode = 0o400
 
 var euid = sync.OnceValue(func() uint32 { return uint32(os.Geteuid()) })
 
-// A handle is an open directory. It is closed when nobody uses it any more.
+// A handle is an open directory. The garbage collector closes it once it is unreachable.
 type handle struct {
 	f     *os.File
 	fd    int
@@ -46,7 +45,7 @@ const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLO
 func openHandle(path string) (*handle, error) {
 	fd, err := uninterrupted(func() (int, error) { return unix.Open(path, dirFlags, 0) })
 	if err == unix.ENOTDIR || err == unix.ELOOP {
-		if info, e := lstat(path); e == nil && !info.Mode.IsDir() { // and not one of its parents
+		if info, e := lstat(path); e == nil && !info.Mode.IsDir() { // path itself and not one of its parents
 			return nil, errNotDirectory
 		}
 	}
@@ -65,8 +64,8 @@ func (h *handle) openDir(name string) (*handle, error) {
 	return newHandle(fd, name, h.owner), nil
 }
 
-// open opens a file for reading. With O_NONBLOCK it does not wait for a FIFO's
-// writer.
+// open opens a file for reading. O_NONBLOCK prevents it from waiting for the writer of a
+// FIFO.
 func (h *handle) open(name string) (*file, error) {
 	return h.openFlags(name, unix.O_RDONLY)
 }
@@ -106,7 +105,7 @@ func (h *handle) stat() (Info, error) {
 	return infoOf(&st, h.owner), nil
 }
 
-// statOf describes a file that is under construction.
+// statOf describes a file under construction.
 func statOf(f *os.File) (Info, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -187,7 +186,7 @@ func (h *handle) touch(name string, at time.Time) error {
 	return pathError("touch", name, unix.UtimesNanoAt(h.fd, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW))
 }
 
-// names lists the directory by a descriptor of its own, which has an offset.
+// names lists the directory through a new descriptor, because each has an offset.
 func (h *handle) names() ([]string, error) {
 	d, err := h.openDir(".")
 	if err != nil {
@@ -197,10 +196,10 @@ func (h *handle) names() ([]string, error) {
 	return d.f.Readdirnames(-1)
 }
 
-// listBuffer is how much of a directory is read at once: some 10 names.
+// listBuffer is the size of one read of a directory: about 10 names.
 const listBuffer = 1 << 10
 
-// listing does without os.File, which reads more at once.
+// listing does not use os.File, which reads more at once.
 type listing struct {
 	dir *handle
 	buf [listBuffer]byte
@@ -234,8 +233,8 @@ func (l *listing) Next() ([]string, error) {
 // Close implements Listing.
 func (l *listing) Close() error { return l.dir.f.Close() }
 
-// removeAll removes a file, or a directory with all that is in it, also where a
-// directory's mode forbids that.
+// removeAll removes a file, or a directory with its contents, even if the modes of
+// directories forbid that.
 func (h *handle) removeAll(name string) error {
 	err := h.remove(name)
 	info, statErr := h.lstat(name)
@@ -243,7 +242,7 @@ func (h *handle) removeAll(name string) error {
 		return err
 	}
 	if info.Mode.Perm()&0o700 != 0o700 {
-		unix.Fchmodat(h.fd, name, 0o700, 0) // if that fails, so does what follows
+		unix.Fchmodat(h.fd, name, 0o700, 0) // if this fails, openDir reports it
 	}
 	d, err := h.openDir(name)
 	if err != nil {
@@ -260,14 +259,14 @@ func (h *handle) removeAll(name string) error {
 	return h.remove(name)
 }
 
-// file is a descriptor for reading. An os.File would cost each hit two more system
-// calls, to find out whether it can be polled.
+// file is a descriptor for reading. An os.File would add two system calls to each hit, to
+// determine whether the file can be polled.
 type file struct {
 	owner uint32
 	leak  runtime.Cleanup
 
-	mu sync.RWMutex // shared by those who use fd
-	fd int          // -1: closed
+	mu sync.RWMutex // a reader of fd holds the read lock
+	fd int          // -1 if closed
 }
 
 func newFileOf(fd int, owner uint32) *file {

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// create makes a file without a name where the file system has such files, and else
-// one with a temporary name. It has room for size bytes. It sets noTmpfile once unnamed
-// files turn out to be of no use.
+// create makes an unnamed file if the file system supports that, or one with a temporary
+// name. The file has room for size bytes. createUnnamed is skipped once noTmpfile is set:
+// see link.
 func create(h *handle, size int64, noTmpfile *atomic.Bool) (*newFile, error) {
 	f, err := createEmpty(h, noTmpfile)
 	if err != nil {
@@ -41,11 +41,11 @@ func createEmpty(h *handle, noTmpfile *atomic.Bool) (*newFile, error) {
 	}
 }
 
-// newFile is a file under construction, with or without a name.
+// newFile is a file under construction, named or unnamed.
 type newFile struct {
 	*os.File
 	dir       *handle
-	temp      string // its name until it is published; empty if it has none
+	temp      string // temporary name until it is published; empty if unnamed
 	noTmpfile *atomic.Bool
 	allocated bool
 	closed    bool
@@ -67,11 +67,11 @@ func (f *newFile) Publish(name string) error {
 	if _, err := f.dir.lstat(name); err == nil {
 		return &os.LinkError{Op: "rename", Old: f.temp, New: name, Err: fs.ErrExist}
 	}
-	return f.rename(name) // names are random: nobody has taken it since
+	return f.rename(name) // names are random, so no other process has used it since
 }
 
 func (f *newFile) Replace(name string) error {
-	if f.temp == "" { // only a rename replaces a name
+	if f.temp == "" { // only a rename can replace a name
 		temp := tempName()
 		if err := f.link(temp); err != nil {
 			return err
@@ -81,8 +81,8 @@ func (f *newFile) Replace(name string) error {
 	return f.rename(name)
 }
 
-// link gives an unnamed file a name. Where that is impossible, later files have a
-// name from the start.
+// link names an unnamed file. If that is impossible, later files get a temporary name
+// from the start.
 func (f *newFile) link(name string) error {
 	err := f.dir.linkUnnamed(f.File, name)
 	if err != nil && !canLink(f.File, err) {

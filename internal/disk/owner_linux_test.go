@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// actAs makes this process look like one of another user to this package.
+// actAs makes this package treat the process as one of user uid.
 func actAs(t *testing.T, uid uint32) {
 	t.Helper()
 	real := euid
@@ -19,8 +19,8 @@ func actAs(t *testing.T, uid uint32) {
 	t.Cleanup(func() { euid = real })
 }
 
-// forcedOwner mounts a file system whose files all belong to uid 7777, whoever makes
-// them, as EFS access points and squashed NFS do.
+// forcedOwner mounts a file system that assigns all files to uid 7777, like EFS access
+// points and squashed NFS.
 func forcedOwner(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -44,8 +44,8 @@ func forcedOwner(t *testing.T) string {
 	return dir
 }
 
-// Where all files get one other owner, whose they are says nothing: the directory is
-// used, in this process and in the next one.
+// If all files have the same foreign owner, the owner is no evidence of another user. The
+// directory is used, by this process and by the next.
 func TestForcedOwner(t *testing.T) {
 	dir := forcedOwner(t)
 	actAs(t, 4242)
@@ -68,7 +68,7 @@ func TestForcedOwner(t *testing.T) {
 	}
 }
 
-// Root could make a file with a name in anybody's directory, and does not try.
+// Root could make a named file in any user's directory, and must not try.
 func TestForcedOwnerOfRoot(t *testing.T) {
 	d := New(filepath.Join(forcedOwner(t), "private"))
 	err := d.Make()
@@ -76,11 +76,11 @@ func TestForcedOwnerOfRoot(t *testing.T) {
 		t.Errorf("Make = %v", err)
 	}
 	if names, _ := os.ReadDir(d.path); len(names) != 0 {
-		t.Errorf("it was changed: %v", names)
+		t.Errorf("the directory was changed: %v", names)
 	}
 }
 
-// On other file systems, a directory of another user is not taken for one of those.
+// On other file systems, a directory of another user is refused.
 func TestOwnerIsNotForced(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

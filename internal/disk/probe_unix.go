@@ -4,9 +4,9 @@ package disk
 
 import "golang.org/x/sys/unix"
 
-// probe returns the owner that the file system gives to a file that this process
-// makes in h. It makes one without a name if it can. Root makes no other: it could in
-// a directory of anybody's.
+// probe returns the owner that the file system assigns to a new file in h. It makes an
+// unnamed file if it can. Root never makes a named one, since root could do so in any
+// user's directory.
 func (h *handle) probe() (uint32, error) {
 	f, err := h.createUnnamed()
 	if err != nil && euid() != 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// dirFile implements Subdir with a handle of its own.
+// dirFile implements Subdir with its own handle.
 type dirFile struct{ h *handle }
 
 func (d dirFile) Stat() (Info, error)      { return d.h.stat() }
@@ -62,7 +62,7 @@ func (d dirFile) Create(name string, executable bool) (io.WriteCloser, error) {
 	return f, nil
 }
 
-// element fails if name leads out of its directory.
+// element returns an error if name is not a plain name in its directory.
 func element(op, name string) error {
 	if !plain(name) || strings.Contains(name, "\x00") {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}

@@ -1,4 +1,4 @@
 package disk
 
-// TestNoTmpfile makes d behave as where unnamed files cannot be linked.
+// TestNoTmpfile makes d behave as if unnamed files could not be linked.
 func (d *Dir) TestNoTmpfile() { d.noTmpfile.Store(true) }

@@ -1,14 +1,14 @@
 package blocks
 
-// The CRC of two pieces one after the other follows from those of the pieces:
+// The CRC of two concatenated pieces follows from the CRCs of the pieces:
 //
 //	crc(a b) = crc(a) * x^(8*len(b)) mod P  xor  crc(b)
 //
-// Polynomials are bit-reversed here, as the CRC is: the highest bit is that of x^0.
+// Polynomials are bit-reversed, like the CRC: the highest bit is the coefficient of x^0.
 
 const nvmePolynomial = 0x9a6c9329ac4bc9b5
 
-// combined returns the CRC-64/NVME of size bytes whose blocks have these.
+// combined returns the CRC-64/NVME of size bytes from the CRCs of their blocks.
 func combined(blocks []uint64, blockSize, size int64) (crc uint64) {
 	switch len(blocks) {
 	case 0:
@@ -24,7 +24,7 @@ func combined(blocks []uint64, blockSize, size int64) (crc uint64) {
 	return multiply(crc, shiftBy(size-int64(last)*blockSize)) ^ blocks[last]
 }
 
-// factor is a polynomial to multiply by many times: it times x^0, x^1, x^2 ...
+// factor is a polynomial for many multiplications: its products with x^0, x^1, x^2 ...
 type factor [64]uint64
 
 func newFactor(p uint64) (f factor) {
@@ -35,7 +35,8 @@ func newFactor(p uint64) (f factor) {
 	return f
 }
 
-// times returns f*a mod P, as multiply does, but needs no step for the next one.
+// times returns f*a mod P, like multiply. Unlike there, no step depends on the one
+// before.
 func (f *factor) times(a uint64) (p uint64) {
 	for i := range f {
 		p ^= f[i] & -(a >> 63)
@@ -44,7 +45,7 @@ func (f *factor) times(a uint64) (p uint64) {
 	return p
 }
 
-// shiftBy returns x^(8n) mod P: the factor for n bytes that follow.
+// shiftBy returns x^(8n) mod P, the factor for n bytes that follow.
 func shiftBy(n int64) uint64 {
 	p, square := uint64(1)<<63, uint64(1)<<(63-8) // x^0, x^8
 	for ; n > 0; n >>= 1 {

@@ -5,17 +5,17 @@ import (
 	"hash/crc32"
 )
 
-// crc32Hash is a CRC-32 that can be continued by that of the bytes that follow,
-// which the standard library's cannot. See combine.go for why that works.
+// crc32Hash is a CRC-32 that can append the CRC of the bytes that follow. The standard
+// library's cannot. See combine.go for the algorithm.
 type crc32Hash struct {
-	polynomial uint32 // bit-reversed, as hash/crc32 has it
+	polynomial uint32 // bit-reversed, as in hash/crc32
 	table      *crc32.Table
 	crc        uint32
 	size       int64
 }
 
-// NewCRC32 returns a CRC-32 by which Digests stay Joinable. The polynomial is
-// bit-reversed, as in hash/crc32.
+// NewCRC32 returns a CRC-32 that keeps a Digest Joinable. The polynomial is bit-reversed,
+// as in hash/crc32.
 func NewCRC32(polynomial uint32) Hash { return newCRC32(polynomial) }
 
 func newCRC32(polynomial uint32) *crc32Hash {
@@ -30,7 +30,7 @@ func (h *crc32Hash) Write(p []byte) (int, error) {
 
 func (h *crc32Hash) Sum(b []byte) []byte { return binary.BigEndian.AppendUint32(b, h.crc) }
 
-// append makes h the CRC of its bytes with those of next after them.
+// append sets h to the CRC of its bytes followed by next's.
 func (h *crc32Hash) append(next *crc32Hash) {
 	h.crc = h.multiply(h.crc, h.shiftBy(next.size)) ^ next.crc
 	h.size += next.size

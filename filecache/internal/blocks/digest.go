@@ -9,18 +9,18 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// ErrChecksum is the error of bytes that do not have an expected checksum.
+// ErrChecksum means that bytes do not match an expected checksum.
 var ErrChecksum = errors.New("the bytes from the origin do not match its checksum")
 
-// Expected is a checksum that the bytes must have.
+// Expected is a checksum that the bytes must match.
 type Expected struct {
-	Name string      // of the algorithm, for messages
+	Name string      // of the algorithm, for error messages
 	New  func() Hash // nil for CRC-64/NVME, which a Digest computes anyway
 	Sum  []byte
 }
 
-// A Digest computes the checksums of bytes that are written to it in order: the
-// CRC-64/NVME of each block and of the whole, and those that are expected.
+// A Digest computes checksums of the bytes written to it in order: the CRC-64/NVME of
+// each block and of the whole, and the expected checksums.
 type Digest struct {
 	BlockSize int64
 	Blocks    []uint64 // the CRC-64/NVME of each block so far
@@ -51,7 +51,7 @@ func newDigest(size, blockSize int64, want []Expected) *Digest {
 	return d
 }
 
-// Part returns a Digest for a part of the same object, of size bytes.
+// Part returns a Digest for a part of the object, of size bytes.
 func (d *Digest) Part(size int64) *Digest {
 	want := make([]Expected, len(d.expected))
 	for i, e := range d.expected {
@@ -60,7 +60,7 @@ func (d *Digest) Part(size int64) *Digest {
 	return newDigest(size, d.BlockSize, want)
 }
 
-// Write adds the next bytes. It never fails.
+// Write adds p. It never fails.
 func (d *Digest) Write(p []byte) (int, error) {
 	n := len(p)
 	for _, e := range d.expected {
@@ -81,11 +81,11 @@ func (d *Digest) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Done returns how many bytes have been written.
+// Done returns the number of bytes written.
 func (d *Digest) Done() int64 { return d.done }
 
-// Joinable reports whether the Digests of parts can be appended to each other. Only
-// CRCs can: a SHA-1 or SHA-256 needs the bytes in their order.
+// Joinable reports whether the Digests of parts can be appended to each other. This is
+// possible for CRCs only: SHA-1 and SHA-256 need the bytes in order.
 func (d *Digest) Joinable() bool {
 	for _, e := range d.expected {
 		if _, ok := e.hash.(*crc32Hash); e.hash != nil && !ok {
@@ -95,8 +95,8 @@ func (d *Digest) Joinable() bool {
 	return true
 }
 
-// Append adds the bytes of next, which must be a Part of the same object. All bytes
-// so far must be whole blocks.
+// Append adds the bytes of next, which must be a Part of the same object. The bytes
+// written so far must be whole blocks.
 func (d *Digest) Append(next *Digest) {
 	d.done += next.done
 	d.Blocks = append(d.Blocks, next.Blocks...)
@@ -112,7 +112,8 @@ func (d *Digest) Whole() uint64 {
 	return combined(d.Blocks, d.BlockSize, d.done)
 }
 
-// Verify compares the bytes with the expected checksums. Its error matches ErrChecksum.
+// Verify compares the expected checksums with those of the bytes. The error matches
+// ErrChecksum.
 func (d *Digest) Verify() error {
 	for _, e := range d.expected {
 		got := binary.BigEndian.AppendUint64(nil, d.Whole())
@@ -126,8 +127,8 @@ func (d *Digest) Verify() error {
 	return nil
 }
 
-// Fit merges blocks until they have the size for an object of as many bytes as have
-// been written. It is for a Digest of an object whose size was unknown.
+// Fit merges blocks to the block size for an object of the written length. It is for a
+// Digest that was created with an unknown size.
 func (d *Digest) Fit() {
 	for d.BlockSize < SizeFor(d.done) {
 		merged := d.Blocks[:0]

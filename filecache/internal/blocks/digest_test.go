@@ -28,7 +28,7 @@ func everySum(b []byte) []Expected {
 	}
 }
 
-// The Digests of parts, appended, equal that of the whole.
+// Appending the Digests of parts yields the Digest of the whole.
 func TestAppendedDigestsAreThatOfTheWhole(t *testing.T) {
 	b := randomBytes(5*MinSize + 123)
 	sums := everySum(b)[:3]
@@ -78,7 +78,7 @@ func TestBlocksAreFewAndTheirSizeIsKnown(t *testing.T) {
 	}
 }
 
-// A Digest of an unknown size ends as one of a known size would.
+// A Digest of unknown size ends up equal to one of known size.
 func TestFit(t *testing.T) {
 	for _, size := range []int64{0, 1, MinSize, MinSize + 1, 400 * MinSize, 400*MinSize + 1, 801*MinSize + 5, 1603 * MinSize} {
 		known, unknown := NewDigest(size, nil), NewDigest(0, nil)

@@ -2,7 +2,7 @@ package blocks
 
 import "io"
 
-// A Hash is the part of hash.Hash that a Digest uses.
+// A Hash is the subset of hash.Hash that a Digest uses.
 type Hash interface {
 	io.Writer
 	Sum([]byte) []byte

@@ -8,7 +8,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/objecttest"
 )
 
-// RunConformance tests the object of a source by package objecttest.
+// RunConformance runs package objecttest on the object of a source.
 func RunConformance(t *testing.T, source Source) {
 	s := newServer(t)
 	s.put(content(large, 1))
@@ -17,7 +17,7 @@ func RunConformance(t *testing.T, source Source) {
 	}
 }
 
-// origin returns what objecttest controls the server by.
+// origin returns the functions that let objecttest control the server.
 func (s *Server) origin() objecttest.Origin {
 	always := func(on bool, change func(*answer)) {
 		if !on {
@@ -26,7 +26,7 @@ func (s *Server) origin() objecttest.Origin {
 		}
 		s.misbehave(func(_ int, _ *http.Request, a *answer) { change(a) })
 	}
-	// after leaves a header that announces all of the body.
+	// after truncates the body to n bytes, but keeps the full Content-Length.
 	after := func(a *answer, n int) {
 		a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
 		a.body = a.body[:min(n, len(a.body))]

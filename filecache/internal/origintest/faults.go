@@ -12,11 +12,11 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// fault is a way to misbehave, and what has to come of it.
+// fault is a way to misbehave, with the expected outcome.
 type fault struct {
 	name   string
 	want   outcome
-	within time.Duration // the deadline of the reading; zero: none
+	within time.Duration // the deadline of the read; zero means none
 	spoil  func(s *Server, cancel context.CancelCauseFunc) func(n int, r *http.Request, a *answer)
 }
 
@@ -26,19 +26,19 @@ var (
 	wrongChecksum = outcome{fails: true, is: filecache.ErrChecksum}
 	tooShort      = outcome{fails: true, is: io.ErrUnexpectedEOF}
 
-	// Where nothing shows that the bytes are whole, they are not kept.
+	// Bytes that cannot be known to be complete are not cached.
 	uncached    = outcome{uncached: true}
 	uncachedCut = outcome{uncached: true, cut: true}
 )
 
 func says(text string) outcome { return outcome{fails: true, says: text} }
 
-// change is a fault of every answer.
+// change returns a fault of every answer.
 func change(name string, want outcome, f func(a *answer)) fault {
 	return fault{name: name, want: want, spoil: plain(func(_ int, a *answer) { f(a) })}
 }
 
-// once is a fault of the first answer only.
+// once returns a fault of the first answer only.
 func once(name string, want outcome, f func(a *answer)) fault {
 	return fault{name: name + ", once", want: want, spoil: plain(func(n int, a *answer) {
 		if n == 1 {
@@ -47,7 +47,7 @@ func once(name string, want outcome, f func(a *answer)) fault {
 	})}
 }
 
-// resumed is a fault of the answers after a first one that breaks off.
+// resumed returns a fault of the answers that follow a truncated first one.
 func resumed(name string, want outcome, f func(a *answer)) fault {
 	return fault{name: "resumed: " + name, want: want, spoil: plain(func(n int, a *answer) {
 		if n == 1 {
@@ -74,17 +74,17 @@ func faults() (all []fault) {
 	return append(all, stalls()...)
 }
 
-// halve lets half of the body get lost.
+// halve drops half of the body.
 func halve(a *answer) { a.cut = -max(1, len(a.body)/2) }
 
-// chunked sends the body without saying how long it is.
+// chunked sends the body without a Content-Length.
 func chunked(a *answer) {
 	a.header.Set("Transfer-Encoding", "chunked")
 	a.body = fmt.Appendf(nil, "%x\r\n%s\r\n0\r\n\r\n", len(a.body), a.body)
 }
 
 func cuts() []fault {
-	untilClosed := func(a *answer) { // as HTTP/1.0 did
+	untilClosed := func(a *answer) { // like HTTP/1.0
 		a.wire = append([]byte("HTTP/1.0 200 OK\r\nETag: \"x\"\r\n\r\n"), a.body...)
 	}
 	return []fault{
@@ -141,7 +141,7 @@ func checksums() (all []fault) {
 	)
 }
 
-// wrongRanges are answers to a range that are none.
+// wrongRanges returns invalid answers to range requests.
 func wrongRanges() []fault {
 	contentRange := func(v string) func(*answer) {
 		return func(a *answer) { a.header.Set("Content-Range", v) }
@@ -190,7 +190,7 @@ func wrongHeaders() []fault {
 	}
 }
 
-// status is an answer that is an error of that code.
+// status returns an error response with that code.
 func status(n int, code string) func(*answer) {
 	return func(a *answer) {
 		*a = answer{status: n, header: http.Header{"Content-Type": {"application/xml"}}}
@@ -219,7 +219,7 @@ func statuses() (all []fault) {
 	)
 }
 
-// replacements are another version in the middle of a download.
+// replacements returns faults that replace the object during a download.
 func replacements() []fault {
 	young := func(s *Server) []byte { return content(len(s.present()), 3) }
 	replaced := func(name string, want outcome, then func(s *Server, r *http.Request, a *answer)) fault {
@@ -234,7 +234,7 @@ func replacements() []fault {
 			}
 		}}
 	}
-	// ignoring answers as a server that does not know If-Match.
+	// ignoring answers like a server that does not know If-Match.
 	ignoring := func(s *Server, r *http.Request, a *answer) {
 		if r.Header.Get("If-Match") != "" {
 			r.Header.Del("If-Match")
@@ -271,7 +271,7 @@ func replacements() []fault {
 	}
 }
 
-// stalls are answers that do not go on.
+// stalls returns answers that stop in the middle.
 func stalls() (all []fault) {
 	for _, x := range []struct {
 		name string

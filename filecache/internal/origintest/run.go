@@ -14,12 +14,12 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// A Source makes the object that is at Path of the server at url.
+// A Source returns the object at Path of the server at url.
 type Source func(t *testing.T, url string) filecache.Object
 
-// Run has an object read while its origin misbehaves, with and without a local
-// copy of the version before. What comes out is either right or an error, and a
-// copy is only dropped when the origin says that there is no object.
+// Run reads an object while its origin misbehaves, with and without a local copy of the
+// previous version. Each read must return the right bytes or an error. The copy must be
+// dropped only if the origin says that the object does not exist.
 func Run(t *testing.T, source Source) {
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) {
@@ -34,10 +34,10 @@ func Run(t *testing.T, source Source) {
 	}
 }
 
-// large is more than two blocks, so that it comes in parts where that can be.
+// large is more than two blocks, so that the object is downloaded in parts if possible.
 const large = 600_000
 
-// trial is one object, its origin and a cache.
+// trial is one object with its origin and a cache.
 type trial struct {
 	t        *testing.T
 	server   *Server
@@ -78,18 +78,18 @@ func (x *trial) run(f fault) {
 	b, err := x.files.ReadFile(ctx, x.object)
 	x.server.misbehave(nil)
 	if want := x.server.present(); err == nil && !bytes.Equal(b, want) && !(f.want.cut && bytes.HasPrefix(want, b)) {
-		x.t.Fatalf("wrong bytes: %d of them", len(b))
+		x.t.Fatalf("ReadFile returned %d wrong bytes", len(b))
 	}
 	if msg := f.want.differs(err); msg != "" {
 		x.t.Errorf("ReadFile = %d bytes, %v: %s", len(b), err, msg)
 	}
 	if err != nil && errors.Is(err, fs.ErrNotExist) != f.want.gone {
-		x.t.Errorf("matches fs.ErrNotExist: %v, want %v", !f.want.gone, f.want.gone)
+		x.t.Errorf("the error matches fs.ErrNotExist: %v, want %v", !f.want.gone, f.want.gone)
 	}
 	x.wantAfter(err, f.want)
 }
 
-// wantAfter checks what is there when the origin is well again.
+// wantAfter checks the cache after the origin has recovered.
 func (x *trial) wantAfter(err error, want outcome) {
 	x.t.Helper()
 	before := x.files.Stats()
@@ -99,39 +99,39 @@ func (x *trial) wantAfter(err error, want outcome) {
 		kept = x.copied
 	}
 	if err != nil {
-		x.server.put(x.old) // which the copy is of, if there is one
+		x.server.put(x.old) // the version of the copy, if there is one
 	}
 	x.want(x.server.present())
 	after := x.files.Stats()
-	// A copy that is there is confirmed. (Misses are no measure: a download that
-	// was given up may be counted late.)
+	// The next read revalidates a copy. (Misses would be unreliable: an abandoned
+	// download may be counted late.)
 	if confirmed := after.Revalidated == before.Revalidated+1; confirmed != kept {
-		x.t.Errorf("a copy was confirmed: %v, want %v: %+v, then %+v", confirmed, kept, before, after)
+		x.t.Errorf("a copy was revalidated: %v, want %v: %+v, then %+v", confirmed, kept, before, after)
 	}
 	if after.Faults != 0 {
-		x.t.Errorf("%d faults of the disk", after.Faults)
+		x.t.Errorf("the disk failed %d times", after.Faults)
 	}
 }
 
 func (x *trial) want(want []byte) {
 	x.t.Helper()
 	if b, err := x.files.ReadFile(x.t.Context(), x.object); err != nil || !bytes.Equal(b, want) {
-		x.t.Fatalf("from an origin that is well: %d bytes, %v", len(b), err)
+		x.t.Fatalf("ReadFile from the recovered origin returned %d bytes, %v", len(b), err)
 	}
 }
 
-// outcome is what has to come of a fault. The zero outcome is the right bytes.
+// outcome is the expected result of a fault. The zero outcome is the right bytes.
 type outcome struct {
 	fails bool
-	is    error  // which the error matches
-	says  string // which is in the error
+	is    error  // the error matches it
+	says  string // the error contains it
 	gone  bool   // the error matches fs.ErrNotExist, and the copy is dropped
 
-	uncached bool // the bytes are not kept, and a copy stays as it was
-	cut      bool // the bytes may be fewer
+	uncached bool // the bytes are not cached, and an existing copy stays
+	cut      bool // the bytes may be truncated
 }
 
-// differs says what is wrong with err, or "".
+// differs describes the difference between err and o, or returns "".
 func (o outcome) differs(err error) string {
 	switch {
 	case err == nil && o.fails:
@@ -146,10 +146,9 @@ func (o outcome) differs(err error) string {
 	return ""
 }
 
-// RunBrokenConnections cuts the answer to the first request, or each answer, at each
-// of its bytes. The bytes that follow are right. If the header did not arrive, the
-// result may also be an error, unless the source retries and the next answer is
-// whole.
+// RunBrokenConnections cuts the first answer, or each answer, after each of its bytes.
+// Later answers are right. A cut within the header may cause an error, unless the source
+// retries and the next answer is complete.
 func RunBrokenConnections(t *testing.T, source Source, retries bool) {
 	for name, end := range map[string]ending{"closed": closed, "reset": reset} {
 		for _, always := range []bool{false, true} {
@@ -176,11 +175,11 @@ func runBroken(t *testing.T, source Source, end ending, always, retries bool) {
 		case err == nil && !bytes.Equal(b, x.new):
 			t.Fatalf("cut at byte %d of %d: wrong bytes", cut, wire)
 		case err == nil && cut < wire-size && (always || !retries):
-			t.Errorf("cut at byte %d of %d: an answer without a header was taken", cut, wire)
+			t.Errorf("cut at byte %d of %d: an answer without a header was accepted", cut, wire)
 		case err != nil && retries && !always:
 			t.Errorf("cut at byte %d of %d: %v, want another attempt", cut, wire, err)
 		case err != nil && !always && cut > wire-size && end == closed:
-			t.Errorf("cut at byte %d of %d: %v, want the rest to be asked for", cut, wire, err)
+			t.Errorf("cut at byte %d of %d: %v, want a request for the rest", cut, wire, err)
 		case err != nil && errors.Is(err, fs.ErrNotExist):
 			t.Errorf("cut at byte %d of %d: %v", cut, wire, err)
 		}
@@ -188,8 +187,8 @@ func runBroken(t *testing.T, source Source, end ending, always, retries bool) {
 	}
 }
 
-// back makes the copy one of the old version again, and checks that it was left
-// alone by a download that failed.
+// back restores the copy of the old version, and checks that a failed download did not
+// drop it.
 func (x *trial) back(t *testing.T, cut int, err error) {
 	t.Helper()
 	misses := x.files.Stats().Misses

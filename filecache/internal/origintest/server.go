@@ -1,6 +1,6 @@
-// Package origintest reads objects of an HTTP origin that does everything that
-// real ones do only now and then: cut, reset, stall, lie. It is for the tests of
-// the packages that make HTTP answers into objects.
+// Package origintest reads objects from an HTTP origin that fails in all the ways that
+// real ones do only now and then: it cuts, resets, stalls and lies. It is for the tests
+// of packages that implement objects over HTTP.
 package origintest
 
 import (
@@ -23,25 +23,25 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// Path is where a server has its object.
+// Path is the path of a server's object.
 const Path = "/models/k"
 
-// A Server has one object, and answers as it is told.
+// A Server serves one object, and can misbehave.
 type Server struct {
 	URL string // without Path
 
-	answering sync.RWMutex // held while what spoil does is under way
+	answering sync.RWMutex // read-locked while spoil runs
 
 	mu    sync.Mutex
 	body  []byte
-	asked int // since spoil was set
+	asked int // number of requests since spoil was set
 	spoil func(n int, r *http.Request, a *answer)
 }
 
 func newServer(t *testing.T) *Server {
 	t.Helper()
 	s := &Server{}
-	var handlers sync.WaitGroup // the server forgets those that take the connection
+	var handlers sync.WaitGroup // the server does not wait for handlers that hijacked their connections
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handlers.Add(1)
 		defer handlers.Done()
@@ -52,22 +52,22 @@ func newServer(t *testing.T) *Server {
 	return s
 }
 
-// put makes b the object.
+// put sets the object's bytes.
 func (s *Server) put(b []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.body = b
 }
 
-// present returns the object as it is now.
+// present returns the object's bytes.
 func (s *Server) present() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.body
 }
 
-// misbehave has each answer changed from now on, the first of which is number 1.
-// Nil ends it: also of the requests that nobody waits for any more.
+// misbehave makes spoil change all answers from now on. n counts them from 1. A nil spoil
+// ends this, also for requests that were abandoned.
 func (s *Server) misbehave(spoil func(n int, r *http.Request, a *answer)) {
 	s.answering.Lock()
 	defer s.answering.Unlock()
@@ -76,31 +76,31 @@ func (s *Server) misbehave(spoil func(n int, r *http.Request, a *answer)) {
 	s.asked, s.spoil = 0, spoil
 }
 
-// An answer is what goes over the wire, and how it ends.
+// An answer describes the bytes of a response and the end of its connection.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 	end    ending
 
-	cut  int    // how many bytes to send of all; negative: how many not to send
-	wire []byte // instead of all of the above but end and cut
+	cut  int    // how many bytes to send in all; if negative, how many to omit
+	wire []byte // sent instead of status, header and body
 }
 
-// ending is how the connection ends after an answer.
+// ending is how a connection ends after an answer.
 type ending int
 
 const (
 	closed ending = iota
 	reset
-	stalled // until the client goes away
+	stalled // until the client closes it
 )
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	a := s.answer(r)
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
-		return // the client has gone
+		return // the client closed the connection
 	}
 	defer conn.Close()
 	conn.Write(a.bytes())
@@ -126,7 +126,7 @@ func (s *Server) answer(r *http.Request) *answer {
 	return a
 }
 
-// right is the answer of an origin as it should be.
+// right returns the answer of a correct origin.
 func right(r *http.Request, body []byte) *answer {
 	etag := etagOf(body)
 	a := &answer{status: http.StatusOK, body: body, header: http.Header{
@@ -149,7 +149,7 @@ func right(r *http.Request, body []byte) *answer {
 	return a
 }
 
-// part makes a an answer to a range, which goes from to one before to.
+// part changes a into the answer to a range request for the bytes from to to-1.
 func (a *answer) part(from, to, size int) {
 	a.status, a.body = http.StatusPartialContent, a.body[from:to]
 	a.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, size))
@@ -164,7 +164,7 @@ func (a *answer) withoutSums() {
 	}
 }
 
-// rangeOf returns which bytes r asks for.
+// rangeOf returns the range that r requests.
 func rangeOf(r *http.Request, size int) (from, to int, ok bool) {
 	first, last, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
 	if !ok {
@@ -181,7 +181,7 @@ func rangeOf(r *http.Request, size int) (from, to int, ok bool) {
 
 func etagOf(body []byte) string { return fmt.Sprintf(`"%x"`, crc64nvme.Checksum(body)) }
 
-// sumOf returns the checksum of b that goes into the header of that name.
+// sumOf returns the checksum of b for the header called name.
 func sumOf(name string, b []byte) string {
 	var sum []byte
 	switch name {
@@ -203,7 +203,7 @@ func sumOf(name string, b []byte) string {
 	return base64.StdEncoding.EncodeToString(sum)
 }
 
-// bytes returns what is to be sent.
+// bytes returns the bytes to send.
 func (a *answer) bytes() []byte {
 	b := a.wire
 	if b == nil {

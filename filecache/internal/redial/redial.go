@@ -1,16 +1,16 @@
-// Package redial sends HTTP requests past connections that were kept open: after a
-// freeze of the machine, or when a request got no answer, they may be dead without
-// anybody having been told.
+// Package redial sends HTTP requests on new connections. After a freeze of the machine,
+// or after a request without a response, the kept connections may be dead without either
+// end knowing.
 package redial
 
 import "net/http"
 
-// Client closes the idle connections of c and returns a client like c for one
-// request, which dials a connection and closes it afterwards.
+// Client closes the idle connections of c. It returns a client like c for one request,
+// which dials a new connection and closes it afterwards.
 //
-// It returns c itself if its Transport is not an *http.Transport, which cannot be
-// told to dial. The idle connections are closed even then, if that Transport has a
-// method CloseIdleConnections.
+// If c's Transport is not an *http.Transport, Client cannot make it dial and returns c
+// itself. It still closes the idle connections if that Transport has a
+// CloseIdleConnections method.
 func Client(c *http.Client) *http.Client {
 	c.CloseIdleConnections()
 	rt := c.Transport
@@ -21,8 +21,8 @@ func Client(c *http.Client) *http.Client {
 	if !ok {
 		return c
 	}
-	// A copy, since closing idle connections is not enough: requests that hang on
-	// one connection of HTTP/2 keep it in use, and more would join them.
+	// Closing idle connections is not enough, hence the copy. Requests that hang keep
+	// an HTTP/2 connection in use, and new requests would join them.
 	fresh, once := *c, transport.Clone()
 	once.DisableKeepAlives = true
 	fresh.Transport = once

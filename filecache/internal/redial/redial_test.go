@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server counts the connections that are made to it.
+// server counts its connections.
 func server(t *testing.T, h http.HandlerFunc, http2 bool) (*httptest.Server, *atomic.Int64) {
 	t.Helper()
 	var dialed atomic.Int64
@@ -53,19 +53,19 @@ func TestIdleConnectionsAreNotUsedAgain(t *testing.T) {
 	get(t, c, s.URL)
 	get(t, c, s.URL)
 	if n := dialed.Load(); n != 1 {
-		t.Fatalf("%d connections, want one that is used again", n)
+		t.Fatalf("%d connections, want one that is reused", n)
 	}
 	get(t, redial.Client(c), s.URL)
 	if n := dialed.Load(); n != 2 {
 		t.Errorf("%d connections, want a second one", n)
 	}
-	get(t, c, s.URL) // the first one was closed, and the second was for one request
+	get(t, c, s.URL) // the first was closed, and the second served one request only
 	if n := dialed.Load(); n != 3 {
 		t.Errorf("%d connections, want a third one", n)
 	}
 }
 
-// A connection of HTTP/2 is never idle while a request hangs on it.
+// A connection of HTTP/2 is never idle while one of its requests hangs.
 func TestHangingConnectionOfHTTP2IsNotUsed(t *testing.T) {
 	arrived := make(chan struct{})
 	s, dialed := server(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -91,7 +91,7 @@ func TestHangingConnectionOfHTTP2IsNotUsed(t *testing.T) {
 	}
 	cancel()
 	if err := <-hangs; err == nil {
-		t.Error("no error from a request that was canceled")
+		t.Error("a canceled request returned no error")
 	}
 }
 
@@ -106,6 +106,6 @@ func TestOtherTransportsAreToldToCloseWhatIsIdle(t *testing.T) {
 	rt := &roundTripper{RoundTripper: http.DefaultTransport}
 	c := &http.Client{Transport: rt}
 	if redial.Client(c) != c || rt.closed != 1 {
-		t.Errorf("closed %d times", rt.closed)
+		t.Errorf("idle connections were closed %d times", rt.closed)
 	}
 }

@@ -7,21 +7,21 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// boots translates instants of this process to and from the form that an entry
-// keeps, so that both clocks count across a restart of the process too.
+// boots converts this process's instants to and from those in entries, so that both
+// clocks also work across a restart of the process.
 type boots struct {
 	clock *clock.Clock
 	read  func() (id [16]byte, mono int64)
 
 	once sync.Once
 	id   [16]byte
-	// From this process's monotonic readings to the boot's, at least and at most:
-	// the two are not read at once. What errs makes entries look older.
+	// The bounds of the boot's monotonic clock minus this process's. They differ
+	// because the two clocks are not read at once. Rounding makes entries look older.
 	least, most int64
 }
 
-// maxReadGap is how far apart the two clocks may be read: the process may have been
-// frozen in between.
+// maxReadGap is the maximum time between the readings of the two clocks. After a longer
+// one, the process may have been frozen in between.
 const maxReadGap = int64(time.Millisecond)
 
 func (b *boots) init() {
@@ -45,8 +45,8 @@ func (b *boots) record(e *entry, at clock.Instant) {
 	e.wall, e.mono, e.boot = at.Wall, at.Mono+b.least, b.id
 }
 
-// instant reads it back. The monotonic clock of another boot says nothing; it
-// then counts from now, and the wall clock alone tells the age.
+// instant returns the instant in an entry. The monotonic clock of another boot is not
+// comparable, so it counts from now. The wall clock alone then gives the age.
 func (b *boots) instant(e *entry) clock.Instant {
 	b.init()
 	if e.boot != b.id || b.id == [16]byte{} {

@@ -7,7 +7,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// If the process was frozen between its readings of the two clocks, it reads them again.
+// If the process was frozen between the readings of the two clocks, they are read again.
 func TestClocksReadApart(t *testing.T) {
 	clocks := clocktest.New()
 	bootOf := func(frozen int) (*boots, *int) {
@@ -30,6 +30,6 @@ func TestClocksReadApart(t *testing.T) {
 	}
 	never, _ := bootOf(1000)
 	if never.record(&e, at); e.boot != [16]byte{} {
-		t.Error("clocks that cannot be read together are trusted")
+		t.Error("clocks that were never read together are used")
 	}
 }

@@ -11,47 +11,48 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// budget keeps the disk space within bounds. Room is reserved before a byte is
-// written. The names in the directory tell how much is used already, some at
-// each reservation, and again now and then, since other processes may share the
-// directory: between two rounds they can overshoot by what each wrote.
+// budget bounds the disk space in use. Room is reserved before a byte is written. The
+// used room follows from the names in the directory. Each reservation reads some of them,
+// again and again, because other processes may share the directory. Between two rounds,
+// the total can exceed the limit by the bytes that each process wrote.
 type budget struct {
-	max    int64 // zero: by the file system
-	keep   int64 // of the file system, for others
+	max    int64 // zero means a share of the file system
+	keep   int64 // bytes to leave free
 	disk   disk.FS
 	clock  *clock.Clock
 	memory *cgroup.Memory
 
 	mu     sync.Mutex
 	walk   walk
-	began  clock.Instant // the round under way, or else the last one
+	began  clock.Instant // start of the current round, or else of the last one
 	rounds int
-	known  *sum  // of the last whole round and of changes since; nil: there was none
-	round  *sum  // of the round under way; nil: there is none
-	added  int64 // bytes that this process has added since then
-	last   room  // the limit, when it was last asked for
+	known  *sum  // of the last complete round plus later changes; nil if there was none
+	round  *sum  // of the current round; nil if there is none
+	added  int64 // bytes added by this process since began
+	last   room  // the limit at the last reservation
 	pool   pool
-	litter []string          // paths of what seems to be of no use
-	trees  map[uint64]string // by the ID of the entry that they belong to
+	litter []string          // paths of files that seem unused
+	trees  map[uint64]string // by the ID of their entries
 
-	// Whether there are two data files of a key, of the keys that the round under way
-	// has met, and that the last one met.
+	// owners has the keys whose data files this round has met, and whether it met two
+	// of them. duplicates is the owners of the round before.
 	owners, duplicates map[uint64]bool
 
-	// Since New. As long as known is nil, nobody knows how much more there is.
+	// The following count since New. While known is nil, the room of older files is
+	// unknown.
 	changed room
 
-	open     room // taken by files that have no name any more
+	open     room // of files that have no name but are open
 	reserved room
-	written  int64 // how much of what is reserved the file system has given already
+	written  int64 // the part of reserved that the file system has allocated
 	promises []*promise
 }
 
-// A sum is how much a set of files takes. It knows them by numbers that their names
-// have: 16 bytes a file.
+// A sum is the room of a set of files. It identifies them by numbers derived from their
+// names, and needs 16 bytes for each.
 type sum struct {
 	pages map[uint64]uint32
-	trees map[uint64]int64 // how many files there are in a tree, beside its directory
+	trees map[uint64]int64 // number of files in a tree, without its root
 	bytes int64
 	files int64 // in trees
 }
@@ -65,7 +66,7 @@ func (s *sum) room() room {
 	return room{s.bytes, int64(len(s.pages)) + s.files}
 }
 
-// add counts a file, once.
+// add counts a file once.
 func (s *sum) add(id uint64, size int64) {
 	if s == nil {
 		return
@@ -75,7 +76,7 @@ func (s *sum) add(id uint64, size int64) {
 	s.pages[id] = n
 }
 
-// addTree counts a tree, once.
+// addTree counts a tree once.
 func (s *sum) addTree(id uint64, r room) {
 	if s == nil {
 		return
@@ -95,7 +96,7 @@ func (s *sum) remove(id uint64) {
 	delete(s.trees, id)
 }
 
-// use counts a data file that was published.
+// use counts a published data file.
 func (b *budget) use(data string, size int64) { b.count(dataID(data), pages(size)) }
 
 func (b *budget) count(id uint64, size int64) {
@@ -107,7 +108,7 @@ func (b *budget) count(id uint64, size int64) {
 	b.changed = b.changed.plus(room{size, 1})
 }
 
-// removed takes a file that is gone out of the sum, if it was ever counted.
+// removed subtracts a removed file, if it was counted.
 func (b *budget) removed(id uint64, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -116,8 +117,8 @@ func (b *budget) removed(id uint64, size int64) {
 	b.changed = b.changed.minus(room{size, 1})
 }
 
-// addOpen counts what a file takes that lost its name while it was open, until it is
-// closed.
+// addOpen counts the room of a file that lost its name while it was open. Closing the
+// file subtracts it.
 func (b *budget) addOpen(r room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,8 +137,8 @@ func (b *budget) wrote(n int64) {
 	b.written += n
 }
 
-// reserve takes need if there is room for it, and else tells how much is missing, and
-// whether eviction could give it.
+// reserve reserves need if there is room for it. Otherwise it returns how much is
+// missing, and whether eviction could free it.
 func (b *budget) reserve(need room) (missing room, possible bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -149,11 +150,11 @@ func (b *budget) reserve(need room) (missing room, possible bool) {
 	return missing, need.plus(b.open).plus(b.reserved).fits(limit)
 }
 
-// missing is how much there is too little of for need, and the limit of all. The caller
-// holds mu.
+// missing returns how much room is missing for need, and the limit of the total. The
+// caller holds mu.
 func (b *budget) missing(need room) (missing, limit room) {
 	sp, err := b.disk.Space()
-	if err != nil { // writing will show
+	if err != nil { // writing will fail too
 		sp = disk.Space{}
 		limit = room{cmp.Or(b.max, unknownShare), unlimited}
 	}
@@ -165,8 +166,8 @@ func (b *budget) missing(need room) (missing, limit room) {
 		}
 		return used.plus(need).minus(limit), limit
 	}
-	// It is not known how much is used. At most, it is all that is taken of the file
-	// system: that may do. Else each copy that comes must make room for itself.
+	// The used room is unknown. It is at most all that is used on the file system,
+	// which may be low enough. Otherwise each new copy must make its own room.
 	most := room{sp.Total - sp.Free, sp.Inodes - sp.FreeInodes}
 	if err == nil {
 		limit = b.limit(most, sp)
@@ -180,13 +181,13 @@ func (b *budget) missing(need room) (missing, limit room) {
 	return missing.atLeast(b.round.room().plus(need).minus(limit)), limit
 }
 
-// unknownShare is what may be used of a file system that does not say what it
-// has: half of the least that AWS Lambda gives.
+// unknownShare is the limit on a file system that does not report its size. It is half of
+// AWS Lambda's minimum.
 const unknownShare = 256 << 20
 
-// limit is what may be used in all, if so much is used by named files: the user's
-// bound or the default, and never more than leaves a twentieth of the file system to
-// the function itself, or what it wants to be kept free. The caller holds mu.
+// limit returns the total that may be used if named files use so much. It is the user's
+// bound or the default. It always leaves the function a twentieth of the file system, or
+// the space that it wants to be kept free. The caller holds mu.
 func (b *budget) limit(used room, sp disk.Space) room {
 	there := used.bytes + b.open.bytes + b.written + sp.Free
 	limit := room{there - max(sp.Total/20, b.keep) - b.promised(there), unlimited}
@@ -209,17 +210,17 @@ func (b *budget) limit(used room, sp disk.Space) room {
 	return limit
 }
 
-// minFreeInodes is how many files the function can make at least.
+// minFreeInodes is the minimum number of files left to the function.
 const minFreeInodes = 16
 
-// A promise is room on the file system that the function was promised.
+// A promise is disk space that is promised to the function.
 type promise struct {
 	bytes int64
-	there int64 // what was free or used by the Store then; zero: it is not known yet
+	there int64 // bytes free or used by the Store at the time; zero while unknown
 }
 
-// promised returns what is left of the promises: what is there shrinks by what the
-// function writes. The caller holds mu.
+// promised returns the unused part of the promises. The function's own writes reduce
+// there, the bytes free or used by the Store. The caller holds mu.
 func (b *budget) promised(there int64) (n int64) {
 	for _, p := range b.promises {
 		if p.there == 0 && b.known != nil {
@@ -234,13 +235,13 @@ func (b *budget) promised(there int64) (n int64) {
 	return n
 }
 
-// promise keeps room from the Store until it is withdrawn.
+// promise keeps bytes free until withdraw is called.
 func (b *budget) promise(bytes int64) (withdraw func()) {
 	p := &promise{bytes: bytes}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.promises = append(b.promises, p)
-	b.missing(room{}) // notes what is there
+	b.missing(room{}) // sets p.there
 	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -10,8 +10,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Reason returns why there is no copy of k, if err is why none could be found or
-// opened.
+// Reason returns why there is no copy of k. err is the error of Find or Open.
 func (s *Store) Reason(k Key, err error) Reason {
 	switch {
 	case errors.Is(err, errEntry), errors.Is(err, ErrDamaged):
@@ -21,7 +20,7 @@ func (s *Store) Reason(k Key, err error) Reason {
 	}
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
-	return s.index.reasons[k] // Absent if it is not known
+	return s.index.reasons[k] // Absent if unknown
 }
 
 // IsInvalidatedSince reports whether k may have been invalidated since at.
@@ -31,8 +30,8 @@ func (s *Store) IsInvalidatedSince(k Key, at clock.Instant) bool {
 	return s.index.invalidated.since(k, at)
 }
 
-// ErrRevoked is the error of publishing or confirming a copy for a flight that was
-// revoked.
+// ErrRevoked means that the flight was revoked before it could publish or revalidate a
+// copy.
 var ErrRevoked = errors.New("invalidated during the download")
 
 // Lookup returns the copy of k that this process knows, or nil.
@@ -41,8 +40,8 @@ func (s *Store) Lookup(k Key) *Copy {
 	return s.index.lookup(k)
 }
 
-// Find returns the copy of k that this process knows, or else the one that another
-// process left on disk. The error is why there is none.
+// Find returns the copy of k that this process knows, or else one that another process
+// left on disk. The error says why there is none.
 func (s *Store) Find(k Key) (*Copy, error) {
 	if c := s.Lookup(k); c != nil {
 		return c, nil
@@ -68,7 +67,7 @@ func (s *Store) load(k Key) (*Copy, error) {
 	return c, nil
 }
 
-// Reread returns the present state of c, which is too old: another process may have
+// Reread returns the current state of c, which is stale. Another process may have
 // revalidated, replaced or removed it.
 func (s *Store) Reread(c *Copy) *Copy {
 	n, err := s.load(c.key)
@@ -77,7 +76,7 @@ func (s *Store) Reread(c *Copy) *Copy {
 		return nil
 	}
 	if err != nil {
-		return c // the origin is going to be asked
+		return c // the caller is about to revalidate it
 	}
 	if n.Is(c) {
 		n.fetched, n.touched, n.fileID, n.checked = c.fetched, c.touched, c.fileID, c.checked
@@ -85,8 +84,8 @@ func (s *Store) Reread(c *Copy) *Copy {
 	return s.index.renewed(c, n)
 }
 
-// Peek returns the copy of k that is on disk now, or nil. Nothing remembers it, and its
-// Validation is empty.
+// Peek returns the copy of k that is on disk now, or nil. The Store does not remember it,
+// and its Validation is empty.
 func (s *Store) Peek(k Key) *Copy {
 	e, info, err := s.readKey(k)
 	if err != nil {
@@ -95,8 +94,8 @@ func (s *Store) Peek(k Key) *Copy {
 	return &Copy{entry: e, touched: info.ModTime.UnixNano()}
 }
 
-// Revalidated notes that the origin has confirmed c. If persist, other processes
-// learn it, too. It fails only if revoked reports true.
+// Revalidated records that the origin has confirmed c. If persist is true, it also
+// records that on disk for other processes. It fails only if revoked reports true.
 func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() bool) (*Copy, error) {
 	e, confirmed := *c.entry, *c
 	confirmed.entry, confirmed.Validation = &e, v
@@ -127,16 +126,16 @@ func (s *Store) Revalidated(c *Copy, v Validation, persist bool, revoked func() 
 	switch {
 	case !replaced:
 		e.data = c.data
-	case e.inline: // its bytes are in another file now
+	case e.inline: // its bytes are in another file
 		confirmed.fetched, confirmed.fileID, confirmed.checked = true, disk.FileID{}, nil
 	}
 	s.index.remember(&confirmed)
 	return &confirmed, nil
 }
 
-// rebuild makes the file of e, which is the entry of c but for the time of its
-// validation. A file that may be open is never rewritten, so inline bytes are copied,
-// and the new file has a data name of its own.
+// rebuild makes a new file for e, which is the entry of c with a new validation time. A
+// file that may be open is never rewritten. So inline bytes are copied, and the new file
+// gets a new data name.
 func (s *Store) rebuild(c *Copy, e *entry) (disk.NewFile, error) {
 	if !e.inline {
 		return s.buildWithRoom(e, nil)
@@ -149,8 +148,8 @@ func (s *Store) rebuild(c *Copy, e *entry) (disk.NewFile, error) {
 	return s.buildWithRoom(e, b)
 }
 
-// replaceOlder gives f the name of e's entry if the present one is an older state of c,
-// or cannot be decoded, and reports whether it did. The entry of another copy stays. The
+// replaceOlder gives f the name of e's entry if the present entry is an older state of c
+// or does not decode. It reports whether it did. An entry of another copy stays. The
 // caller holds changing.
 func (s *Store) replaceOlder(f disk.NewFile, c *Copy, e *entry) (replaced bool, err error) {
 	name := e.key.entryName()
@@ -165,7 +164,7 @@ func (s *Store) replaceOlder(f disk.NewFile, c *Copy, e *entry) (replaced bool, 
 	return false, ignoreNotExist(err)
 }
 
-// buildWithRoom makes the file of an entry, if need be in the room of an evicted copy.
+// buildWithRoom makes the file of an entry, evicting a copy if there is no room.
 func (s *Store) buildWithRoom(e *entry, small []byte) (disk.NewFile, error) {
 	f, err := s.build(e, small)
 	if s.madeRoom(err, roomFor(int64(len(small)))) {
@@ -174,15 +173,15 @@ func (s *Store) buildWithRoom(e *entry, small []byte) (disk.NewFile, error) {
 	return f, err
 }
 
-// madeRoom reports whether err is that the file system has no room, and as much was made
-// by eviction: it is worth trying once more. Other processes and quotas are no part of
-// the budget.
+// madeRoom reports whether err means that the file system is full and eviction made room,
+// so that a retry is worthwhile. The budget does not see other processes' writes, or
+// quotas.
 func (s *Store) madeRoom(err error, need room) bool {
 	return disk.IsFull(err) && (s.kept.dropAll() || s.evict(need, need, true))
 }
 
-// Invalidate removes the copy of k. No process that fetched before relies on it, even
-// if the disk refuses to remove it.
+// Invalidate removes the copy of k. A process that loaded it earlier does not rely on it
+// again, even if the disk fails to remove it.
 func (s *Store) Invalidate(k Key) {
 	defer s.lockEntry(k.entryName()).Release()
 	s.changing.Lock()
@@ -192,8 +191,8 @@ func (s *Store) Invalidate(k Key) {
 	s.removeCopy(k)
 }
 
-// InvalidateAll removes all copies, as Invalidate does. It takes time in proportion to
-// their number, during which other calls go on.
+// InvalidateAll invalidates all copies. It takes time in proportion to their number, and
+// does not block other calls meanwhile.
 func (s *Store) InvalidateAll() {
 	s.changing.Lock()
 	s.index.invalidateAll(s.clock.Now())
@@ -203,7 +202,8 @@ func (s *Store) InvalidateAll() {
 	s.SweepTrees()
 }
 
-// removeAll removes all entries, then all data but those whose paths programs have.
+// removeAll removes all entries, then all data files except those that programs have the
+// paths of.
 func (s *Store) removeAll() error {
 	err := s.forEach(entryDir, func(name string) error {
 		if !isEntryName(name) {
@@ -244,8 +244,8 @@ func (s *Store) forEach(dir string, do func(name string) error) error {
 	}
 }
 
-// Remove removes the copy of an object that the origin no longer has. It leaves alone
-// what came after the flight was revoked that learned so; its one error is ErrRevoked.
+// Remove removes the copy of an object that the origin no longer has. A copy published
+// after the flight was revoked stays. The only error is ErrRevoked.
 func (s *Store) Remove(k Key, revoked func() bool) error {
 	defer s.lockEntry(k.entryName()).Release()
 	s.changing.Lock()
@@ -257,15 +257,15 @@ func (s *Store) Remove(k Key, revoked func() bool) error {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
 	delete(s.index.known, k)
-	if !removed { // it must not come back when the origin fails
+	if !removed { // otherwise it would be served when the origin fails
 		s.index.invalidated.add(k, s.clock.Now())
 	}
 	return nil
 }
 
-// DropCorrupt drops a copy that cannot be used: from the disk if part of it is missing
-// or damaged. When the disk has a problem of the moment, it drops the copy only from
-// memory. It leaves the copy alone if the caller was out of time.
+// DropCorrupt drops a copy that cannot be used. It removes the copy from disk if part of
+// it is missing or damaged. After a transient failure of the disk, it drops the copy from
+// memory only. If the caller's context has ended, it does nothing.
 func (s *Store) DropCorrupt(c *Copy, why error) {
 	if errors.Is(why, context.Canceled) || errors.Is(why, context.DeadlineExceeded) {
 		return
@@ -280,7 +280,7 @@ func (s *Store) DropCorrupt(c *Copy, why error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	e, _, err := s.readKey(c.key)
-	refers := err == nil && e.data == c.data // else it was evicted or replaced
+	refers := err == nil && e.data == c.data // otherwise it was evicted or replaced
 	if damaged || refers {
 		s.index.because(c.key, Damaged)
 	}
@@ -289,9 +289,9 @@ func (s *Store) DropCorrupt(c *Copy, why error) {
 	}
 }
 
-// removeEntry removes an entry and then its data: an entry without data is a
-// miss, data without an entry would only be litter. It reports whether the entry
-// is removed. The caller holds changing.
+// removeEntry removes an entry and then its data: an entry without data is a miss, data
+// without an entry is litter. It reports whether the entry is removed. The caller holds
+// changing.
 func (s *Store) removeEntry(e *entry) bool {
 	if err := s.removeEntryFile(entryOf(e.data)); err != nil {
 		s.fault(err)
@@ -303,9 +303,9 @@ func (s *Store) removeEntry(e *entry) bool {
 	return true
 }
 
-// removeCopy removes the entry of k, and the data if the entry tells it. An
-// entry that cannot be read now could be read later: it goes as well. It reports
-// whether there is none now. The caller holds changing.
+// removeCopy removes the entry of k, and its data if the entry is readable. It also
+// removes an unreadable entry, since that may become readable later. It reports whether
+// no entry is left. The caller holds changing.
 func (s *Store) removeCopy(k Key) bool {
 	e, _, err := s.readKey(k)
 	if err == nil {

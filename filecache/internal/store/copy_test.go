@@ -9,7 +9,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// Verified blocks are not relied on before the racy window is over.
+// Blocks verified within the racy window are verified again.
 func TestRacyWindow(t *testing.T) {
 	for _, tt := range []struct {
 		after time.Duration

@@ -7,17 +7,17 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A DownloadLock lets one of several processes download an object. It is a lock on one
-// byte of a file, whose number is a hash of the object's Key: so one empty file serves
-// all objects, hardly two of which share a lock, and the system releases it with the
-// process. It only saves work. The zero DownloadLock is always free.
+// A DownloadLock lets one of several processes download an object. It locks one byte of
+// an empty file, at an offset that is a hash of the object's Key. So one file serves all
+// objects, and collisions are rare. The system releases the lock when the process ends.
+// The lock only saves work. The zero DownloadLock is always free.
 type DownloadLock struct {
 	locks disk.Locks
 	n     int64
 }
 
-// DownloadLock returns the lock of k, which is not acquired yet. Where there are no such
-// locks, or no disk, everybody acquires it.
+// DownloadLock returns the lock of k, not yet acquired. If the file system has no such
+// locks, or there is no disk, every process acquires it.
 func (s *Store) DownloadLock(k Key) DownloadLock {
 	l, err := s.openLocks()
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) DownloadLock(k Key) DownloadLock {
 	return DownloadLock{l, k.lockByte()}
 }
 
-// openLocks opens the file, and makes what is missing.
+// openLocks opens the lock file, and creates it if it is missing.
 func (s *Store) openLocks() (disk.Locks, error) {
 	err := s.disk.Check()
 	if err == nil {
@@ -39,31 +39,31 @@ func (s *Store) openLocks() (disk.Locks, error) {
 	return s.disk.Locks(lockFile)
 }
 
-// TryAcquire reports whether the lock is this process's now. It does not wait.
+// TryAcquire reports whether this process now holds the lock. It does not wait.
 func (l DownloadLock) TryAcquire() bool {
 	return l.locks == nil || !errors.Is(l.locks.Acquire(l.n), disk.ErrLocked)
 }
 
-// Release ends the lock.
+// Release releases the lock.
 func (l DownloadLock) Release() {
 	if l.locks != nil {
 		l.locks.Close()
 	}
 }
 
-// An entryLock orders what several processes do to an entry and its data files: they
-// read, compare and replace under it. Like a DownloadLock it is a lock on one byte.
+// An entryLock serializes the changes that several processes make to an entry and its
+// data files. It is a lock on one byte, like a DownloadLock.
 type entryLock struct {
 	locks disk.Locks
-	sure  bool // no other process has it
-	late  bool // another process has it
+	sure  bool // no other process holds it
+	late  bool // another process holds it
 }
 
-// entryLocks is where the bytes for entryLocks begin.
+// entryLocks is the offset of the bytes for entryLocks.
 const entryLocks = 1 << 62
 
-// tryLockEntry locks an entry by name, unless another process has it. Where there are
-// no locks, it is not sure.
+// tryLockEntry locks an entry by name, unless another process holds the lock. Without
+// lock support, the result is not sure.
 func (s *Store) tryLockEntry(name string) (l entryLock, ok bool) {
 	if s.disk.Check() != nil {
 		return entryLock{}, true
@@ -80,9 +80,9 @@ func (s *Store) tryLockEntry(name string) (l entryLock, ok bool) {
 	return entryLock{locks: locks, sure: err == nil}, true
 }
 
-// lockEntry locks an entry. It does not wait long for a process that is frozen while it
-// has the lock, and returns one that is late: what is done without the lock may leave a
-// data file that nobody refers to, or an entry that refers to none.
+// lockEntry locks an entry. It does not wait long for a frozen process that holds the
+// lock, and then returns a late lock. Changes under a late lock may leave a data file
+// without an entry, or an entry without its data file.
 func (s *Store) lockEntry(name string) entryLock {
 	for pause := 500 * time.Microsecond; pause < 100*time.Millisecond; pause *= 2 {
 		if l, ok := s.tryLockEntry(name); ok {
@@ -93,7 +93,7 @@ func (s *Store) lockEntry(name string) entryLock {
 	return entryLock{late: true}
 }
 
-// Release ends the lock.
+// Release releases the lock.
 func (l entryLock) Release() {
 	if l.locks != nil {
 		l.locks.Close()

@@ -14,30 +14,30 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// A Draft is a copy under construction. Its parts may be written at the same time.
+// A Draft is a copy under construction. Its parts may be written concurrently.
 type Draft struct {
 	store *Store
-	file  disk.NewFile // nil as long as the bytes are in small
+	file  disk.NewFile // nil while the bytes are in small
 	small []byte
 	size  int64
-	grows bool // size is not known yet
+	grows bool // the size is unknown
 
 	mu       sync.Mutex
-	done     int64 // nothing is written from here on
-	written  int64 // what the file system has given of what is reserved
+	done     int64 // end of the bytes written so far
+	written  int64 // the part of reserved that the file system has allocated
 	reserved room
 }
 
 // UnknownSize is the size of an object whose length is known only at its end.
 const UnknownSize = -1
 
-// errNoRoom is the error of a Draft that grows beyond what there is.
+// errNoRoom means that there is no room for a Draft to grow.
 var errNoRoom = errors.New("there is no room for more")
 
-// Create returns a Draft for an object of size bytes, for which it reserves room, by
-// eviction if it must. It returns nil if there is no room or no usable disk. If size is
-// UnknownSize, room is reserved as the Draft grows; its bytes are written in order, and
-// End tells their number before Publish.
+// Create returns a Draft for an object of size bytes and reserves its room, evicting
+// copies if it must. It returns nil if there is no room or no usable disk. If size is
+// UnknownSize, it reserves room as the Draft grows. The bytes must then be written in
+// order, and End must be called before Publish.
 func (s *Store) Create(size int64) *Draft {
 	d := &Draft{store: s, size: max(0, size), grows: size < 0}
 	if !d.reserve(roomFor(d.size)) {
@@ -65,7 +65,7 @@ func (d *Draft) reserve(r room) bool {
 	return true
 }
 
-// createFile makes the file for the bytes.
+// createFile makes the data file.
 func (d *Draft) createFile() error {
 	size := d.size
 	if d.grows {
@@ -85,7 +85,7 @@ func (d *Draft) createFile() error {
 	return nil
 }
 
-// WriteAt writes the bytes from off on.
+// WriteAt writes p at off.
 func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if d.grows && !d.grow(end) {
@@ -115,7 +115,7 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// writeSmall writes into small. There is one writer.
+// writeSmall appends to small. There is one writer.
 func (d *Draft) writeSmall(p []byte, off int64) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,7 +127,7 @@ func (d *Draft) writeSmall(p []byte, off int64) int {
 	return copy(d.small[off:], p)
 }
 
-// spill moves what is in small into a file, for there is more to come.
+// spill moves the bytes in small into a file, because more follow.
 func (d *Draft) spill() error {
 	if err := d.createFile(); err != nil {
 		return err
@@ -142,10 +142,10 @@ func (d *Draft) spill() error {
 	return nil
 }
 
-// A Draft grows by what it has, within these bounds.
+// A Draft doubles its reserved room as it grows, within these bounds.
 const leastGrowth, mostGrowth = 1 << 20, 16 << 20
 
-// grow reserves room for size bytes in all.
+// grow reserves room until it suffices for size bytes.
 func (d *Draft) grow(size int64) bool {
 	for d.size < size {
 		n := min(max(d.size, leastGrowth), mostGrowth)
@@ -157,10 +157,10 @@ func (d *Draft) grow(size int64) bool {
 	return true
 }
 
-// End ends the growth of d, which has size bytes.
+// End sets the final size of d.
 func (d *Draft) End(size int64) { d.size, d.grows = size, false }
 
-// filled notes that n bytes up to end are in the file.
+// filled records that n bytes up to end are in the file.
 func (d *Draft) filled(n, end int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -170,21 +170,21 @@ func (d *Draft) filled(n, end int64) {
 	}
 }
 
-// wrote notes that the file system has given n bytes more.
+// wrote records that the file system has allocated n more bytes.
 func (d *Draft) wrote(n int64) {
 	d.written += n
 	d.store.budget.wrote(n)
 }
 
-// Written returns where the bytes end that have been written so far.
+// Written returns the end of the bytes written so far.
 func (d *Draft) Written() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.done
 }
 
-// ReadBack fills p with what has been written so far, and reports whether the disk
-// gave it back. Between parts, p is undefined. Nobody may write at the same time.
+// ReadBack fills p with the bytes written so far, and reports whether the disk returned
+// them. Gaps between parts are undefined. It must not run concurrently with a write.
 func (d *Draft) ReadBack(p []byte) bool {
 	if d.file == nil {
 		return copy(p, d.small) == len(d.small)
@@ -193,8 +193,8 @@ func (d *Draft) ReadBack(p []byte) bool {
 	return int64(n) >= d.done
 }
 
-// Publish makes the Draft the copy of its object, and returns it. The error is
-// ErrRevoked if revoked reports true; else it is one of the disk, which is counted.
+// Publish makes the Draft the copy of its object and returns the copy. If revoked reports
+// true, the error is ErrRevoked. Any other error is a disk failure, and is counted.
 func (d *Draft) Publish(m Meta, sum *blocks.Digest, v Validation, revoked func() bool) (*Copy, error) {
 	s := d.store
 	e := &entry{
@@ -224,7 +224,7 @@ func (d *Draft) Publish(m Meta, sum *blocks.Digest, v Validation, revoked func()
 	return nil, err
 }
 
-// release gives back what is reserved.
+// release returns the reserved room.
 func (d *Draft) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -233,7 +233,7 @@ func (d *Draft) release() {
 	d.written, d.reserved = 0, room{}
 }
 
-// Close ends the Draft. If it was not published, it leaves nothing.
+// Close ends the Draft. A Draft that was not published leaves nothing behind.
 func (d *Draft) Close() {
 	d.release()
 	if d.file != nil {
@@ -241,22 +241,22 @@ func (d *Draft) Close() {
 	}
 }
 
-// Meta is what the origin said of the bytes of a copy.
+// Meta is the origin's description of the object.
 type Meta struct {
 	Key       Key
 	ETag      string
 	Size      int64
 	Modified  int64  // Unix nanoseconds, or Unknown
-	Algorithm byte   // of Sum; zero: there is none
-	Sum       []byte // the origin's checksum that the bytes were verified by
+	Algorithm byte   // of Sum; zero means none
+	Sum       []byte // the origin's checksum, which the bytes match
 }
 
-// Unknown is the modification time of an object whose origin does not tell it.
+// Unknown is the Modified time if the origin does not send one.
 const Unknown = unknownTime
 
-// publish makes the draft the copy that e describes, and calls remember, unless check
-// returns an error. Killed between the names of a data file and of its entry, the process
-// leaves a file that a later walk removes.
+// publish makes the draft the copy that e describes, and then calls remember. If check
+// fails, it returns that error. A process killed between publishing the data file and the
+// entry leaves a file that a later walk removes.
 func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(disk.FileID)) error {
 	f, err := s.buildWithRoom(e, d.small)
 	if err != nil {
@@ -293,9 +293,9 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 	return nil
 }
 
-// publishFirst is publish of an inline copy where there is none yet. It needs no lock: no
-// other process has an entry to compare, and the link is atomic. If there is a copy, the
-// error matches fs.ErrExist.
+// publishFirst publishes an inline copy that has no predecessor. It needs no lock: there
+// is no entry to compare with, and the link is atomic. If there is a copy, the error
+// matches fs.ErrExist.
 func (s *Store) publishFirst(d *Draft, f disk.NewFile, e *entry, check func() error, remember func(disk.FileID)) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -309,7 +309,7 @@ func (s *Store) publishFirst(d *Draft, f disk.NewFile, e *entry, check func() er
 	return err
 }
 
-// published notes that f is the entry e now, in the place of old if that is not nil.
+// published records that f is now the file of e, and has replaced old if that is not nil.
 func (s *Store) published(d *Draft, f disk.NewFile, e, old *entry, remember func(disk.FileID)) {
 	name := entryOf(e.data)
 	s.budget.addOpen(s.index.entryUnlinked(name))
@@ -323,13 +323,13 @@ func (s *Store) published(d *Draft, f disk.NewFile, e, old *entry, remember func
 	}
 	var id disk.FileID
 	if e.inline {
-		id, _ = f.ID() // a zero one makes the first Open read the entry
+		id, _ = f.ID() // a zero ID makes the first Open read the entry
 	}
 	remember(id)
 }
 
-// Keep keeps d, for which the origin was asked at that time, and what the caller needs
-// to go on with it. Nobody may write to d until Resume returns it.
+// Keep keeps the Draft of an interrupted download, which was requested at asked, with the
+// caller's state to resume it. The caller must not write to d until Resume returns it.
 func (s *Store) Keep(k Key, d *Draft, state any, asked clock.Instant) {
 	s.kept.drop(k)
 	s.kept.mu.Lock()
@@ -348,8 +348,7 @@ func (s *Store) Keep(k Key, d *Draft, state any, asked clock.Instant) {
 	s.kept.some.Store(true)
 }
 
-// Resume returns the Draft that was kept for k and its state, or nil. It is the
-// caller's again.
+// Resume returns the Draft kept for k and its state, or nil. The caller owns it again.
 func (s *Store) Resume(k Key) (*Draft, any) {
 	if !s.kept.some.Load() {
 		return nil, nil

@@ -11,9 +11,9 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// The on-disk format, version 2. An entry says everything about a local copy of
-// an object. The bytes of a small object follow the entry in the same file; those of a
-// larger one are a data file beside it, which holds nothing else.
+// The on-disk format, version 2. An entry contains all metadata of a copy. A small
+// object's bytes follow the entry in the same file. A larger object's bytes are in a data
+// file, which contains nothing else.
 //
 //	magic       8 bytes  "WARMCACH"
 //	version     u32      2
@@ -21,32 +21,32 @@ import (
 //	origin, name, version, etag     text: u32 length, bytes
 //	modified    i64      the origin's Last-Modified, Unix nanoseconds; minInt64: unknown
 //	size        i64      of the object
-//	checksum    u8       the origin's algorithm that the bytes were verified by; 0: length only
+//	checksum    u8       the origin's algorithm that the bytes match; 0: length only
 //	sum         text     its value
 //	whole       u64      CRC-64/NVME of the bytes
 //	block size  u64
 //	blocks      u32      how many
 //	            u64 each CRC-64/NVME of the block
-//	data        text     name of the data file, or what it would be: unique for each copy
+//	data        text     name of the data file; unique for each copy, even if inline
 //	inline      u8       1: there is no data file, and the bytes follow the entry; 0: there is one
-//	validated   i64 i64  when the request was sent that got or confirmed this: wall clock
+//	validated   i64 i64  when the request that got or confirmed this was sent: wall clock
 //	                     (Unix nanoseconds) and monotonic clock (nanoseconds since the boot)
 //	boot        16 bytes the boot that the monotonic clock counts from; zero: unknown
 //	crc         u64      CRC-64/NVME of all before
 //	bytes                of the object, if inline; the CRC of the block verifies them
 //
-// Integers are big-endian. No field is optional, so that nothing can be cut off
-// to weaken a check, and whatever does not decode to the last byte is a miss. A
-// change of this list is a new version, in a directory of its own.
+// Integers are big-endian. No field is optional, so truncation cannot weaken a check. An
+// entry that does not decode to the last byte is a miss. A change of this list needs a
+// new version, in a new directory.
 const (
 	entryMagic   = "WARMCACH"
 	entryVersion = 2
-	MaxText      = 4 << 10 // length of a text
+	MaxText      = 4 << 10 // maximum length of a text
 	maxEntry     = 32 << 10
 	unknownTime  = math.MinInt64
 )
 
-// entry is the decoded form.
+// entry is a decoded entry.
 type entry struct {
 	key       Key
 	etag      string
@@ -63,10 +63,10 @@ type entry struct {
 	mono      int64
 	boot      [16]byte
 
-	length int64 // of its encoding, where the bytes of an inline object begin
+	length int64 // of the encoding; an inline object's bytes start there
 }
 
-// refersTo reports whether a data file is that of e.
+// refersTo reports whether the data file called data is e's.
 func (e *entry) refersTo(data string) bool { return !e.inline && e.data == data }
 
 // hasSameBytes reports whether e and o are of the same version of the same object.
@@ -74,7 +74,7 @@ func (e *entry) hasSameBytes(o *entry) bool {
 	return e.key == o.key && e.etag == o.etag && e.size == o.size && slices.Equal(e.crcs, o.crcs)
 }
 
-// room returns what the copy takes.
+// room returns the room of the copy.
 func (e *entry) room() room {
 	if e.inline {
 		return room{pages(e.fileSize()), 1}
@@ -82,7 +82,7 @@ func (e *entry) room() room {
 	return roomForTwo(e.size)
 }
 
-// fileSize returns the size of the file that the entry is in.
+// fileSize returns the size of the entry's file.
 func (e *entry) fileSize() int64 {
 	if e.inline {
 		return e.length + e.size
@@ -90,7 +90,7 @@ func (e *entry) fileSize() int64 {
 	return e.length
 }
 
-// encode returns the encoding of e. There is room behind it for the bytes of an inline
+// encode returns the encoding of e. Its capacity leaves room for the bytes of an inline
 // object.
 func (e *entry) encode() []byte {
 	n := 512 + 8*len(e.crcs)
@@ -100,7 +100,7 @@ func (e *entry) encode() []byte {
 	b := make([]byte, 0, n)
 	b = append(b, entryMagic...)
 	b = binary.BigEndian.AppendUint32(b, entryVersion)
-	b = binary.BigEndian.AppendUint32(b, 0) // length, below
+	b = binary.BigEndian.AppendUint32(b, 0) // set below
 	for _, s := range []string{e.key.Origin, e.key.Name, e.key.Version, e.etag} {
 		b = appendText(b, s)
 	}
@@ -162,8 +162,8 @@ func decodeEntry(b []byte) (*entry, error) {
 	return e, nil
 }
 
-// encodedLength returns the length that the entry at the start of b says it has, if
-// there is one.
+// encodedLength returns the length in the header of the entry at the start of b, if there
+// is one.
 func encodedLength(b []byte) int64 {
 	if len(b) < len(entryMagic)+16 {
 		return int64(len(b))
@@ -171,7 +171,7 @@ func encodedLength(b []byte) int64 {
 	return int64(binary.BigEndian.Uint32(b[len(entryMagic)+4:]))
 }
 
-// plausible reports whether the fields agree with each other.
+// plausible reports whether the fields are consistent.
 func (e *entry) plausible() bool {
 	return e.size >= 0 &&
 		(!e.inline || e.size <= blocks.MinSize) &&
@@ -180,8 +180,8 @@ func (e *entry) plausible() bool {
 		isDataName(e.data) && entryOf(e.data) == e.key.entryName()
 }
 
-// decoder takes fields off the front. Once something is missing, short stays
-// true and all that follows is zero.
+// decoder reads fields from the front. Once a field is cut off, short stays true and all
+// later fields are zero.
 type decoder struct {
 	rest  []byte
 	short bool
@@ -237,5 +237,5 @@ func flag(b bool) byte {
 
 func appendUint64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }
 
-// errEntry is the error of an entry that does not decode.
+// errEntry means that an entry does not decode.
 var errEntry = errors.New("damaged entry")

@@ -33,7 +33,7 @@ func sampleEntry() *entry {
 	return e
 }
 
-// The encoding must not change without a new version in a new directory.
+// A change of the encoding needs a new version, in a new directory.
 func TestGoldenEntry(t *testing.T) {
 	const file = "testdata/entry.v2.hex"
 	got := hex.Dump(sampleEntry().encode())
@@ -50,7 +50,7 @@ func TestGoldenEntry(t *testing.T) {
 	}
 }
 
-// An entry of an earlier version is a miss, and nothing else.
+// An entry of an earlier version is a miss, not a failure.
 func TestGoldenEntryOfVersion1(t *testing.T) {
 	text, err := os.ReadFile("testdata/entry.v1.hex")
 	if err != nil {
@@ -78,24 +78,24 @@ func TestEntryRoundTrip(t *testing.T) {
 	}
 }
 
-// A hundred megabytes have an entry of one page.
+// The entry of a hundred-megabyte object fits on one page.
 func TestEntrySize(t *testing.T) {
 	e := sampleEntry()
 	e.size = 100 << 20
 	e.blockSize = blocks.SizeFor(e.size)
 	e.crcs = make([]uint64, blocks.Count(e.size, e.blockSize))
 	if n := len(e.encode()); n > 4096 {
-		t.Errorf("%d bytes", n)
+		t.Errorf("the entry has %d bytes, more than a page", n)
 	}
 }
 
-// Data names cannot lead out of the directory.
+// A data name cannot lead out of the directory.
 func TestDataNames(t *testing.T) {
 	for _, s := range []string{"", "..", "../x", "a/b", "A", "x", dataName(Key{Name: "another"}.entryName(), 1, 2)} {
 		e := sampleEntry()
 		e.data = s
 		if _, err := decodeEntry(e.encode()); err == nil {
-			t.Errorf("data name %q is taken", s)
+			t.Errorf("data name %q is accepted", s)
 		}
 	}
 }
@@ -109,12 +109,12 @@ func FuzzDecodeEntry(f *testing.F) {
 			return
 		}
 		if !bytes.Equal(e.encode(), b) {
-			t.Error("an entry that is taken encodes differently")
+			t.Error("an accepted entry does not encode to the same bytes")
 		}
 	})
 }
 
-// On 32 bits the number is negative.
+// On 32-bit systems the number is negative.
 func TestHostileBlockCount(t *testing.T) {
 	e := sampleEntry()
 	e.crcs = nil
@@ -124,6 +124,6 @@ func TestHostileBlockCount(t *testing.T) {
 	body := b[:len(b)-8]
 	binary.BigEndian.PutUint64(b[len(b)-8:], crc64nvme.Checksum(body))
 	if _, err := decodeEntry(b); err == nil {
-		t.Error("taken")
+		t.Error("accepted")
 	}
 }

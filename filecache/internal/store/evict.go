@@ -9,18 +9,18 @@ import (
 // victim is a copy to be evicted.
 type victim struct {
 	candidate
-	data   string // empty: the entry does not decode
+	data   string // empty if the entry does not decode
 	inline bool
-	tree   string // empty: there is none
+	tree   string // empty if it has no tree
 	room   room
 }
 
-// victimsAtOnce is how many copies are chosen before the first of them is removed.
+// victimsAtOnce is how many copies are chosen before the first is removed.
 const victimsAtOnce = 64
 
-// evict removes copies, least recently used first, to make room for what is missing of
-// need. It reports whether it removed any; the room may not be enough yet. If there
-// cannot be room for need, it removes none. First it may walk on, to know old copies.
+// evict removes the least recently used copies to make room for the missing part of need.
+// It reports whether it removed any; need may still not fit. If eviction cannot make
+// enough room, it removes none. It may first continue the walk to find old copies.
 func (s *Store) evict(missing, need room, walkOn bool) bool {
 	if walkOn {
 		s.fault(s.budget.walkOn())
@@ -43,8 +43,8 @@ func (s *Store) evict(missing, need room, walkOn bool) bool {
 	}
 }
 
-// MakeRoom evicts copies until so many bytes are free on the file system, and returns how
-// many are. If there cannot be as many, it evicts none.
+// MakeRoom evicts copies until the file system has so many bytes free, and returns the
+// number of free bytes. If eviction cannot free enough, it evicts nothing.
 func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
 	_, err = s.budget.look(bytes)
 	s.fault(err)
@@ -64,7 +64,8 @@ func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
 	}
 }
 
-// mayFree reports whether there may be so much of copies that this process has not open.
+// mayFree reports whether evicting copies that this process does not have open may free
+// need.
 func (s *Store) mayFree(bytes int64) bool {
 	inUse := s.index.inUseNamed()
 	b := &s.budget
@@ -73,8 +74,8 @@ func (s *Store) mayFree(bytes int64) bool {
 	return b.known == nil || bytes <= b.known.bytes-inUse.bytes
 }
 
-// evictable is how much could be had if all copies were evicted but those that this
-// process has open: to remove them would free nothing yet.
+// evictable returns the room that evicting all copies would free. Copies that this
+// process has open are excluded: removing them frees nothing yet.
 func (s *Store) evictable() room {
 	inUse := s.index.inUseNamed()
 	b := &s.budget
@@ -84,8 +85,8 @@ func (s *Store) evictable() room {
 	return limit.minus(b.open).minus(b.reserved).minus(inUse)
 }
 
-// victims chooses copies to evict, of those that were not tried. If there are too few,
-// it chooses none.
+// victims chooses copies to evict among those not yet tried. If they would not free
+// enough, it chooses none.
 func (s *Store) victims(missing room, tried map[string]bool) []victim {
 	var chosen []victim
 	var sum room
@@ -100,12 +101,12 @@ func (s *Store) victims(missing room, tried map[string]bool) []victim {
 		}
 		v, err := s.victim(c)
 		switch {
-		case err == errUsedSince: // it goes back to its place among the candidates
+		case err == errUsedSince: // return it to the candidates
 			s.budget.offer([]victim{v})
 			continue
 		case err != nil:
 			s.faultUnlessNotExist(err)
-		case len(chosen) > 0 && v.data != "" && !v.inline && s.pinned(v.data): // of one alone, its removal will tell
+		case len(chosen) > 0 && v.data != "" && !v.inline && s.pinned(v.data): // not needed for the first: its removal checks this
 		default:
 			sum = sum.plus(v.room)
 			chosen = append(chosen, v)
@@ -115,10 +116,10 @@ func (s *Store) victims(missing room, tried map[string]bool) []victim {
 	return chosen
 }
 
-// errUsedSince is the error of a candidate that is not as old as it was.
+// errUsedSince is the error of a candidate that was used after it became one.
 var errUsedSince = errors.New("used since")
 
-// victim looks whether an entry can be evicted.
+// victim checks whether an entry can be evicted.
 func (s *Store) victim(c candidate) (victim, error) {
 	e, info, err := s.read(c.name)
 	switch {
@@ -136,18 +137,18 @@ func (s *Store) victim(c candidate) (victim, error) {
 	return victim{c, e.data, e.inline, tree, e.room().plus(treeRoom(tree))}, nil
 }
 
-// evictOne removes a copy, unless it was replaced meanwhile or is in use. The entry goes
-// first: without its data it would be a miss, but the data without it only litter.
+// evictOne removes a copy unless it has been replaced or is in use. It removes the entry
+// first: an entry without data is a miss, data without an entry is litter.
 func (s *Store) evictOne(v victim) (removed bool) {
 	if v.tree != "" {
 		remove, ok := s.lockTree(v.tree)
 		if !ok {
 			return false
 		}
-		defer func() { remove(removed) }() // when the entry can be changed again
+		defer func() { remove(removed) }() // once the entry is unlocked
 	}
 	lock, ok := s.tryLockEntry(v.name)
-	if !ok { // another process is about to change it
+	if !ok { // another process is changing it
 		return false
 	}
 	defer lock.Release()
@@ -176,7 +177,7 @@ func (s *Store) evictOne(v victim) (removed bool) {
 	return removed
 }
 
-// evictEntry removes the entry of a copy that is evicted. The caller holds changing.
+// evictEntry removes the entry of an evicted copy. The caller holds changing.
 func (s *Store) evictEntry(e *entry) bool {
 	if err := s.removeEntryFile(entryOf(e.data)); err != nil {
 		s.fault(err)
@@ -187,8 +188,7 @@ func (s *Store) evictEntry(e *entry) bool {
 	return true
 }
 
-// removeLitter removes up to n files that nobody refers to, and reports whether it
-// removed any.
+// removeLitter removes up to n unreferenced files, and reports whether it removed any.
 func (s *Store) removeLitter(n int) (removed bool) {
 	for _, path := range s.budget.takeLitter(n) {
 		dir, name, _ := strings.Cut(path, "/")
@@ -205,8 +205,7 @@ func (s *Store) removeLitter(n int) (removed bool) {
 }
 
 // removeOrphan removes a data file unless its entry refers to it. A live process that is
-// about to write that entry holds its lock. Where there are no locks, the file must be
-// old.
+// about to write that entry holds its lock. Without locks, the file must be old.
 func (s *Store) removeOrphan(data string) bool {
 	lock, ok := s.tryLockEntry(entryOf(data))
 	if !ok {
@@ -227,8 +226,8 @@ func (s *Store) removeOrphan(data string) bool {
 	return false
 }
 
-// removeTemp removes a file under construction, or what a program left beside a data
-// file, if it is old.
+// removeTemp removes an old file under construction, or an old file that a program left
+// beside a data file.
 func (s *Store) removeTemp(path string) bool {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -243,7 +242,7 @@ func (s *Store) removeTemp(path string) bool {
 	return true
 }
 
-// reserve takes room, by eviction if it must. It reports whether there is any.
+// reserve reserves room, evicting copies if it must. It reports whether it succeeded.
 func (s *Store) reserve(need room) bool {
 	walked, err := s.budget.look(need.bytes)
 	s.fault(err)
@@ -263,7 +262,7 @@ func (s *Store) reserve(need room) bool {
 	}
 }
 
-// Fits reports whether an object of that size could be kept, after eviction.
+// Fits reports whether an object of size bytes can be stored, after eviction.
 func (s *Store) Fits(size int64) bool {
 	b := &s.budget
 	_, err := b.look(size)
@@ -274,7 +273,7 @@ func (s *Store) Fits(size int64) bool {
 	return roomFor(size).fits(limit)
 }
 
-// offer gives back what was taken.
+// offer returns a candidate to the pool.
 func (b *budget) offer(vs []victim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

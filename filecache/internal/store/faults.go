@@ -10,18 +10,17 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// faults counts the failures of the disk, none of which a caller sees, and tells the
-// breaker of them.
+// faults counts disk failures, which callers do not see, and reports them to the breaker.
 type faults struct {
 	breaker *disk.Breaker
 
 	mu      sync.Mutex
 	total   int64
 	byName  map[string]int64
-	refused string // why the directory is not used: the last disk.ErrNotPrivate
+	refused string // the last disk.ErrNotPrivate
 }
 
-// fault counts err. A nil one counts for nothing.
+// fault counts err. It ignores nil.
 func (f *faults) fault(err error) {
 	if err == nil || errors.Is(err, disk.ErrOpen) {
 		return
@@ -32,7 +31,7 @@ func (f *faults) fault(err error) {
 	}
 }
 
-// faultUnlessNotExist is fault where a file that does not exist is a plain miss.
+// faultUnlessNotExist counts err unless it matches fs.ErrNotExist, which is a plain miss.
 func (f *faults) faultUnlessNotExist(err error) { f.fault(ignoreNotExist(err)) }
 
 func (f *faults) count(err error) {
@@ -48,7 +47,7 @@ func (f *faults) count(err error) {
 	}
 }
 
-// faultName returns the name to count err under: there are only so many.
+// faultName returns the name to count err under. The set of names is bounded.
 func faultName(err error) string {
 	var errno syscall.Errno
 	switch {

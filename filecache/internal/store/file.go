@@ -16,26 +16,25 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// A File is a copy open for reading. Each block is verified before a byte of it is
-// handed out for the first time, by this or another File of the process. It is safe
-// for concurrent use.
+// A File is a copy open for reading. Before this process first returns a byte of a block,
+// it verifies the block. It is safe for concurrent use.
 type File struct {
 	store *Store
 	copy  *Copy
 	file  disk.File
-	base  int64  // where the bytes begin in the file
-	sum   []byte // the SHA-256 that they are verified by, if any
-	plain *File  // of the bytes alone: see Pin
+	base  int64  // offset of the bytes in the file
+	sum   []byte // the expected SHA-256, or nil
+	plain *File  // a File of the unpacked copy: see Pin
 	use   *use
 }
 
-// touchEvery is how often at most the use of a copy is noted on disk, where
-// eviction finds it.
+// touchEvery is the minimum time between two records of a copy's use on disk. Eviction
+// reads these records.
 const touchEvery = int64(10 * time.Second)
 
-// Open opens the file with the bytes of c into f, which costs no allocation of its own. If a
-// SHA-256 is given, all of the file is verified by it, once in a process. A disk that
-// hangs is left when ctx ends, or earlier.
+// Open opens the file with the bytes of c into f, which saves an allocation. If sum is
+// set, it verifies the SHA-256 of the whole file, once in a process. If the disk hangs,
+// Open returns when ctx ends, or earlier.
 func (s *Store) Open(ctx context.Context, f *File, c *Copy, sum []byte) error {
 	now := s.clock.Now().Wall
 	use := s.index.hold(c.entry)
@@ -87,8 +86,9 @@ func (s *Store) openWithin(ctx context.Context, c *Copy) (disk.File, disk.Info, 
 	return o.file, o.info, nil
 }
 
-// checkedAs returns c with the set of its verified blocks: the one it has, if the
-// file is the same as then, or a new one. It notes on disk that c was used.
+// checkedAs returns c with the set of its verified blocks. It keeps the set that c has if
+// the file is unchanged since, and otherwise makes a new one. It records on disk that c
+// was used.
 func (s *Store) checkedAs(ctx context.Context, now int64, c *Copy, id disk.FileID) *Copy {
 	if c.holds(id) && now-c.touched < touchEvery {
 		return c
@@ -108,8 +108,8 @@ func (s *Store) checkedAs(ctx context.Context, now int64, c *Copy, id disk.FileI
 	return &known
 }
 
-// touch notes on disk that the copy of k is used. A frozen disk can be read, but not
-// touched.
+// touch records on disk that the copy of k is used. A frozen disk can be read, but not
+// written to.
 func (s *Store) touch(ctx context.Context, k Key, now int64) error {
 	touch := func() error { return s.disk.Touch(entryPath(k.entryName()), time.Unix(0, now)) }
 	if ctx.Done() == nil {
@@ -117,7 +117,7 @@ func (s *Store) touch(ctx context.Context, k Key, now int64) error {
 	}
 	err := s.within(ctx, touch, func() {})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil // no fault of the disk
+		return nil // not a failure of the disk
 	}
 	return err
 }
@@ -128,7 +128,7 @@ func (f *File) Copy() *Copy { return f.copy }
 // BlockSize returns the size of all blocks but the last.
 func (f *File) BlockSize() int64 { return f.copy.blockSize }
 
-// Close ends the use of f.
+// Close closes f.
 func (f *File) Close() error {
 	f.store.release(f.use)
 	if f.plain != nil {
@@ -137,9 +137,9 @@ func (f *File) Close() error {
 	return f.file.Close()
 }
 
-// ReadSome reads the front of p, which begins at off: as many verified blocks as
-// there are in a row, or one that is to be verified. An error means that the block
-// at off cannot be used: it matches ErrDamaged, or fs.ErrClosed after Close.
+// ReadSome reads bytes from off into the front of p. It reads all consecutive verified
+// blocks, or else verifies and reads one block. An error means that the block at off
+// cannot be used. The error matches ErrDamaged, or fs.ErrClosed after Close.
 func (f *File) ReadSome(p []byte, off int64) (int, error) {
 	i := int(off / f.copy.blockSize)
 	if end := f.verifiedEnd(i, off+int64(len(p))); end > off {
@@ -160,7 +160,7 @@ func (f *File) ReadSome(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// read fills p with the bytes from off on, unverified.
+// read fills p with the bytes at off, without verifying them.
 func (f *File) read(p []byte, off int64) error {
 	if n, err := f.file.ReadAt(p, f.base+off); n < len(p) {
 		return asDamage(err)
@@ -168,8 +168,8 @@ func (f *File) read(p []byte, off int64) error {
 	return nil
 }
 
-// verifiedEnd returns where the verified blocks end that begin with block i, as
-// far as limit.
+// verifiedEnd returns the end of the run of verified blocks that starts with block i. It
+// stops at limit.
 func (f *File) verifiedEnd(i int, limit int64) (end int64) {
 	for ; i < len(f.copy.crcs) && f.copy.checked.Has(i); i++ {
 		if _, end = f.bounds(i); end >= limit {
@@ -184,16 +184,16 @@ func (f *File) bounds(i int) (start, end int64) {
 	return start, min(start+f.copy.blockSize, f.copy.size)
 }
 
-// Block returns where the block around off begins and ends.
+// Block returns the bounds of the block that contains off.
 func (f *File) Block(off int64) (start, end int64) { return f.bounds(int(off / f.copy.blockSize)) }
 
-// Check verifies b as the block that begins at start.
+// Check verifies b as the block that starts at start.
 func (f *File) Check(b []byte, start int64) bool {
 	return f.compare(int(start/f.copy.blockSize), crc64nvme.Checksum(b)) == nil
 }
 
-// verify reads block i, which goes from start to end, and puts into p what is
-// there from skip on. The bytes in p are those that went through the checksum.
+// verify reads and verifies block i, which spans start to end. It copies the bytes from
+// skip on into p. The checksum covers the very bytes that p receives.
 func (f *File) verify(i int, p []byte, skip, start, end int64) error {
 	if skip == 0 && int64(len(p)) == end-start {
 		if err := f.read(p, start); err != nil {
@@ -210,7 +210,7 @@ func (f *File) verify(i int, p []byte, skip, start, end int64) error {
 			return err
 		}
 		crc = crc64nvme.Update(crc, b)
-		// The part of b that p wants begins at want, seen from start.
+		// The bytes for p start at offset want of the block.
 		if want, from := skip, at-start; from+int64(len(b)) > want && from < want+int64(len(p)) {
 			copy(p[max(0, from-want):], b[max(0, want-from):])
 		}
@@ -226,8 +226,8 @@ func (f *File) compare(i int, crc uint64) error {
 	return nil
 }
 
-// asDamage is the error of a read that ended too early: what cannot be read is as
-// good as damaged.
+// asDamage wraps the error of a short read in ErrDamaged: an unreadable block is as bad
+// as a damaged one.
 func asDamage(err error) error {
 	if err == nil || err == io.EOF {
 		return fmt.Errorf("%w: too short", ErrDamaged)
@@ -235,7 +235,7 @@ func asDamage(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// verifySHA256 verifies all of the file, unless that was done before.
+// verifySHA256 verifies the whole file, unless that was done before.
 func (f *File) verifySHA256(want []byte) error {
 	if want == nil || f.copy.checked.SHA256OK.Load() {
 		return nil
@@ -255,8 +255,8 @@ func (f *File) verifySHA256(want []byte) error {
 	return nil
 }
 
-// hashBlock adds block i to h. The CRC of the block must be right too: what is
-// read later relies on it.
+// hashBlock adds block i to h. It also checks the block's CRC, since later reads rely on
+// it.
 func (f *File) hashBlock(h io.Writer, i int, buf []byte) error {
 	start, end := f.bounds(i)
 	var crc uint64
@@ -276,9 +276,9 @@ func (f *File) hashBlock(h io.Writer, i int, buf []byte) error {
 	return nil
 }
 
-// Pin verifies all of the file and locks it, so that neither this process nor
-// another one removes it before Close. It returns the path of the file. If the bytes are
-// in the entry, the copy is changed into one with a data file.
+// Pin verifies the whole file and locks it, so that no process removes it before Close.
+// It returns the path of the file. If the bytes are in the entry, Pin first moves them
+// into a data file.
 func (f *File) Pin() (path string, err error) {
 	if f.copy.inline {
 		if f.plain == nil {
@@ -295,7 +295,7 @@ func (f *File) Pin() (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Linked { // it was removed before the lock
+	if !info.Linked { // it was removed before it was locked
 		return "", fs.ErrNotExist
 	}
 	if err := f.alone(); err != nil {
@@ -316,7 +316,7 @@ func (f *File) Pin() (path string, err error) {
 	return f.store.disk.Path(dataPath(f.copy.data))
 }
 
-// alone makes sure that no such file is there.
+// alone checks that no such side file exists.
 func (f *File) alone() error {
 	for _, suffix := range sideFiles {
 		if _, err := f.store.disk.Lstat(dataPath(f.copy.data + suffix)); err == nil {
@@ -326,8 +326,8 @@ func (f *File) alone() error {
 	return nil
 }
 
-// lock takes the lock that keeps the file, where there are locks. Another process
-// has it for the moment of a look, or to remove the file.
+// lock takes the shared lock that keeps the file, if the file system supports locks.
+// Another process may hold the exclusive lock briefly, to check or remove the file.
 func (f *File) lock() error { return lockShared(f.file) }
 
 func lockShared(f disk.File) error {

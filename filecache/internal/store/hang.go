@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// A disk may hang: frozen for a snapshot, or behind a network. A system call cannot be
-// given up, but the caller can leave it. To run each call of a hit in a goroutine of its
-// own would cost a tenth of the hit, so only the first of each trustFor is: what comes
-// right after a call that returned is trusted to return, too.
+// A disk may hang, because it is frozen for a snapshot or is on a network. A system call
+// cannot be canceled, but the caller can stop waiting for it. A goroutine for each system
+// call of a hit would make the hit a tenth slower. So only the first call in each
+// trustFor gets one: a call right after one that returned is expected to return too.
 const trustFor = int64(time.Second)
 
-// maxHang is how long a call may take before the disk counts as broken; half of the
-// time that the caller has left, if that is less.
+// maxHang is how long a call may take before the disk counts as broken. It is half of the
+// caller's remaining time if that is less.
 const maxHang = 5 * time.Second
 
-// errHangs is the error of a call that did not return in time.
+// errHangs means that a call did not return in time.
 var errHangs = fmt.Errorf("the disk hangs: %w", syscall.ETIMEDOUT)
 
-// returned notes that the disk answered at now.
+// returned records that the disk answered at now.
 func (s *Store) returned(now int64) { s.answered.Store(now) }
 
-// trusted reports whether the disk has answered so lately that it can be called at now
-// by a caller that must leave with ctx.
+// trusted reports whether the disk answered so recently that a caller with ctx can call
+// it directly at now.
 func (s *Store) trusted(ctx context.Context, now int64) bool {
 	if ctx.Done() == nil {
 		return true
@@ -34,12 +34,12 @@ func (s *Store) trusted(ctx context.Context, now int64) bool {
 	return 0 <= since && since < trustFor
 }
 
-// within runs call and returns its error, or errHangs or ctx's error if it does not
-// return in time. The call then goes on alone, and late is called after it. A disk that
-// hangs opens the breaker.
+// within runs call and returns its error. If call does not return in time, within returns
+// errHangs or ctx's error; call continues, and late runs after it. A disk that hangs
+// opens the breaker.
 func (s *Store) within(ctx context.Context, call func() error, late func()) error {
 	done := make(chan error, 1)
-	var settled atomic.Bool // by the first of call's return and the caller's leaving
+	var settled atomic.Bool // set by call's return or the caller's time-out, whichever is first
 	go func() {
 		err := call()
 		if settled.CompareAndSwap(false, true) {

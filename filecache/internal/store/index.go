@@ -10,24 +10,24 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// A Copy is what this process knows of a copy on disk. It is never changed: news make
-// a new one.
+// A Copy describes a copy on disk as this process knows it. It is immutable: a change
+// makes a new one.
 type Copy struct {
 	*entry
 	Validation
 	fetched bool        // by this process
-	touched int64       // when its use was last noted on disk, Unix nanoseconds
-	fileID  disk.FileID // of the file with the bytes, when checked was begun or an inline entry was read
-	checked *blocks.Set // nil until it is opened
+	touched int64       // when its use was last recorded on disk, Unix nanoseconds
+	fileID  disk.FileID // of the file with the bytes, when checked was created or the inline entry was read
+	checked *blocks.Set // nil until the copy is opened
 }
 
-// Validation tells when the origin was asked that vouches for some bytes.
+// Validation records which request to the origin confirmed the bytes, and when.
 type Validation struct {
 	At clock.Instant
-	// Flight is the number of the flight of this process that asked. Zero: an
-	// earlier process did, or one beside this one, and only the clocks tell when.
+	// Flight is the number of the flight in this process that sent the request. Zero
+	// means another or an earlier process, so only the clocks can tell.
 	Flight  uint64
-	Revoked bool // the bytes may be from before an Invalidate
+	Revoked bool // the bytes may predate an Invalidate
 }
 
 // Key returns the object that c is a copy of.
@@ -53,30 +53,29 @@ func (c *Copy) Modified() time.Time {
 // Is reports whether c and other have the same data file.
 func (c *Copy) Is(other *Copy) bool { return other != nil && c.data == other.data }
 
-// racyWindow is how coarse the time of change of a file may be. A file changed
-// that shortly before it was verified can have been changed again after, and
-// look the same. It is verified again until it is older. (Kernels before 6.13
-// count in ticks of 4 to 10 ms.)
+// racyWindow is how coarse a file's change time may be. A file that was verified within
+// it after a change may have changed again, with the same stat data. It is verified again
+// until the change is older. (Kernels before 6.13 have ticks of 4 to 10 ms.)
 const racyWindow = int64(20 * time.Millisecond)
 
-// holds reports whether the blocks verified then can be relied on now that the
-// file looks like id.
+// holds reports whether the verified blocks can still be relied on if the file's ID is
+// now id.
 func (c *Copy) holds(id disk.FileID) bool {
 	return c.checked != nil && c.fileID == id && id.Ctime+racyWindow <= c.checked.Since
 }
 
-// maxKnown bounds the memory for copies known to this process, at some 3 KiB for
-// a large one. They are only there for speed.
+// maxKnown bounds the memory for known copies, which take about 3 KiB each for large
+// objects. They only save disk access.
 const maxKnown = 4096
 
-// index is what a process knows without asking the disk.
+// index is the in-memory state of a Store.
 type index struct {
 	mu          sync.Mutex
 	known       map[Key]*Copy
 	invalidated invalidated
-	reasons     map[Key]Reason  // why this process has removed a copy; only for Stats
-	inUse       map[string]*use // by the name of the entry
-	trees       map[string]int  // how many Trees are open, by name
+	reasons     map[Key]Reason  // why this process removed a copy; for Stats only
+	inUse       map[string]*use // by entry name
+	trees       map[string]int  // number of open Trees by name
 }
 
 func newIndex() index {
@@ -107,8 +106,8 @@ func (x *index) rememberLocked(c *Copy) {
 	delete(x.reasons, c.key)
 }
 
-// found remembers c, which was read from disk, unless a copy is known already. It
-// returns the known one.
+// found remembers c, which was read from disk, unless a copy is already known. It returns
+// the known copy.
 func (x *index) found(c *Copy) *Copy {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -120,8 +119,8 @@ func (x *index) found(c *Copy) *Copy {
 	return c
 }
 
-// renewed remembers c, which was read from disk, in the place of old, if c is younger
-// by both clocks. It returns the one that is known.
+// renewed replaces old by c, which was read from disk, if c is newer by both clocks. It
+// returns the known copy.
 func (x *index) renewed(old, c *Copy) *Copy {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -132,7 +131,7 @@ func (x *index) renewed(old, c *Copy) *Copy {
 	return c
 }
 
-// swap remembers c in the place of old, if that is neither replaced nor invalidated.
+// swap replaces old by c, unless old has been replaced or invalidated.
 func (x *index) swap(old, c *Copy) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -150,16 +149,16 @@ func (x *index) unknow(k Key, data string) {
 	}
 }
 
-// use is how a copy is used by this process.
+// use counts the Files of one copy in this process.
 type use struct {
 	entry   *entry
-	next    *use // of another copy of the same object
-	files   int  // that have it open
-	named   bool // it is inline, and was found under the name of its entry
-	removed bool // it has no name any more, but the disk has it until the last close
+	next    *use // another copy of the same object
+	files   int  // number of open Files
+	named   bool // it is inline and its file was found under the entry's name
+	removed bool // it has no name, but uses disk space until the last File is closed
 }
 
-// room returns what the file with the bytes takes.
+// room returns the room of the file with the bytes.
 func (u *use) room() room {
 	if u.entry.inline {
 		return u.entry.room()
@@ -167,8 +166,8 @@ func (u *use) room() room {
 	return room{pages(u.entry.size), 1}
 }
 
-// lose notes that the file has lost its name. It returns the room that the file takes
-// still, if that was not known yet.
+// lose records that the file has lost its name. It returns the room that the open file
+// still uses, or none if the loss was recorded before.
 func (u *use) lose() room {
 	if u.removed {
 		return room{}
@@ -177,8 +176,8 @@ func (u *use) lose() room {
 	return u.room()
 }
 
-// hold and release count the Files that have a copy open. Release returns the room of a
-// file that had lost its name and takes no room any more.
+// hold and release count the Files that have a copy open. When the last File of an
+// unlinked copy is closed, release returns the room that this frees.
 func (x *index) hold(e *entry) *use {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -217,8 +216,8 @@ func (x *index) release(u *use) (freed room) {
 	return room{}
 }
 
-// foundName notes that an inline copy has the name of its entry. It returns the room of
-// those that have lost the name to it, and are in use.
+// foundName records that an inline copy has the name of its entry. It returns the room of
+// copies in use that thereby lost the name.
 func (x *index) foundName(u *use) (lost room) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -230,8 +229,8 @@ func (x *index) foundName(u *use) (lost room) {
 	return lost
 }
 
-// entryUnlinked notes that an entry has lost its name. It returns the room that its file
-// takes still, if that has the bytes of a copy in use.
+// entryUnlinked records that an entry has lost its name. It returns the room that its
+// file still uses if the file contains the bytes of a copy in use.
 func (x *index) entryUnlinked(name string) room {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -247,7 +246,7 @@ func (x *index) entryUnlinkedLocked(name string) (lost room) {
 	return lost
 }
 
-// inUseNamed returns what the copies in use take that have their names still.
+// inUseNamed returns the room of the copies in use that still have their names.
 func (x *index) inUseNamed() (r room) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -291,7 +290,7 @@ func (x *index) isOpen(data string) bool {
 	return x.use(data) != nil
 }
 
-// use returns how a copy is used, or nil. The caller holds mu.
+// use returns the use of a copy, or nil. The caller holds mu.
 func (x *index) use(data string) *use {
 	u := x.inUse[entryOf(data)]
 	for u != nil && u.entry.data != data {
@@ -300,8 +299,8 @@ func (x *index) use(data string) *use {
 	return u
 }
 
-// unlinked notes that a data file has lost its name. It returns the room that the file
-// takes still, if it is open, and that was not known yet.
+// unlinked records that a data file has lost its name. It returns the room that an open
+// file still uses, or none if the loss was recorded before.
 func (x *index) unlinked(data string) room {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -311,8 +310,8 @@ func (x *index) unlinked(data string) room {
 	return room{}
 }
 
-// because remembers why this process has removed a copy, until it has another.
-// The memory for that is bounded.
+// because records why this process removed a copy, until a new copy exists. The memory
+// for these records is bounded.
 func (x *index) because(k Key, why Reason) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -344,7 +343,7 @@ func (x *index) invalidateAll(at clock.Instant) {
 	clear(x.known)
 }
 
-// evicted notes that a copy was evicted.
+// evicted records that a copy was evicted.
 func (x *index) evicted(k Key, data string) {
 	x.because(k, Evicted)
 	x.unknow(k, data)

@@ -11,15 +11,15 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A small object is one file: its entry, and its bytes after that. It takes one inode, one
-// link and one open. To confirm such a copy, or to give a program a path to its bytes, a
-// new file is made: none is ever rewritten.
+// A small object is one file: its entry, followed by its bytes. It takes one inode, one
+// link and one open. No such file is rewritten: to revalidate the copy, or to give a
+// program a path to its bytes, the Store makes a new file.
 
-// maxSmall is the size up to which an object is one file.
+// maxSmall is the size up to which an object is stored in its entry's file.
 const maxSmall = 64 << 10
 
-// isSmall reports whether an object of that size is one file. Where a file cannot be
-// replaced while it is open, none is.
+// isSmall reports whether an object of that size is stored in its entry's file. That
+// requires a system where an open file can be replaced.
 func isSmall(size int64) bool { return size <= maxSmall && disk.CanReplaceOpen }
 
 // openBytes opens the file with the bytes of c.
@@ -30,8 +30,8 @@ func (l *layout) openBytes(c *Copy) (disk.File, disk.Info, error) {
 	return l.openData(c.data, c.size)
 }
 
-// openInline opens the entry that has the bytes of c. If the entry was replaced, the error
-// matches fs.ErrNotExist.
+// openInline opens the entry's file with the bytes of c. If the entry was replaced, the
+// error matches fs.ErrNotExist.
 func (l *layout) openInline(c *Copy) (disk.File, disk.Info, error) {
 	name := entryOf(c.data)
 	f, err := l.open(entryPath(name), ErrDamaged)
@@ -39,7 +39,7 @@ func (l *layout) openInline(c *Copy) (disk.File, disk.Info, error) {
 		return nil, disk.Info{}, err
 	}
 	info, err := f.Stat()
-	if err == nil && info.ID != c.fileID { // else it was read before
+	if err == nil && info.ID != c.fileID { // otherwise it was read before
 		var e *entry
 		e, err = readEntry(f, info, name)
 		switch {
@@ -56,8 +56,8 @@ func (l *layout) openInline(c *Copy) (disk.File, disk.Info, error) {
 	return f, info, nil
 }
 
-// isTouched reports whether all that has changed of the file since c was verified may be
-// that its use was noted.
+// isTouched reports whether the file differs from the verified one only by its
+// modification time, as after touch.
 func (c *Copy) isTouched(id disk.FileID) bool {
 	id.Mtime, id.Ctime = c.fileID.Mtime, c.fileID.Ctime
 	return c.inline && id == c.fileID
@@ -80,7 +80,8 @@ func (s *Store) readInline(c *Copy) ([]byte, error) {
 	return b, nil
 }
 
-// openUnpacked opens a copy of what f reads whose bytes are a file of their own.
+// openUnpacked opens the copy of f in a data file of its own, which it makes if
+// necessary.
 func (s *Store) openUnpacked(f *File) (*File, error) {
 	c, err := s.unpack(f)
 	if err != nil {
@@ -93,11 +94,12 @@ func (s *Store) openUnpacked(f *File) (*File, error) {
 	return plain, nil
 }
 
-// errUnpacked is the error of unpacking a copy that was unpacked meanwhile.
+// errUnpacked means that the copy was unpacked in the meantime.
 var errUnpacked = errors.New("unpacked meanwhile")
 
-// unpack makes the copy that f reads one of two files, unless it is already, and returns
-// it. If it was removed or replaced, the error matches fs.ErrNotExist.
+// unpack moves the bytes of f's copy into a data file, unless that was done before. It
+// returns the new copy. If the copy was removed or replaced, the error matches
+// fs.ErrNotExist.
 func (s *Store) unpack(f *File) (*Copy, error) {
 	present, err := s.sameOnDisk(f.copy)
 	if err != nil || !present.inline {

@@ -6,15 +6,15 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// invalidated knows when copies were invalidated. A process that fetched before that
-// may publish after it, and a disk may refuse to remove an entry: either way, what
-// such an entry says must not be relied on.
+// invalidated records when copies were invalidated. Another process may publish an older
+// download after an invalidation, or the disk may fail to remove the entry. In both
+// cases, the entry must not be relied on.
 type invalidated struct {
 	keys map[Key]clock.Instant
-	all  clock.Instant // when all others were
+	all  clock.Instant // for all keys not in keys
 }
 
-// maxInvalidated bounds the memory for that.
+// maxInvalidated bounds the size of keys.
 const maxInvalidated = 1024
 
 func newInvalidated() invalidated {
@@ -44,14 +44,14 @@ func (f *invalidated) moment(k Key) clock.Instant {
 	return f.all
 }
 
-// since reports whether k may have been invalidated since its copy was validated:
-// it has not only if both clocks say so.
+// since reports whether k may have been invalidated since its copy was validated. It
+// reports false only if both clocks agree.
 func (f *invalidated) since(k Key, validated clock.Instant) bool {
 	m := f.moment(k)
 	return validated.Wall <= m.Wall || validated.Mono <= m.Mono
 }
 
-// later returns an instant that is no earlier than a and b on either clock.
+// later returns an instant that is not before a or b on either clock.
 func later(a, b clock.Instant) clock.Instant {
 	return clock.Instant{Wall: max(a.Wall, b.Wall), Mono: max(a.Mono, b.Mono)}
 }

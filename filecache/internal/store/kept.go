@@ -9,27 +9,27 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// kept are the Drafts of interrupted downloads. They hold their room until somebody
-// needs it, or until they are old: any call of the Store that looks for a copy then
-// drops them.
+// kept holds the Drafts of interrupted downloads. They keep their room until it is
+// needed, or until they are too old. Any call of the Store that looks up a copy closes
+// old ones.
 type kept struct {
-	some   atomic.Bool // there is one
+	some   atomic.Bool // whether there are any
 	mu     sync.Mutex
-	drafts []keptDraft // the oldest first
+	drafts []keptDraft // oldest first
 }
 
 type keptDraft struct {
 	key   Key
-	draft interface{ Close() } // a *Draft, which this file need not know
+	draft interface{ Close() } // a *Draft, but this file depends on Close alone
 	state any
 	since clock.Instant
 }
 
 const (
-	// keepFor is how long a Draft is kept: for the next invocations of a function that
-	// is in use.
+	// keepFor is how long a Draft is kept. It covers the next invocations of an active
+	// function.
 	keepFor = 5 * time.Minute
-	// maxKept bounds the file descriptors.
+	// maxKept bounds the number of open files.
 	maxKept = 8
 )
 
@@ -37,7 +37,7 @@ func (x *kept) index(k Key) int {
 	return slices.IndexFunc(x.drafts, func(d keptDraft) bool { return d.key == k })
 }
 
-// drop drops the Draft that was kept for k.
+// drop closes the Draft kept for k.
 func (x *kept) drop(k Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -46,7 +46,7 @@ func (x *kept) drop(k Key) {
 	}
 }
 
-// dropAll drops all Drafts that were kept, and reports whether there were any.
+// dropAll closes all kept Drafts, and reports whether there were any.
 func (x *kept) dropAll() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -55,7 +55,7 @@ func (x *kept) dropAll() bool {
 	return n > 0
 }
 
-// dropOld drops those that were kept for too long at now.
+// dropOld closes the Drafts that are too old at now.
 func (x *kept) dropOld(now func() clock.Instant) {
 	if !x.some.Load() {
 		return
@@ -69,7 +69,7 @@ func (x *kept) dropOld(now func() clock.Instant) {
 	x.dropLocked(0, old)
 }
 
-// dropLocked drops the Drafts from i to before j. The caller holds mu.
+// dropLocked closes the Drafts from i to before j. The caller holds mu.
 func (x *kept) dropLocked(i, j int) {
 	for _, d := range x.drafts[i:j] {
 		d.draft.Close()

@@ -13,7 +13,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// layout is where things are in the private directory:
+// layout names the files in the private directory:
 //
 //	e/<SHA-256 of the Key>            entries, with small objects' bytes, replaced by rename
 //	d/<entry's name>-<size>-<random>  data of larger objects, written once
@@ -21,16 +21,16 @@ import (
 //	s/                                work space: see scratch.go
 //	t/                                unpacked archives: see tree.go
 //
-// The first two are flat. File systems index names; what shards would cost is a mkdir for
-// nearly every put and 256 directories to read for every sum.
+// The first two are flat, because file systems index names. Shards would cost a mkdir for
+// nearly every new copy, and 256 directories to read for every sum.
 type layout struct {
 	disk disk.FS
 }
 
-// ErrDamaged is the error of a copy whose data are not what was written.
+// ErrDamaged means that a copy's bytes are not those that were written.
 var ErrDamaged = errors.New("damaged data file")
 
-// create makes a new file in one of the directories, and what is missing of them.
+// create makes a new file in dir, and creates dir if it is missing.
 func (l *layout) create(dir string, size int64) (disk.NewFile, error) {
 	err := l.disk.Check()
 	if err == nil {
@@ -55,8 +55,8 @@ func (l *layout) makeDir(name string) error {
 	return l.disk.Mkdir(name)
 }
 
-// read returns the entry of that name, and its file, which was last used at the time of
-// its modification. If there is none, the error matches fs.ErrNotExist.
+// read returns an entry by name, with its file's Info. The file's modification time is
+// the entry's last use. If there is no entry, the error matches fs.ErrNotExist.
 func (l *layout) read(name string) (*entry, disk.Info, error) {
 	f, err := l.open(entryPath(name), errEntry)
 	if err != nil {
@@ -71,7 +71,7 @@ func (l *layout) read(name string) (*entry, disk.Info, error) {
 	return e, info, err
 }
 
-// readEntry reads the entry of that name from its file.
+// readEntry reads the entry called name from its file.
 func readEntry(f io.ReaderAt, info disk.Info, name string) (*entry, error) {
 	bad := func(why string) error {
 		return &fs.PathError{Op: "read", Path: entryPath(name), Err: fmt.Errorf("%w: %s", errEntry, why)}
@@ -105,7 +105,7 @@ func readEntry(f io.ReaderAt, info disk.Info, name string) (*entry, error) {
 	return e, nil
 }
 
-// readKey is read for the entry of k, after a check of the directory.
+// readKey checks the directory and then reads the entry of k.
 func (l *layout) readKey(k Key) (*entry, disk.Info, error) {
 	if err := l.disk.Check(); err != nil {
 		return nil, disk.Info{}, err
@@ -113,9 +113,8 @@ func (l *layout) readKey(k Key) (*entry, disk.Info, error) {
 	return l.read(k.entryName())
 }
 
-// open opens a file for reading. If it cannot be opened because it is no file at
-// all, or because of its own mode, the error is damaged too: nothing that passes by
-// itself.
+// open opens a file for reading. If the path is not a regular file, or its mode forbids
+// reading, the error also matches damaged: a retry cannot succeed.
 func (l *layout) open(path string, damaged error) (disk.File, error) {
 	f, err := l.disk.Open(path)
 	if err == nil {
@@ -130,8 +129,7 @@ func (l *layout) open(path string, damaged error) (disk.File, error) {
 	return nil, err
 }
 
-// add gives f the name of an entry, and returns the entry that it replaced, if there
-// was one.
+// add gives f the name of an entry, and returns the entry that it replaced, if any.
 func (l *layout) add(f disk.NewFile, name string) (old *entry, err error) {
 	err = f.Publish(name)
 	if errors.Is(err, fs.ErrExist) {
@@ -141,12 +139,12 @@ func (l *layout) add(f disk.NewFile, name string) (old *entry, err error) {
 	return old, err
 }
 
-// build makes the file of an entry, without its name. Small are the bytes of an inline
-// object.
+// build makes the file of an entry, still without a name. small is the content of an
+// inline object.
 func (l *layout) build(e *entry, small []byte) (disk.NewFile, error) {
 	b := e.encode()
 	if len(b) > maxEntry {
-		return nil, fmt.Errorf("entry of %v has %d bytes, at most %d are allowed", e.key, len(b), maxEntry)
+		return nil, fmt.Errorf("entry of %v has %d bytes, the maximum is %d", e.key, len(b), maxEntry)
 	}
 	if e.inline {
 		b = append(b, small...)
@@ -160,17 +158,17 @@ func (l *layout) build(e *entry, small []byte) (disk.NewFile, error) {
 		return nil, err
 	}
 	if !e.inline {
-		f.MakeModifiable() // a mark, for mayReferTo. Without it, some time is lost
+		f.MakeModifiable() // marks it for mayReferTo; an error only costs time
 	}
 	return f, nil
 }
 
-// mayReferTo reports whether the entry in a file may refer to a data file, by its mode
-// alone. It errs where a file system keeps no modes.
+// mayReferTo reports whether the entry in a file may refer to a data file, judging by its
+// mode alone. It is wrong on file systems without modes.
 func mayReferTo(info disk.Info) bool { return info.Mode.Perm()&0o200 != 0 }
 
-// replace gives f the name of an entry. A directory cannot be replaced, and would be
-// in the way for ever.
+// replace gives f the name of an entry. If a directory has the name, replace removes it,
+// since a rename cannot.
 func (l *layout) replace(f disk.NewFile, name string) error {
 	err := f.Replace(name)
 	if err == nil {
@@ -182,7 +180,8 @@ func (l *layout) replace(f disk.NewFile, name string) error {
 	return err
 }
 
-// openData opens a data file of that size. Anything else in its place is ErrDamaged.
+// openData opens a data file of size bytes. If anything else is in its place, the error
+// matches ErrDamaged.
 func (l *layout) openData(name string, size int64) (disk.File, disk.Info, error) {
 	path := dataPath(name)
 	f, err := l.open(path, ErrDamaged)
@@ -200,8 +199,8 @@ func (l *layout) openData(name string, size int64) (disk.File, disk.Info, error)
 	return f, info, nil
 }
 
-// exclusively does what must not happen to a data file while a program has its
-// path, unless one has: then it reports false. While do runs, nobody can get it.
+// exclusively calls do unless a program has the path of the data file; then it returns
+// false. No program can get the path while do runs.
 func (l *layout) exclusively(data string, do func()) bool {
 	if !disk.CanLock {
 		do()
@@ -215,14 +214,14 @@ func (l *layout) exclusively(data string, do func()) bool {
 			return false
 		}
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged):
-		return false // it may be a file that another process has locked
+		return false // another process may have locked it
 	}
 	do()
 	return true
 }
 
-// unlink removes a data file that no entry refers to any more, unless a program
-// has its path: then a later walk does. It reports whether the file is removed.
+// unlink removes an unreferenced data file, unless a program has its path. A later walk
+// removes that. It reports whether the file is removed.
 func (l *layout) unlink(data string) (removed bool) {
 	l.exclusively(data, func() { removed = l.remove(dataPath(data)) == nil })
 	return removed
@@ -231,7 +230,7 @@ func (l *layout) unlink(data string) (removed bool) {
 // pinned reports whether a program has the path of a data file.
 func (l *layout) pinned(data string) bool { return !l.exclusively(data, func() {}) }
 
-// remove removes a file. It is no error if there is none.
+// remove removes a file. A missing file is not an error.
 func (l *layout) remove(path string) error {
 	return ignoreNotExist(l.disk.Remove(path))
 }
@@ -251,10 +250,10 @@ func writeAll(w io.Writer, b []byte) error {
 	return err
 }
 
-// DefaultPath names the private directory in dir, or in the directory for temporary
-// files if dir is empty. The name tells the user, and the function and version where
-// the host tells them, so a new version starts afresh. The path stays the same when
-// the process changes its working directory.
+// DefaultPath names the private directory in dir, or in the system's temporary directory
+// if dir is empty. The name contains the user. It also contains the function and version
+// if the host provides them, so a new version starts empty. The path is absolute, so it
+// stays valid when the process changes its working directory.
 func DefaultPath(dir string) string {
 	name := "warmcache.v2." + fmt.Sprint(os.Geteuid())
 	if dir == "" {
@@ -272,7 +271,7 @@ func DefaultPath(dir string) string {
 	return path
 }
 
-// fileName makes a short plain file name of s.
+// fileName converts s to a short plain file name.
 func fileName(s string) string {
 	b := []byte(s)
 	for i, c := range b {

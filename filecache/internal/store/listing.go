@@ -8,17 +8,17 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A walk reads the names of trees, then those of entries and of data files, and so on for
-// ever. It knows the trees before it offers their entries for eviction.
+// A walk cycles through the names of trees, entries and data files. It knows the trees
+// before it offers their entries for eviction.
 type walk struct {
 	disk disk.FS
-	at   int // which of walkDirs it is in
+	at   int // index in walkDirs
 	list disk.Listing
 }
 
 var walkDirs = [...]string{treeDir, entryDir, dataDir}
 
-// next returns the next names, and whether they are the last of a round.
+// next returns more names, and reports whether they are the last of a round.
 func (w *walk) next() (dir string, names []string, last bool, err error) {
 	dir = walkDirs[w.at]
 	if w.list == nil {

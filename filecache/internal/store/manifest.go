@@ -31,7 +31,7 @@ type node struct {
 	dir          bool
 	perm         uint32
 	size         int64 // of a file
-	mtime, ctime int64 // of the root there is no ctime: a rename changes it
+	mtime, ctime int64 // the root has no ctime: a rename changes it
 	ino          uint64
 	children     map[string]*node
 }
@@ -50,7 +50,7 @@ func nodeOf(info disk.Info) *node {
 	return n
 }
 
-// same reports whether a file is as n says.
+// same reports whether a file is as n describes it.
 func (n *node) same(info disk.Info) bool {
 	return info.Ours && info.Mode.IsDir() == n.dir && (n.dir || info.Mode.IsRegular() && info.Size == n.size) &&
 		uint32(info.Mode.Perm()) == n.perm && info.ID.Mtime == n.mtime && info.ID.Ino == n.ino && (n.ctime == 0 || info.ID.Ctime == n.ctime)
@@ -136,7 +136,8 @@ func (n *node) check(dir disk.Subdir) error {
 	return nil
 }
 
-// checkAt compares a file or directory in dir with n. A nil n means that there was none.
+// checkAt compares a file or directory in dir with n. A nil n means that it is not in the
+// manifest.
 func (n *node) checkAt(dir disk.Subdir, name string) error {
 	info, err := dir.Lstat(name)
 	if err != nil {
@@ -186,7 +187,7 @@ func sortedNames(m map[string]*node) []string {
 	return names
 }
 
-var errManifest = fmt.Errorf("%w: it is no manifest of a tree", ErrDamaged)
+var errManifest = fmt.Errorf("%w: it is not the manifest of a tree", ErrDamaged)
 
 // decodeManifest returns the manifest of a tree. The error matches ErrDamaged.
 func decodeManifest(b []byte) (*manifest, error) {

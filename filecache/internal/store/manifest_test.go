@@ -58,7 +58,7 @@ func TestTreeName(t *testing.T) {
 	}
 	for _, bad := range []string{"", "-", "---", dataName(entry, 1, 1), entry, name[1:], name + "0", treeName(entry, room{}, 1), treeName(entry, room{-1, 1}, 1), treeName("../"+entry[3:], room{1, 1}, 1)} {
 		if isTreeName(bad) {
-			t.Errorf("%q is taken for the name of a tree", bad)
+			t.Errorf("%q is accepted as the name of a tree", bad)
 		}
 	}
 }

@@ -17,25 +17,25 @@ import (
 // entryNameLen is the length of an entry's name.
 const entryNameLen = 2 * sha256.Size
 
-// dataName returns a name for the data file of that entry, for bytes of that size. It is
-// random at the end: a name is used once, so a data file is never rewritten. The name
-// tells which entry refers to the file, if any does.
+// dataName returns a name for a data file of entry with size bytes. It ends in a random
+// number: each name is used once, so a data file is never rewritten. The name identifies
+// the entry that may refer to the file.
 func dataName(entry string, size int64, random uint64) string {
 	return fmt.Sprintf("%s-%d-%016x", entry, size, random)
 }
 
-// newDataName returns a new name for the bytes of e.
+// newDataName returns a new data name for e.
 func newDataName(e *entry) string { return dataName(e.key.entryName(), e.size, clock.Random()) }
 
-// isDataName reports whether s is a name that dataName may give.
+// isDataName reports whether s has the form of a dataName.
 func isDataName(s string) bool {
 	parts := strings.Split(s, "-")
 	return len(parts) == 3 && isEntryName(parts[0]) && isHex64(parts[2]) &&
 		parts[1] != "" && strings.Trim(parts[1], "0123456789") == ""
 }
 
-// treeName returns the name of a tree: of the entry of its manifest, what it takes of the
-// disk, and the manifest's CRC.
+// treeName returns the name of a tree. It contains the name of the manifest's entry, the
+// room of the tree and the manifest's CRC.
 func treeName(entry string, r room, crc uint64) string {
 	return fmt.Sprintf("%s-%d-%d-%016x", entry, r.bytes, r.files, crc)
 }
@@ -45,7 +45,7 @@ func isTreeName(s string) bool {
 		treeRoom(s) != room{}
 }
 
-// treeRoom returns what treeName put into a name, or zero.
+// treeRoom returns the room encoded in the name of a tree, or zero.
 func treeRoom(name string) room {
 	parts := strings.Split(name, "-")
 	if len(parts) != 4 {
@@ -61,15 +61,15 @@ func treeRoom(name string) room {
 
 func treeCRC(name string) uint64 { return hex64(name[len(name)-16:]) }
 
-// isHex64 reports whether s has the 16 hexadecimal digits of 64 bits.
+// isHex64 reports whether s is 16 hexadecimal digits.
 func isHex64(s string) bool { return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == "" }
 
-// isEntryName reports whether s is a name that entryName may give.
+// isEntryName reports whether s has the form of an entryName.
 func isEntryName(s string) bool {
 	return len(s) == entryNameLen && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// entryID, dataID and otherID return the number that a sum knows a file by.
+// entryID, dataID and otherID return the number that identifies a file in a sum.
 func entryID(name string) uint64 { return hex64(name[:16]) }
 
 func dataID(name string) uint64 { return hex64(name[len(name)-16:]) }
@@ -85,10 +85,10 @@ func hex64(s string) uint64 {
 	return n
 }
 
-// entryOf returns the name of the entry that a data file is named after.
+// entryOf returns the entry name in the name of a data file.
 func entryOf(data string) string { return data[:entryNameLen] }
 
-// sizeInName returns the size that dataName put into a name, or zero.
+// sizeInName returns the size encoded in the name of a data file, or zero.
 func sizeInName(name string) int64 {
 	parts := strings.Split(name, "-")
 	if len(parts) != 3 {
@@ -101,8 +101,8 @@ func sizeInName(name string) int64 {
 	return n
 }
 
-// isTemp reports whether a file is one under construction, or one that a program leaves
-// beside a data file. All others are left alone, whoever made them.
+// isTemp reports whether a file is under construction, or was left by a program beside a
+// data file. No other files count as litter.
 func isTemp(name string) bool {
 	if strings.HasPrefix(name, disk.TempPrefix) {
 		return true
@@ -115,8 +115,8 @@ func isTemp(name string) bool {
 	return false
 }
 
-// sideFiles are what SQLite leaves beside a database, and reads with it: rows that are
-// not in the object.
+// sideFiles are the suffixes of files that SQLite writes beside a database and reads with
+// it. They may contain rows that the object does not have.
 var sideFiles = []string{"-wal", "-journal", "-shm"}
 
 const (

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// candidate is an entry as eviction sees it.
+// candidate is an entry that may be evicted.
 type candidate struct {
 	name string
 	used int64 // Unix nanoseconds
@@ -16,10 +16,10 @@ func (c candidate) compare(o candidate) int {
 	return cmp.Or(cmp.Compare(c.used, o.used), strings.Compare(c.name, o.name))
 }
 
-// A pool keeps the least recently used of the entries that it was offered, in order.
+// A pool keeps the least recently used of the candidates offered to it, in order.
 type pool []candidate
 
-// poolSize is how many candidates for eviction are remembered.
+// poolSize is the maximum number of eviction candidates.
 const poolSize = 256
 
 func (p *pool) offer(c candidate) {
@@ -33,7 +33,7 @@ func (p *pool) offer(c candidate) {
 	*p = slices.Insert(*p, i, c)
 }
 
-// take returns the least recently used, and removes it from the pool.
+// take removes the least recently used candidate from the pool and returns it.
 func (p *pool) take() (c candidate, ok bool) {
 	if len(*p) == 0 {
 		return candidate{}, false

@@ -1,13 +1,13 @@
 package store
 
-// Reason is why there is no copy to use.
+// Reason is why there is no usable copy.
 type Reason uint8
 
-// The reasons that a Store knows.
+// The reasons in Stats.
 const (
-	Absent      Reason = iota // there was none
-	Evicted                   // this process has removed it to make room
-	Invalidated               // this process has removed it because of Invalidate
+	Absent      Reason = iota // there was no copy
+	Evicted                   // this process evicted it
+	Invalidated               // this process invalidated it
 	Damaged                   // it is damaged, or part of it is missing
-	NoDisk                    // the disk failed, or is not used after failures
+	NoDisk                    // the disk failed, or the breaker is open
 )

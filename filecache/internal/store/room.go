@@ -6,17 +6,17 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// room is what files take of a file system.
+// room is an amount of disk space: bytes and files.
 type room struct{ bytes, files int64 }
 
 func (r room) plus(o room) room { return room{r.bytes + o.bytes, r.files + o.files} }
 
 func (r room) minus(o room) room { return room{r.bytes - o.bytes, r.files - o.files} }
 
-// fits reports whether there is as much in o.
+// fits reports whether r fits in o.
 func (r room) fits(o room) bool { return r.bytes <= o.bytes && r.files <= o.files }
 
-// atLeast returns the larger of each.
+// atLeast returns the larger of each field.
 func (r room) atLeast(o room) room { return room{max(r.bytes, o.bytes), max(r.files, o.files)} }
 
 func (r room) atMost(o room) room { return room{min(r.bytes, o.bytes), min(r.files, o.files)} }
@@ -24,7 +24,7 @@ func (r room) atMost(o room) room { return room{min(r.bytes, o.bytes), min(r.fil
 // unlimited is more than any file system has.
 const unlimited = math.MaxInt64 / 4
 
-// roomFor is what a copy of that size takes.
+// roomFor returns the room of a copy of that size.
 func roomFor(size int64) room {
 	if isSmall(size) {
 		return room{pages(size + entryTexts), 1}
@@ -32,16 +32,16 @@ func roomFor(size int64) room {
 	return roomForTwo(size)
 }
 
-// roomForTwo is what a copy of that size takes if its bytes are a file of their own.
+// roomForTwo returns the room of a copy of that size that has a separate data file.
 func roomForTwo(size int64) room {
 	return room{pages(size) + pages(8*int64(blocks.Count(size, blocks.SizeFor(size)))+entryTexts), 2}
 }
 
-// TreeBytes is the room of a file of that size in a tree, in bytes. A directory counts as a file of
-// size zero.
+// TreeBytes returns the room of a file of that size in a tree, in bytes. A directory
+// counts as a file of size zero.
 func TreeBytes(size int64) int64 { return max(page, pages(size)) }
 
-// entryTexts is how much room an entry needs, beside its checksums.
+// entryTexts is the room of an entry without its checksums.
 const entryTexts = 1536
 
 const page = 4 << 10

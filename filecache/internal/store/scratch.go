@@ -11,18 +11,18 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// ErrNoRoom is the error of Scratch when there cannot be the room.
+// ErrNoRoom means that eviction cannot free enough room for Scratch.
 var ErrNoRoom = errors.New("there is too little room")
 
-// Scratch makes an empty directory for the caller's work, below s/, with room for so many
-// bytes, which no copy takes. Remove removes it with all that is in it. The directory is locked until then, and the lock ends with
-// its process: so a later Scratch knows what killed processes left, however young it
-// is, and removes it.
+// Scratch makes an empty directory for the caller below s/. It evicts copies until so
+// many bytes are free, and copies do not use them. Call remove to delete the directory
+// with its contents. Until then it is locked. The lock ends with the process, so a later
+// Scratch recognizes and removes the directory of a killed process, however recent.
 func (s *Store) Scratch(bytes int64) (dir string, remove func() error, err error) {
 	if bytes > 0 {
 		free, err := s.MakeRoom(bytes)
 		if err == nil && free < bytes {
-			err = fmt.Errorf("%w: %d bytes are free, %d are wanted", ErrNoRoom, free, bytes)
+			err = fmt.Errorf("%w: %d bytes are free, want %d", ErrNoRoom, free, bytes)
 		}
 		if err != nil {
 			return "", nil, err
@@ -64,11 +64,11 @@ func (s *Store) scratch() (dir string, remove func() error, err error) {
 	return dir, remove, nil
 }
 
-// scratchAttempts is how often a directory is made anew that a sweep of another
-// process removes before it is locked.
+// scratchAttempts bounds the attempts to make a directory when sweeps of other processes
+// remove it before it is locked.
 const scratchAttempts = 10
 
-// newHeld makes a directory and locks it. Its name is prefix and a number.
+// newHeld makes a directory and locks it. Its name is prefix followed by a number.
 func (s *Store) newHeld(prefix string, exclusive bool) (name string, held disk.Subdir, err error) {
 	for range scratchAttempts {
 		name = prefix + strconv.FormatUint(clock.Random(), 16)
@@ -82,13 +82,13 @@ func (s *Store) newHeld(prefix string, exclusive bool) (name string, held disk.S
 	return "", nil, err
 }
 
-// hold opens and locks a directory, and makes sure that it is still there.
+// hold opens and locks a directory, and checks that it still exists.
 func (s *Store) hold(name string, exclusive bool) (disk.Subdir, error) {
 	f, err := s.disk.OpenDir(name)
 	if err != nil {
 		return nil, err
 	}
-	if err = f.Lock(exclusive); !errors.Is(err, disk.ErrLocked) { // else there are no locks
+	if err = f.Lock(exclusive); !errors.Is(err, disk.ErrLocked) { // any other error means that there are no locks
 		_, err = s.disk.Lstat(name)
 	}
 	if err != nil {
@@ -98,8 +98,8 @@ func (s *Store) hold(name string, exclusive bool) (disk.Subdir, error) {
 	return f, nil
 }
 
-// sweepScratch removes the directories that nobody holds. Where there are no locks, it
-// removes those that are older than any invocation.
+// sweepScratch removes directories that no process has locked. Without locks, it removes
+// directories older than the longest invocation.
 func (s *Store) sweepScratch() {
 	names, err := s.disk.ReadDir(scratchDir)
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Store) sweepScratch() {
 	}
 }
 
-// removeAbandoned removes a directory that nobody holds.
+// removeAbandoned removes a directory that no process has locked.
 func (s *Store) removeAbandoned(name string) (removed bool) {
 	f, err := s.disk.OpenDir(name)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package store keeps copies of objects in a private directory: whole, verified, and
-// within a budget. It knows no origin.
+// Package store keeps verified copies of whole objects in a private directory, within a
+// budget. It does not contact origins.
 //
-// A fault of the disk is counted in the Store's Stats and tells its breaker. The
-// caller learns only that there is no copy.
+// A disk failure is counted in Stats and reported to the breaker. The caller sees only a
+// miss.
 package store
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A Store keeps copies in a directory. It is safe for concurrent use, and several
-// processes may use one directory.
+// A Store keeps copies in a directory. It is safe for concurrent use. Several processes
+// may share the directory.
 type Store struct {
 	layout
 	faults
@@ -28,20 +28,20 @@ type Store struct {
 	kept   kept
 
 	evictions, verified, diskBytes atomic.Int64
-	answered                       atomic.Int64 // when the disk last did: see hang.go
+	answered                       atomic.Int64 // of the disk's last answer: see hang.go
 
-	// changing keeps the order of what happens to entries. Callers that revoke a
-	// flight before they lock it can rely on that flight to publish nothing after.
+	// changing serializes changes of entries. A caller that revokes a flight and then
+	// locks changing knows that the flight publishes nothing afterwards.
 	changing sync.Mutex
 }
 
-// Limits are those of the disk space that a Store uses.
+// Limits bound the disk space of a Store.
 type Limits struct {
 	MaxBytes int64 // zero means a share of the file system
-	KeepFree int64 // bytes of the file system that are left to others
+	KeepFree int64 // bytes of the file system to leave free
 }
 
-// New returns a Store in d. It does not look at the directory.
+// New returns a Store in d. It does not access the directory.
 func New(d disk.FS, l Limits, c *clock.Clock) *Store {
 	breaker := disk.NewBreaker(c)
 	s := &Store{
@@ -56,19 +56,19 @@ func New(d disk.FS, l Limits, c *clock.Clock) *Store {
 	return s
 }
 
-// Stats are the counts of a Store.
+// Stats are the counters of a Store.
 type Stats struct {
 	Evictions int64 // copies removed to make room
-	Verified  int64 // copies that this process first opened, or that had changed on disk
+	Verified  int64 // copies verified: opened for the first time by this process, or changed on disk since
 	DiskBytes int64 // read from copies
 	Faults    int64
-	FaultsBy  map[string]int64 // by the name of the errno, "damaged" or "not private"
+	FaultsBy  map[string]int64 // by errno name, "damaged" or "not private"
 	Refused   string           // why the directory is not used
 	Breaker   disk.State
-	Opened    int64 // how often the Breaker was open
+	Opened    int64 // how often the Breaker has opened
 }
 
-// Stats returns the counts so far.
+// Stats returns the counters.
 func (s *Store) Stats() Stats {
 	st := Stats{Evictions: s.evictions.Load(), Verified: s.verified.Load(), DiskBytes: s.diskBytes.Load()}
 	st.Faults, st.FaultsBy, st.Refused = s.faults.stats()
@@ -76,7 +76,7 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// removeEntryFile removes the file of an entry. The caller holds changing.
+// removeEntryFile removes an entry's file. The caller holds changing.
 func (s *Store) removeEntryFile(name string) error {
 	err := s.remove(entryPath(name))
 	if err == nil {
@@ -86,8 +86,8 @@ func (s *Store) removeEntryFile(name string) error {
 	return err
 }
 
-// unlink removes a data file that no entry refers to any more. It reports whether there
-// is none now. The caller holds changing.
+// unlink removes a data file that no entry refers to. It reports whether the file no
+// longer exists. The caller holds changing.
 func (s *Store) unlink(data string) bool {
 	removed := s.layout.unlink(data)
 	if removed {
@@ -96,14 +96,14 @@ func (s *Store) unlink(data string) bool {
 	return removed
 }
 
-// unlinked takes a data file that is gone from its directory out of the budget, but
-// not what is still open of it.
+// unlinked subtracts a removed data file from the budget. The room of a file that is
+// still open stays counted.
 func (s *Store) unlinked(data string) {
 	s.budget.addOpen(s.index.unlinked(data))
 	s.budget.removed(dataID(data), pages(sizeInName(data)))
 }
 
-// release ends the use of a copy by one File.
+// release ends a File's use of a copy.
 func (s *Store) release(u *use) {
 	if freed := s.index.release(u); freed != (room{}) {
 		s.budget.addOpen(room{}.minus(freed))

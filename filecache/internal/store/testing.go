@@ -9,21 +9,21 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// The rest of this file is for the tests of the package above, which look at a whole cache.
+// The rest of this file is for the tests of package filecache.
 
-// TestErrEntry is the error of an entry that does not decode.
+// TestErrEntry is errEntry.
 var TestErrEntry = errEntry
 
-// TestRescanAfter is how long the sum of what is used is relied on.
+// TestRescanAfter is how long the sum of the used room is trusted.
 const TestRescanAfter = rescanAfter
 
-// TestMaxKnown is how many copies a process remembers.
+// TestMaxKnown is the maximum number of known copies.
 const TestMaxKnown = maxKnown
 
 // TestMaxSmall is the size up to which a copy is one file.
 const TestMaxSmall = maxSmall
 
-// TestRoom returns what a copy of size bytes takes of the disk.
+// TestRoom returns the room of a copy of size bytes.
 func TestRoom(size int64) int64 { return roomFor(size).bytes }
 
 // TestDataName returns a name for a data file of an entry.
@@ -31,14 +31,14 @@ func TestDataName(entry string, size int64, random uint64) string {
 	return dataName(entry, size, random)
 }
 
-// TestUsage is what a Store believes of its room, and how many data files are open.
+// A TestUsage is the room that a Store has counted, and its number of open data files.
 type TestUsage struct {
 	Max, Used, Open, Reserved, Written int64
 	Files                              int
 	Inodes                             int64
 }
 
-// TestUsage returns the usage now.
+// TestUsage returns the current usage.
 func (s *Store) TestUsage() TestUsage {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
@@ -49,35 +49,35 @@ func (s *Store) TestUsage() TestUsage {
 	return TestUsage{b.max, used.bytes, b.open.bytes, b.reserved.bytes, b.written, len(s.index.inUse) + len(s.index.trees), used.files}
 }
 
-// TestUnreserve gives back what was reserved for size bytes.
+// TestUnreserve returns the room reserved for size bytes.
 func (s *Store) TestUnreserve(size int64) { s.budget.unreserve(roomFor(size)) }
 
 // TestReserve reserves room for size bytes.
 func (s *Store) TestReserve(size int64) bool { return s.reserve(roomFor(size)) }
 
-// TestBoot replaces what reads the boot's clock.
+// TestBoot replaces the function that reads the boot's clock.
 func (s *Store) TestBoot(read func() ([16]byte, int64)) { s.boot.read = read }
 
-// TestWrap puts a disk in front of the one that is used.
+// TestWrap wraps the disk.
 func (s *Store) TestWrap(wrap func(disk.FS) disk.FS) {
 	s.disk = wrap(s.disk)
 	s.budget.disk, s.budget.walk.disk = s.disk, s.disk
 }
 
-// TestLocks opens the file of the download locks.
+// TestLocks opens the lock file.
 func (s *Store) TestLocks() (disk.Locks, error) { return s.openLocks() }
 
-// TestLockByte returns the number of k's lock.
+// TestLockByte returns the offset of k's lock.
 func TestLockByte(k Key) int64 { return k.lockByte() }
 
-// TestEntryLocks is the first of the numbers for locks of entries.
+// TestEntryLocks is the offset of the entries' locks.
 const TestEntryLocks = int64(entryLocks)
 
 // TestLockEntry locks k's entry as another process would.
 func (s *Store) TestLockEntry(k Key) (release func()) { return s.lockEntry(k.entryName()).Release }
 
-// TestSweep goes round the directory twice, removes all litter, and returns how many
-// copies there are, and how many of them are one file.
+// TestSweep walks the directory twice and removes all litter. It returns the number of
+// copies, and how many of them are one file.
 func (s *Store) TestSweep() (copies, inline int) {
 	for range 2 {
 		b := &s.budget
@@ -110,10 +110,10 @@ func (s *Store) TestEvict(k Key) bool {
 	return err == nil && s.evictOne(v)
 }
 
-// TestFailures returns how many failures in a row the breaker counts.
+// TestFailures returns the breaker's number of consecutive failures.
 func (s *Store) TestFailures() int { return s.breaker.Failures() }
 
-// TestEntry is an entry on disk.
+// TestEntry describes an entry on disk.
 type TestEntry struct {
 	Key       Key
 	ETag      string
@@ -123,7 +123,7 @@ type TestEntry struct {
 	Sum       []byte
 }
 
-// TestRead returns the entry of that name.
+// TestRead returns the entry called name.
 func (s *Store) TestRead(name string) (TestEntry, error) {
 	e, _, err := s.read(name)
 	if err != nil {
@@ -135,8 +135,8 @@ func (s *Store) TestRead(name string) (TestEntry, error) {
 // TestEntryName returns the name of k's entry.
 func TestEntryName(k Key) string { return k.entryName() }
 
-// TestForge returns a Copy whose data file is said to be of that name. Its entry is
-// also written to disk if write is set.
+// TestForge returns a Copy with the given name of its data file. If write is set, it also
+// writes the entry to disk.
 func (s *Store) TestForge(m Meta, data string, sum *blocks.Digest, at clock.Instant, write bool) (*Copy, error) {
 	e := &entry{
 		key: m.Key, etag: m.ETag, modified: m.Modified, size: m.Size,
@@ -154,14 +154,14 @@ func (s *Store) TestForge(m Meta, data string, sum *blocks.Digest, at clock.Inst
 	return &Copy{entry: e}, nil
 }
 
-// TestUnknow makes this process forget that it knows a copy of k.
+// TestUnknow drops the copy of k from memory.
 func (s *Store) TestUnknow(k Key) {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
 	delete(s.index.known, k)
 }
 
-// TestKnown returns how many copies are known.
+// TestKnown returns the number of known copies.
 func (s *Store) TestKnown() int {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
@@ -178,14 +178,14 @@ func (s *Store) TestKnow(c *Copy) {
 	s.index.known[c.key] = c
 }
 
-// TestSwap remembers a copy in the place of old, if that is the known one.
+// TestSwap replaces old by a copy, if old is the known one.
 func (s *Store) TestSwap(old, c *Copy) { s.index.swap(old, c) }
 
-// TestVerified reports whether block i is remembered as verified.
+// TestVerified reports whether block i is recorded as verified.
 func (c *Copy) TestVerified(i int) bool { return c.checked.Has(i) }
 
 // TestData returns the name of the data file.
 func (c *Copy) TestData() string { return c.data }
 
-// TestTouched reports when the use of c was noted on disk.
+// TestTouched returns when the use of c was last recorded on disk.
 func (c *Copy) TestTouched() time.Time { return time.Unix(0, c.touched) }

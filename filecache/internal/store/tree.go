@@ -33,9 +33,9 @@ var ErrTree = errors.New("the disk failed to store the tree")
 type TreeDraft struct {
 	store    *Store
 	entry    string // the name of the manifest's entry
-	name     string // its own, until it is published
+	name     string // the temporary name, until it is published
 	root     disk.Subdir
-	below    []step // the directories between the root and the one last used
+	below    []step // the open directories from the root to the one last used
 	reserved room
 	used     room
 	written  int64
@@ -46,7 +46,7 @@ type step struct {
 	dir  disk.Subdir
 }
 
-// leastFiles is how many files at least a TreeDraft reserves room for.
+// leastFiles is the minimum number of files that a TreeDraft reserves room for.
 const leastFiles = 64
 
 // NewTree returns an empty TreeDraft for the copy of k.
@@ -77,8 +77,8 @@ func (d *TreeDraft) Mkdir(name string) error {
 	return d.at(name, room{page, 1}, func(dir disk.Subdir, base string) error { return dir.Mkdir(base) })
 }
 
-// File makes a file with the bytes of r, of which there must be size. An error of r is
-// returned as it is; all others match ErrTree.
+// File makes a file from the size bytes of r. It returns an error of r as it is; all
+// other errors match ErrTree.
 func (d *TreeDraft) File(name string, size int64, executable bool, modified time.Time, r io.Reader) error {
 	var readErr error
 	err := d.at(name, room{TreeBytes(size), 1}, func(dir disk.Subdir, base string) error {
@@ -102,7 +102,7 @@ func (d *TreeDraft) File(name string, size int64, executable bool, modified time
 	return err
 }
 
-// copy copies size bytes from r to w. It returns errors of r and of w separately.
+// copy copies size bytes from r to w. It returns errors of r and w separately.
 func (d *TreeDraft) copy(w io.Writer, r io.Reader, size int64) (readErr, err error) {
 	to := &treeWriter{d, w, nil}
 	n, err := io.CopyBuffer(struct{ io.Writer }{to}, io.LimitReader(r, size+1), make([]byte, 64<<10))
@@ -117,7 +117,7 @@ func (d *TreeDraft) copy(w io.Writer, r io.Reader, size int64) (readErr, err err
 	return nil, nil
 }
 
-// treeWriter makes room once when the file system is full.
+// treeWriter makes room once if the file system is full.
 type treeWriter struct {
 	draft *TreeDraft
 	w     io.Writer
@@ -135,7 +135,7 @@ func (w *treeWriter) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// at reserves room and calls do with the directory that name is in.
+// at reserves room and calls do with the parent directory of name.
 func (d *TreeDraft) at(name string, need room, do func(dir disk.Subdir, base string) error) error {
 	if err := d.take(need); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (d *TreeDraft) at(name string, need room, do func(dir disk.Subdir, base str
 	return d.store.treeFault(err)
 }
 
-// take uses reserved room, and reserves more if there is too little.
+// take consumes reserved room, and reserves more if necessary.
 func (d *TreeDraft) take(need room) error {
 	d.used = d.used.plus(need)
 	if d.used.fits(d.reserved) {
@@ -172,7 +172,8 @@ func (d *TreeDraft) wrote(n int64) {
 	d.store.budget.wrote(n)
 }
 
-// enter returns a directory of the draft. It keeps those open that lead to it.
+// enter returns a directory of the draft. It keeps the directories on the path to it
+// open.
 func (d *TreeDraft) enter(dir string) (disk.Subdir, error) {
 	var names []string
 	if dir != "" {
@@ -206,9 +207,9 @@ func (d *TreeDraft) leave(n int) {
 	d.below = d.below[:n]
 }
 
-// Publish gives the tree its name and returns its manifest. The caller stores the manifest
-// as the copy that refers to the tree, and then calls Close: before that, the tree is not
-// removed as litter.
+// Publish gives the tree its name and returns its manifest. The caller stores the
+// manifest as the copy that refers to the tree, and then calls Close. Until then the tree
+// is not removed as litter.
 func (d *TreeDraft) Publish() (manifest []byte, err error) {
 	d.leave(0)
 	m := newManifest(d.used)
@@ -217,7 +218,7 @@ func (d *TreeDraft) Publish() (manifest []byte, err error) {
 	}
 	b := m.encode()
 	name := treeName(d.entry, d.used, crc64nvme.Checksum(b))
-	if !disk.CanLock { // an open directory cannot be renamed there
+	if !disk.CanLock { // an open directory cannot be renamed on this system
 		d.root.Close()
 	}
 	if err := d.store.disk.Rename(d.name, treePath(name)); err != nil {
@@ -235,7 +236,7 @@ func (d *TreeDraft) release() {
 	d.reserved, d.written = room{}, 0
 }
 
-// Close ends the draft. If it was not published, it leaves nothing.
+// Close ends the draft. A draft that was not published leaves nothing behind.
 func (d *TreeDraft) Close() {
 	d.leave(0)
 	d.release()
@@ -245,8 +246,8 @@ func (d *TreeDraft) Close() {
 	d.root.Close()
 }
 
-// A Tree is a tree in use: it is neither evicted nor removed before Close, as far as the
-// file system has locks.
+// A Tree is a tree in use. It is neither evicted nor removed before Close, if the file
+// system supports locks.
 type Tree struct {
 	Path string
 
@@ -339,10 +340,10 @@ func (s *Store) sweepTree(name string) (removed bool) {
 	return remove(true)
 }
 
-// lockTree locks a tree, unless it is in use. The caller must call remove to unlock it:
-// remove(true) removes the tree, and remove reports whether it did.
+// lockTree locks a tree, unless it is in use. The caller must call remove to unlock it.
+// remove(true) removes the tree; remove reports whether it did.
 func (s *Store) lockTree(name string) (remove func(bool) bool, ok bool) {
-	if s.index.isTreeInUse(name) { // there may be no locks
+	if s.index.isTreeInUse(name) { // the file system may lack locks
 		return nil, false
 	}
 	dir, err := s.disk.OpenDir(treePath(name))
@@ -374,7 +375,7 @@ func (s *Store) lockTree(name string) (remove func(bool) bool, ok bool) {
 	}, true
 }
 
-// removeTree removes a tree that the caller has locked, or another file of that name.
+// removeTree removes a tree that the caller has locked, or another file with that name.
 func (s *Store) removeTree(name string) bool {
 	trash := treePath(disk.TempPrefix + strconv.FormatUint(clock.Random(), 16))
 	if err := s.disk.Rename(treePath(name), trash); err != nil {
@@ -386,8 +387,7 @@ func (s *Store) removeTree(name string) bool {
 	return true
 }
 
-// treeOf returns the tree that an entry refers to, if there is one that this process
-// knows.
+// treeOf returns the tree that an entry refers to, if this process knows it.
 func (b *budget) treeOf(entry string, whole uint64) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -397,7 +397,7 @@ func (b *budget) treeOf(entry string, whole uint64) string {
 	return ""
 }
 
-// useTree counts a tree that was published.
+// useTree counts a published tree.
 func (b *budget) useTree(name string) {
 	r := treeRoom(name)
 	b.mu.Lock()
@@ -409,7 +409,7 @@ func (b *budget) useTree(name string) {
 	b.knowTree(name)
 }
 
-// removedTree takes a tree that is gone out of the sum.
+// removedTree subtracts a removed tree from the sum.
 func (b *budget) removedTree(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -432,7 +432,7 @@ func (b *budget) knowTree(name string) {
 	b.trees[entryID(name)] = name
 }
 
-// seeTree takes a name in t/ into the sum of the round.
+// seeTree adds a name in t/ to the sum of the round.
 func (b *budget) seeTree(name string) {
 	path := treePath(name)
 	if !isTreeName(name) {

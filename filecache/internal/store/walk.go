@@ -10,38 +10,38 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Nothing here knows all files at once. A walk goes round the directory, some names at
-// each reservation. It sums up how much is used, and remembers the oldest entries that
-// it met, as candidates for eviction. So an eviction takes no longer with a hundred
-// thousand copies than with a hundred: among so many, the copy that goes is one of the
-// oldest, and not always the very oldest.
+// The Store never lists all files at once. A walk cycles through the directory, a few
+// names at each reservation. It sums up the used room, and collects the oldest entries as
+// candidates for eviction. So an eviction takes as long with a hundred copies as with a
+// hundred thousand. Among many copies, the evicted one is among the oldest, but not
+// always the oldest.
 
 const (
-	// firstLook is how many names a process looks at before it evicts anything. With
-	// fewer files, the oldest of all is evicted.
+	// firstLook is how many names a process reads before its first eviction. With fewer
+	// files, it evicts the very oldest.
 	firstLook = 256
-	// lookStep is how many names each reservation looks at while a round is under way.
+	// lookStep is how many names each reservation reads during a round.
 	lookStep = 16
-	// unknownStep is the same as long as it is not known how much is used: each copy that
-	// comes may then evict another one needlessly.
+	// unknownStep replaces lookStep while the used room is unknown. Each new copy may
+	// then evict another one needlessly.
 	unknownStep = 64
-	// maxLook is how many names one eviction looks at to find a copy that nobody uses.
+	// maxLook is how many names an eviction reads to find a copy that is not in use.
 	maxLook = 8 << 10
-	// litterAtOnce is how much litter one reservation removes.
+	// litterAtOnce is how many litter files a reservation removes.
 	litterAtOnce = 2
 	maxLitter    = 1024
 )
 
-// The sum of what is used is relied on for so long, or until this process has added that
-// part of the limit: others may have added as much.
+// The sum is trusted for rescanAfter, or until this process has added a rescanPart-th of
+// the limit: other processes may have added as much.
 const (
 	rescanAfter = 30 * time.Second
 	rescanPart  = 16
 )
 
-// look goes on with the walk if the sum is not known or not recent, and reports whether
-// it did: by some names, and more for larger objects, which take longer to receive. An
-// error means that the directory cannot be read now.
+// look continues the walk if the sum is unknown or old, and reports whether it did. It
+// reads more names for larger objects, which take longer to download. An error means that
+// the directory cannot be read now.
 func (b *budget) look(need int64) (walked bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,7 +57,7 @@ func (b *budget) look(need int64) (walked bool, err error) {
 	return true, b.step(max(n, int(min(need/page, 1<<20))))
 }
 
-// step goes on by n names or some more, but ends with a round. The caller holds mu.
+// step reads n names or a few more, but stops at the end of a round. The caller holds mu.
 func (b *budget) step(n int) error {
 	for n > 0 {
 		if b.round == nil {
@@ -67,7 +67,7 @@ func (b *budget) step(n int) error {
 		dir, names, last, err := b.walk.next()
 		if err != nil {
 			b.round = nil
-			if b.known == nil { // what cannot be read cannot be written to either: that will show
+			if b.known == nil { // a directory that cannot be read cannot be written either: the write will fail
 				b.known = newSum()
 			}
 			b.began.Wall -= int64(rescanAfter)
@@ -87,7 +87,7 @@ func (b *budget) step(n int) error {
 	return nil
 }
 
-// see takes a name into the sum of the round.
+// see adds a name to the sum of the round.
 func (b *budget) see(dir, name string) {
 	path := dir + "/" + name
 	switch {
@@ -102,7 +102,7 @@ func (b *budget) see(dir, name string) {
 		}
 		b.round.add(dataID(name), pages(sizeInName(name)))
 		info, err := b.disk.Lstat(entryPath(entryOf(name)))
-		if err == nil { // so that the pool does not run dry while the walk is here
+		if err == nil { // keeps the pool filled while the walk is in this directory
 			b.pool.offer(candidate{entryOf(name), info.ModTime.UnixNano()})
 		}
 		if b.another(name) || errors.Is(err, fs.ErrNotExist) || err == nil && !mayReferTo(info) {
@@ -110,7 +110,7 @@ func (b *budget) see(dir, name string) {
 		}
 	case dir == treeDir:
 		b.seeTree(name)
-	case disk.OwnTemp(name): // it is reserved
+	case disk.OwnTemp(name): // its room is reserved
 	default:
 		info, err := b.disk.Lstat(path)
 		if err != nil {
@@ -123,16 +123,16 @@ func (b *budget) see(dir, name string) {
 	}
 }
 
-// dispose remembers what is to be removed, unless that is much already: the next round
-// meets it again.
+// dispose adds a file to the litter, unless the list is full. The next round finds it
+// again.
 func (b *budget) dispose(path string) {
 	if len(b.litter) < maxLitter && !slices.Contains(b.litter, path) {
 		b.litter = append(b.litter, path)
 	}
 }
 
-// another reports whether the entry that a data file is named after may refer to
-// another one. The round before has met both, or this one has now.
+// another reports whether the entry of a data file may refer to a second data file. This
+// round, or the one before, has met both.
 func (b *budget) another(data string) bool {
 	id := entryID(data)
 	_, met := b.owners[id]
@@ -140,16 +140,15 @@ func (b *budget) another(data string) bool {
 	return met || b.duplicates[id]
 }
 
-// walkOn looks at some more names, which it does for each copy that is evicted, so that
-// old ones are known.
+// walkOn reads a few more names. Each eviction calls it, so the pool stays filled with
+// old entries.
 func (b *budget) walkOn() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.step(lookStep)
 }
 
-// oldest returns the least recently used of the entries that are known and were not
-// tried.
+// oldest returns the least recently used known entry that was not tried.
 func (b *budget) oldest(tried map[string]bool) (candidate, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -159,7 +158,7 @@ func (b *budget) oldest(tried map[string]bool) (candidate, bool) {
 				return c, true
 			}
 		}
-		if looked >= maxLook || b.rounds-began > 1 { // in two rounds, all were met
+		if looked >= maxLook || b.rounds-began > 1 { // two rounds have met every entry
 			return candidate{}, false
 		}
 		if b.step(lookStep) != nil {
@@ -186,6 +185,6 @@ func (b *budget) isOld(info disk.Info) bool {
 	return !info.Mode.IsDir() && time.Unix(0, b.clock.Now().Wall).Sub(info.ModTime) >= sweepAge
 }
 
-// sweepAge is the age at which a file under construction is litter: whoever was about
-// to give it a name has been gone for longer than an invocation may take.
+// sweepAge is the age at which a file under construction is litter. No invocation lasts
+// that long, so its writer has ended.
 const sweepAge = clock.LongestInvocation

@@ -42,7 +42,7 @@ func put(t *testing.T, s *Store, name string, size int) bool {
 	return true
 }
 
-// taken returns what is on disk.
+// taken returns the room of the files on disk.
 func taken(t *testing.T, dir string) (r room) {
 	t.Helper()
 	for _, sub := range []string{entryDir, dataDir} {
@@ -61,8 +61,8 @@ func taken(t *testing.T, dir string) (r room) {
 	return r
 }
 
-// However a walk and the changes of this process are mixed, the sum is that of the disk
-// once a round is over.
+// However walks and changes by this process interleave, the sum equals the room on disk
+// after each complete round.
 func TestSumIsThatOfTheDisk(t *testing.T) {
 	for seed := range uint64(4) {
 		s, dir := newStore(t, 60*roomFor(50_000).bytes)
@@ -81,7 +81,7 @@ func TestSumIsThatOfTheDisk(t *testing.T) {
 				s.budget.mu.Unlock()
 			default:
 				if !put(t, s, key, 1+r.IntN(2*maxSmall)) {
-					t.Fatalf("seed %d, operation %d: no room", seed, i)
+					t.Fatalf("seed %d, operation %d: put found no room", seed, i)
 				}
 			}
 			got, want := s.budget.known.room(), taken(t, dir)
@@ -90,7 +90,7 @@ func TestSumIsThatOfTheDisk(t *testing.T) {
 			}
 			rounds = s.budget.rounds
 			if got != want {
-				t.Fatalf("seed %d, operation %d: the sum is %v, on disk are %v", seed, i, got, want)
+				t.Fatalf("seed %d, operation %d: the sum is %v, the files on disk take %v", seed, i, got, want)
 			}
 			if want.bytes > s.budget.max {
 				t.Fatalf("seed %d, operation %d: %d bytes on disk, the budget is %d", seed, i, want.bytes, s.budget.max)
@@ -102,8 +102,8 @@ func TestSumIsThatOfTheDisk(t *testing.T) {
 	}
 }
 
-// A walk meets all files, in many steps, also when the directory is much larger than a
-// step, and gives the least recently used entries in order.
+// A walk meets all files even if the directory is much larger than a step. It yields the
+// least recently used entries in order.
 func TestWalkFindsTheOldest(t *testing.T) {
 	s, dir := newStore(t, 1<<30)
 	const n = 2 * poolSize
@@ -111,7 +111,7 @@ func TestWalkFindsTheOldest(t *testing.T) {
 		t.Fatal("no room")
 	}
 	now := time.Now()
-	for i := range n { // entries that nobody reads
+	for i := range n { // entries of objects that are never read
 		p := filepath.Join(dir, entryDir, Key{Name: fmt.Sprint(i)}.entryName())
 		if err := os.WriteFile(p, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestWalkFindsTheOldest(t *testing.T) {
 	}
 }
 
-// The pool keeps the oldest, whatever the order in which they come.
+// The pool keeps the oldest candidates, independent of the order of the offers.
 func TestPool(t *testing.T) {
 	var p pool
 	r := rand.New(rand.NewPCG(1, 1))
@@ -153,7 +153,7 @@ func TestPool(t *testing.T) {
 		}
 	}
 	if _, ok := p.take(); ok {
-		t.Error("one too many")
+		t.Error("the pool kept more than poolSize candidates")
 	}
 }
 

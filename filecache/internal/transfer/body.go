@@ -9,56 +9,56 @@ import (
 	"time"
 )
 
-// body reads the bytes of one version of an object up to limit. It makes up for a
-// connection that breaks or falls silent, which clients do not do by themselves.
+// body reads the bytes of one version of an object up to limit. It recovers from broken
+// and silent connections, which HTTP clients do not do.
 type body struct {
 	*transfer
 	ctx  context.Context // of its requests
-	busy sync.WaitGroup  // renewals under way
-	stop func() bool     // watching ctx
+	busy sync.WaitGroup  // renewals in progress
+	stop func() bool     // stops watching ctx
 
-	// Only the reader uses these.
-	fruitless int   // attempts in a row that brought nothing
-	attempts  int   // in all
-	received  int64 // in all
+	// Only the reader accesses these.
+	fruitless int   // consecutive attempts without a byte
+	attempts  int   // total
+	received  int64 // total
 	err       error // of the last answer
 
 	mu       sync.Mutex
 	offset   int64
-	limit    int64     // of what is read
-	goal     int64     // up to which a renewal requests: limit, or the end of a part
-	answer   *answer   // that is read or awaited; nil: none
-	pending  *answer   // that is to replace it
-	renewed  int       // how often, since aim
-	since    time.Time // when aim was called or the answer was requested, if that was later
+	limit    int64     // end of the bytes to read
+	goal     int64     // end of the bytes that a renewal requests: limit, or the end of a part
+	answer   *answer   // being read or requested; nil if none
+	pending  *answer   // the renewal in progress, which is to replace answer
+	renewed  int       // number of renewals since aim
+	since    time.Time // the later of the last aim and the request of answer
 	gotSince int64     // bytes since then
 	timer    *time.Timer
-	waits    time.Time // since when; zero: nobody does
-	closed   error     // why, when it is closed
+	waits    time.Time // start of the current wait; zero if there is none
+	closed   error     // why it was closed; nil if it is open
 }
 
-// answer is one request and its body.
+// answer is one request and the body of its response.
 type answer struct {
 	cancel context.CancelFunc
 	asked  time.Time
-	at     int64 // offset of the next byte. Only the reader uses it
+	at     int64 // offset of the next byte; only the reader accesses it
 
 	// Guarded by mu of the body.
-	body   io.ReadCloser // nil until it comes
-	got    int64         // bytes so far
+	body   io.ReadCloser // nil until the response arrives
+	got    int64         // bytes read
 	closed bool
 }
 
 const (
-	// maxFruitless is how many attempts in a row may bring nothing.
+	// maxFruitless bounds the consecutive attempts without a byte.
 	maxFruitless = 3
 	firstBackoff = 100 * time.Millisecond
 
-	// maxEmpty is how many reads in a row may return nothing.
+	// maxEmpty bounds the consecutive reads of zero bytes.
 	maxEmpty = 100
 
-	// An origin that cuts each answer after a few bytes is not sent requests as fast
-	// as it can answer: beyond freeAttempts, each must bring worthAttempt on average.
+	// An origin may cut each answer after a few bytes. So beyond freeAttempts, requests
+	// are delayed unless they deliver worthAttempt bytes on average.
 	freeAttempts  = 32
 	worthAttempt  = 4 << 10
 	attemptsPause = time.Second
@@ -66,13 +66,13 @@ const (
 
 var errClosed = errors.New("the transfer has ended")
 
-// body returns one that reads an answer that has come.
+// body returns a body that reads the response first.
 func (t *transfer) body(ctx context.Context, first io.ReadCloser, off, end int64) *body {
 	b := t.newBody(ctx, off, end)
 	a := &answer{body: first, cancel: func() {}, at: off, asked: time.Now()}
 	b.mu.Lock()
 	b.answer = a
-	closed := b.closed != nil // ctx has ended already
+	closed := b.closed != nil // ctx was done before
 	b.mu.Unlock()
 	if closed {
 		b.dispose(a)
@@ -80,11 +80,11 @@ func (t *transfer) body(ctx context.Context, first io.ReadCloser, off, end int64
 	return b
 }
 
-// newBody returns one that requests its bytes when it is first read.
+// newBody returns a body that sends its request at the first Read.
 func (t *transfer) newBody(ctx context.Context, off, end int64) *body {
 	b := &body{transfer: t, ctx: ctx, offset: off, limit: end, goal: end}
 	b.busy.Add(1)
-	b.stop = context.AfterFunc(ctx, func() { // its Read may heed no context
+	b.stop = context.AfterFunc(ctx, func() { // Read may ignore its context
 		defer b.busy.Done()
 		b.close(context.Cause(ctx))
 	})
@@ -101,7 +101,7 @@ func (b *body) Read(p []byte) (int, error) {
 		n, skipped, err := b.read(a, p)
 		switch {
 		case n > 0:
-			return n, nil // an error comes again
+			return n, nil // Read returns the error again
 		case skipped > 0:
 			continue
 		case err == nil:
@@ -117,14 +117,14 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
-// isOver reports whether all has been read, if an answer ended with err.
+// isOver reports whether all bytes have been read when an answer ends with err.
 func (b *body) isOver(err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.offset >= b.limit || b.Size < 0 && err == io.EOF
 }
 
-// current returns the answer to read from, after requesting one if there is none.
+// current returns the answer to read from. If there is none, it sends a request.
 func (b *body) current() (*answer, error) {
 	b.mu.Lock()
 	a, closed, over := b.answer, b.closed, b.offset >= b.limit
@@ -140,7 +140,7 @@ func (b *body) current() (*answer, error) {
 	return b.resume()
 }
 
-// read reads from a, and skips the bytes that a sends again.
+// read reads from a, and skips the bytes before b.offset.
 func (b *body) read(a *answer, p []byte) (n, skipped int, err error) {
 	b.mu.Lock()
 	skip := b.offset - a.at
@@ -169,7 +169,7 @@ func (b *body) read(a *answer, p []byte) (n, skipped int, err error) {
 	return n, 0, err
 }
 
-// lost gives a up, which ended with err, unless it has been replaced.
+// lost drops a, which ended with err, unless a renewal has replaced it.
 func (b *body) lost(a *answer, err error) {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -185,7 +185,7 @@ func (b *body) lost(a *answer, err error) {
 	b.dispose(a)
 }
 
-// resume requests the rest, after b.err if there was an answer.
+// resume requests the remaining bytes. b.err is the error of the last answer, if any.
 func (b *body) resume() (*answer, error) {
 	for {
 		cause := b.err
@@ -219,7 +219,8 @@ func (b *body) backoff() time.Duration {
 	return firstBackoff << (b.fruitless - 1)
 }
 
-// connect requests the rest. It returns another answer if that came first.
+// connect requests the remaining bytes. It returns a renewal instead if that arrives
+// first.
 func (b *body) connect(fresh bool) (*answer, error) {
 	b.mu.Lock()
 	if b.closed != nil {
@@ -255,16 +256,16 @@ func (b *body) connect(fresh bool) (*answer, error) {
 	return now, err
 }
 
-// newAnswer returns an answer that is to be requested now, with its context. The caller
+// newAnswer returns an answer for a new request, and the request's context. The caller
 // holds mu.
 func (b *body) newAnswer() (*answer, context.Context) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	return &answer{cancel: cancel, at: b.offset, asked: time.Now()}, ctx
 }
 
-// listen starts to wait for bytes, or an answer. The caller holds mu. The timer is not
-// set for each wait, which would cost more than to read a small object: it looks now and
-// then how long a wait has been.
+// listen starts a wait for bytes or a response. The caller holds mu. It does not reset
+// the timer, which would cost more than reading a small object. Instead the timer checks
+// the duration of the current wait now and then.
 func (b *body) listen() {
 	b.waits = time.Now()
 	if b.timer == nil {
@@ -276,8 +277,8 @@ func (b *body) listen() {
 // listened ends the wait. The caller holds mu.
 func (b *body) listened() { b.waits = time.Time{} }
 
-// bounds returns how long a wait since then may be until something is done about it, until
-// it is renewed, and until it is given up.
+// bounds returns how long a wait that started at since may last before look acts, before
+// it renews the connection, and before it gives up.
 func (b *body) bounds(since time.Time) (first, renew, giveUp time.Duration) {
 	renew, giveUp = b.patience.Waits(since)
 	first = renew
@@ -287,7 +288,7 @@ func (b *body) bounds(since time.Time) (first, renew, giveUp time.Duration) {
 	return first, renew, giveUp
 }
 
-// look renews the answer if nothing has come for long, or gives up.
+// look renews the connection after a long silence, or gives up.
 func (b *body) look() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -315,13 +316,14 @@ func (b *body) look() {
 	}
 	b.timer.Reset(again - waited)
 	if b.answer != nil && b.answer.asked.After(since) {
-		return // it was renewed, but Close has not ended Read
+		return // the connection was renewed, but Close did not end the Read
 	}
 	b.renewLocked(true)
 }
 
-// renewLocked requests the rest of the bytes up to goal once more, and reads them from
-// that answer when it comes. Fresh requests a new connection. The caller holds mu.
+// renewLocked requests the remaining bytes up to goal again, and switches to the new
+// response when it arrives. If fresh is true, it requests a new connection. The caller
+// holds mu.
 func (b *body) renewLocked(fresh bool) {
 	if b.closed != nil || b.Part == nil || b.offset >= b.goal {
 		return
@@ -344,7 +346,7 @@ func (b *body) renewLocked(fresh bool) {
 	})
 }
 
-// replace makes a the answer that is read, if it came in time.
+// replace switches to a, if it arrived in time.
 func (b *body) replace(a *answer, got io.ReadCloser, err error) error {
 	b.mu.Lock()
 	old := a
@@ -361,10 +363,10 @@ func (b *body) replace(a *answer, got io.ReadCloser, err error) error {
 	if errors.Is(err, ErrChanged) {
 		return err
 	}
-	return nil // the answer that is there may go on
+	return nil // the current answer may continue
 }
 
-// dispose ends a, and a Read that waits for it.
+// dispose closes a, which ends a Read that waits for it.
 func (b *body) dispose(a *answer) {
 	if a == nil {
 		return
@@ -379,12 +381,12 @@ func (b *body) dispose(a *answer) {
 	}
 }
 
-// excess reports whether the answer goes on after its last byte.
+// excess reports whether the answer continues after the object's last byte.
 func (b *body) excess() bool {
 	b.mu.Lock()
 	a := b.answer
 	b.mu.Unlock()
-	if a == nil || a.at != b.Size { // it was replaced at the last moment
+	if a == nil || a.at != b.Size { // a renewal replaced it at the last moment
 		return false
 	}
 	b.busy.Add(1)
@@ -401,31 +403,31 @@ func (b *body) excess() bool {
 	return n > 0
 }
 
-// aim makes goal what renewals request up to.
+// aim sets the end of the bytes that renewals request.
 func (b *body) aim(goal int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.goal, b.renewed, b.since, b.gotSince = goal, 0, time.Now(), 0
 }
 
-// pace is how long a part took, from its request to its last byte.
+// pace is the time for a part, from its request to its last byte.
 type pace struct {
 	bytes int64
 	took  time.Duration
 }
 
 const (
-	// A connection is slow if the rest would take that many times as long as at the
-	// pace of another one, and by minGain longer. It is judged when it has had the time
-	// of one and a half parts, and leastJudged.
+	// A connection is slow if the remaining bytes would take slower times as long as at
+	// the pace of another one, and minGain longer. It is judged only after the time of
+	// one and a half parts, and after leastJudged.
 	slower      = 4
 	minGain     = 100 * time.Millisecond
 	leastJudged = 200 * time.Millisecond
 
-	maxRenewals = 3 // of slow connections, for one goal
+	maxRenewals = 3 // of slow connections, for each goal
 )
 
-// renewIfSlow renews a connection that is much slower than another one.
+// renewIfSlow renews the connection if it is much slower than another one.
 func (b *body) renewIfSlow(other pace) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -435,33 +437,33 @@ func (b *body) renewIfSlow(other pace) {
 	}
 	rest := float64(b.goal - b.offset)
 	quick := rest * other.took.Seconds() / float64(other.bytes)
-	slow := rest * elapsed.Seconds() / float64(b.gotSince) // +Inf if nothing came
+	slow := rest * elapsed.Seconds() / float64(b.gotSince) // +Inf if no byte arrived
 	if slow > slower*quick+minGain.Seconds() {
 		b.renewLocked(false)
 	}
 }
 
-// distance returns how far off is from the next byte.
+// distance returns the distance from the next byte to off.
 func (b *body) distance(off int64) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return off - b.offset
 }
 
-// reaches reports whether b has the bytes from off to end, or will.
+// reaches reports whether b will deliver the bytes from off to end.
 func (b *body) reaches(off, end int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.closed == nil && b.offset <= off && end <= b.limit
 }
 
-// skipTo reads up to off.
+// skipTo discards the bytes before off.
 func (b *body) skipTo(off int64) error {
 	_, err := io.CopyN(io.Discard, b, b.distance(off))
 	return err
 }
 
-// close makes Read return why. It may be called while Read waits.
+// close makes Read return why. It may be called during a Read.
 func (b *body) close(why error) {
 	b.mu.Lock()
 	if b.closed == nil {
@@ -476,7 +478,7 @@ func (b *body) close(why error) {
 	b.dispose(pending)
 }
 
-// end closes b and waits for what it has started.
+// end closes b and waits for its goroutines.
 func (b *body) end() {
 	if b.stop() {
 		b.busy.Done()
@@ -485,7 +487,7 @@ func (b *body) end() {
 	b.busy.Wait()
 }
 
-// sleep reports whether ctx lasted as long.
+// sleep waits for d. It reports false if ctx is done first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return ctx.Err() == nil
@@ -502,6 +504,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // use calls do and then ends b.
 func (b *body) use(do func() error) error {
-	defer b.end() // also if it panics
+	defer b.end() // after a panic as well
 	return do()
 }

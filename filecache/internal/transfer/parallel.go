@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// parallel is a transfer in parts.
+// parallel downloads an object in parts.
 //
-// The first answer goes on from the front, part by part, and range requests take parts
-// from the back, until they meet. A part whose connection is much slower than the
-// others is requested once more, by the goroutine that is free first. If the origin
-// refuses ranges, or they bring nothing any more, the first answer is read to its end.
+// The first answer delivers parts from the front, and range requests fetch parts from the
+// back, until they meet. If one connection is much slower than the others, the next idle
+// goroutine requests the rest of its part again. If the origin refuses ranges, or they
+// stop delivering bytes, the first answer is read to its end.
 type parallel struct {
 	*transfer
 	parts       *Parts
@@ -24,10 +24,10 @@ type parallel struct {
 	began       time.Time
 
 	mu       sync.Mutex
-	todo     []int              // missing parts that nobody receives, in order
-	taken    int                // how many parts somebody receives
-	reading  map[*body]struct{} // what they are received from
-	last     pace               // of the last part that came
+	todo     []int              // missing parts that no goroutine is receiving, in order
+	taken    int                // number of parts being received
+	reading  map[*body]struct{} // the bodies of those parts
+	last     pace               // of the last part received
 	finished chan struct{}      // closed when todo is empty and taken is zero
 }
 
@@ -52,19 +52,19 @@ func (p *parallel) receive() error {
 	return p.takeLeft()
 }
 
-// meet receives parts from both ends until none is left that nobody has, and waits
-// for those that ranges have.
+// meet receives parts from both ends until each is assigned, and then waits for the range
+// requests.
 func (p *parallel) meet() error {
 	ctx, leave := context.WithCancel(p.ctx)
 	defer leave()
 	var ranges sync.WaitGroup
-	front, ok := p.take(true) // before ranges can: it is under way already
+	front, ok := p.take(true) // reserve it before the range requests start: its bytes are already on the way
 	for range min(p.connections, len(p.todo)+1) - 1 {
 		ranges.Go(func() { p.guard(func() error { return p.takeBack(ctx) }) })
 	}
 	met := false
 	defer func() {
-		if !met { // also if it panicked
+		if !met { // true after a panic as well
 			p.abort()
 		}
 		ranges.Wait()
@@ -77,8 +77,8 @@ func (p *parallel) meet() error {
 	return cmp.Or(p.outcome(), err)
 }
 
-// await waits for ranges as long as they bring anything. Then it leaves them: a
-// connection may hang for ever, and the first answer has their parts too.
+// await waits for the range requests while they deliver bytes. Then it abandons them: a
+// connection may hang forever, and the first answer contains their parts too.
 func (p *parallel) await(ranges *sync.WaitGroup, leave func()) {
 	ended := make(chan struct{})
 	go func() {
@@ -96,8 +96,8 @@ func (p *parallel) await(ranges *sync.WaitGroup, leave func()) {
 	<-ended
 }
 
-// patience is how long ranges may be silent: as long as all has taken so far, longer
-// than a connection that works, and long enough to be renewed.
+// patience is how long range requests may be silent. It is at least the time since the
+// start, longer than the pauses of a healthy connection, and leaves time for a renewal.
 func (p *parallel) patience() time.Duration {
 	return min(max(time.Since(p.began), minPatience), maxPatience)
 }
@@ -107,8 +107,8 @@ const (
 	maxPatience = 3 * DefaultRenew
 )
 
-// takeFront receives part i, if there is one, and more in their order, from the first
-// answer as far as it goes.
+// takeFront receives part i, if ok, and the parts after it from the first answer, as far
+// as that goes.
 func (p *parallel) takeFront(i int, ok bool) error {
 	for ; ok; i, ok = p.take(true) {
 		if err := p.outcome(); err != nil {
@@ -130,14 +130,14 @@ func (p *parallel) takeFront(i int, ok bool) error {
 			return err
 		}
 		if err != nil {
-			return nil //nolint:nilerr // takeLeft tries once more
+			return nil //nolint:nilerr // takeLeft retries
 		}
 	}
 	return nil
 }
 
-// takeBack receives parts by range requests. One that fails is the last of this
-// connection, and its part is left to the first answer.
+// takeBack receives parts by range requests. After a failure it stops, and leaves the
+// part to the first answer.
 func (p *parallel) takeBack(ctx context.Context) error {
 	for {
 		i, ok := p.take(false)
@@ -151,15 +151,15 @@ func (p *parallel) takeBack(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			return nil //nolint:nilerr // the first answer has it too
+			return nil //nolint:nilerr // the first answer contains it too
 		}
 	}
 }
 
-// isFinal reports whether no other attempt could end better.
+// isFinal reports whether a retry would be futile.
 func isFinal(err error) bool { return errors.Is(err, ErrChanged) || errors.As(err, new(dstError)) }
 
-// take takes the first or the last of the parts that nobody receives.
+// take assigns the first or the last of the parts in todo.
 func (p *parallel) take(first bool) (i int, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,7 +176,7 @@ func (p *parallel) take(first bool) (i int, ok bool) {
 	return i, true
 }
 
-// release ends what take began.
+// release ends the assignment of a part by take.
 func (p *parallel) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,8 +191,8 @@ func (p *parallel) request(ctx context.Context, part *part, saw func(bytes int))
 	return b.use(func() error { return p.read(part, b, saw) })
 }
 
-// takeLeft receives the parts that no range has brought: by a range once more, or
-// else from the first answer.
+// takeLeft receives the parts that range requests did not deliver. It tries another range
+// request, or reads the first answer.
 func (p *parallel) takeLeft() error {
 	for i := range p.parts.sums {
 		part := p.parts.at(i)
@@ -210,7 +210,7 @@ func (p *parallel) takeOne(part *part) error {
 	if !p.first.reaches(part.next(), part.end()) {
 		return p.request(p.ctx, part, p.progress.saw)
 	}
-	if p.first.distance(part.next()) > part.length { // a range rather than all that lies between
+	if p.first.distance(part.next()) > part.length { // a range request is faster than reading all bytes in between
 		ctx, cancel := context.WithTimeout(p.ctx, p.patience())
 		defer cancel()
 		if err := p.request(ctx, part, p.progress.saw); err == nil || isFinal(err) {
@@ -232,7 +232,7 @@ func (p *parallel) read(part *part, from *body, saw func(bytes int)) error {
 	if err := p.pump(part, from, saw); err != nil {
 		return err
 	}
-	if n := part.sum.Done() - before; n >= p.parts.partSize/2 { // else the wait for its first byte is most of it
+	if n := part.sum.Done() - before; n >= p.parts.partSize/2 { // otherwise the time to the first byte dominates
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.last = pace{n, time.Since(start)}
@@ -240,7 +240,7 @@ func (p *parallel) read(part *part, from *body, saw func(bytes int)) error {
 	return nil
 }
 
-// watch makes b one that oversee sees, or not.
+// watch adds b to the bodies that oversee watches, or removes it.
 func (p *parallel) watch(b *body, on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -256,8 +256,8 @@ const (
 	lookEvery = 50 * time.Millisecond
 )
 
-// oversee renews connections that are much slower than the others. It reports whether
-// done was closed within d.
+// oversee renews connections that are much slower than others. It reports whether done
+// was closed within d.
 func (p *parallel) oversee(done <-chan struct{}, d time.Duration) bool {
 	look := time.NewTicker(min(lookEvery, d))
 	defer look.Stop()

@@ -4,18 +4,18 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// Parts is how much of a version has been received. One Receive uses it at a time.
+// Parts records which bytes of a version have been received. Only one Receive may use it
+// at a time.
 type Parts struct {
 	size     int64
 	partSize int64
-	sum      *blocks.Digest   // of all, once it is complete
-	sums     []*blocks.Digest // of each part, as far as it has been received
+	sum      *blocks.Digest   // of the whole object, once it is complete
+	sums     []*blocks.Digest // of the received bytes of each part
 }
 
-// NewParts returns the Parts of v, of partSize bytes each, rounded up to whole blocks.
-// Want are the checksums of the whole. There is only one part if the object is small,
-// if nothing tells whether two answers are of the same version, or if a checksum must
-// be computed in order.
+// NewParts returns the Parts of v, each of partSize bytes rounded up to whole blocks.
+// want has the checksums of the whole object. There is only one part if the object is
+// small, if versions cannot be told apart, or if a checksum must be computed in order.
 func NewParts(v Version, want []blocks.Expected, partSize int64) *Parts {
 	p := &Parts{size: v.Size, sum: blocks.NewDigest(max(0, v.Size), want)}
 	p.partSize = roundUp(partSize, p.sum.BlockSize)
@@ -43,8 +43,7 @@ func (p *Parts) Done() (n int64) {
 	return n
 }
 
-// Next returns the first bytes that are missing: from off to end, where they are
-// missing no more.
+// Next returns the bounds of the first missing range.
 func (p *Parts) Next() (off, end int64) {
 	i := 0
 	for i < len(p.sums)-1 && p.at(i).complete() {
@@ -60,7 +59,7 @@ func (p *Parts) Next() (off, end int64) {
 	return off, p.at(i).off
 }
 
-// Digest returns the checksums of all bytes, which must have been received.
+// Digest returns the checksums of the object. All bytes must have been received.
 func (p *Parts) Digest() *blocks.Digest {
 	if len(p.sums) > 1 {
 		for _, s := range p.sums {
@@ -74,10 +73,10 @@ func (p *Parts) Digest() *blocks.Digest {
 	return p.sum
 }
 
-// part is one of the Parts.
+// part is one part of Parts.
 type part struct {
 	off, length int64
-	sum         *blocks.Digest // of what has been received
+	sum         *blocks.Digest // of the bytes received so far
 }
 
 func (p *Parts) at(i int) *part {

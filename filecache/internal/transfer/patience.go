@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Patience is how long a connection may be silent. Time counts from the last byte, or
+// Patience bounds the silence of a connection. The time counts from the last byte, or
 // from the request.
 type Patience struct {
-	Renew    time.Duration // then the rest is requested on a new connection. Zero: DefaultRenew
-	GiveUp   time.Duration // then the transfer ends with ErrStalled. Zero: never
-	Deadline time.Time     // of the caller: both come earlier then. Zero: none
+	Renew    time.Duration // when to request the rest on a new connection; zero means DefaultRenew
+	GiveUp   time.Duration // when to fail with ErrStalled; zero means never
+	Deadline time.Time     // the caller's deadline, which shortens both; zero means none
 }
 
-// DefaultRenew is far longer than a connection that works is silent, and short for
-// somebody who waits.
+// DefaultRenew is much longer than the pauses of a healthy connection, and still short
+// for a waiting user.
 const DefaultRenew = 3 * time.Second
 
-// leastRenew bounds Renew from below, however little time the caller has left: a
-// connection that works is rarely silent for so long.
+// leastRenew is the minimum of Renew, even if the caller has less time. Healthy
+// connections are rarely silent for so long.
 const leastRenew = 250 * time.Millisecond
 
-// Waits returns how long to wait, from now on, before renewing and giving up: until
-// half and three quarters of the caller's time are over, at the latest.
+// Waits returns how long to wait from now before renewing and before giving up. These
+// come no later than half and three quarters of the time to the Deadline.
 func (p Patience) Waits(now time.Time) (renew, giveUp time.Duration) {
 	renew, giveUp = p.Renew, p.GiveUp
 	if renew == 0 {
@@ -37,8 +37,8 @@ func (p Patience) Waits(now time.Time) (renew, giveUp time.Duration) {
 	return renew, giveUp
 }
 
-// ErrStalled is the error of an origin that sends nothing any more. It is a time-out,
-// but not that of a context.
+// ErrStalled means that the origin stopped sending. It is a time-out, but does not match
+// context.DeadlineExceeded.
 var ErrStalled error = stalled{}
 
 type stalled struct{}

@@ -2,28 +2,27 @@ package transfer
 
 import "sync/atomic"
 
-// progress tells how far a transfer is.
+// progress reports the number of received bytes.
 type progress struct {
 	tell  func(done int64)
 	total int64
 	done  atomic.Int64
-	told  int64 // only of the goroutine that reports
+	told  int64 // used only by the goroutine that reports
 }
 
-// progressStep is how many bytes there are at least between two reports.
+// progressStep is the minimum number of bytes between two reports.
 const progressStep = 1 << 20
 
-// came counts bytes. Any goroutine may call it.
+// came counts received bytes. It is safe for concurrent use.
 func (p *progress) came(bytes int) { p.done.Add(int64(bytes)) }
 
-// saw counts bytes and reports.
+// saw counts received bytes and reports them.
 func (p *progress) saw(bytes int) {
 	p.came(bytes)
 	p.report()
 }
 
-// report tells how many bytes there are, if enough have come since the last
-// report, or if they are all.
+// report calls tell if enough bytes have arrived since the last report, or if all have.
 func (p *progress) report() {
 	if p.tell == nil {
 		return

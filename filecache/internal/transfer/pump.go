@@ -6,19 +6,19 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// dstError is an error of the destination.
+// dstError wraps an error of the destination.
 type dstError struct{ error }
 
 func (e dstError) Unwrap() error { return e.error }
 
-// pump moves the rest of a part from src past its sum to dst.
+// pump copies the rest of a part from src to dst and adds it to the part's sum.
 func (t *transfer) pump(to *part, src io.Reader, saw func(bytes int)) error {
 	buf := blocks.GetBuffer()
 	defer blocks.PutBuffer(buf)
 	for done := to.sum.Done(); done < to.length; done = to.sum.Done() {
 		p := (*buf)[:min(int64(len(*buf)), to.length-done)]
 		n, err := fill(src, p)
-		// The bytes that have arrived are kept, so another connection can go on from there.
+		// Received bytes are kept, so another connection can continue after them.
 		if n > 0 {
 			if _, err := t.dst.WriteAt(p[:n], to.off+done); err != nil {
 				return dstError{err}
@@ -38,7 +38,7 @@ func (t *transfer) pump(to *part, src io.Reader, saw func(bytes int)) error {
 	return nil
 }
 
-// fill is io.ReadFull, but tells the end from an unexpected one also after some bytes.
+// fill is like io.ReadFull, but returns io.EOF even after some bytes.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int

@@ -6,54 +6,53 @@ import (
 	"sync"
 )
 
-// Ranges reads an object by ranges from the origin, always of the same version. The
-// origin has no checksum for a range. It is safe for concurrent use, and reads at
-// different offsets do not wait for each other.
+// Ranges reads ranges of one version of an object from the origin. The origin sends no
+// checksums for ranges. Ranges is safe for concurrent use, and reads at different offsets
+// do not wait for each other.
 //
-// A read requests what it lacks and some more, in a window that is kept for the reads
-// that follow. The more of the object has been read in sequence, the longer it is.
+// A read that misses requests more bytes than it needs, and keeps them in a window for
+// later reads. The window grows with the number of bytes read in sequence.
 type Ranges struct {
 	ctx     context.Context
 	version Version
-	limit   int64 // of what windows may hold in all
+	limit   int64 // maximum total length of the windows
 
 	mu      sync.Mutex
-	windows []*window // the least recently used first
-	held    int64     // the sum of their lengths
-	runs    []run     // the latest last
+	windows []*window // least recently used first
+	held    int64     // total length of the windows
+	runs    []run     // latest last
 }
 
-// window is a stretch of the object in memory.
+// window is a range of the object in memory.
 type window struct {
 	start, end int64
-	ready      chan struct{} // closed when bytes is set, or err
+	ready      chan struct{} // closed when bytes or err is set
 	bytes      []byte
 	err        error
 }
 
-// run is a stretch that was read in sequence.
+// run is a range that was read in sequence.
 type run struct{ end, length int64 }
 
 const (
-	// leastAhead is the length of a window for a read that follows no other.
+	// leastAhead is the length of the window for a read that continues no run.
 	leastAhead = 256 << 10
-	// maxGap is how far from the end of the last read the next one may begin.
+	// maxGap is the maximum distance from the end of a run to a read that continues it.
 	maxGap = 64 << 10
-	// maxRuns is how many sequential readers are told apart.
+	// maxRuns is how many sequential readers can be distinguished.
 	maxRuns = 16
 )
 
-// NewRanges returns the Ranges of v, whose Part must not be nil. Requests have ctx.
-// Limit bounds the memory for windows, in bytes.
+// NewRanges returns Ranges of v, whose Part must not be nil. Requests use ctx. limit
+// bounds the memory for windows, in bytes.
 func NewRanges(ctx context.Context, v Version, limit int64) *Ranges {
 	return &Ranges{ctx: ctx, version: v, limit: limit}
 }
 
-// Detach makes requests have ctx from now on. It must be called before r is read by
-// several goroutines.
+// Detach makes later requests use ctx. It must not be called concurrently with reads.
 func (r *Ranges) Detach(ctx context.Context) { r.ctx = ctx }
 
-// ReadAt fills p from off on; both are within the object.
+// ReadAt fills p with the bytes at off. The range must be within the object.
 func (r *Ranges) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
 		m, err := r.readSome(p[n:], off+int64(n))
@@ -84,7 +83,7 @@ func (r *Ranges) readSome(p []byte, off int64) (int, error) {
 		}
 	}
 	if w.err != nil {
-		return 0, nil //nolint:nilerr // of another reader's request: this one makes its own
+		return 0, nil //nolint:nilerr // another reader's request failed: this reader sends its own
 	}
 	return copy(p, w.bytes[off-w.start:]), nil
 }
@@ -96,8 +95,8 @@ func (r *Ranges) readDirectly(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// find returns the window with the byte at off, and whether the caller must load it,
-// or nil if n bytes are better read without one.
+// find returns the window with the byte at off, and whether the caller must load it. It
+// returns nil if n bytes are better read without a window.
 func (r *Ranges) find(off, n int64) (w *window, mine bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,17 +117,17 @@ func (r *Ranges) find(off, n int64) (w *window, mine bool) {
 	return w, true
 }
 
-// window returns one for a read at off, with ahead bytes or more.
+// window returns a new window for a read at off, with at least ahead bytes.
 func (r *Ranges) window(off, ahead int64) *window {
 	length := min(max(ahead, leastAhead), r.limit, r.version.Size)
 	w := &window{start: off, end: min(off+length, r.version.Size), ready: make(chan struct{})}
-	// Formats with a directory at the end are read backwards there.
+	// File formats with a directory at the end are read backwards there.
 	w.start = max(0, min(off, r.version.Size-min(length, leastAhead)))
 	return w
 }
 
-// follow returns how many bytes have been read in sequence before off. The caller
-// holds mu.
+// follow returns how many bytes before off have been read in sequence. The caller holds
+// mu.
 func (r *Ranges) follow(off int64) int64 {
 	for i, run := range r.runs {
 		if gap := off - run.end; gap >= 0 && gap <= maxGap {
@@ -143,14 +142,14 @@ func (r *Ranges) follow(off int64) int64 {
 	return 0
 }
 
-// advance adds n bytes from off on to the run that follow has returned. The caller holds mu.
+// advance extends the run that follow found by n bytes at off. The caller holds mu.
 func (r *Ranges) advance(off, n int64) {
 	last := &r.runs[len(r.runs)-1]
 	last.end, last.length = off+n, last.length+n
 }
 
-// makeRoom drops windows until there is room for n bytes more. Those that are being
-// loaded stay. The caller holds mu.
+// makeRoom drops windows until n more bytes fit. It keeps windows that are being loaded.
+// The caller holds mu.
 func (r *Ranges) makeRoom(n int64) bool {
 	for r.held+n > r.limit {
 		i := slices.IndexFunc(r.windows, func(w *window) bool { return w.bytes != nil })
@@ -173,7 +172,7 @@ func (r *Ranges) drop(w *window) {
 // load requests the bytes of w.
 func (r *Ranges) load(w *window) {
 	bytes := make([]byte, w.end-w.start)
-	err := errClosed // if Read panics
+	err := errClosed // for the case that Read panics
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

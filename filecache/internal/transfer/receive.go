@@ -9,23 +9,23 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// Options say how a transfer is made.
+// Options configures a transfer.
 type Options struct {
-	Connections int              // at most, with that of the first answer. Less than 2: only that one
-	Progress    func(done int64) // called about every MiB and at the end, never twice at once; may be nil
+	Connections int              // the maximum, including the first answer's; below 2 means only that one
+	Progress    func(done int64) // called after about every MiB and at the end, never concurrently; may be nil
 	Patience    Patience
 }
 
 // An Answer is the body of the response that described the object.
 type Answer struct {
 	Body io.ReadCloser
-	// Off and End bound the bytes that it brings, as Parts.Next returned them.
+	// Off and End are the bounds of its bytes, as returned by Parts.Next.
 	Off, End int64
 }
 
-// Receive moves the bytes of v that parts lack from first, and from other requests, to
-// dst. It closes first. An error of dst ends it. After an error, parts has what was
-// received, and another Receive may go on.
+// Receive writes the missing bytes of v to dst. It reads them from first and from further
+// requests, and closes first. An error of dst ends it. After an error, parts records the
+// received bytes, and another Receive may continue.
 func Receive(ctx context.Context, v Version, first Answer, dst io.WriterAt, parts *Parts, opts Options) error {
 	t, abort := newTransfer(ctx, v, opts.Patience)
 	defer abort()
@@ -37,7 +37,7 @@ func Receive(ctx context.Context, v Version, first Answer, dst io.WriterAt, part
 	return cmp.Or(t.outcome(), err)
 }
 
-// Read fills p with the bytes from off on.
+// Read fills p with the bytes at off.
 func (v Version) Read(ctx context.Context, p []byte, off int64, patience Patience) error {
 	if v.Part == nil {
 		return ErrChanged
@@ -62,7 +62,7 @@ func (t *transfer) inOrder(first *body, whole *part) error {
 		return err
 	}
 	if t.Size >= 0 && first.excess() {
-		return fmt.Errorf("%w: there are more than %d bytes", blocks.ErrChecksum, t.Size)
+		return fmt.Errorf("%w: the origin sends more than %d bytes", blocks.ErrChecksum, t.Size)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
-// Package transfer receives one version of an object from its origin: in order, or in
-// parts over several connections. Connections that break are resumed as long as they
-// bring anything, silent and slow ones are replaced. It knows no disk.
+// Package transfer downloads one version of an object, in order or in parts over several
+// connections. It resumes broken connections while they deliver bytes, and replaces
+// silent and slow ones. It does not access the disk.
 package transfer
 
 import (
@@ -12,11 +12,11 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// transfer is the receiving of one version of an object.
+// transfer is one download.
 type transfer struct {
 	Version
 	ctx      context.Context
-	abort    context.CancelFunc // of all its requests and bodies
+	abort    context.CancelFunc // cancels all its requests and bodies
 	failed   atomic.Pointer[failure]
 	patience Patience
 	dst      io.WriterAt
@@ -28,15 +28,15 @@ func newTransfer(ctx context.Context, v Version, patience Patience) (*transfer, 
 	return &transfer{Version: v, ctx: ctx, abort: abort, patience: patience}, abort
 }
 
-// failure is how a goroutine of a transfer ended the whole of it.
+// failure is why a goroutine ended the transfer.
 type failure struct {
 	err      error
 	panicked *flight.PanicError
 	exited   bool // it called runtime.Goexit
 }
 
-// guard notes how do ended the transfer, if it did. A panic must reach the callers
-// and not end the process.
+// guard runs do and records a failure. A panic must reach the caller of the transfer
+// instead of ending the process.
 func (t *transfer) guard(do func() error) {
 	f := &failure{exited: true}
 	defer func() {
@@ -52,7 +52,8 @@ func (t *transfer) guard(do func() error) {
 	f.exited = false
 }
 
-// outcome ends the transfer as one of its goroutines has ended it, if one has.
+// outcome returns the error of a goroutine that ended the transfer, if any. It repeats a
+// panic or Goexit.
 func (t *transfer) outcome() error {
 	f := t.failed.Load()
 	switch {

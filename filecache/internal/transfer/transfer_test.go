@@ -23,11 +23,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A network has an object of random bytes, and answers requests for it.
+// A network serves one object of random bytes.
 type network struct {
 	object []byte
-	// dial returns how the nth connection behaves, from 0 on. Nil: well. It is called
-	// under mu.
+	// dial returns the behavior of the nth connection, counted from 0. Nil means that
+	// all work. It is called under mu.
 	dial func(n int, r request) conn
 
 	mu       sync.Mutex
@@ -41,16 +41,16 @@ type request struct {
 	fresh       bool
 }
 
-// conn says how a connection behaves.
+// conn describes the behavior of a connection.
 type conn struct {
 	err    error         // of the request
 	after  time.Duration // until the answer
 	rate   int64         // bytes per second; zero: unlimited
 	cut    int64         // bytes until it breaks; zero: never; negative: before the first
-	hang   int64         // bytes until it is silent; zero: never; negative: before the first
-	silent bool          // there is no answer
+	hang   int64         // bytes until it falls silent; zero: never; negative: before the first
+	silent bool          // no response arrives
 	panics bool          // Close panics if ctx is done
-	empty  bool          // Read returns 0, nil for ever
+	empty  bool          // Read always returns 0, nil
 }
 
 var errReset = errors.New("connection reset by peer")
@@ -154,19 +154,19 @@ func (a *answer) Close() error {
 	return nil
 }
 
-// version returns what the network has.
+// version returns the Version of the network's object.
 func (n *network) version() transfer.Version {
 	return transfer.Version{Size: int64(len(n.object)), Part: func(ctx context.Context, off, length int64, fresh bool) (io.ReadCloser, error) {
 		return n.get(ctx, request{off, length, fresh})
 	}}
 }
 
-// file is where a transfer goes.
+// file is the destination of a transfer.
 type file []byte
 
 func (f file) WriteAt(p []byte, off int64) (int, error) { return copy(f[off:], p), nil }
 
-// download is one that may be interrupted and go on.
+// download is a transfer that can be interrupted and resumed.
 type download struct {
 	*network
 	file  file
@@ -174,12 +174,13 @@ type download struct {
 	opts  transfer.Options
 }
 
-// mib stands for 1 MiB: everything is an eighth of its size, so that tests are quick.
+// mib stands for 1 MiB. All sizes are divided by eight to keep the tests quick.
 const mib = 1 << 17
 
 const partSize = 8 * mib
 
-// newDownload is one over that many connections, or one that is verified in order.
+// newDownload returns a download over that many connections, or one that is verified in
+// order.
 func (n *network) newDownload(connections int, inOrder bool) *download {
 	d := &download{network: n, file: make(file, len(n.object))}
 	d.opts = transfer.Options{Connections: connections, Patience: transfer.Patience{GiveUp: time.Minute}}
@@ -191,7 +192,7 @@ func (n *network) newDownload(connections int, inOrder bool) *download {
 	return d
 }
 
-// receive goes on with the download, from a plain answer.
+// receive continues the download, starting with a plain response.
 func (d *download) receive(ctx context.Context) error {
 	off, end := d.parts.Next()
 	first, err := d.get(ctx, request{off: off, length: end - off})
@@ -215,21 +216,21 @@ func (d *download) wantWhole(t *testing.T) {
 	t.Helper()
 	sum := d.parts.Digest()
 	if !bytes.Equal(d.file, d.object) || sum.Whole() != crc64nvme.Checksum(d.object) || sum.Done() != int64(len(d.object)) {
-		t.Error("wrong bytes or checksum")
+		t.Error("the bytes or the checksum are wrong")
 	}
 	if n := d.open.Load(); n != 0 {
 		t.Errorf("%d bodies are open", n)
 	}
 }
 
-// settings are those in which each fault is tried.
+// settings are the configurations in which each fault is tested.
 var settings = []struct {
 	name        string
 	connections int
 	inOrder     bool
 }{{"5 connections", 5, false}, {"1 connection", 1, false}, {"5 connections in order", 5, true}}
 
-// However often connections break, a download ends as long as each brings something.
+// A download succeeds however often its connections break, if each delivers some bytes.
 func TestConnectionsThatBreak(t *testing.T) {
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
@@ -248,7 +249,7 @@ func TestConnectionsThatBreak(t *testing.T) {
 	}
 }
 
-// Attempts that bring nothing are bounded, and so is their rate.
+// Consecutive attempts without a byte are bounded in number and rate.
 func TestAttemptsWithoutProgress(t *testing.T) {
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
@@ -272,7 +273,8 @@ func TestAttemptsWithoutProgress(t *testing.T) {
 	}
 }
 
-// An origin that sends a few bytes at a time is not asked as fast as it can answer.
+// An origin that sends a few bytes per answer does not get requests as fast as it can
+// answer.
 func TestAttemptsWithLittleProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(400 << 10)
@@ -312,8 +314,8 @@ func TestConnectionsThatStall(t *testing.T) {
 	}
 }
 
-// An origin that is silent on all connections ends the transfer, early if the caller's
-// time is short.
+// If the origin is silent on all connections, the transfer fails. It fails earlier if the
+// caller has a deadline soon.
 func TestStall(t *testing.T) {
 	for _, s := range settings {
 		for _, left := range []time.Duration{0, 2 * time.Second, time.Hour} {
@@ -344,10 +346,10 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// A part on a slow connection is taken over, and on a healthy network none is.
+// The part of a slow connection is requested again. On a healthy network none is.
 func TestStraggler(t *testing.T) {
 	const rate = 90 * mib
-	// took downloads 64 MiB, with one slow connection, or none if that is negative.
+	// took downloads 64 MiB with one slow connection, or with none if slow is negative.
 	took := func(t *testing.T, connections, slow int) (time.Duration, *network) {
 		n := newNetwork(64 * mib)
 		n.dial = func(i int, r request) conn {
@@ -381,7 +383,7 @@ func TestStraggler(t *testing.T) {
 	})
 }
 
-// Connections that differ as they do on a network that works are left alone.
+// Normal differences in speed do not cause renewals.
 func TestUnevenConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
@@ -401,7 +403,7 @@ func TestUnevenConnections(t *testing.T) {
 	})
 }
 
-// All connections are slow in the same way: nothing is requested twice.
+// If all connections are equally slow, nothing is requested twice.
 func TestSlowNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(64 * mib)
@@ -413,7 +415,7 @@ func TestSlowNetwork(t *testing.T) {
 	})
 }
 
-// An interrupted transfer goes on where it was.
+// An interrupted transfer resumes at its last byte.
 func TestInterruptedTransfer(t *testing.T) {
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
@@ -438,7 +440,8 @@ func TestInterruptedTransfer(t *testing.T) {
 	}
 }
 
-// Bodies that break the rules end the transfer, not the process, and do not spin.
+// Bodies that violate io.Reader's contract end the transfer with an error. They neither
+// crash the process nor cause a busy loop.
 func TestBodiesThatBreakTheRules(t *testing.T) {
 	t.Run("Read returns nothing for ever", func(t *testing.T) {
 		for _, s := range settings {
@@ -460,7 +463,7 @@ func TestBodiesThatBreakTheRules(t *testing.T) {
 				defer cancel()
 				defer func() {
 					if recover() == nil {
-						t.Error("the panic of Close is lost")
+						t.Error("the panic of Close was not passed on")
 					}
 				}()
 				n.newDownload(s.connections, s.inOrder).receive(ctx)

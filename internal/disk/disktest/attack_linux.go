@@ -15,20 +15,20 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// The variables that make a test binary the attacker.
+// These environment variables turn a test binary into the attacker.
 const (
 	attackDir  = "WARMCACHE_TEST_ATTACK_DIR"
 	attackName = "WARMCACHE_TEST_ATTACK_NAME"
 )
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which checks for leaks
 	if dir := os.Getenv(attackDir); dir != "" {
 		attack(dir, os.Getenv(attackName))
 		os.Exit(0)
 	}
 }
 
-// attack exchanges name with everything else that is in dir, until it is killed.
+// attack exchanges name with each other file in dir, in turn, until it is killed.
 func attack(dir, name string) {
 	for {
 		others, _ := os.ReadDir(dir)
@@ -40,29 +40,29 @@ func attack(dir, name string) {
 	}
 }
 
-// attacker is the user that attacks.
+// attacker is the attacker's user ID.
 const attacker = 12345
 
-// A Scene is a directory that everybody may write to, as some /tmp is, and a home that
-// only its owner may.
+// A Scene has a world-writable directory, like /tmp on some systems, and a home that only
+// its owner can write to.
 type Scene struct {
 	Dir  string // for the private directory
 	Home string
 
-	paths  []string // all that is in Home
+	paths  []string // all files in Home
 	before map[string]string
 }
 
-// NewScene makes a Scene, in which an attacker exchanges the private directory of that
-// name with directories and links of his own until the test ends. The home has
-// subdirectories of the given names, with old files of the given names in each. It
-// skips the test without root.
+// NewScene makes a Scene. Until the test ends, an attacker exchanges the private
+// directory called name with directories and links of his own. The home has the given
+// subdirectories, with the given old files in each. It skips the test unless it runs as
+// root.
 func NewScene(t *testing.T, name string, subdirs, files []string) *Scene {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be attacked by another user")
 	}
-	base, err := os.MkdirTemp("", "warmcache-attack-") // t.TempDir is not accessible to others
+	base, err := os.MkdirTemp("", "warmcache-attack-") // t.TempDir is not accessible to other users
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(base) })
 	s := &Scene{Dir: filepath.Join(base, "tmp"), Home: filepath.Join(base, "home")}
@@ -76,7 +76,7 @@ func NewScene(t *testing.T, name string, subdirs, files []string) *Scene {
 	return s
 }
 
-// fillHome makes what an attacker would like to be listed, read or removed.
+// fillHome makes files that an attacker may want to have listed, read or removed.
 func (s *Scene) fillHome(t *testing.T, subdirs, files []string) {
 	check(t, os.Mkdir(s.Home, 0o700))
 	for _, sub := range append(subdirs, "other") {
@@ -90,7 +90,7 @@ func (s *Scene) fillHome(t *testing.T, subdirs, files []string) {
 		s.paths = append(s.paths, dir)
 	}
 	s.paths = append(s.paths, s.Home)
-	// Whatever is read or listed gets a younger time of access.
+	// Any read or listing updates the access time.
 	old := time.Now().Add(-48 * time.Hour)
 	for _, p := range s.paths {
 		check(t, os.Chtimes(p, old.Add(-time.Hour), old))
@@ -100,14 +100,14 @@ func (s *Scene) fillHome(t *testing.T, subdirs, files []string) {
 // lay makes the attacker's directories and links.
 func (s *Scene) lay(t *testing.T, name string, subdirs, files []string) {
 	own := func(path string) { check(t, os.Lchown(path, attacker, attacker)) }
-	// One that the library has made, so that it is used in between.
+	// One belongs to the library's user, so the library uses it now and then.
 	check(t, os.Mkdir(filepath.Join(s.Dir, "private"), 0o700))
 	link := filepath.Join(s.Dir, "link")
 	check(t, os.Symlink(s.Home, link))
 	own(link)
 	for i, mode := range []fs.FileMode{0o700, 0o777} {
 		evil := filepath.Join(s.Dir, fmt.Sprint("evil", i))
-		if i == 0 { // is there before the library comes
+		if i == 0 { // exists before the library starts
 			evil = filepath.Join(s.Dir, name)
 		}
 		check(t, os.Mkdir(evil, mode))
@@ -125,7 +125,7 @@ func (s *Scene) lay(t *testing.T, name string, subdirs, files []string) {
 	}
 }
 
-// look describes all that was made in the home, and does not list it.
+// look describes the files in the home without listing it.
 func (s *Scene) look(t *testing.T) map[string]string {
 	seen := map[string]string{}
 	for _, p := range s.paths {
@@ -148,7 +148,7 @@ func (s *Scene) start(t *testing.T, base, name string) {
 	check(t, err)
 	check(t, os.WriteFile(exe, b, 0o755))
 	cmd := childtest.Command()
-	for i, arg := range cmd.Args { // also behind an emulator
+	for i, arg := range cmd.Args { // works under an emulator too
 		if arg == self {
 			cmd.Args[i] = exe
 		}
@@ -164,7 +164,7 @@ func (s *Scene) start(t *testing.T, base, name string) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 }
 
-// WantUntouched fails the test if anything of the home was read, changed or removed.
+// WantUntouched fails the test if a file in the home was read, changed or removed.
 func (s *Scene) WantUntouched(t *testing.T) {
 	t.Helper()
 	for p, after := range s.look(t) {
@@ -174,7 +174,7 @@ func (s *Scene) WantUntouched(t *testing.T) {
 	}
 	check(t, filepath.WalkDir(s.Home, func(p string, _ fs.DirEntry, err error) error {
 		if err == nil && s.before[p] == "" {
-			t.Errorf("%s was made", p)
+			t.Errorf("%s was created", p)
 		}
 		return err
 	}))
