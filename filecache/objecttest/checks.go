@@ -129,7 +129,7 @@ func (t *tester) whole() {
 	b, ok := t.expect("the whole object again", filecache.Request{}, 0, len(t.content))
 	switch {
 	case !ok:
-	case a.ETag == "" && !t.pinned() && !t.origin.NoETags:
+	case a.ETag == "" && !t.immutable() && !t.origin.NoETags:
 		t.errorf("never revalidates: ETag is empty, so the whole object is fetched again whenever its copy is older than MaxAge; " +
 			"return an ETag, or set Origin.NoETags if the origin has none")
 	case a.ETag != b.ETag:
@@ -273,7 +273,7 @@ func (t *tester) cache() {
 			t.errorf("through a Cache, ReadFile returned %d bytes (right: %v) and the error %v", len(b), bytes.Equal(b, t.content), err)
 		}
 	}
-	if s := files.Stats(); t.size >= 0 && s.Faults == 0 && s.Misses != 1 && (t.etag != "" || t.pinned()) {
+	if s := files.Stats(); t.size >= 0 && s.Faults == 0 && s.Misses != 1 && (t.etag != "" || t.immutable()) {
 		t.errorf("never revalidates: through a Cache, two calls of ReadFile downloaded the object %d times", s.Misses)
 	}
 }

@@ -99,7 +99,7 @@ func (t *tester) refusal() {
 }
 
 func (t *tester) replacement() {
-	if t.origin.Replace == nil || t.pinned() {
+	if t.origin.Replace == nil || t.immutable() {
 		return
 	}
 	same := slices.Clone(t.content) // the length is the same, to detect ETags that are lengths
@@ -136,7 +136,7 @@ func (t *tester) put(content []byte) bool {
 }
 
 func (t *tester) removal() {
-	if t.origin.Remove == nil || t.pinned() {
+	if t.origin.Remove == nil || t.immutable() {
 		return
 	}
 	if err := t.origin.Remove(); err != nil {

@@ -102,5 +102,5 @@ func (t *tester) errorf(format string, args ...any) {
 	t.errs = append(t.errs, fmt.Errorf("objecttest: "+format, args...))
 }
 
-// pinned reports whether the object's bytes never change.
-func (t *tester) pinned() bool { return t.id.Version != "" }
+// immutable reports whether the object's bytes never change.
+func (t *tester) immutable() bool { return t.id.Version != "" }

@@ -32,10 +32,10 @@ type Server struct {
 
 	answering sync.RWMutex // read-locked while spoil runs
 
-	mu    sync.Mutex
-	body  []byte
-	asked int // number of requests since spoil was set
-	spoil func(n int, r *http.Request, a *answer)
+	mu       sync.Mutex
+	body     []byte
+	requests int // number of requests since spoil was set
+	spoil    func(n int, r *http.Request, a *answer)
 }
 
 func newServer(t *testing.T) *Server {
@@ -73,7 +73,7 @@ func (s *Server) misbehave(spoil func(n int, r *http.Request, a *answer)) {
 	defer s.answering.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked, s.spoil = 0, spoil
+	s.requests, s.spoil = 0, spoil
 }
 
 // An answer describes the bytes of a response and the end of its connection.
@@ -116,8 +116,8 @@ func (s *Server) answer(r *http.Request) *answer {
 	s.answering.RLock()
 	defer s.answering.RUnlock()
 	s.mu.Lock()
-	s.asked++
-	n, spoil, body := s.asked, s.spoil, s.body
+	s.requests++
+	n, spoil, body := s.requests, s.spoil, s.body
 	s.mu.Unlock()
 	a := right(r, body)
 	if spoil != nil {

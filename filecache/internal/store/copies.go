@@ -72,7 +72,7 @@ func (s *Store) load(k Key) (*Copy, error) {
 func (s *Store) Reread(c *Copy) *Copy {
 	n, err := s.load(c.key)
 	if errors.Is(err, fs.ErrNotExist) {
-		s.index.unknow(c.key, c.data)
+		s.index.dropKnown(c.key, c.data)
 		return nil
 	}
 	if err != nil {
@@ -271,7 +271,7 @@ func (s *Store) DropCorrupt(c *Copy, why error) {
 		return
 	}
 	s.faultUnlessNotExist(why)
-	s.index.unknow(c.key, c.data)
+	s.index.dropKnown(c.key, c.data)
 	damaged := errors.Is(why, ErrDamaged)
 	if !damaged && !errors.Is(why, fs.ErrNotExist) {
 		return

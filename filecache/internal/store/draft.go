@@ -328,14 +328,14 @@ func (s *Store) published(d *Draft, f disk.NewFile, e, old *entry, remember func
 	remember(id)
 }
 
-// Keep keeps the Draft of an interrupted download, which was requested at asked, with the
-// caller's state to resume it. The caller must not write to d until Resume returns it.
-func (s *Store) Keep(k Key, d *Draft, state any, asked clock.Instant) {
+// Keep keeps the Draft of an interrupted download, which was requested at requestedAt, with
+// the caller's state to resume it. The caller must not write to d until Resume returns it.
+func (s *Store) Keep(k Key, d *Draft, state any, requestedAt clock.Instant) {
 	s.kept.drop(k)
 	s.kept.mu.Lock()
 	defer s.kept.mu.Unlock()
 	s.index.mu.Lock()
-	invalidated := s.index.invalidated.since(k, asked)
+	invalidated := s.index.invalidated.since(k, requestedAt)
 	s.index.mu.Unlock()
 	if invalidated {
 		d.Close()

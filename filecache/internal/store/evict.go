@@ -46,7 +46,7 @@ func (s *Store) evict(missing, need room, walkOn bool) bool {
 // MakeRoom evicts copies until the file system has so many bytes free, and returns the
 // number of free bytes. If eviction cannot free enough, it evicts nothing.
 func (s *Store) MakeRoom(bytes int64) (free int64, err error) {
-	_, err = s.budget.look(bytes)
+	_, err = s.budget.scan(bytes)
 	s.fault(err)
 	for {
 		sp, err := s.disk.Space()
@@ -244,7 +244,7 @@ func (s *Store) removeTemp(path string) bool {
 
 // reserve reserves room, evicting copies if it must. It reports whether it succeeded.
 func (s *Store) reserve(need room) bool {
-	walked, err := s.budget.look(need.bytes)
+	walked, err := s.budget.scan(need.bytes)
 	s.fault(err)
 	s.removeLitter(litterAtOnce)
 	for {
@@ -265,7 +265,7 @@ func (s *Store) reserve(need room) bool {
 // Fits reports whether an object of size bytes can be stored, after eviction.
 func (s *Store) Fits(size int64) bool {
 	b := &s.budget
-	_, err := b.look(size)
+	_, err := b.scan(size)
 	s.fault(err)
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -140,8 +140,8 @@ func (x *index) swap(old, c *Copy) {
 	}
 }
 
-// unknow drops the copy with that data file from memory.
-func (x *index) unknow(k Key, data string) {
+// dropKnown drops the copy with that data file from memory.
+func (x *index) dropKnown(k Key, data string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if cur := x.known[k]; cur != nil && cur.data == data {
@@ -346,5 +346,5 @@ func (x *index) invalidateAll(at clock.Instant) {
 // evicted records that a copy was evicted.
 func (x *index) evicted(k Key, data string) {
 	x.because(k, Evicted)
-	x.unknow(k, data)
+	x.dropKnown(k, data)
 }

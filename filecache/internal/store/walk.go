@@ -39,10 +39,10 @@ const (
 	rescanPart  = 16
 )
 
-// look continues the walk if the sum is unknown or old, and reports whether it did. It
+// scan continues the walk if the sum is unknown or old, and reports whether it did. It
 // reads more names for larger objects, which take longer to download. An error means that
 // the directory cannot be read now.
-func (b *budget) look(need int64) (walked bool, err error) {
+func (b *budget) scan(need int64) (walked bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := lookStep

@@ -39,9 +39,9 @@ type body struct {
 
 // answer is one request and the body of its response.
 type answer struct {
-	cancel context.CancelFunc
-	asked  time.Time
-	at     int64 // offset of the next byte; only the reader accesses it
+	cancel    context.CancelFunc
+	requested time.Time
+	at        int64 // offset of the next byte; only the reader accesses it
 
 	// Guarded by mu of the body.
 	body   io.ReadCloser // nil until the response arrives
@@ -69,7 +69,7 @@ var errClosed = errors.New("the transfer has ended")
 // body returns a body that reads the response first.
 func (t *transfer) body(ctx context.Context, first io.ReadCloser, off, end int64) *body {
 	b := t.newBody(ctx, off, end)
-	a := &answer{body: first, cancel: func() {}, at: off, asked: time.Now()}
+	a := &answer{body: first, cancel: func() {}, at: off, requested: time.Now()}
 	b.mu.Lock()
 	b.answer = a
 	closed := b.closed != nil // ctx was done before
@@ -260,7 +260,7 @@ func (b *body) connect(fresh bool) (*answer, error) {
 // holds mu.
 func (b *body) newAnswer() (*answer, context.Context) {
 	ctx, cancel := context.WithCancel(b.ctx)
-	return &answer{cancel: cancel, at: b.offset, asked: time.Now()}, ctx
+	return &answer{cancel: cancel, at: b.offset, requested: time.Now()}, ctx
 }
 
 // listen starts a wait for bytes or a response. The caller holds mu. It does not reset
@@ -270,15 +270,15 @@ func (b *body) listen() {
 	b.waits = time.Now()
 	if b.timer == nil {
 		first, _, _ := b.bounds(b.waits)
-		b.timer = time.AfterFunc(first, b.look)
+		b.timer = time.AfterFunc(first, b.checkWait)
 	}
 }
 
 // listened ends the wait. The caller holds mu.
 func (b *body) listened() { b.waits = time.Time{} }
 
-// bounds returns how long a wait that started at since may last before look acts, before
-// it renews the connection, and before it gives up.
+// bounds returns how long a wait that started at since may last before checkWait acts,
+// before it renews the connection, and before it gives up.
 func (b *body) bounds(since time.Time) (first, renew, giveUp time.Duration) {
 	renew, giveUp = b.patience.Waits(since)
 	first = renew
@@ -288,8 +288,8 @@ func (b *body) bounds(since time.Time) (first, renew, giveUp time.Duration) {
 	return first, renew, giveUp
 }
 
-// look renews the connection after a long silence, or gives up.
-func (b *body) look() {
+// checkWait renews the connection after a long silence, or gives up.
+func (b *body) checkWait() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed != nil {
@@ -315,7 +315,7 @@ func (b *body) look() {
 		again = min(again, giveUp)
 	}
 	b.timer.Reset(again - waited)
-	if b.answer != nil && b.answer.asked.After(since) {
+	if b.answer != nil && b.answer.requested.After(since) {
 		return // the connection was renewed, but Close did not end the Read
 	}
 	b.renewLocked(true)
@@ -329,7 +329,7 @@ func (b *body) renewLocked(fresh bool) {
 		return
 	}
 	if b.pending != nil {
-		if renew, _ := b.patience.Waits(b.pending.asked); time.Since(b.pending.asked) < renew {
+		if renew, _ := b.patience.Waits(b.pending.requested); time.Since(b.pending.requested) < renew {
 			return
 		}
 		b.pending.cancel()
@@ -356,7 +356,7 @@ func (b *body) replace(a *answer, got io.ReadCloser, err error) error {
 	}
 	if err == nil && b.closed == nil && b.offset < b.goal {
 		old, b.answer, b.limit = b.answer, a, b.goal
-		b.since, b.gotSince = a.asked, 0
+		b.since, b.gotSince = a.requested, 0
 	}
 	b.mu.Unlock()
 	b.dispose(old)

@@ -4,10 +4,10 @@ import "sync/atomic"
 
 // progress reports the number of received bytes.
 type progress struct {
-	tell  func(done int64)
-	total int64
-	done  atomic.Int64
-	told  int64 // used only by the goroutine that reports
+	tell     func(done int64)
+	total    int64
+	done     atomic.Int64
+	reported int64 // used only by the goroutine that reports
 }
 
 // progressStep is the minimum number of bytes between two reports.
@@ -27,8 +27,8 @@ func (p *progress) report() {
 	if p.tell == nil {
 		return
 	}
-	if done := p.done.Load(); done-p.told >= progressStep || done == p.total && p.told < done {
-		p.told = done
+	if done := p.done.Load(); done-p.reported >= progressStep || done == p.total && p.reported < done {
+		p.reported = done
 		p.tell(done)
 	}
 }

@@ -71,7 +71,7 @@ func NewScene(t *testing.T, name string, subdirs, files []string) *Scene {
 	check(t, os.Chmod(s.Dir, 0o777))
 	s.fillHome(t, subdirs, files)
 	s.lay(t, name, subdirs, files)
-	s.before = s.look(t)
+	s.before = s.snapshot(t)
 	s.start(t, base, name)
 	return s
 }
@@ -125,8 +125,8 @@ func (s *Scene) lay(t *testing.T, name string, subdirs, files []string) {
 	}
 }
 
-// look describes the files in the home without listing it.
-func (s *Scene) look(t *testing.T) map[string]string {
+// snapshot describes the files in the home without listing it.
+func (s *Scene) snapshot(t *testing.T) map[string]string {
 	seen := map[string]string{}
 	for _, p := range s.paths {
 		var st unix.Stat_t
@@ -167,7 +167,7 @@ func (s *Scene) start(t *testing.T, base, name string) {
 // WantUntouched fails the test if a file in the home was read, changed or removed.
 func (s *Scene) WantUntouched(t *testing.T) {
 	t.Helper()
-	for p, after := range s.look(t) {
+	for p, after := range s.snapshot(t) {
 		if before := s.before[p]; after != before {
 			t.Errorf("%s was touched: %s, was %s", p, after, before)
 		}
