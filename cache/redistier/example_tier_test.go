@@ -52,14 +52,22 @@ func ExampleConnectURL() {
 	// <nil>
 }
 
-// Several addresses are those of a cluster.
+// In a function of your own, both variables are those of the package. Nothing connects yet.
 func ExampleConnect() {
-	client := redistier.Connect(&redis.UniversalOptions{
-		Addrs: []string{"a.cache.example.com:6379", "b.cache.example.com:6379"},
+	// The client connects when it is first used, and not when the function starts.
+	var client = redistier.Connect(&redis.UniversalOptions{
+		Addrs: []string{"127.0.0.1:6379"}, // several mean a cluster; TLSConfig, Username and Password as needed
 	})
-	_, err := redistier.New(redistier.Options{Client: client})
-	fmt.Println(err)
-	// Output: <nil>
+
+	var products = cache.Must(cache.New(cache.Options[string, Product]{
+		Load:      loadProduct,
+		TTL:       time.Minute,
+		Tier:      redistier.Must(redistier.New(redistier.Options{Client: client})),
+		Namespace: "shop/product/1", // change the number when Product or loadProduct changes
+		Codec:     cache.JSON[Product](),
+	}))
+	fmt.Println(products.Len())
+	// Output: 0
 }
 
 // A Cache calls these methods. While the server is dead they return errors, most of which
