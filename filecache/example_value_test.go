@@ -86,7 +86,7 @@ func ExampleNewValue() {
 	// limit 20
 }
 
-// database stands for something with resources, such as a memory map.
+// database stands for a value with resources, such as a memory map.
 type database struct{ body string }
 
 func openDatabase(ctx context.Context, f *filecache.File) (*database, error) {
@@ -134,8 +134,7 @@ func ExampleValue_Acquire() {
 	// closed v1
 }
 
-// The unpacked file is kept in the place of the packed one, and unpacked anew when that
-// changes.
+// The Cache keeps the decompressed file, and makes it again when the object changes.
 func ExampleGunzip() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -166,7 +165,7 @@ func ExampleGunzip() {
 	// limit 30
 }
 
-// Anything that can be made of an object can be kept like one.
+// A Cache can keep any conversion of an object.
 func ExampleDerived() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -175,7 +174,7 @@ func ExampleDerived() {
 	defer os.RemoveAll(dir)
 	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
 
-	// The name changes with what the function does.
+	// Change the name whenever the function changes.
 	upper := filecache.Derived(&rules{"lamp"}, "upper-v1", func(ctx context.Context, src *filecache.File, dst io.Writer) error {
 		b, err := io.ReadAll(src)
 		if err != nil {

@@ -60,8 +60,8 @@ func (o object) isSame(resp *Response) error {
 	return nil
 }
 
-// version returns the version what of obj. Its Part does not check whether the origin
-// can distinguish versions.
+// version describes an object for package transfer. Its Part does not check whether the
+// origin can distinguish versions.
 func (c *Cache) version(obj Object, what object) transfer.Version {
 	return transfer.Version{
 		Size: what.size,

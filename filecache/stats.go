@@ -10,8 +10,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// Stats counts what a Cache did since New. It costs a hit one atomic addition,
-// and a read of a file one.
+// Stats counts the events of a [Cache] since [New]. A hit costs one atomic addition,
+// and a read of a file another one.
 type Stats struct {
 	Hits        int64 // served from a local copy without a request
 	Revalidated int64 // the origin confirmed the local copy

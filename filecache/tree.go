@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// DefaultTreeLimit is the limit of Tree, in bytes, if the caller passes zero.
+// DefaultTreeLimit is the limit of [Cache.Tree], in bytes, if the caller passes zero.
 const DefaultTreeLimit = 1 << 30
 
 // Tree returns a directory with the files of the archive obj: a tar, gzipped or not, or a
@@ -89,8 +89,8 @@ func (c *Cache) openTree(ctx context.Context, manifest Object, id ID) (*store.Tr
 	return nil, fmt.Errorf("%w: %v", ErrNoDisk, why)
 }
 
-// treeAttempts is how often a tree may be replaced, by other processes or by Clear,
-// between the opening of its manifest and its own.
+// treeAttempts bounds how often Tree tries again because another process or Clear
+// replaced a tree after its manifest was opened.
 const treeAttempts = 10
 
 // treeOf opens the tree of a manifest.
@@ -102,9 +102,9 @@ func (c *Cache) treeOf(manifest *File, k store.Key) (*store.Tree, error) {
 	return c.store.OpenTree(k, b)
 }
 
-// readManifest returns the bytes of f. It does not repair a damaged block: the repair would
-// unpack the archive again, and return the manifest of another tree. A manifest in memory
-// is valid while its tree exists.
+// readManifest returns the bytes of f. It does not repair a corrupt block: the repair
+// would unpack the archive again, and return the manifest of another tree. A manifest
+// in memory is valid while its tree exists.
 func readManifest(f *File) ([]byte, error) {
 	local, ok := f.bytes.(*localFile)
 	if !ok {
@@ -121,8 +121,8 @@ func readManifest(f *File) ([]byte, error) {
 	return b, nil
 }
 
-// unpacking is one call of Tree. It keeps the trees that it publishes locked until the call
-// ends: a tree is litter until the store has published its manifest.
+// unpacking is one call of Tree. It keeps the trees that it publishes locked until the
+// call ends: a tree is litter until the store has published its manifest.
 type unpacking struct {
 	cache *Cache
 	id    ID // of the manifest
@@ -151,7 +151,7 @@ func (u *unpacking) unpack(ctx context.Context, src *File, dst io.Writer) (err e
 	return err
 }
 
-// noTree turns errors of the disk into ErrNoDisk.
+// noTree converts errors of the disk to ErrNoDisk.
 func noTree(err error) error {
 	if errors.Is(err, store.ErrTree) {
 		return fmt.Errorf("%w: %w", ErrNoDisk, err)
@@ -159,7 +159,7 @@ func noTree(err error) error {
 	return err
 }
 
-// keep keeps d until the call of Tree has ended.
+// keep holds d until the call of Tree ends.
 func (u *unpacking) keep(d *store.TreeDraft) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

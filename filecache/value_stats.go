@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// ValueStats counts what a Value did since NewValue.
+// ValueStats counts the events of a [Value] since NewValue.
 type ValueStats struct {
 	Hits          int64 // served without opening the object
 	Joins         int64 // waited for another caller's Open or Parse
