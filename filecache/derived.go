@@ -26,7 +26,7 @@ import (
 // produce the same bytes from the same version.
 //
 // Open returns the error of make, and the bytes written before it are discarded. Within
-// Options.StaleIfError, Open serves an earlier result instead. If make panics, so does
+// [Options.StaleIfError], Open serves an earlier result instead. If make panics, so does
 // Open. Its ctx is canceled when the last Open that waits for the result returns. make
 // should bound its output: see [LimitWriter]. If the result fits neither on disk nor in
 // memory, it is made while it is read: make is called once to count the bytes, and again
@@ -50,10 +50,10 @@ func derivedHere(obj Object, name string, make func(ctx context.Context, src *Fi
 // DefaultGunzipLimit is the limit of Gunzip, in bytes, if the caller passes zero.
 const DefaultGunzipLimit = 1 << 30
 
-// Gunzip returns obj decompressed by gzip. If the result is larger than limit bytes, Open
-// returns an error that matches ErrTooLarge, since a small object can expand without
-// bound. Zero means DefaultGunzipLimit; a negative limit is an error of Open. Results
-// with different limits are different objects. See [Derived] for the rest.
+// Gunzip returns obj decompressed by gzip. If the result is larger than limit bytes,
+// Open returns an error that matches [ErrTooLarge], since a small object can expand
+// without bound. Zero means [DefaultGunzipLimit]; a negative limit is an error of Open.
+// Results with different limits are different objects. See [Derived] for the rest.
 func Gunzip(obj Object, limit int64) Object {
 	if limit == 0 {
 		limit = DefaultGunzipLimit
@@ -75,7 +75,7 @@ func Gunzip(obj Object, limit int64) Object {
 var ErrTooLarge = errors.New("too large")
 
 // LimitWriter returns a Writer that writes up to limit bytes to w. A Write that would
-// exceed the limit writes nothing and returns an error that matches ErrTooLarge.
+// exceed the limit writes nothing and returns an error that matches [ErrTooLarge].
 func LimitWriter(w io.Writer, limit int64) io.Writer { return &limitWriter{w, limit, limit} }
 
 type limitWriter struct {

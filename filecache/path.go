@@ -14,7 +14,7 @@ import (
 // the file is neither evicted nor removed until f is closed. The rules of [Cache.Path]
 // apply.
 //
-// If f does not read a local copy, the error matches ErrNoDisk.
+// If f does not read a local copy, the error matches [ErrNoDisk].
 func (f *File) Path() (string, error) {
 	local, ok := f.bytes.(*localFile)
 	switch {

@@ -31,16 +31,16 @@ const DefaultTreeLimit = 1 << 30
 // does not detect a disk that returns wrong bytes. It costs time for each file,
 // independent of its size.
 //
-// If the files are larger than limit bytes, the error matches [ErrTooLarge]. Each file or
-// directory counts in whole pages of 4 KiB, and there can be at most 65,536. Zero means
-// DefaultTreeLimit; a negative limit is an error. Tree refuses archives with links, devices
-// or encrypted files. It also refuses names that are absolute, contain "..", a backslash
-// or a NUL, or occur twice.
+// If the files are larger than limit bytes, the error matches [ErrTooLarge]. Each file
+// or directory counts in whole pages of 4 KiB, and there can be at most 65,536. Zero
+// means [DefaultTreeLimit]; a negative limit is an error. Tree refuses archives with
+// links, devices or encrypted files. It also refuses names that are absolute, contain
+// "..", a backslash or a NUL, or occur twice.
 //
-// The files count towards Options.MaxBytes and towards the inodes, and are evicted
+// The files count towards [Options.MaxBytes] and towards the inodes, and are evicted
 // together. The Cache also keeps a copy of the archive while there is room. Freshness,
-// Forget, Clear and Options.StaleIfError work as for [Derived]. The error is ErrNoDisk if
-// the files cannot be kept; others are those of Open.
+// Forget, Clear and [Options.StaleIfError] work as for [Derived]. The error is
+// [ErrNoDisk] if the files cannot be kept; others are those of Open.
 func (c *Cache) Tree(ctx context.Context, obj Object, limit int64) (dir string, release func(), err error) {
 	if limit == 0 {
 		limit = DefaultTreeLimit

@@ -20,7 +20,7 @@ import (
 // Value in a package-level variable. It is safe for concurrent use. The zero Value is
 // not usable: call [NewValue].
 //
-// The value's memory counts neither towards Options.MaxBytes nor towards any other
+// The value's memory counts neither towards [Options.MaxBytes] nor towards any other
 // bound. Each Value holds one value, and two while a new version replaces the old one.
 // After [Cache.Forget] or [Cache.Clear], or when the object is deleted at the origin,
 // the value stays in memory until the next Get or Acquire notices, or until
@@ -99,7 +99,7 @@ type outcome[T any] struct {
 }
 
 // Get returns the value of the object's current version. If that version was validated
-// less than Options.MaxAge ago, Get uses neither the disk nor the origin, and returns
+// less than [Options.MaxAge] ago, Get uses neither the disk nor the origin, and returns
 // without checking ctx. Otherwise it opens the object as [Cache.Open] does, and calls
 // Parse only if the version has changed, or after [Cache.Forget] or [Cache.Clear]. The
 // value is never older than the file that Open would return.
@@ -109,7 +109,7 @@ type outcome[T any] struct {
 // panics, Get panics with an error that has Parse's stack.
 //
 // The error is that of Open or of Parse. If the origin cannot be reached, Get returns a
-// value within Options.StaleIfError, even without a local copy.
+// value within [Options.StaleIfError], even without a local copy.
 //
 // All callers share the value and must not change it.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
@@ -128,8 +128,8 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 }
 
 // Acquire is [Value.Get] for values that must be closed. The value is not closed before
-// release is called. Call release when the value is no longer used; calling it more
-// than once is safe. It runs ValueOptions.Close if this was the last use of a replaced
+// release is called. Call release when the value is no longer used; calling it more than
+// once is safe. It runs [ValueOptions.Close] if this was the last use of a replaced
 // value. Acquire allocates a few bytes for release; Get allocates nothing.
 func (v *Value[T]) Acquire(ctx context.Context) (value T, release func(), err error) {
 	p := v.hit()
@@ -149,9 +149,9 @@ func (v *Value[T]) Acquire(ctx context.Context) (value T, release func(), err er
 	}, nil
 }
 
-// Close drops the value. ValueOptions.Close is called for it after its last user has
-// released it. All later calls of Get and Acquire fail with [fs.ErrClosed]. A Value in
-// a package-level variable need not be closed.
+// Close drops the value. [ValueOptions.Close] is called for it after its last user has
+// released it. All later calls of Get and Acquire fail with [fs.ErrClosed]. A Value in a
+// package-level variable need not be closed.
 func (v *Value[T]) Close() error {
 	v.mu.Lock()
 	v.closed.Store(true)

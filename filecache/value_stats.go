@@ -17,7 +17,7 @@ type ValueStats struct {
 	CloseErrors   int64 // errors of ValueOptions.Close
 }
 
-// LogValue implements slog.LogValuer: a group of all counts, as in parses=1.
+// LogValue implements [slog.LogValuer]: a group of all counts, as in parses=1.
 func (s ValueStats) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int64("hits", s.Hits),
