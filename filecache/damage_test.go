@@ -142,7 +142,7 @@ func TestDamageWhileOpen(t *testing.T) {
 	o.requests()
 	c.want(o)
 	if n := o.requests(); n != 1 {
-		t.Errorf("%d requests, want the next Open to fetch it anew", n)
+		t.Errorf("%d requests, want the next Open to fetch the object again", n)
 	}
 }
 

@@ -47,7 +47,7 @@ func derivedHere(obj Object, name string, make func(ctx context.Context, src *Fi
 	return &derived{obj, ownPrefix + name, make, true}
 }
 
-// DefaultGunzipLimit is the limit of Gunzip, in bytes, if the caller passes zero.
+// DefaultGunzipLimit is the limit of [Gunzip], in bytes, if the caller passes zero.
 const DefaultGunzipLimit = 1 << 30
 
 // Gunzip returns obj decompressed by gzip. If the result is larger than limit bytes,
@@ -111,11 +111,11 @@ func (d *derived) ID() (ID, error) {
 	case d.src == nil:
 		return ID{}, errors.New("the Object to derive from is nil")
 	case d.make == nil:
-		return ID{}, errors.New("the function that makes what is derived is nil")
+		return ID{}, errors.New("the function that makes the derived object is nil")
 	case d.name == "" || strings.Contains(d.name, ":"):
-		return ID{}, fmt.Errorf("the name %q of what is derived is empty or contains a colon", d.name)
+		return ID{}, fmt.Errorf("the name %q of the derived object is empty or contains a colon", d.name)
 	case !d.here && strings.HasPrefix(d.name, ownPrefix):
-		return ID{}, fmt.Errorf("the name %q of what is derived begins with %q, as those of this package: choose another one", d.name, ownPrefix)
+		return ID{}, fmt.Errorf("the name %q of the derived object begins with %q, which is reserved: choose another name", d.name, ownPrefix)
 	}
 	id, err := d.src.ID()
 	if err != nil {
@@ -255,7 +255,7 @@ func (m *making) Close() error {
 
 // run calls make and passes its error to the reader of w.
 func (d *derived) run(ctx context.Context, src *File, w *io.PipeWriter) {
-	err := errors.New("the function that makes it has called runtime.Goexit")
+	err := errors.New("the function that makes the derived object called runtime.Goexit")
 	defer func() {
 		if p := flight.NewPanicError(recover()); p != nil {
 			err = makePanic{p}

@@ -184,11 +184,11 @@ func knowable(t time.Time) bool { return t.Year() > 1677 && t.Year() < 2262 }
 
 // errLost reports that the disk returned other bytes than were written, for an object
 // that cannot be read by ranges.
-var errLost = errors.New("the disk lost what was downloaded")
+var errLost = errors.New("the disk lost the downloaded bytes")
 
 // errUnrangeable reports that an object would have to be read by ranges, but its
 // versions cannot be distinguished.
-var errUnrangeable = errors.New("there is no room for a local copy, and the object cannot be read in parts, for it has neither a strong ETag nor a version")
+var errUnrangeable = errors.New("there is no room for a local copy, and the object cannot be read by ranges, since it has neither a strong ETag nor a Version")
 
 // byRanges returns a source that reads the object by ranges, after it found no room or
 // the disk lost it.

@@ -243,11 +243,10 @@ func ExampleCache_Stats() {
 	}
 
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutZeros}))
-	s := files.Stats()
-	log.Info("files", "hits", s.Hits, "misses", s.Misses, "breaker", s.Breaker.String(), "misses_by", s.MissesBy)
+	log.Info("invocation", "files", files.Stats())
 	// Output:
 	// fetching eu.csv
-	// level=INFO msg=files hits=2 misses=1 breaker=closed misses_by.absent=1
+	// level=INFO msg=invocation files.hits=2 files.misses=1 files.misses_by.absent=1 files.unsummed=1 files.requests=1 files.origin_bytes=9 files.disk_bytes=27 files.breaker=closed
 }
 
 // withoutZeros leaves zero counts, empty texts and the time out of a log.

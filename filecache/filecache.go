@@ -153,7 +153,7 @@ func New(opts Options) (*Cache, error) {
 func newCache(opts Options, clk *clock.Clock, d disk.FS) (*Cache, error) {
 	switch {
 	case opts.MaxAge < 0:
-		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero asks the origin every time", opts.MaxAge)
+		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero revalidates every time", opts.MaxAge)
 	case opts.StaleIfError < 0:
 		return nil, fmt.Errorf("filecache.New: Options.StaleIfError is %v: it must not be negative; zero means not at all", opts.StaleIfError)
 	case opts.StaleIfError > 0 && opts.MaxAge == Immutable:

@@ -248,7 +248,7 @@ func TestLastModifiedFarAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			if fi, _ := f.Stat(); !fi.ModTime().Equal(tt.want) {
-				t.Errorf("%v is told as %v", tt.at, fi.ModTime())
+				t.Errorf("Last-Modified %v is reported as %v", tt.at, fi.ModTime())
 			}
 			f.Close()
 		}

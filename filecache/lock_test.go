@@ -50,7 +50,7 @@ func TestPathVersusEviction(t *testing.T) {
 		c.want(other) // evicts o
 		if path != "" {
 			if _, err := os.Stat(path); err != nil {
-				t.Errorf("own %v: the path was handed out, and then removed: %v", own, err)
+				t.Errorf("own %v: the path was returned, and then removed: %v", own, err)
 			}
 		}
 	}

@@ -446,7 +446,7 @@ func TestProgress(t *testing.T) {
 		var told []int64
 		opts.Progress = func(id ID, done, of int64) {
 			if id.Name != "model.bin" || of != total {
-				t.Errorf("told of %v, %d", id, of)
+				t.Errorf("Progress of %v, %d bytes in all", id, of)
 			}
 			told = append(told, done)
 		}
@@ -454,7 +454,7 @@ func TestProgress(t *testing.T) {
 		c.wantRanges(t, o)
 		c.wantRanges(t, o) // a hit
 		if n := len(told); n == 0 || n > 6 || told[n-1] != total || !slices.IsSorted(told) {
-			t.Errorf("%d connections: told %v of %d", concurrency, told, total)
+			t.Errorf("%d connections: Progress reported %v of %d", concurrency, told, total)
 		}
 	}
 }
@@ -476,7 +476,7 @@ func TestProgressOfBrokenRanges(t *testing.T) {
 	c := newTest(t, opts, nil)
 	c.wantRanges(t, o)
 	if n := len(told); n == 0 || told[n-1] != 20*blocks.MinSize || slices.Max(told) > 20*blocks.MinSize {
-		t.Errorf("told %v", told)
+		t.Errorf("Progress reported %v", told)
 	}
 }
 

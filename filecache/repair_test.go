@@ -60,7 +60,7 @@ func TestRepairIsVerified(t *testing.T) {
 	o.body = randomBytes(someSize, 2) // with the same ETag
 	p := make([]byte, 100)
 	if _, err := f.ReadAt(p, 0); !errors.Is(err, ErrChecksum) {
-		t.Errorf("ReadAt = %v, wrong bytes were handed out", err)
+		t.Errorf("ReadAt = %v, wrong bytes were returned", err)
 	}
 }
 

@@ -71,4 +71,4 @@ func (id ID) expected(announced []Checksum) []Checksum {
 
 // errUnverifiable reports an object with an expected SHA-256 that could only be read by
 // ranges.
-var errUnverifiable = errors.New("there is no room for a local copy, and without one its bytes cannot be verified by the SHA-256 that they must have")
+var errUnverifiable = errors.New("there is no room for a local copy, without which the SHA-256 of the object cannot be verified")

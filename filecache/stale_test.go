@@ -54,7 +54,7 @@ func TestStaleIfError(t *testing.T) {
 						t.Errorf("error %v, want the origin's", err)
 					}
 					if n := o.requests(); n != 1 {
-						t.Errorf("%d requests: each Open asks once", n)
+						t.Errorf("%d requests, want one for each Open", n)
 					}
 					if n := c.Stats().StaleServed; n != 0 != tt.stands {
 						t.Errorf("StaleServed = %d", n)

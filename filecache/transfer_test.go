@@ -81,7 +81,7 @@ func TestNoMixOfVersionsWithoutAnETag(t *testing.T) {
 		return
 	}
 	if !bytes.Equal(p, old[:len(p)]) && !bytes.Equal(p, young[:len(p)]) {
-		t.Error("a mix of two versions was handed out")
+		t.Error("a mix of two versions was returned")
 	}
 }
 

@@ -39,8 +39,8 @@ const DefaultTreeLimit = 1 << 30
 //
 // The files count towards [Options.MaxBytes] and towards the inodes, and are evicted
 // together. The Cache also keeps a copy of the archive while there is room. Freshness,
-// Forget, Clear and [Options.StaleIfError] work as for [Derived]. The error is
-// [ErrNoDisk] if the files cannot be kept; others are those of Open.
+// [Cache.Forget], [Cache.Clear] and [Options.StaleIfError] work as for [Derived]. The
+// error is [ErrNoDisk] if the files cannot be kept; others are those of [Cache.Open].
 func (c *Cache) Tree(ctx context.Context, obj Object, limit int64) (dir string, release func(), err error) {
 	if limit == 0 {
 		limit = DefaultTreeLimit

@@ -397,7 +397,7 @@ func TestTreeDamage(t *testing.T) {
 				again, release := c.wantTree(o, 1)
 				release()
 				if again == dir {
-					t.Error("the damaged tree was handed out")
+					t.Error("the damaged tree was returned")
 				}
 			}
 			if n := o.requests(); n != 1 {

@@ -118,7 +118,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	}
 	var zero T
 	if v.opts.Close != nil {
-		return zero, v.misused("Get", "ValueOptions.Close is set: use Acquire, which tells when the value is no longer used")
+		return zero, v.misused("Get", "ValueOptions.Close is set: use Acquire and call its release after the last use of the value")
 	}
 	p, err := v.get(ctx, "Get")
 	if err != nil {
@@ -443,9 +443,9 @@ func (u *uses) acquire() bool {
 func (v *Value[T]) identify(method string) (ID, error) {
 	switch {
 	case v.cache == nil:
-		return ID{}, v.misused(method, "there is no Cache: call NewValue with one")
+		return ID{}, v.misused(method, "the Cache is nil: pass one to NewValue")
 	case v.opts.Parse == nil:
-		return ID{}, v.misused(method, "there is no function that parses: call NewValue with one")
+		return ID{}, v.misused(method, "the function that parses is nil: pass one to NewValue")
 	case v.opts.StaleIfInvalid < 0:
 		return ID{}, v.misused(method, fmt.Sprintf("ValueOptions.StaleIfInvalid is %v: it must not be negative; zero means not at all", v.opts.StaleIfInvalid))
 	case v.closed.Load():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -71,9 +72,13 @@ func ExampleSource_Named() {
 	// prices <nil>
 }
 
-// A signature that has expired is told from other failures by the status.
+// The status distinguishes an expired signature from a missing object.
 func ExampleStatusError() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/old.bin" {
+			w.WriteHeader(http.StatusGone)
+			return
+		}
 		w.WriteHeader(http.StatusForbidden)
 		io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
 	}))
@@ -82,11 +87,21 @@ func ExampleStatusError() {
 	defer os.RemoveAll(dir)
 	files := filecache.Must(filecache.New(filecache.Options{Dir: dir}))
 
-	_, err := files.ReadFile(context.Background(), httpsource.Source{Client: server.Client()}.Object(server.URL+"/eu.bin"))
-	var status *httpsource.StatusError
-	if errors.As(err, &status) && status.StatusCode == http.StatusForbidden {
-		fmt.Println("get a new URL:", status)
+	source := httpsource.Source{Client: server.Client()}
+
+	for _, name := range []string{"/eu.bin", "/old.bin"} {
+		_, err := files.ReadFile(context.Background(), source.Object(server.URL+name))
+		var status *httpsource.StatusError
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			fmt.Println("no such object:", name)
+		case errors.As(err, &status) && status.StatusCode == http.StatusForbidden:
+			fmt.Println("sign a new URL:", status)
+		default:
+			fmt.Println(err)
+		}
 	}
 	// Output:
-	// get a new URL: httpsource: 403 Forbidden (AccessDenied)
+	// sign a new URL: httpsource: 403 Forbidden (AccessDenied)
+	// no such object: /old.bin
 }

@@ -155,7 +155,7 @@ func TestCancelEndsTheWaitForAnotherAttempt(t *testing.T) {
 			t.Errorf("%v after %v and %d requests", err, time.Since(began), len(s.at))
 		}
 		if err != nil && !strings.Contains(err.Error(), "429") {
-			t.Errorf("%v does not tell the server's answer", err)
+			t.Errorf("%v does not have the server's answer", err)
 		}
 	})
 }

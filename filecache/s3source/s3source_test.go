@@ -155,7 +155,7 @@ func TestErrorsByStatus(t *testing.T) {
 				t.Errorf("%v, matches fs.ErrNotExist: %v", err, errors.Is(err, fs.ErrNotExist))
 			}
 			if err != nil && (!strings.Contains(err.Error(), "/models/k") || strings.Contains(err.Error(), "SECRET")) {
-				t.Errorf("the error does not name the object, or tells too much: %v", err)
+				t.Errorf("the error does not name the object, or shows a secret: %v", err)
 			}
 			if tt.code != "" && tt.status != 301 && !strings.Contains(err.Error(), tt.code) {
 				t.Errorf("the error does not have the origin's code: %v", err)
