@@ -119,7 +119,7 @@ func BenchmarkFirstRead(b *testing.B) {
 	}
 }
 
-// A full cache of many small objects: what one more miss costs.
+// The cost of one more miss in a full cache of many small objects.
 func BenchmarkMissWhenFull(b *testing.B) {
 	for _, n := range []int{100, 2000, 8000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -141,7 +141,7 @@ func BenchmarkMissWhenFull(b *testing.B) {
 	}
 }
 
-// A Tree that is there is compared with its manifest, file by file.
+// A Tree in the cache is compared with its manifest, file by file.
 func BenchmarkTreeHit(b *testing.B) {
 	for _, n := range []int{10, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -162,7 +162,7 @@ func BenchmarkTreeHit(b *testing.B) {
 	}
 }
 
-// A hit of a Value is to be compared with BenchmarkHit of package cache.
+// Compare a hit of a Value with BenchmarkHit of package cache.
 func BenchmarkValueHit(b *testing.B) {
 	c, o, _ := benchCache(b, 1000)
 	c.maxAge = time.Hour

@@ -27,8 +27,8 @@ func (c *testCache) wantBreaker(state BreakerState, opened int64) {
 	}
 }
 
-// A directory that keeps failing is left alone, tried again after a time that
-// doubles, on either clock, and used again when it works.
+// A directory that keeps failing is not used, is tried again after an interval that
+// doubles, on either clock, and is used again once it works.
 func TestBreaker(t *testing.T) {
 	broken := true
 	d := &faultyDisk{err: syscall.EIO, fails: func(string) bool { return broken }}
@@ -78,7 +78,7 @@ func TestBreaker(t *testing.T) {
 	if n := o.requests(); n != 0 {
 		t.Error("the copy is not used")
 	}
-	broken = true // and the first rest is short again
+	broken = true // the first interval is short again
 	for c.Stats().Breaker == BreakerClosed {
 		c.want(o)
 	}
@@ -86,7 +86,7 @@ func TestBreaker(t *testing.T) {
 	c.wantBreaker(BreakerProbing, 14)
 }
 
-// Faults between which the directory works do not add up.
+// Faults do not add up if the directory works in between.
 func TestBreakerCountsFaultsInARow(t *testing.T) {
 	fail := false
 	d := &faultyDisk{err: syscall.EIO, fails: func(op string) bool { return fail && op == "open" }}
@@ -105,14 +105,13 @@ func TestBreakerCountsFaultsInARow(t *testing.T) {
 	}
 }
 
-// lookupFault looks for the copy on a disk that fails.
+// lookupFault finds the copy on a disk that fails.
 func (c *testCache) lookupFault(o *origin) {
 	c.store.TestUnknow(store.Key(mustID(o)))
 	c.store.Find(store.Key(mustID(o)))
 }
 
-// What is wrong with one file, or passes by itself, is not held against the
-// directory.
+// Faults of one file, or faults that pass, do not open the breaker.
 func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 	for _, err := range []error{
 		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, fs.ErrNotExist, store.ErrDamaged, store.TestErrEntry,
@@ -134,8 +133,8 @@ func TestWhatIsNoFaultOfTheDirectory(t *testing.T) {
 	}
 }
 
-// A file that its own mode makes unreadable is replaced: it would stay so, and is not
-// held against the directory.
+// A file that is unreadable because of its mode is replaced, since it would stay
+// unreadable. It does not open the breaker.
 func TestUnreadableFileIsReplaced(t *testing.T) {
 	for _, tt := range []struct {
 		sub  string
@@ -158,7 +157,7 @@ func TestUnreadableFileIsReplaced(t *testing.T) {
 	}
 }
 
-// heedsModes is a disk as seen by a user who is not root.
+// heedsModes is a disk as a user other than root sees it.
 type heedsModes struct{ osDisk }
 
 func (d *heedsModes) Open(p string) (disk.File, error) {

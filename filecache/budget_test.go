@@ -79,7 +79,7 @@ func TestBudgetHoldsOverManyObjects(t *testing.T) {
 	}
 }
 
-// One object that is larger than the budget does not empty the cache.
+// An object larger than the budget does not empty the cache.
 func TestOversizeObject(t *testing.T) {
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 20}, nil)
 	small, large := objects(1, 1000)[0], newOrigin(2<<20)
@@ -95,7 +95,7 @@ func TestOversizeObject(t *testing.T) {
 	}
 }
 
-// To evict a file that is open would free nothing.
+// Evicting an open file would free nothing.
 func TestOpenFilesAreNotEvicted(t *testing.T) {
 	const size = 100_000
 	objs := objects(3, size)
@@ -145,8 +145,8 @@ func TestOpenFilesAreNotEvicted(t *testing.T) {
 	}
 }
 
-// A file that a killed process left under construction is removed when it is old and
-// room is needed, and data without an entry at once.
+// A file that a killed process left under construction is removed once it is old and
+// room is needed; data without an entry is removed at once.
 func TestSweep(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
@@ -154,14 +154,14 @@ func TestSweep(t *testing.T) {
 	c.want(objs[0])
 	orphan := c.dataPath(store.TestDataName(entryName(ID{Name: "x"}), 2*size, 3))
 	temp := c.dataPath(disk.TempPrefix + "1")
-	foreign := []string{c.entryPath("foreign"), c.dataPath("12-34"), c.dataPath("notes.txt")} // not of a name that a Store gives
+	foreign := []string{c.entryPath("foreign"), c.dataPath("12-34"), c.dataPath("notes.txt")} // a Store does not use such names
 	for _, p := range append([]string{orphan, temp}, foreign...) {
 		if err := os.WriteFile(p, make([]byte, 10), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c = c.restart(nil)
-	c.want(objs[1]) // there is no room beside the orphan
+	c.want(objs[1]) // there is no room next to the orphan
 	if s := c.Stats(); s.Evictions != 0 {
 		t.Errorf("%d copies were evicted, and not the orphan", s.Evictions)
 	}
@@ -187,7 +187,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// A file that does not decode is evicted like an entry that was not used for as long.
+// A file that cannot be decoded is evicted like an entry that is equally old.
 func TestDamagedEntryIsEvicted(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(size)}, nil)
@@ -206,7 +206,7 @@ func TestDamagedEntryIsEvicted(t *testing.T) {
 	}
 }
 
-// Also before anything was reserved, what eviction would give counts as room.
+// Space that eviction would free counts as room before anything is reserved, too.
 func TestWhatFitsAfterEviction(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(20<<20)
 	c.want(o)

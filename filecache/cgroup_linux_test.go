@@ -12,10 +12,10 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// The variable that makes this test binary a process that fills a directory.
+// With this variable, the test binary is a process that fills a directory.
 const fillDir = "WARMCACHE_TEST_FILL_DIR"
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which would check for leaks
 	dir := os.Getenv(fillDir)
 	if dir == "" {
 		return
@@ -34,7 +34,7 @@ func init() { // before TestMain, which would look for leaks
 	os.Exit(0)
 }
 
-// memoryCgroup makes a control group with a memory limit, which only root can.
+// memoryCgroup creates a control group with a memory limit, which requires root.
 func memoryCgroup(t *testing.T, parent string, limit int) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -70,8 +70,9 @@ func memoryCgroup(t *testing.T, parent string, limit int) string {
 	return dir
 }
 
-// A large file system of memory, in a container with little of it: the process lives, and
-// its copies are a share of what the container has. The limit may be of a group further out.
+// A large file system in memory, in a container with little memory: the process
+// survives, and its copies are limited to a share of the container's memory. The limit
+// may belong to an outer group.
 func TestMemoryFileSystemInAContainer(t *testing.T) {
 	const limit = 128 << 20
 	for _, nested := range []bool{false, true} {
@@ -85,7 +86,7 @@ func TestMemoryFileSystemInAContainer(t *testing.T) {
 			if len(child.Args) > 1 {
 				t.Skip("an emulator needs more memory than the group has")
 			}
-			// The shell joins the group before the process begins.
+			// The shell joins the group before it starts the process.
 			cmd := exec.Command("sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, group, child.Path)
 			cmd.Env = append(os.Environ(), fillDir+"="+dir)
 			out, err := cmd.CombinedOutput()

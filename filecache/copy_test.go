@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// What was verified is remembered, for the file as it was then.
+// A verified copy is remembered as verified while its file does not change.
 func TestVerifiedBlocksAreRememberedForTheFile(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
 	c.want(o)
@@ -27,11 +27,11 @@ func TestVerifiedBlocksAreRememberedForTheFile(t *testing.T) {
 	}
 	f.Close()
 	data := c.only(c.dataFiles())
-	flip(t, data, 10) // the size and the time of modification stay; the time of change does not
+	flip(t, data, 10) // size and modification time stay; the change time does not
 	c.want(o)
 }
 
-// discard, late: it removes nothing newer than what it was called for.
+// A late discard removes nothing newer than the copy that it was called for.
 func TestDiscardLeavesTheNewerCopy(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
 	c.want(o)
@@ -49,7 +49,7 @@ func TestDiscardLeavesTheNewerCopy(t *testing.T) {
 	}
 }
 
-// A good copy is not thrown away for want of a descriptor.
+// A lack of descriptors does not remove a good copy.
 func TestTransientFaultKeepsTheCopy(t *testing.T) {
 	d := &faultyDisk{err: syscall.EMFILE}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(100)
@@ -64,8 +64,8 @@ func TestTransientFaultKeepsTheCopy(t *testing.T) {
 	}
 }
 
-// Where a file without a name cannot be given one, as without /proc, the next ones
-// have one from the start.
+// If a file without a name cannot be linked, as without /proc, the next files get a
+// name when they are created.
 func TestNamedFilesWhereOthersCannotBeLinked(t *testing.T) {
 	d := &namedFiles{}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(someSize)
@@ -96,7 +96,7 @@ func TestRelativeDir(t *testing.T) {
 	}
 }
 
-// What this process has under construction is reserved, and not counted again.
+// Files that this process has under construction are reserved, and not counted twice.
 func TestOwnFilesUnderConstructionAreCountedOnce(t *testing.T) {
 	d := &namedFiles{}
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(someSize)}, d)

@@ -17,8 +17,7 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// The variables that make this test binary a process that downloads until it
-// is killed.
+// With these variables, the test binary is a process that downloads until it is killed.
 const (
 	downloaderDir = "WARMCACHE_TEST_DOWNLOADER_DIR"
 	downloaderURL = "WARMCACHE_TEST_DOWNLOADER_URL"
@@ -58,8 +57,8 @@ func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return &Response{Body: resp.Body, Size: size, ETag: resp.Header.Get("ETag")}, nil
 }
 
-// A process killed in the middle of a download, with its directory kept, as a
-// host does at a time-out: the next one gets the right bytes.
+// A process is killed in the middle of a download and its directory is kept, as on a
+// host after a time-out: the next process gets the right bytes.
 func TestKilledInTheMiddleOfADownload(t *testing.T) {
 	body := randomBytes(someSize, 1)
 	for _, after := range []int{0, 1, 400, blocks.MinSize, someSize - 1} {
@@ -111,7 +110,7 @@ func TestKilledInTheMiddleOfADownload(t *testing.T) {
 	}
 }
 
-// The same while several connections bring parts.
+// The same, while several connections receive parts.
 func TestKilledInTheMiddleOfAParallelDownload(t *testing.T) {
 	body := randomBytes(4*defaultPartSize, 1)
 	var stall atomic.Bool
@@ -137,7 +136,7 @@ func TestKilledInTheMiddleOfAParallelDownload(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for range 4 { // each part is half there
+	for range 4 { // each part is half complete
 		<-stalled
 	}
 	cmd.Process.Kill()
@@ -157,7 +156,7 @@ func TestKilledInTheMiddleOfAParallelDownload(t *testing.T) {
 	}
 }
 
-// stallingWriter stalls when so many bytes of the body are written.
+// stallingWriter stalls after that many bytes of the body.
 type stallingWriter struct {
 	http.ResponseWriter
 	left  int

@@ -20,8 +20,8 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// skipUnderRace: the process that is traced has one goroutine at work, and starts
-// a hundred times slower with the race detector.
+// skipUnderRace skips the test under the race detector: the traced process runs one
+// goroutine at a time, and starts a hundred times slower with the detector.
 func skipUnderRace(t *testing.T) {
 	t.Helper()
 	if raceDetector {
@@ -33,19 +33,19 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 const crashSize = blocks.MinSize + 5000
 
-// crashScene is what a process does once while it is killed or its calls fail.
+// crashScene is the action of a process while it is killed or its system calls fail.
 type crashScene struct {
 	name   string
-	before bool   // there is a copy of version 1 already
-	after  uint64 // the version that the origin has then
-	other  bool   // and another copy, which has to go to make room
+	before bool   // a copy of version 1 exists
+	after  uint64 // the version at the origin afterwards
+	other  bool   // there is another copy, which must be evicted
 	size   int
-	kind   string // what is made of the object: "derived" or "tree"
+	kind   string // "derived" or "tree", for an Object made from the object
 }
 
 const pathOfSmall = "path of small"
 
-// crashParts is how many whole parts there are in what is received in parts.
+// crashParts is the number of whole parts of an object that is received in parts.
 const crashParts = 3
 
 var crashScenes = []crashScene{
@@ -59,7 +59,7 @@ var crashScenes = []crashScene{
 	{"evict small", false, 1, true, smallSize, ""},
 	{pathOfSmall, true, 1, false, smallSize, ""},
 	{"put in turn", false, 1, false, lockFrom + 1, ""},
-	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000, ""}, // less than what is put in turn
+	{"put in parts", false, 1, false, crashParts*blocks.MinSize + 5000, ""}, // smaller than an object that needs the download lock
 	{"derive", false, 1, false, crashSize, "derived"},
 	{"derive anew", true, 2, false, crashSize, "derived"},
 	{"unpack", false, 1, false, crashSize, "tree"},
@@ -86,7 +86,7 @@ func (s crashScene) bytes(version uint64) []byte {
 	return s.origin(version).body
 }
 
-// read reads the object, or what is made of it.
+// read reads the object, or the one derived from it.
 func (s crashScene) read(c *Cache, o *origin) ([]byte, error) {
 	switch s.kind {
 	case "derived":
@@ -115,11 +115,11 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 	if s.other {
 		max = 3 * onDisk(int64(s.size)) / 2
 	}
-	if s.name == pathOfSmall { // a copy that becomes two files is both for a moment
+	if s.name == pathOfSmall { // for a moment the copy is both one file and two
 		max *= 2
 	}
 	if s.kind != "" {
-		max += 2 << 20 // by which what has no size yet grows
+		max += 2 << 20 // the step by which an object of unknown size reserves room
 	}
 	opts := Options{Dir: dir, MaxAge: maxAge, MaxBytes: max, Concurrency: 1}
 	if s.size >= crashParts*blocks.MinSize && s.size < lockFrom {
@@ -128,13 +128,13 @@ func (s crashScene) options(dir string, maxAge time.Duration) Options {
 	return opts
 }
 
-// The variable that makes this test binary a process that plays a scene once.
+// With this variable, the test binary is a process that plays a scene once.
 const (
 	crashSceneDir  = "WARMCACHE_TEST_SCENE_DIR"
 	crashSceneName = "WARMCACHE_TEST_SCENE"
 )
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which would check for leaks
 	dir := os.Getenv(crashSceneDir)
 	if dir == "" {
 		return
@@ -157,7 +157,7 @@ func (s crashScene) play(dir string) {
 	if s.name == pathOfSmall {
 		s.playPath(c, o)
 	}
-	if s.kind == "tree" { // to read its files would be traced, too
+	if s.kind == "tree" { // reading its files would be traced, too
 		_, release, err := c.Tree(background, o, 0)
 		if err == nil {
 			release()
@@ -175,8 +175,8 @@ func (s crashScene) play(dir string) {
 	os.Exit(0)
 }
 
-// playPath reads the file that a small object's copy becomes. A disk that fails may have
-// none.
+// playPath reads the file that Path makes for a small object. If the disk fails, there
+// may be none.
 func (s crashScene) playPath(c *Cache, o *origin) {
 	path, release, err := c.Path(background, o)
 	if err != nil {
@@ -193,7 +193,7 @@ func (s crashScene) playPath(c *Cache, o *origin) {
 	}
 }
 
-// run plays the scene in a directory of its own, in a process that is traced.
+// run plays the scene in its own directory, in a traced process.
 func (s crashScene) run(t *testing.T, at func(n int, name string) int) (*tracer, unix.WaitStatus, string, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -220,7 +220,7 @@ func (s crashScene) run(t *testing.T, at func(n int, name string) int) (*tracer,
 	return tr, ws, dir, string(said)
 }
 
-// check looks at what a process left, as the next one would.
+// check examines the files that a process left, as the next process would.
 func (s crashScene) check(t *testing.T, dir string) {
 	t.Helper()
 	c := newTest(t, s.options(dir, time.Hour), nil)
@@ -239,7 +239,7 @@ func (s crashScene) check(t *testing.T, dir string) {
 		}
 	}
 	if orphans > 1 || temps > 1 {
-		t.Errorf("left %d data files that nobody refers to, and %d entries that cannot be read", orphans, temps)
+		t.Errorf("left %d data files without an entry, and %d entries that cannot be read", orphans, temps)
 	}
 	got, err := s.read(c.Cache, s.origin(s.after))
 	if err != nil || !bytes.Equal(got, s.bytes(1)) && !bytes.Equal(got, s.bytes(s.after)) {
@@ -298,7 +298,7 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 	}
 }
 
-// Each system call fails once, or it and all after it: the caller never notices.
+// Each system call fails once, or with all that follow: the caller never notices.
 func TestEverySystemCallFails(t *testing.T) {
 	skipUnderRace(t)
 	for _, s := range crashScenes {
@@ -340,7 +340,7 @@ func TestEverySystemCallFails(t *testing.T) {
 
 var everythingScene = crashScene{"everything", true, 2, true, crashSize, ""}
 
-// playEverything does all that a Cache does in its directory.
+// playEverything performs every operation that a Cache performs in its directory.
 func playEverything(dir string) {
 	c := Must(New(everythingScene.options(dir, 1)))
 	o := everythingScene.origin(2)
@@ -364,7 +364,7 @@ func playEverything(dir string) {
 	c.ReadFile(background, o)
 	c.Clear()
 	roomy := Must(New(Options{Dir: dir}))
-	for version := range uint64(2) { // unpacks, and removes what is replaced
+	for version := range uint64(2) { // unpacks, and removes the replaced tree
 		_, release, err := roomy.Tree(background, crashScene{kind: "tree"}.origin(version), 0)
 		if err != nil {
 			os.Exit(5)
@@ -373,7 +373,7 @@ func playEverything(dir string) {
 	}
 }
 
-// No system call names anything below the private directory by its path, which others
+// No system call names a file below the private directory by its path, which others
 // could redirect in between.
 func TestNoPathBelowTheDirectory(t *testing.T) {
 	skipUnderRace(t)
@@ -382,7 +382,7 @@ func TestNoPathBelowTheDirectory(t *testing.T) {
 		t.Fatalf("the process ended with %v: %s", ws, said)
 	}
 	root := store.DefaultPath(dir) + "/"
-	work := filepath.Join(root, "s") // what the test itself does there
+	work := filepath.Join(root, "s") // system calls of the test itself
 	below := 0
 	for _, call := range tr.absolute {
 		if strings.Contains(call, root) && !strings.Contains(call, work) {

@@ -16,7 +16,7 @@ func flip(t *testing.T, path string, at int) {
 	change(t, path, func(b []byte) []byte { b[at] ^= 0x40; return b })
 }
 
-// change rewrites a file in place, and restores its modification time.
+// change rewrites a file in place and restores its modification time.
 func change(t *testing.T, path string, f func([]byte) []byte) {
 	t.Helper()
 	fi, err := os.Stat(path)
@@ -35,7 +35,7 @@ func change(t *testing.T, path string, f func([]byte) []byte) {
 	}
 }
 
-// Whatever happens to the files, nobody gets wrong bytes.
+// However the files are damaged, no reader gets wrong bytes.
 func TestDamage(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -73,8 +73,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// damaged damages the files of a cache that was just used, of one that has
-// relied on them for longer, and of a restarted one, and reads them in all ways.
+// damaged damages the files of three caches: one that was just used, one that has
+// relied on them for longer, and a restarted one. It reads each in all ways.
 func damaged(t *testing.T, damage func(t *testing.T, c *testCache, data, entry string)) {
 	for _, restart := range []bool{false, true} {
 		for name, read := range map[string]func(*File, int) ([]byte, error){
@@ -113,7 +113,7 @@ func readPieces(f *File, size int) ([]byte, error) {
 	return b, nil
 }
 
-// Damage that comes while the file is open and partly read.
+// The file is damaged while it is open and partly read.
 func TestDamageWhileOpen(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -128,13 +128,13 @@ func TestDamageWhileOpen(t *testing.T) {
 	o.requests()
 	data := c.only(c.dataFiles())
 	flip(t, data, blocks.MinSize)
-	os.Truncate(data, 3*blocks.MinSize) // the last block is gone
+	os.Truncate(data, 3*blocks.MinSize) // removes the last block
 	if b, err := io.ReadAll(f); err != nil || !bytes.Equal(b, o.body) {
 		t.Errorf("wrong bytes, or %v", err)
 	}
 	asked := o.asked
 	if n := len(asked); n != 2 || asked[0].Offset != blocks.MinSize || asked[0].Length != blocks.MinSize || asked[0].IfMatch != o.etag {
-		t.Errorf("asked %+v, want the two blocks", asked)
+		t.Errorf("requests were %+v, want the two blocks", asked)
 	}
 	if s := c.Stats(); s.Repairs != 2 {
 		t.Errorf("Stats = %+v", s)
@@ -142,12 +142,12 @@ func TestDamageWhileOpen(t *testing.T) {
 	o.requests()
 	c.want(o)
 	if n := o.requests(); n != 1 {
-		t.Errorf("%d requests, want the next Open to fetch it anew", n)
+		t.Errorf("%d requests, want the next Open to fetch the object again", n)
 	}
 }
 
-// A damaged block of a version that the origin no longer has cannot be had: that
-// is an error, and not other bytes.
+// A corrupt block of a version that the origin no longer has cannot be repaired: the
+// read returns an error, and never other bytes.
 func TestDamagedAndReplacedAtTheOrigin(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -165,7 +165,7 @@ func TestDamagedAndReplacedAtTheOrigin(t *testing.T) {
 	c.want(o)
 }
 
-// Every byte of an entry is of importance.
+// Every byte of an entry is significant.
 func TestEveryByteOfTheEntry(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(largeSize)
 	c.want(o)
@@ -180,17 +180,17 @@ func TestEveryByteOfTheEntry(t *testing.T) {
 			bad[i] ^= 1
 			os.WriteFile(entry, bad, 0o600)
 			if _, err := n.store.TestRead(entryName(mustID(o))); err == nil {
-				t.Fatalf("byte %d: the entry is still taken", i)
+				t.Fatalf("byte %d: the entry is still accepted", i)
 			}
 			os.WriteFile(entry, good[:i], 0o600)
 			if _, err := n.store.TestRead(entryName(mustID(o))); err == nil {
-				t.Fatalf("cut at %d: the entry is still taken", i)
+				t.Fatalf("cut at %d: the entry is still accepted", i)
 			}
 		}
 	}
 }
 
-// Files that are right in themselves, but of another object or another version.
+// Files that are intact, but belong to another object or another version.
 func TestSwappedFiles(t *testing.T) {
 	setup := func(t *testing.T) (c *testCache, a, b *origin, ea, eb store.TestEntry) {
 		c = newTest(t, Options{MaxAge: time.Hour}, nil)
@@ -241,8 +241,8 @@ func TestSwappedFiles(t *testing.T) {
 	})
 }
 
-// A directory that somebody made in the place of an entry does not keep an object
-// out for ever.
+// A directory in the place of an entry does not keep the object out of the cache
+// forever.
 func TestDirectoryInThePlaceOfAnEntry(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(1000)
 	c.want(o)

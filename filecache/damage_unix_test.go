@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What a neighbour in /tmp, or a confused program, can put in a file's place.
+// Files that another user of /tmp, or a confused program, can put in a file's place.
 func TestForeignFiles(t *testing.T) {
 	root := os.Geteuid() == 0
 	for _, tt := range []struct {
@@ -48,7 +48,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// Nothing is written to, or taken from, a directory that others can get at.
+// A directory that other users can access is neither written to nor read from.
 func TestHostileDirectoryIsNotUsed(t *testing.T) {
 	for name, hostile := range map[string]func(path string){
 		"open to all":   func(path string) { os.Mkdir(path, 0o777); os.Chmod(path, 0o777) },
@@ -68,7 +68,7 @@ func TestHostileDirectoryIsNotUsed(t *testing.T) {
 	}
 }
 
-// Size and kind are looked at before a byte is read, and not left to the checksums.
+// Size and kind are checked before a byte is read: the checksums would come too late.
 func TestOpenLooksAtTheFile(t *testing.T) {
 	for name, damage := range map[string]func(string){
 		"extended": func(p string) {
@@ -88,12 +88,12 @@ func TestOpenLooksAtTheFile(t *testing.T) {
 		}
 		f.Close()
 		if n := o.requests(); n != 1 || c.Stats().Faults == 0 {
-			t.Errorf("%s: %d requests, %+v: the file was taken", name, n, c.Stats())
+			t.Errorf("%s: %d requests, %+v: the file was accepted", name, n, c.Stats())
 		}
 	}
 }
 
-// A second name that the user gave to a copy does not damage it.
+// A hard link that the user makes to a copy does not damage it.
 func TestHardLinkOfACopy(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -114,7 +114,7 @@ func TestHardLinkOfACopy(t *testing.T) {
 	}
 }
 
-// A directory of somebody else is neither written to nor emptied.
+// A directory of another user is neither written to nor emptied.
 func TestDirectoryOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

@@ -26,7 +26,7 @@ import (
 // produce the same bytes from the same version.
 //
 // Open returns the error of make, and the bytes written before it are discarded. Within
-// Options.StaleIfError, Open serves an earlier result instead. If make panics, so does
+// [Options.StaleIfError], Open serves an earlier result instead. If make panics, so does
 // Open. Its ctx is canceled when the last Open that waits for the result returns. make
 // should bound its output: see [LimitWriter]. If the result fits neither on disk nor in
 // memory, it is made while it is read: make is called once to count the bytes, and again
@@ -47,13 +47,13 @@ func derivedHere(obj Object, name string, make func(ctx context.Context, src *Fi
 	return &derived{obj, ownPrefix + name, make, true}
 }
 
-// DefaultGunzipLimit is the limit of Gunzip, in bytes, if the caller passes zero.
+// DefaultGunzipLimit is the limit of [Gunzip], in bytes, if the caller passes zero.
 const DefaultGunzipLimit = 1 << 30
 
-// Gunzip returns obj decompressed by gzip. If the result is larger than limit bytes, Open
-// returns an error that matches ErrTooLarge, since a small object can expand without
-// bound. Zero means DefaultGunzipLimit; a negative limit is an error of Open. Results
-// with different limits are different objects. See [Derived] for the rest.
+// Gunzip returns obj decompressed by gzip. If the result is larger than limit bytes,
+// Open returns an error that matches [ErrTooLarge], since a small object can expand
+// without bound. Zero means [DefaultGunzipLimit]; a negative limit is an error of Open.
+// Results with different limits are different objects. See [Derived] for the rest.
 func Gunzip(obj Object, limit int64) Object {
 	if limit == 0 {
 		limit = DefaultGunzipLimit
@@ -75,7 +75,7 @@ func Gunzip(obj Object, limit int64) Object {
 var ErrTooLarge = errors.New("too large")
 
 // LimitWriter returns a Writer that writes up to limit bytes to w. A Write that would
-// exceed the limit writes nothing and returns an error that matches ErrTooLarge.
+// exceed the limit writes nothing and returns an error that matches [ErrTooLarge].
 func LimitWriter(w io.Writer, limit int64) io.Writer { return &limitWriter{w, limit, limit} }
 
 type limitWriter struct {
@@ -111,11 +111,11 @@ func (d *derived) ID() (ID, error) {
 	case d.src == nil:
 		return ID{}, errors.New("the Object to derive from is nil")
 	case d.make == nil:
-		return ID{}, errors.New("the function that makes what is derived is nil")
+		return ID{}, errors.New("the function that makes the derived object is nil")
 	case d.name == "" || strings.Contains(d.name, ":"):
-		return ID{}, fmt.Errorf("the name %q of what is derived is empty or contains a colon", d.name)
+		return ID{}, fmt.Errorf("the name %q of the derived object is empty or contains a colon", d.name)
 	case !d.here && strings.HasPrefix(d.name, ownPrefix):
-		return ID{}, fmt.Errorf("the name %q of what is derived begins with %q, as those of this package: choose another one", d.name, ownPrefix)
+		return ID{}, fmt.Errorf("the name %q of the derived object begins with %q, which is reserved: choose another name", d.name, ownPrefix)
 	}
 	id, err := d.src.ID()
 	if err != nil {
@@ -255,7 +255,7 @@ func (m *making) Close() error {
 
 // run calls make and passes its error to the reader of w.
 func (d *derived) run(ctx context.Context, src *File, w *io.PipeWriter) {
-	err := errors.New("the function that makes it has called runtime.Goexit")
+	err := errors.New("the function that makes the derived object called runtime.Goexit")
 	defer func() {
 		if p := flight.NewPanicError(recover()); p != nil {
 			err = makePanic{p}

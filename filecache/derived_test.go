@@ -22,7 +22,7 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// doubler derives its source's bytes twice, and counts how often it does.
+// doubler derives an object with its source's bytes twice, and counts its calls.
 type doubler struct {
 	Object
 	made atomic.Int64
@@ -76,7 +76,7 @@ func TestDerivedIsMadeOncePerVersion(t *testing.T) {
 		c.wantOf(d, twice(o.body))
 		d.wantMade(t, 1)
 		if len(o.asked) != 1 || o.asked[0].IfNoneMatch != o.etag {
-			t.Errorf("asked %+v, want one conditional request", o.asked)
+			t.Errorf("requests were %+v, want one conditional request", o.asked)
 		}
 		o.put(randomBytes(size+1, 2))
 		c.clocks.Move(time.Minute, time.Minute)
@@ -184,8 +184,8 @@ type oneObject struct{ obj Object }
 
 func (b oneObject) Object(string) Object { return b.obj }
 
-// After a Forget of either, neither is handed out from bytes fetched before, also if
-// another process made it.
+// After a Forget of the source or the result, neither is served from bytes fetched
+// before, even if another process made it.
 func TestForgetOfDerivedAndOfItsSource(t *testing.T) {
 	for _, which := range []string{"derived", "source", "all"} {
 		for _, restarted := range []bool{false, true} {
@@ -295,7 +295,7 @@ func TestDerivedFromWhatIsGone(t *testing.T) {
 	c.wantOf(d, twice(o.body))
 	c.clocks.Move(time.Minute, time.Minute)
 	o.err = errOrigin
-	c.wantOf(d, twice(o.body)) // stale
+	c.wantOf(d, twice(o.body)) // served stale
 	o.err = fs.ErrNotExist
 	if _, err := c.Open(background, d); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open = %v", err)
@@ -316,7 +316,7 @@ func TestDerivedWithoutADisk(t *testing.T) {
 	}
 }
 
-// A damaged block is made anew, for an open File too.
+// A corrupt block is made again, for an open File too.
 func TestDamagedDerived(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
 	d := newDoubler(o)
@@ -345,7 +345,7 @@ func TestDamagedDerived(t *testing.T) {
 	d.wantMade(t, 3)
 }
 
-// One of several processes makes it, and the others wait for that.
+// One of several processes makes the object, and the others wait for it.
 func TestDerivedIsMadeByOneProcess(t *testing.T) {
 	if !disk.CanLock || runtime.GOOS != "linux" {
 		t.Skip("there are no download locks here")
@@ -370,7 +370,7 @@ func TestDerivedIsMadeByOneProcess(t *testing.T) {
 	<-began
 	other := c.restart(nil)
 	other.lockWait = func(int64, time.Duration) time.Duration {
-		close(goOn) // the first goes on only now that the other waits
+		close(goOn) // the first continues only once the other waits
 		return time.Hour
 	}
 	other.wantOf(d, o.body)
@@ -418,7 +418,7 @@ func TestGunzip(t *testing.T) {
 	}
 }
 
-// A bomb costs no more than the limit.
+// A decompression bomb costs no more than the limit.
 func TestBomb(t *testing.T) {
 	c, o := newTest(t, Options{}, nil), newOrigin(0)
 	o.put(gzipped(t, make([]byte, 64<<20)))
@@ -475,7 +475,8 @@ func TestSourceOfAnID(t *testing.T) {
 	}
 }
 
-// Without any room it is made while it is read, as often as it is read from the start.
+// Without any room, the object is made while it is read, once for each read from the
+// start.
 func TestDerivedWithoutAnyRoom(t *testing.T) {
 	c, o := newTest(t, Options{}, &faultyDisk{from: 1}), newOrigin(300)
 	c.memory.take(maxMemory - 1)

@@ -26,10 +26,10 @@ type download struct {
 	kept     *interrupted // an earlier download that this one continues
 }
 
-// run receives the object from resp and keeps it. It sends one more request if the bytes
-// are corrupt, if the object is replaced during the download, or if the origin falls
-// silent and the rest cannot be requested; and another one, without the disk, if the
-// disk lost the bytes.
+// run receives the object from resp and keeps it. It sends one more request if the
+// bytes are corrupt, if the object is replaced during the download, or if the origin
+// falls silent and the rest cannot be requested. If the disk lost the bytes, it sends
+// another one and does not use the disk.
 func (d *download) run(resp *Response) (source, error) {
 	src, err := d.receive(resp, d.cache.concurrency)
 	stalled := errors.Is(err, transfer.ErrStalled) && !src.rangeable()
@@ -139,8 +139,8 @@ func (d *download) store(src source, to *sink, sum *blocks.Digest, sums []Checks
 	return src, nil
 }
 
-// version returns the version what. It can be resumed and requested in parts only if its
-// ETag or Version distinguishes it from others.
+// version describes an object for package transfer. It can be resumed and requested in parts
+// only if its ETag or Version distinguishes it from others.
 func (d *download) version(what object) transfer.Version {
 	v := d.cache.version(d.obj, what)
 	if !what.rangeable() {
@@ -149,7 +149,7 @@ func (d *download) version(what object) transfer.Version {
 	return v
 }
 
-// partSize returns the length of the parts of what, or zero for one piece. Several
+// partSize returns the length of an object's parts, or its size for one piece. Several
 // connections require a strong ETag: an origin may not keep its promise of a Version.
 func (d *download) partSize(what object, connections int) int64 {
 	if strong(what.etag) == "" || connections < 2 {
@@ -158,7 +158,7 @@ func (d *download) partSize(what object, connections int) int64 {
 	return d.cache.partSize
 }
 
-// options returns the options for receiving what.
+// options returns the options for receiving an object.
 func (d *download) options(what object, connections int) transfer.Options {
 	opts := transfer.Options{Connections: connections, Patience: d.patience}
 	if tell := d.cache.progress; tell != nil {
@@ -184,11 +184,11 @@ func knowable(t time.Time) bool { return t.Year() > 1677 && t.Year() < 2262 }
 
 // errLost reports that the disk returned other bytes than were written, for an object
 // that cannot be read by ranges.
-var errLost = errors.New("the disk lost what was downloaded")
+var errLost = errors.New("the disk lost the downloaded bytes")
 
 // errUnrangeable reports that an object would have to be read by ranges, but its
 // versions cannot be distinguished.
-var errUnrangeable = errors.New("there is no room for a local copy, and the object cannot be read in parts, for it has neither a strong ETag nor a version")
+var errUnrangeable = errors.New("there is no room for a local copy, and the object cannot be read by ranges, since it has neither a strong ETag nor a Version")
 
 // byRanges returns a source that reads the object by ranges, after it found no room or
 // the disk lost it.

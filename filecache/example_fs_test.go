@@ -10,7 +10,7 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// shelf stands for a bucket; in a function it would be an s3source.Bucket.
+// shelf stands for a bucket; a function would use an s3source.Bucket.
 type shelf map[string]string
 
 func (s shelf) Object(name string) filecache.Object { return book{s, name} }

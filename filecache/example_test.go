@@ -16,7 +16,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/objecttest"
 )
 
-// inventory is an Object of one's own, over an origin that is a string here. Package
+// inventory is a custom Object, whose origin is a string here. Package
 // s3source has S3 objects:
 //
 //	models := s3source.Bucket{Client: client, Name: "models"}
@@ -32,7 +32,7 @@ func (o inventory) Fetch(ctx context.Context, req filecache.Request) (*filecache
 	return answer(o.body, req)
 }
 
-// answer does what a Request says. Package objecttest tests that.
+// answer answers a Request. Package objecttest tests that.
 func answer(body string, req filecache.Request) (*filecache.Response, error) {
 	etag := fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(body)))
 	size := int64(len(body))
@@ -103,7 +103,7 @@ func ExampleWithSHA256() {
 
 	const sum = "dca42c8ad561d4c15bbb3afe7851abcddd6309731fea83169dbb1c3ecefa6461"
 	prices := filecache.WithSHA256(inventory{"lamp 1999"}, sum)
-	for range 2 { // what is verified can never change: the origin is asked once
+	for range 2 { // verified bytes never change: there is one request
 		b, err := files.ReadFile(context.Background(), prices)
 		fmt.Printf("%s %v\n", b, err)
 	}
@@ -113,7 +113,7 @@ func ExampleWithSHA256() {
 	// lamp 1999 <nil>
 }
 
-// A program that opens files by itself gets a path. It is good until release.
+// A program that opens files itself gets a path, which is valid until release.
 func ExampleCache_Path() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -135,7 +135,7 @@ func ExampleCache_Path() {
 	// lamp 1999 <nil>
 }
 
-// A work space for one invocation, of which nothing stays for the next.
+// A directory for the work of one invocation. Nothing in it remains for the next one.
 func ExampleCache_Scratch() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// A model in a tar file is unpacked once, and stays unpacked for later invocations and for
-// the next process.
+// A model in a tar file is unpacked once. It stays unpacked for later invocations and
+// for the next process.
 func ExampleCache_Tree() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

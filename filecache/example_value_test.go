@@ -5,9 +5,13 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"os"
+	"text/template"
 	"time"
 
 	"github.com/warmcache/warmcache/filecache"
@@ -82,7 +86,7 @@ func ExampleNewValue() {
 	// limit 20
 }
 
-// database stands for something with resources, such as a memory map.
+// database stands for a value with resources, such as a memory map.
 type database struct{ body string }
 
 func openDatabase(ctx context.Context, f *filecache.File) (*database, error) {
@@ -130,8 +134,7 @@ func ExampleValue_Acquire() {
 	// closed v1
 }
 
-// The unpacked file is kept in the place of the packed one, and unpacked anew when that
-// changes.
+// The Cache keeps the decompressed file, and makes it again when the object changes.
 func ExampleGunzip() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -162,7 +165,7 @@ func ExampleGunzip() {
 	// limit 30
 }
 
-// Anything that can be made of an object can be kept like one.
+// A Cache can keep any conversion of an object.
 func ExampleDerived() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -171,7 +174,7 @@ func ExampleDerived() {
 	defer os.RemoveAll(dir)
 	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
 
-	// The name changes with what the function does.
+	// Change the name whenever the function changes.
 	upper := filecache.Derived(&rules{"lamp"}, "upper-v1", func(ctx context.Context, src *filecache.File, dst io.Writer) error {
 		b, err := io.ReadAll(src)
 		if err != nil {
@@ -191,4 +194,128 @@ func ExampleDerived() {
 	// Output:
 	// origin: sends the rules
 	// LAMP <nil>
+}
+
+// A version that cannot be parsed does not break the function: the last value that could
+// be parsed is returned for up to an hour.
+func ExampleNewValueWith() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Nanosecond}))
+	object := &rules{`{"Limit": 10}`}
+	current := filecache.NewValueWith(files, object, filecache.ValueOptions[*ruleset]{
+		Parse:          parseRules,
+		StaleIfInvalid: time.Hour,
+	})
+
+	for _, body := range []string{`{"Limit": 10}`, `{"Limit": `} {
+		object.body = body
+		r, err := current.Get(context.Background())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("limit", r.Limit)
+	}
+	s := current.Stats()
+	fmt.Println("failures:", s.Failures, "invalid served:", s.InvalidServed)
+	// Output:
+	// origin: sends the rules
+	// parsing
+	// limit 10
+	// origin: sends the rules
+	// parsing
+	// limit 10
+	// failures: 1 invalid served: 1
+}
+
+// The template is compiled once for all invocations.
+func ExampleValue_Get() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
+	greeting := filecache.NewValue(files, shelf{"welcome.txt": "Welcome, {{.}}!\n"}.Object("welcome.txt"),
+		func(ctx context.Context, f *filecache.File) (*template.Template, error) {
+			text, err := io.ReadAll(f)
+			if err != nil {
+				return nil, err
+			}
+			return template.New("welcome").Parse(string(text))
+		})
+
+	for _, name := range []string{"Ann", "Bob"} { // two invocations
+		t, err := greeting.Get(context.Background())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if err := t.Execute(os.Stdout, name); err != nil {
+			fmt.Println(err)
+		}
+	}
+	// Output:
+	// fetching welcome.txt
+	// Welcome, Ann!
+	// Welcome, Bob!
+}
+
+// A test closes the Value, and with it the database that it opened.
+func ExampleValue_Close() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir}))
+	current := filecache.NewValueWith(files, &rules{"v1"}, filecache.ValueOptions[*database]{
+		Parse: openDatabase,
+		Close: (*database).Close,
+	})
+	db, release, err := current.Acquire(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("using", db.body)
+	release()
+
+	if err := current.Close(); err != nil {
+		fmt.Println(err)
+	}
+	_, _, err = current.Acquire(context.Background())
+	fmt.Println(errors.Is(err, fs.ErrClosed))
+	// Output:
+	// origin: sends the rules
+	// using v1
+	// closed v1
+	// true
+}
+
+// The counts are logged at the end of an invocation, without those that are zero.
+func ExampleValue_Stats() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	files := filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: time.Minute}))
+	current := filecache.NewValue(files, &rules{`{"Limit": 10}`}, parseRules)
+	for range 3 {
+		if _, err := current.Get(context.Background()); err != nil {
+			fmt.Println(err)
+		}
+	}
+
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutZeros}))
+	log.Info("invocation", "rules", current.Stats())
+	// Output:
+	// origin: sends the rules
+	// parsing
+	// level=INFO msg=invocation rules.hits=2 rules.parses=1
 }

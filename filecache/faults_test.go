@@ -14,12 +14,12 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// faultyDisk is the real disk with failures. It counts the operations and fails
-// some of them.
+// faultyDisk is the real disk with failures. It counts operations and fails some of
+// them.
 type faultyDisk struct {
 	osDisk
 	from, to int               // fails operations from..to, counted from 1; to 0: all after
-	fails    func(string) bool // or these
+	fails    func(string) bool // or those for which it returns true
 	err      error             // ENOSPC unless set
 
 	mu    sync.Mutex
@@ -241,9 +241,9 @@ func (f faultyNewFile) Replace(p string) error {
 	return f.NewFile.Replace(p)
 }
 
-// life is what a cache does in its life: miss, hit, revalidation, replacement,
-// eviction, and all again in a restarted process. Each step must give the
-// origin's bytes.
+// life runs through the operations of a cache: miss, hit, revalidation, replacement,
+// eviction, and all again in a restarted process. Each step must return the origin's
+// bytes.
 func life(t *testing.T, dir string, d fakeDisk) {
 	const size = 5000
 	o, other := newOrigin(size), newOrigin(size)
@@ -271,7 +271,8 @@ func life(t *testing.T, dir string, d fakeDisk) {
 	}
 }
 
-// Each operation of Path on a small object fails: Path makes a file of its bytes first.
+// Each operation of Path on a small object fails: Path first writes its bytes to a
+// file.
 func TestEveryFaultOfTheDiskUnderPath(t *testing.T) {
 	all := 1
 	for n := 0; n <= all; n++ {
@@ -290,7 +291,7 @@ func TestEveryFaultOfTheDiskUnderPath(t *testing.T) {
 	}
 }
 
-// Every operation on the disk fails once, and then all from one on: the caller
+// Each operation on the disk fails once, and then with all that follow: the caller
 // never notices.
 func TestEveryFaultOfTheDisk(t *testing.T) {
 	all := &faultyDisk{}
@@ -344,13 +345,13 @@ func TestLargeObjectWithoutADisk(t *testing.T) {
 	if _, err := f.ReadAt(p, 20<<20-50); err != nil || !bytes.Equal(p, o.body[20<<20-50:][:100]) {
 		t.Errorf("ReadAt: wrong bytes, or %v", err)
 	}
-	o.put(randomBytes(len(o.body), 8)) // never a mix of two versions
+	o.put(randomBytes(len(o.body), 8)) // versions are never mixed
 	if _, err := f.ReadAt(p, 0); err == nil {
 		t.Error("bytes of another version")
 	}
 }
 
-// The disk fills up in the middle of the download: it goes on in memory.
+// The disk fills up in the middle of the download, which continues in memory.
 func TestDiskFullInTheMiddle(t *testing.T) {
 	for name, fails := range map[string]func(string) bool{
 		"write":              func(op string) bool { return op == "write" },
@@ -387,8 +388,8 @@ func TestDiskFullInTheMiddle(t *testing.T) {
 	}
 }
 
-// A disk that dies in the middle of a download loses what it has of it. Who cannot
-// do with ranges gets the object all the same.
+// A disk that fails in the middle of a download loses the bytes received so far. An
+// object that cannot be read by ranges is returned all the same.
 func TestDiskThatLosesADownload(t *testing.T) {
 	for _, dies := range []struct {
 		op  string
@@ -421,7 +422,7 @@ func TestDiskThatLosesADownload(t *testing.T) {
 	}
 }
 
-// A file system that says of every new name that it exists is a fault like others.
+// A file system that reports every new name as existing is a fault like others.
 func TestEveryNameExists(t *testing.T) {
 	d := &faultyDisk{fails: func(op string) bool { return op == "link" }, err: syscall.EEXIST}
 	c, o := newTest(t, Options{}, d), newOrigin(someSize)

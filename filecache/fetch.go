@@ -21,7 +21,7 @@ func (c *Cache) fetch(ctx context.Context, obj Object, req Request) (*Response, 
 	case resp == nil || !resp.NotModified && resp.Body == nil:
 		return nil, errors.New("the Object's Fetch returned no answer")
 	case resp.NotModified && req.IfNoneMatch == "":
-		return nil, errors.New("the origin says not modified, but was not asked")
+		return nil, errors.New("the origin answered an unconditional request with not modified")
 	case !resp.NotModified && (resp.Size < -1 || resp.Size > blocks.MaxObject):
 		resp.Body.Close()
 		return nil, fmt.Errorf("the origin announced an impossible size: %d", resp.Size)
@@ -60,8 +60,8 @@ func (o object) isSame(resp *Response) error {
 	return nil
 }
 
-// version returns the version what of obj. Its Part does not check whether the origin
-// can distinguish versions.
+// version describes an object for package transfer. Its Part does not check whether the
+// origin can distinguish versions.
 func (c *Cache) version(obj Object, what object) transfer.Version {
 	return transfer.Version{
 		Size: what.size,

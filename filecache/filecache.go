@@ -153,7 +153,7 @@ func New(opts Options) (*Cache, error) {
 func newCache(opts Options, clk *clock.Clock, d disk.FS) (*Cache, error) {
 	switch {
 	case opts.MaxAge < 0:
-		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero asks the origin every time", opts.MaxAge)
+		return nil, fmt.Errorf("filecache.New: Options.MaxAge is %v: it must not be negative; zero revalidates every time", opts.MaxAge)
 	case opts.StaleIfError < 0:
 		return nil, fmt.Errorf("filecache.New: Options.StaleIfError is %v: it must not be negative; zero means not at all", opts.StaleIfError)
 	case opts.StaleIfError > 0 && opts.MaxAge == Immutable:
@@ -206,16 +206,16 @@ func (c *Cache) Close() error {
 // safe. If the process is killed, the next Scratch of any process in the same directory
 // removes the leftovers.
 //
-// If there is no usable disk, the error matches ErrNoDisk. The space is the caller's
-// and does not count towards Options.MaxBytes. [Cache.ScratchSize] reserves space.
+// If there is no usable disk, the error matches [ErrNoDisk]. The space is the caller's
+// and does not count towards [Options.MaxBytes]. [Cache.ScratchSize] reserves space.
 func (c *Cache) Scratch() (dir string, remove func() error, err error) {
 	return c.scratch("Scratch", 0)
 }
 
-// ScratchSize is [Cache.Scratch] with room for size bytes. It evicts copies if necessary,
-// and this Cache does not use the room until remove is called. If there cannot be enough
-// room, it evicts nothing and returns an error that matches ErrNoDisk and has the
-// available size. A negative size is an error.
+// ScratchSize is [Cache.Scratch] with room for size bytes. It evicts copies if
+// necessary, and this Cache does not use the room until remove is called. If there
+// cannot be enough room, it evicts nothing and returns an error that matches [ErrNoDisk]
+// and has the available size. A negative size is an error.
 func (c *Cache) ScratchSize(size int64) (dir string, remove func() error, err error) {
 	if size < 0 {
 		return "", nil, fmt.Errorf("filecache.ScratchSize: the size is %d: it must not be negative", size)
@@ -235,10 +235,10 @@ func (c *Cache) scratch(name string, size int64) (dir string, remove func() erro
 }
 
 // MakeRoom evicts copies, least recently used first, until the file system has that many
-// bytes free, and returns the free space. It does not evict copies that are open or in use
-// by Path. If evicting all others would not be enough, it evicts none and returns less than
-// requested. Later downloads may use the room again, within Options.KeepFree. If the
-// directory is not usable, the error is ErrNoDisk.
+// bytes free, and returns the free space. It does not evict copies that are open or in
+// use by Path. If evicting all others would not be enough, it evicts none and returns
+// less than requested. Later downloads may use the room again, within
+// [Options.KeepFree]. If the directory is not usable, the error is [ErrNoDisk].
 func (c *Cache) MakeRoom(bytes int64) (free int64, err error) {
 	if c.closed.Load() {
 		return 0, fmt.Errorf("filecache.MakeRoom: %w", fs.ErrClosed)

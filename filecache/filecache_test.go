@@ -29,7 +29,7 @@ func TestMissHitAndRevalidation(t *testing.T) {
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(o)
 	if last := o.asked[0]; last.IfNoneMatch != o.etag {
-		t.Errorf("asked %+v, want a conditional request", last)
+		t.Errorf("the last request was %+v, want a conditional one", last)
 	}
 	c.wantStats(Stats{Misses: 1, Hits: 1, Revalidated: 1, Requests: 2})
 	o.put(randomBytes(largeSize, 2))
@@ -89,7 +89,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// A copy is used without asking for less than MaxAge on both clocks, in the same
+// A copy younger than MaxAge on both clocks is used without a request, in the same
 // process and in the next one.
 func TestNeverOlderThanMaxAge(t *testing.T) {
 	for _, tt := range []struct {
@@ -116,14 +116,14 @@ func TestNeverOlderThanMaxAge(t *testing.T) {
 				}
 				c.want(o)
 				if asked := o.requests() > 0; asked != tt.asks {
-					t.Errorf("restarted %v: asked the origin: %v, want %v", restarted, asked, tt.asks)
+					t.Errorf("restarted %v: sent a request: %v, want %v", restarted, asked, tt.asks)
 				}
 			}
 		})
 	}
 }
 
-// After a reboot the monotonic clock of the earlier boot says nothing.
+// After a reboot, the monotonic clock of the previous boot is meaningless.
 func TestRebootTrustsTheWallClock(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
 	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, 1 << 50 })
@@ -163,7 +163,7 @@ func TestZeroMaxAgeAsksEveryTime(t *testing.T) {
 	c.wantStats(Stats{Misses: 1, Revalidated: 2, Requests: 3})
 }
 
-// Only an origin that says so removes an object; one that cannot be asked does not.
+// Only the origin's answer removes an object; an unreachable origin does not.
 func TestGoneAndUnreachable(t *testing.T) {
 	c, o := newTest(t, Options{}, nil), newOrigin(100)
 	c.want(o)
@@ -204,7 +204,7 @@ func TestOriginChecksum(t *testing.T) {
 				return damage(n, b)
 			}
 			c := newTest(t, Options{MaxAge: time.Minute}, nil)
-			c.want(o) // the second attempt is right
+			c.want(o) // the second attempt succeeds
 			if n := o.requests(); n != 2 {
 				t.Errorf("%d requests, want a second one", n)
 			}
@@ -232,7 +232,7 @@ func mustID(o Object) ID {
 	return id
 }
 
-// A broken connection is resumed where it broke, and only with the same version.
+// A broken connection is resumed where it broke, and only for the same version.
 func TestBrokenBodyIsResumed(t *testing.T) {
 	o := newOrigin(someSize)
 	cut := func(n int, b []byte) io.Reader {
@@ -248,7 +248,7 @@ func TestBrokenBodyIsResumed(t *testing.T) {
 	c.want(o)
 	half, threeQuarters := o.asked[1], o.asked[2]
 	if half.Offset != someSize/2 || half.IfMatch != o.etag || threeQuarters.Offset <= half.Offset {
-		t.Errorf("asked %+v, then %+v", half, threeQuarters)
+		t.Errorf("requests were %+v, then %+v", half, threeQuarters)
 	}
 
 	o.spoil = cut // always
@@ -329,8 +329,8 @@ func TestHundredOpensOneRequest(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				// Those who may not use what was asked before they came share
-				// one conditional request after it.
+				// Callers that must not use the earlier request share one conditional
+				// request after it.
 				if got, want := o.requests(), map[string]int{"fresh": 1, "always asked": 2}[name]; got != want {
 					t.Errorf("%d requests, want %d", got, want)
 				}
@@ -339,8 +339,8 @@ func TestHundredOpensOneRequest(t *testing.T) {
 	}
 }
 
-// A download that a timed-out invocation left behind is not joined by the next
-// one, and is not kept when it comes home.
+// The next invocation neither joins nor keeps a download that a timed-out invocation
+// left behind.
 func TestAbandonedDownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := New(Options{Dir: t.TempDir(), MaxAge: time.Minute})
@@ -354,7 +354,7 @@ func TestAbandonedDownload(t *testing.T) {
 			if n > 1 {
 				return nil
 			}
-			return io.MultiReader(readerFunc(func([]byte) (int, error) { // a dead connection: knows no context
+			return io.MultiReader(readerFunc(func([]byte) (int, error) { // a dead connection ignores its context
 				<-release
 				return 0, io.EOF
 			}), bytes.NewReader(old))
@@ -371,12 +371,12 @@ func TestAbandonedDownload(t *testing.T) {
 			}
 		}
 		next()
-		close(release) // now the abandoned one comes home, late
+		close(release) // now the abandoned download ends, late
 		synctest.Wait()
 		next()
 		// One of them was a second attempt, on a new connection, for the first caller.
 		if asked := o.asked; len(asked) != 3 || !asked[1].NewConnection {
-			t.Errorf("asked %+v", asked)
+			t.Errorf("requests were %+v", asked)
 		}
 	})
 }
@@ -431,7 +431,7 @@ func TestForgetAndClear(t *testing.T) {
 					got <- b
 				}()
 				synctest.Wait()
-				o.put(randomBytes(100, 5)) // after the answer was on its way
+				o.put(randomBytes(100, 5)) // after the answer was sent
 				forget(c, o)
 				close(o.wait)
 				if b := <-got; !bytes.Equal(b, o.body) {
@@ -461,14 +461,14 @@ func TestPath(t *testing.T) {
 		t.Errorf("the path was removed while it was held: %v", err)
 	}
 	release()
-	release() // no harm
+	release() // calling it again is safe
 	c.Clear()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after release: %v", err)
 	}
 }
 
-// Path verifies everything, however the file was damaged since.
+// Path verifies the whole file, however it was damaged before.
 func TestPathOfADamagedFile(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -549,7 +549,7 @@ func TestOriginWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// lying says not modified without having been asked.
+// lying answers "not modified" to an unconditional request.
 type lying struct{ *origin }
 
 func (lying) Fetch(context.Context, Request) (*Response, error) {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A disk that has no descriptors for a moment, or cannot read the entry.
+// Forget works on a disk that has no descriptors for a moment, or cannot read the
+// entry.
 func TestForgetWhenTheEntryCannotBeReadForAMoment(t *testing.T) {
 	for _, op := range []string{"open", "fstat", "read", "lstat"} {
 		d := &faultyDisk{err: syscall.EMFILE}
@@ -31,7 +32,7 @@ func TestForgetWhenTheEntryCannotBeReadForAMoment(t *testing.T) {
 	}
 }
 
-// An Open that was under way, with the data still there for a Path.
+// An Open in progress during Forget, whose data a Path keeps.
 func TestForgottenCopyDoesNotComeBack(t *testing.T) {
 	d := &hookDisk{}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(100)
@@ -45,7 +46,7 @@ func TestForgottenCopyDoesNotComeBack(t *testing.T) {
 		c.Forget(o)
 		o.put(randomBytes(100, 2))
 	}
-	c.clocks.Move(time.Minute, time.Minute) // so that its use is noted
+	c.clocks.Move(time.Minute, time.Minute) // so that its use is recorded
 	f, err := c.Open(background, o)         // began before Forget
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestForgottenCopyDoesNotComeBack(t *testing.T) {
 	c.want(o) // begins after it
 }
 
-// Another process publishes after Forget what it fetched before.
+// Another process publishes a copy after Forget that it fetched before.
 func TestForgetAndAnotherProcess(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
 	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono })
@@ -81,7 +82,7 @@ func TestForgetAndAnotherProcess(t *testing.T) {
 	c.want(o)
 }
 
-// The answer to a conditional request from before does not bring the copy back.
+// The answer to a conditional request sent before Forget does not restore the copy.
 func TestForgetDuringTheConfirmation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Must(New(Options{Dir: t.TempDir(), MaxAge: time.Minute}))
@@ -89,7 +90,7 @@ func TestForgetDuringTheConfirmation(t *testing.T) {
 		if _, err := c.ReadFile(background, o); err != nil {
 			t.Fatal(err)
 		}
-		_, release, err := c.Path(background, o) // keeps the data there
+		_, release, err := c.Path(background, o) // keeps the data
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// Where the boot is unknown, or another one, the wall clock tells the age of what
-// an earlier process left.
+// If the boot is unknown or another one, the wall clock gives the age of copies of an
+// earlier process.
 func TestUnknownBootLeavesTheWallClock(t *testing.T) {
 	for _, maxAge := range []time.Duration{0, 30 * time.Millisecond} {
 		dir, o := t.TempDir(), newOrigin(100)
@@ -35,7 +35,7 @@ func TestUnknownBootLeavesTheWallClock(t *testing.T) {
 	}
 }
 
-// An entry whose monotonic time is yet to come, on a disk that outlived a snapshot
+// An entry whose monotonic time lies in the future, on a disk restored with a snapshot
 // of the machine, is not fresh.
 func TestMonotonicClockAhead(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
@@ -48,14 +48,14 @@ func TestMonotonicClockAhead(t *testing.T) {
 	n.want(o)
 }
 
-// A confirmation is on disk too, and counts from the request.
+// A revalidation is recorded on disk too, and counts from its request.
 func TestConfirmationOutlivesTheProcess(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
 	c.setBoot(func() ([16]byte, int64) { return [16]byte{1}, c.clocks.Now().Mono })
 	c.want(o)
 	c.clocks.Move(time.Minute, time.Minute)
 	slow := &slowObject{origin: o, c: c, d: 30 * time.Second}
-	if _, err := c.ReadFile(background, slow); err != nil { // asked now, answered 30 s later
+	if _, err := c.ReadFile(background, slow); err != nil { // requested now, answered 30 s later
 		t.Fatal(err)
 	}
 	o.requests()
@@ -64,14 +64,14 @@ func TestConfirmationOutlivesTheProcess(t *testing.T) {
 	if n := o.requests(); n != 0 {
 		t.Errorf("%d requests: the confirmation is not on disk", n)
 	}
-	c.clocks.Move(time.Second, time.Second) // a minute after the asking
+	c.clocks.Move(time.Second, time.Second) // a minute after the request
 	c.restart(nil).want(o)
 	if n := o.requests(); n != 1 {
 		t.Errorf("%d requests: the age counts from the answer", n)
 	}
-	c.want(o) // finds what the other process has confirmed
+	c.want(o) // finds the other process's revalidation
 	if n := o.requests(); n != 0 {
-		t.Errorf("%d requests, though another process has just asked", n)
+		t.Errorf("%d requests, though another process has just revalidated", n)
 	}
 }
 
@@ -87,7 +87,7 @@ func (s *slowObject) Fetch(ctx context.Context, req Request) (*Response, error) 
 	return resp, err
 }
 
-// An answer to a question from before Open began does not tell whether the object
+// The answer to a request sent before Open began does not show whether the object
 // exists now.
 func TestJoinedNotFoundFromBeforeThePut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -95,11 +95,11 @@ func TestJoinedNotFoundFromBeforeThePut(t *testing.T) {
 		o := newOrigin(100)
 		o.wait = make(chan struct{})
 		o.err = fs.ErrNotExist
-		go c.ReadFile(background, o) // asks, and is answered late
+		go c.ReadFile(background, o) // sends a request that is answered late
 		synctest.Wait()
 		time.Sleep(time.Second)
 		o.mu.Lock()
-		o.err = nil // now it is there
+		o.err = nil // now the object exists
 		o.mu.Unlock()
 		done := make(chan error)
 		go func() {
@@ -114,7 +114,7 @@ func TestJoinedNotFoundFromBeforeThePut(t *testing.T) {
 	})
 }
 
-// Many callers that always ask must not end up without the disk.
+// Many callers that always revalidate must not lose the use of the disk.
 func TestManyCallersThatAlwaysAskStayCached(t *testing.T) {
 	c := Must(New(Options{Dir: t.TempDir()}))
 	o := newOrigin(1000)
@@ -151,7 +151,7 @@ func TestKnownCopiesAreBounded(t *testing.T) {
 	}
 }
 
-// A 404 that comes late does not remove what was published since.
+// A late 404 does not remove a copy published since.
 func TestLateNotFoundOfAForgottenFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Must(New(Options{Dir: t.TempDir(), MaxAge: time.Minute}))
@@ -165,7 +165,7 @@ func TestLateNotFoundOfAForgottenFlight(t *testing.T) {
 		}()
 		synctest.Wait()
 		o.mu.Lock()
-		o.wait, o.err = nil, nil // put
+		o.wait, o.err = nil, nil // now the object exists
 		o.mu.Unlock()
 		c.Forget(o)
 		read := func() {
@@ -176,7 +176,7 @@ func TestLateNotFoundOfAForgottenFlight(t *testing.T) {
 		read()
 		close(late)
 		if err := <-done; err != nil {
-			t.Errorf("the one who waited: %v", err)
+			t.Errorf("the waiting caller: %v", err)
 		}
 		o.requests()
 		read()
@@ -186,7 +186,7 @@ func TestLateNotFoundOfAForgottenFlight(t *testing.T) {
 	})
 }
 
-// What another process has confirmed need not be confirmed again.
+// A copy that another process has revalidated need not be revalidated again.
 func TestConfirmedByAnotherProcess(t *testing.T) {
 	o := newOrigin(1000)
 	c := newTest(t, Options{MaxAge: time.Minute}, nil)
@@ -194,7 +194,7 @@ func TestConfirmedByAnotherProcess(t *testing.T) {
 	other := c.restart(nil)
 	other.want(o)
 	c.clocks.Move(time.Minute, time.Minute)
-	other.want(o) // asks
+	other.want(o) // revalidates
 	o.requests()
 	c.want(o)
 	if n := o.requests(); n != 0 {
@@ -217,13 +217,12 @@ func TestConfirmedByAnotherProcess(t *testing.T) {
 	}
 	c.clocks.Move(time.Minute, time.Minute)
 	other.want(o)
-	c.Forget(o) // whatever another process says was before
+	c.Forget(o) // another process's revalidation was before
 	o.put(randomBytes(1000, 3))
 	c.want(o)
 }
 
-// Where the origin is always asked, it is asked about what another process has
-// fetched.
+// If every Open revalidates, it revalidates the copy that another process has fetched.
 func TestReplacedByAnotherProcess(t *testing.T) {
 	o := newOrigin(1000)
 	c := newTest(t, Options{StaleIfError: time.Hour}, nil)
@@ -235,11 +234,11 @@ func TestReplacedByAnotherProcess(t *testing.T) {
 	o.requests()
 	c.want(o)
 	if s := c.Stats(); s.Misses != 1 || s.Revalidated != 1 {
-		t.Errorf("Stats = %+v: fetched what was there", s)
+		t.Errorf("Stats = %+v: fetched the object though a copy existed", s)
 	}
 	c.clocks.Move(59*time.Minute, 59*time.Minute)
-	other.want(o) // confirms
+	other.want(o) // revalidates
 	c.clocks.Move(59*time.Minute, 59*time.Minute)
 	o.err = errOrigin
-	c.want(o) // stale, but not too much: as the other process knows
+	c.want(o) // stale, but within StaleIfError since the other process's revalidation
 }

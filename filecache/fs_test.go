@@ -72,7 +72,7 @@ func TestFS(t *testing.T) {
 	}
 }
 
-// Keys that are no valid paths, or that hide each other, do no harm.
+// Keys that are not valid paths, or that hide each other, do no harm.
 func TestFSOfOddKeys(t *testing.T) {
 	c := newTest(t, Options{MaxAge: time.Hour}, nil)
 	fsys := c.FS(background, newShelf("a", "a/b", "a//c", "d/", "/e", "../f", "g/../h", "i"))
@@ -109,7 +109,7 @@ func TestFSErrors(t *testing.T) {
 
 type unlisted struct{ shelf }
 
-func (unlisted) List() {} // not a Lister's
+func (unlisted) List() {} // not the List of a Lister
 
 func TestFSWithoutAList(t *testing.T) {
 	c := newTest(t, Options{MaxAge: time.Hour}, nil)

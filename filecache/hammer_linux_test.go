@@ -21,15 +21,15 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// The variables that make this test binary a process that hammers a directory:
-// with that seed, for so many operations.
+// With these variables, the test binary is a process that hammers a directory: with
+// that seed, for that many operations.
 const (
 	hammerDir  = "WARMCACHE_TEST_HAMMER_DIR"
 	hammerSeed = "WARMCACHE_TEST_HAMMER_SEED"
 	hammerOps  = "WARMCACHE_TEST_HAMMER_OPERATIONS"
 )
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which would check for leaks
 	dir := os.Getenv(hammerDir)
 	if dir == "" {
 		return
@@ -42,23 +42,24 @@ func init() { // before TestMain, which would look for leaks
 			fmt.Printf("operation %d: %v\n", i, err)
 			os.Exit(1)
 		}
-		fmt.Println(i) // whoever kills counts them
+		fmt.Println(i) // the parent process counts them
 	}
 	os.Exit(0)
 }
 
-// hammerSizes are of the objects: of no block, one, some, and enough for a turn.
+// hammerSizes are the sizes of the objects: no block, one, some, and enough for a
+// download lock.
 var hammerSizes = []int{0, 1000, 70_000, blocks.MinSize + 1, 3 * blocks.MinSize, lockFrom + 5}
 
 const hammerKeys = 18
 
-// hammerOptions make nearly every put evict.
+// With hammerOptions, nearly every put evicts.
 func hammerOptions(dir string) Options {
 	return Options{Dir: dir, MaxAge: 2 * time.Millisecond, StaleIfError: time.Hour, MaxBytes: 2 * onDisk(lockFrom+5)}
 }
 
-// hammerObject has two versions that take turns, and bytes that follow from its
-// name and version: so every process knows what is right.
+// hammerObject alternates between two versions. Its name and version determine its
+// bytes, so every process knows the right ones.
 type hammerObject struct {
 	key, version int
 	fail         bool
@@ -100,14 +101,14 @@ type hammer struct {
 	*Cache
 	*rand.Rand
 	values map[int]*Value[int] // by key
-	object *hammerObject       // that the Values open now
+	object *hammerObject       // the object that the Values open now
 }
 
 func newHammer(dir string, seed uint64) hammer {
 	return hammer{Must(New(hammerOptions(dir))), rand.New(rand.NewPCG(seed, 1)), map[int]*Value[int]{}, new(hammerObject)}
 }
 
-// hit does something at random.
+// hit performs a random operation.
 func (h hammer) hit() error {
 	o := hammerObject{key: h.IntN(hammerKeys), version: h.IntN(2), fail: h.IntN(8) == 0}
 	if h.IntN(3) == 0 {
@@ -128,7 +129,7 @@ func (h hammer) hit() error {
 	return h.read(o, o)
 }
 
-// derived reads what is made of an object: its bytes, turned around.
+// derived reads an object made from another: its bytes, reversed.
 func (h hammer) derived(o hammerObject) error {
 	b, err := h.ReadFile(background, Derived(o, "backwards", func(ctx context.Context, src *File, dst io.Writer) error {
 		b, err := io.ReadAll(src)
@@ -150,11 +151,11 @@ func (h hammer) derived(o hammerObject) error {
 	return nil
 }
 
-// presentObject is an Object that is, in turn, what points to it.
+// presentObject is the Object that it points to at the time.
 type presentObject struct{ *hammerObject }
 
-// parsed gets the Value of an object, which is the number of its version: its bytes are
-// right when they are parsed.
+// parsed gets the Value of an object, which is its version number. Its bytes are
+// verified when they are parsed.
 func (h hammer) parsed(o hammerObject) error {
 	*h.object = o
 	v := h.values[o.key]
@@ -192,7 +193,7 @@ func (h hammer) read(obj Object, o hammerObject) error {
 	return nil
 }
 
-// hashed reads a version and no other.
+// hashed reads a version with its SHA-256.
 func (h hammer) hashed(o hammerObject) error {
 	b, err := h.ReadFile(background, WithSHA256(o, sumOf(o.body(o.version))))
 	switch {
@@ -207,7 +208,7 @@ func (h hammer) hashed(o hammerObject) error {
 func (h hammer) path(o hammerObject) error {
 	p, release, err := h.Path(background, o)
 	if err != nil {
-		return nil // there may be no room beside what is open
+		return nil // there may be no room next to the open files
 	}
 	defer release()
 	b, err := os.ReadFile(p)
@@ -217,11 +218,11 @@ func (h hammer) path(o hammerObject) error {
 	return err
 }
 
-// slowly reads a file while others may evict it.
+// slowly reads a file while other processes may evict it.
 func (h hammer) slowly(o hammerObject) error {
 	f, err := h.Open(background, o)
 	if err != nil {
-		return nil // as read would say
+		return nil // as in read
 	}
 	defer f.Close()
 	b := make([]byte, f.Size())
@@ -235,9 +236,9 @@ func (h hammer) slowly(o hammerObject) error {
 	return nil
 }
 
-// Several processes hammer a directory that is too small for them, and are killed
-// and frozen at any moment. Nobody ever reads a wrong byte, and what they leave is
-// bounded.
+// Several processes hammer a directory that is too small for them, and are killed and
+// frozen at any moment. No process ever reads a wrong byte, and the files that they
+// leave are bounded.
 func TestHammer(t *testing.T) {
 	rounds, ops := 6, 60
 	if os.Getenv("WARMCACHE_TEST_ALL") != "" {
@@ -264,8 +265,8 @@ func TestHammer(t *testing.T) {
 	checkHammered(t, dir)
 }
 
-// hammered is a process that hammers, and what happens to it: at its nth operation
-// it is frozen until the others have done, or killed, or nothing.
+// hammered is a process that hammers. At its nth operation it is frozen until the
+// others have ended, or killed, or neither.
 type hammered struct {
 	cmd    *exec.Cmd
 	fate   syscall.Signal
@@ -310,8 +311,8 @@ func startHammer(t *testing.T, dir string, r *rand.Rand, ops int) *hammered {
 	return p
 }
 
-// wait waits for the end of the process. One that is frozen is thawed now and then;
-// until it is waited for, it stays frozen.
+// wait waits for the end of the process. It thaws a frozen one now and then; until wait
+// is called, that stays frozen.
 func (p *hammered) wait(t *testing.T) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -334,7 +335,7 @@ func lastLines(s string) string {
 	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
-// checkHammered looks at what processes have left, some of which were killed.
+// checkHammered checks the files that the processes left, some of which were killed.
 func checkHammered(t *testing.T, dir string) {
 	t.Helper()
 	opts := hammerOptions(dir)

@@ -34,7 +34,7 @@ func (d *hangingDisk) Touch(p string, t time.Time) error {
 	return d.osDisk.Touch(p, t)
 }
 
-// newHanging returns a cache on d, with the clocks of the bubble.
+// newHanging returns a cache on d that uses the clocks of the synctest bubble.
 func newHanging(t *testing.T, d *hangingDisk) *testCache {
 	t.Helper()
 	root := store.DefaultPath(t.TempDir())
@@ -46,8 +46,8 @@ func newHanging(t *testing.T, d *hangingDisk) *testCache {
 	return &testCache{Cache: c, t: t, root: root}
 }
 
-// On a disk that hangs, a hit takes at most half of the caller's time. Then the disk
-// is not used for a while, and the caller has the bytes from the origin.
+// If the disk hangs, a hit takes at most half of the caller's time. The caller then
+// gets the bytes from the origin, and the disk is not used for a while.
 func TestHitOnADiskThatHangs(t *testing.T) {
 	for _, call := range []string{"open", "touch"} {
 		t.Run(call, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestHitOnADiskThatHangs(t *testing.T) {
 	}
 }
 
-// A caller who gives up while the disk hangs gets the error of that, and the copy
+// A caller whose ctx ends while the disk hangs gets the error of ctx, and the copy
 // stays.
 func TestCallerLeavesADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -13,13 +13,14 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// Another user, who may write to the directory that the private one is in, makes it
-// beforehand and exchanges it between any two system calls with links into the victim's
-// home. Nothing there is touched, and the victim gets the right bytes.
+// Another user can write to the parent of the private directory. That user makes the
+// private directory beforehand and replaces it with links into the victim's home
+// between any two system calls. No file there is touched, and the victim gets the right
+// bytes.
 func TestAttackedByAnotherUser(t *testing.T) {
 	const size = 100_000
 	files := []string{
-		strings.Repeat("ab", 32), // as an entry's
+		strings.Repeat("ab", 32), // the form of an entry's name
 		store.TestDataName(strings.Repeat("ab", 32), 2, 3), store.TestDataName(strings.Repeat("cd", 32), 100<<30, 5),
 		".tmp-1-2", "turns",
 	}
@@ -40,8 +41,8 @@ func TestAttackedByAnotherUser(t *testing.T) {
 		switch i % 7 {
 		case 3:
 			if path, release, err := c.Path(background, o); err == nil {
-				// By now the attacker decides where the path leads; that the call
-				// touches nothing is not.
+				// By now the attacker controls the path; the call itself must still touch
+				// nothing.
 				if !strings.HasPrefix(path, s.Dir) {
 					t.Errorf("Path = %s", path)
 				}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tagged is an origin whose answers have an ETag of its own choice.
+// tagged is an origin that chooses the ETag of its answers.
 type tagged struct {
 	*origin
 	tag string
@@ -31,8 +31,8 @@ func versionOf(t *testing.T, c *testCache, obj Object) string {
 	return f.Version()
 }
 
-// Two versions of one size that were modified in one second differ, and one version is
-// the same from disk, from memory, and in another process.
+// Two versions with the same size and modification time differ. One version is the same
+// from disk, from memory, and in another process.
 func TestVersion(t *testing.T) {
 	a, b := randomBytes(1000, 1), randomBytes(1000, 2)
 	for _, tt := range []struct {

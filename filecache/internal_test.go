@@ -18,10 +18,10 @@ type osDisk struct{ disk.FS }
 
 func (d *osDisk) use(real disk.FS) { d.FS = real }
 
-// onDisk returns what a copy of size bytes takes of the disk.
+// onDisk returns the disk space of a copy of size bytes.
 func onDisk(size int64) int64 { return store.TestRoom(size) }
 
-// largeSize is that of an object whose copy is two files, and smallSize of one file.
+// A copy of largeSize bytes is two files, and one of smallSize is one file.
 const largeSize, smallSize = 100_000, 1000
 
 // entryName returns the file name of the entry for id.
@@ -52,7 +52,7 @@ type brokenTurn struct{ err error }
 func (b brokenTurn) Acquire(int64) error { return b.err }
 func (b brokenTurn) Close() error        { return nil }
 
-// heldMemory returns how much memory objects without a disk take.
+// heldMemory returns the memory used by objects that are not on disk.
 func (c *Cache) heldMemory() int64 {
 	c.memory.mu.Lock()
 	defer c.memory.mu.Unlock()

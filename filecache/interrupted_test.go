@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// pacedOrigin is an origin whose connections have a rate.
+// pacedOrigin is an origin whose connections have a limited rate.
 type pacedOrigin struct {
 	*origin
 	rate     atomic.Int64 // bytes per second
@@ -42,7 +42,7 @@ func (o *pacedOrigin) Fetch(ctx context.Context, req Request) (*Response, error)
 
 const interruptedSize = 24*blocks.MinSize + 77
 
-// newPaced returns a cache of real time and an object that takes seconds.
+// newPaced returns a cache with real clocks and an object that takes seconds to fetch.
 func newPaced(t *testing.T, concurrency int) (*Cache, *pacedOrigin) {
 	o := &pacedOrigin{origin: newOrigin(interruptedSize)}
 	o.rate.Store(interruptedSize / 3 / int64(concurrency))
@@ -64,7 +64,7 @@ func invocation(t *testing.T, c *Cache, obj Object, want []byte) (done bool) {
 	return err == nil
 }
 
-// A download that takes longer than an invocation goes on in the next one.
+// A download that takes longer than an invocation continues in the next one.
 func TestDownloadOverInvocations(t *testing.T) {
 	for _, sums := range []int{0, 1, 5} {
 		for _, concurrency := range []int{1, 3} {
@@ -73,7 +73,7 @@ func TestDownloadOverInvocations(t *testing.T) {
 					c, o := newPaced(t, concurrency)
 					o.sums = sumsOf(o.body)[:sums]
 					if sums == 5 {
-						o.rate.Store(o.rate.Load() * int64(concurrency)) // it comes in one piece
+						o.rate.Store(o.rate.Load() * int64(concurrency)) // it is fetched in one piece
 					}
 					times := 1
 					for ; times < 10 && !invocation(t, c, o, o.body); times++ {
@@ -82,7 +82,7 @@ func TestDownloadOverInvocations(t *testing.T) {
 						t.Errorf("after %d invocations: %+v", times, s)
 					}
 					if u := c.store.TestUsage(); u.Reserved != 0 || u.Written != 0 {
-						t.Errorf("room is still taken: %+v", u)
+						t.Errorf("room is still reserved: %+v", u)
 					}
 				})
 			})
@@ -90,7 +90,7 @@ func TestDownloadOverInvocations(t *testing.T) {
 	}
 }
 
-// An interrupted download gives its room back when it is old, when somebody needs the
+// An interrupted download gives its room back when it is old, when a download needs the
 // room, or when the object is forgotten.
 func TestInterruptedDownloadGivesItsRoomBack(t *testing.T) {
 	for name, do := range map[string]func(t *testing.T, c *Cache, o *pacedOrigin){
@@ -123,20 +123,20 @@ func TestInterruptedDownloadGivesItsRoomBack(t *testing.T) {
 				}
 				do(t, c, o)
 				if u := c.store.TestUsage(); u.Reserved != 0 || u.Written != 0 {
-					t.Errorf("room is still taken: %+v", u)
+					t.Errorf("room is still reserved: %+v", u)
 				}
 				o.rate.Store(1 << 40)
 				before := c.Stats().OriginBytes
 				if !invocation(t, c, o, o.body) || c.Stats().OriginBytes-before != interruptedSize {
-					t.Errorf("%d bytes came for all of it", c.Stats().OriginBytes-before)
+					t.Errorf("the whole object took %d bytes", c.Stats().OriginBytes-before)
 				}
 			})
 		})
 	}
 }
 
-// An interrupted download is of no use if the object has changed, or if the origin has no
-// ranges.
+// An interrupted download is useless if the object has changed, or if the origin does
+// not support ranges.
 func TestInterruptedDownloadStartsOver(t *testing.T) {
 	for name, change := range map[string]func(o *pacedOrigin){
 		"changed":   func(o *pacedOrigin) { o.put(randomBytes(interruptedSize, 9)) },
@@ -164,14 +164,14 @@ func TestInterruptedDownloadStartsOver(t *testing.T) {
 					t.Error("it did not come")
 				}
 				if u := c.store.TestUsage(); u.Reserved != 0 || u.Written != 0 {
-					t.Errorf("room is still taken: %+v", u)
+					t.Errorf("room is still reserved: %+v", u)
 				}
 			})
 		})
 	}
 }
 
-// An outage does not lose what there is.
+// An outage does not lose an interrupted download.
 func TestInterruptedDownloadOutlastsAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, o := newPaced(t, 3)
@@ -189,7 +189,7 @@ func TestInterruptedDownloadOutlastsAnOutage(t *testing.T) {
 			t.Error("it did not come")
 		}
 		if n := c.Stats().OriginBytes; had < blocks.MinSize || n > interruptedSize+blocks.MinSize {
-			t.Errorf("%d bytes came, after %d", n, had)
+			t.Errorf("%d bytes received, after %d", n, had)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 // origin. An Open of this Cache that starts after Forget returns uses no bytes that any
 // process fetched before, even if the disk fails to remove the copy. A download in
 // flight is not joined and not kept. Other processes may use a copy that they know until
-// it is MaxAge old. A [Value] of obj is not handed out again, but stays in memory until its
+// it is MaxAge old. A [Value] of obj is not served again, but stays in memory until its
 // next Get or Acquire. Forget fails only if obj is invalid.
 func (c *Cache) Forget(obj Object) error {
 	id, err := c.identify(obj)

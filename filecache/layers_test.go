@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Arrows point down only: each package imports of this module what is named here.
+// Arrows point down only: each package imports only those packages of this module that
+// are listed here.
 func TestLayers(t *testing.T) {
 	const module = "github.com/warmcache/warmcache/"
 	for dir, allowed := range map[string][]string{

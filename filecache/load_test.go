@@ -15,14 +15,14 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// quotaDisk refuses new files as a quota does: the file system says that it has room.
+// quotaDisk refuses new files as a quota does: the file system reports free space.
 type quotaDisk struct {
 	osDisk
 	in    string // the directory
 	dir   func() []string
 	files int
 	err   error
-	write bool // it refuses the bytes, and not the file
+	write bool // it refuses writes, and not new files
 }
 
 func (d *quotaDisk) full() bool { return len(d.dir()) >= d.files }
@@ -59,8 +59,8 @@ func (f quotaFile) Write(p []byte) (int, error) {
 	return f.NewFile.Write(p)
 }
 
-// A file system that is full before the budget is used up, or a quota, costs a copy and
-// not the download.
+// If the file system is full before the budget is, or a quota is exceeded, the copy is
+// lost and the download succeeds.
 func TestFullFileSystemEvicts(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT} {
 		for _, write := range []bool{false, true} {
@@ -79,7 +79,7 @@ func TestFullFileSystemEvicts(t *testing.T) {
 	}
 }
 
-// Nothing is evicted twice for one object: then the download goes on in memory.
+// Nothing is evicted twice for one object: the download then continues in memory.
 func TestFullFileSystemIsTriedOnce(t *testing.T) {
 	for in, size := range map[string]int{"d": largeSize, "e": smallSize} {
 		d := &quotaDisk{in: in, files: 1, err: syscall.ENOSPC, dir: func() []string { return nil }}
@@ -88,7 +88,7 @@ func TestFullFileSystemIsTriedOnce(t *testing.T) {
 		for _, o := range objs[:4] {
 			c.want(o)
 		}
-		d.files = 0 // from now on it is full whatever is removed
+		d.files = 0 // full from now on, even after evictions
 		c.want(objs[4])
 		if s := c.Stats(); s.Uncached != 1 || s.Evictions != 1 || s.FaultsBy["ENOSPC"] != 1 {
 			t.Errorf("%s: Stats = %+v", in, s)
@@ -96,8 +96,8 @@ func TestFullFileSystemIsTriedOnce(t *testing.T) {
 	}
 }
 
-// A process that confirms its copy does not put it in the place of a newer one, which
-// another process has fetched meanwhile.
+// A process that revalidates its copy does not replace a newer one, which another
+// process has fetched since.
 func TestRevalidationLeavesTheNewerCopy(t *testing.T) {
 	for files, size := range map[int]int{1: smallSize, 2: largeSize} {
 		c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(size)
@@ -119,7 +119,7 @@ func TestRevalidationLeavesTheNewerCopy(t *testing.T) {
 	}
 }
 
-// A process that confirms a copy which another process has evicted does not leave an
+// A process that revalidates a copy which another process has evicted does not leave an
 // entry without data.
 func TestRevalidationOfAnEvictedCopy(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
@@ -132,7 +132,8 @@ func TestRevalidationOfAnEvictedCopy(t *testing.T) {
 	}
 }
 
-// Misses because of an eviction, by this process or another one, are not damage.
+// Misses because of an eviction, by this process or another one, do not count as
+// damage.
 func TestEvictionIsNotDamage(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 2 * onDisk(size)}, nil)
@@ -142,7 +143,7 @@ func TestEvictionIsNotDamage(t *testing.T) {
 	for _, o := range objs[1:] {
 		c.want(o)
 	}
-	c.store.TestKnow(l) // as if the Open had found it just before the eviction
+	c.store.TestKnow(l) // as if the Open had found it before the eviction
 	c.want(objs[0])
 	if s := c.Stats(); s.MissesBy.Evicted != 1 || s.MissesBy.Damaged != 0 || s.Faults != 0 {
 		t.Errorf("evicted by this process: Stats = %+v", s)
@@ -163,8 +164,8 @@ func TestEvictionIsNotDamage(t *testing.T) {
 	}
 }
 
-// The memory of an object is counted from its download until its last File is
-// closed, once, and neither twice nor not at all in between.
+// The memory of an object counts exactly once, from its download until its last File is
+// closed.
 func TestMemoryIsCountedOnce(t *testing.T) {
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
 	o := newOrigin(1000)
@@ -188,13 +189,13 @@ func TestMemoryIsCountedOnce(t *testing.T) {
 	want("open", 1000)
 	g.Close()
 	want("closed", 0)
-	h, _ := c.newFile(background, o, src) // a late joiner
+	h, _ := c.newFile(background, o, src) // a caller that joined late
 	want("open again", 1000)
 	h.Close()
 	want("closed again", 0)
 }
 
-// An object that nobody came to open is not held for ever.
+// An object that was never opened does not keep its memory.
 func TestMemoryOfAnAbandonedDownload(t *testing.T) {
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
 	s := c.newSink(1000, false)
@@ -211,7 +212,7 @@ func TestMemoryOfAnAbandonedDownload(t *testing.T) {
 	t.Errorf("%d bytes are held", c.heldMemory())
 }
 
-// Objects in memory leave the container its own.
+// Objects in memory leave enough memory to the container.
 func TestMemoryLimitOfTheContainer(t *testing.T) {
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
 	c.memory.there = &cgroup.Memory{Left: func() (int64, bool) { return 4 << 20, true }}
@@ -231,7 +232,7 @@ func TestMemoryLimitOfTheContainer(t *testing.T) {
 	}
 }
 
-// A Last-Modified that an entry cannot tell is unknown, and no other time.
+// A Last-Modified that an entry cannot store is unknown, and not another time.
 func TestLastModifiedFarAway(t *testing.T) {
 	for _, tt := range []struct{ at, want time.Time }{
 		{time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Time{}},
@@ -247,14 +248,14 @@ func TestLastModifiedFarAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			if fi, _ := f.Stat(); !fi.ModTime().Equal(tt.want) {
-				t.Errorf("%v is told as %v", tt.at, fi.ModTime())
+				t.Errorf("Last-Modified %v is reported as %v", tt.at, fi.ModTime())
 			}
 			f.Close()
 		}
 	}
 }
 
-// functionDisk is a file system of which the function uses some.
+// functionDisk is a file system of which the function uses a part.
 type functionDisk struct {
 	osDisk
 	used  func() int64 // by the cache
@@ -285,11 +286,11 @@ func TestKeepFree(t *testing.T) {
 	if s := c.Stats(); s.Uncached != 0 || s.Evictions > 30 {
 		t.Errorf("Stats = %+v", s)
 	}
-	d.other += 20 * mib // the function takes some of it
+	d.other += 20 * mib // the function uses more of it
 	next := objects(62, mib)[60:]
 	c.want(next[0])
 	if sp, _ := d.Space(); sp.Free < 60*mib {
-		t.Errorf("%d bytes are free after another copy came", sp.Free)
+		t.Errorf("%d bytes are free after another copy was stored", sp.Free)
 	}
 	d.other += 50 * mib // more than all copies can give back
 	evictions := c.Stats().Evictions
@@ -328,7 +329,7 @@ func TestMakeRoom(t *testing.T) {
 	}
 }
 
-// Room that was promised is kept until the function has written to it.
+// Promised room is kept until the function has written to it.
 func TestScratchSize(t *testing.T) {
 	const mib = 1 << 20
 	c, d := newFunctionDisk(t, Options{MaxAge: Immutable}, 100*mib)
@@ -373,10 +374,10 @@ func TestScratchSize(t *testing.T) {
 	}
 }
 
-// While nothing is known of a directory, no copy is evicted that the file system has
-// room for.
+// While the contents of a directory are unknown, no copy is evicted for which the file
+// system has room.
 func TestNoNeedlessEvictionAtTheStart(t *testing.T) {
-	const size, n = 100, 600 // more than a process looks at first
+	const size, n = 100, 600 // more than a process scans at first
 	d := &functionDisk{total: 100 << 20}
 	c := newTest(t, Options{MaxAge: Immutable}, d)
 	d.used = func() int64 { return 20 << 20 }

@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Nobody gets the path of a file in the moment before it is removed.
+// Path does not return a file that is about to be removed.
 func TestPathVersusEviction(t *testing.T) {
 	for _, own := range []bool{true, false} {
 		d := &hookDisk{}
@@ -32,8 +32,8 @@ func TestPathVersusEviction(t *testing.T) {
 			}
 			d.remove = nil
 			var err error
-			// what the other goroutine or process has come to: opened the file before
-			// the entry went, and locks it now
+			// the progress of the other goroutine or process: it opened the file before
+			// the entry was removed, and locks it now
 			l := c.localOf(t, o, data)
 			f, err := holder.openLocal(background, o, l)
 			if err != nil {
@@ -50,7 +50,7 @@ func TestPathVersusEviction(t *testing.T) {
 		c.want(other) // evicts o
 		if path != "" {
 			if _, err := os.Stat(path); err != nil {
-				t.Errorf("own %v: the path was handed out, and then removed: %v", own, err)
+				t.Errorf("own %v: the path was returned, and then removed: %v", own, err)
 			}
 		}
 	}
@@ -94,8 +94,7 @@ func (d *hookDisk) Remove(p string) error {
 	return d.osDisk.Remove(p)
 }
 
-// Where files cannot be locked, copies are evicted and paths handed out all the
-// same.
+// If files cannot be locked, copies are evicted and paths returned all the same.
 func TestNoLocksOnTheFileSystem(t *testing.T) {
 	const size = 100_000
 	d := &faultyDisk{err: syscall.ENOTSUP, fails: func(op string) bool { return op == "flock" }}
@@ -119,7 +118,7 @@ func TestNoLocksOnTheFileSystem(t *testing.T) {
 	}
 }
 
-// Somebody who looks whether a file is locked has it locked for that moment.
+// A check whether a file is locked locks it for a moment.
 func TestPathWaitsForALook(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(largeSize)
 	c.want(o)
@@ -140,12 +139,12 @@ func TestPathWaitsForALook(t *testing.T) {
 	_, release, err := c.Path(background, o)
 	<-done
 	if err != nil || o.requests() != 0 {
-		t.Fatalf("the copy was thrown away, or %v", err)
+		t.Fatalf("the copy was dropped, or %v", err)
 	}
 	release()
 }
 
-// A copy that cannot be kept is not an object that does not exist.
+// A copy that cannot be kept does not count as a missing object.
 func TestPathOnADiskThatLosesFiles(t *testing.T) {
 	d := &faultyDisk{err: fs.ErrNotExist, fails: func(op string) bool { return op == "read" }}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(100)

@@ -18,7 +18,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/httpsource"
 )
 
-// network is a TCP proxy on the loopback in front of a server with one object.
+// network is a TCP proxy on the loopback interface in front of a server with one
+// object.
 type network struct {
 	*http.Client
 	object   []byte
@@ -32,16 +33,16 @@ type network struct {
 	ends []func()
 }
 
-// behave makes link how connections behave.
+// behave sets how connections behave.
 func (n *network) behave(link func(n int) link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.link = link
 }
 
-// link says how a connection behaves. The zero link behaves well.
+// link describes how a connection behaves. The zero link has no faults.
 type link struct {
-	cut  int64        // bytes until it is reset; zero: never
+	cut  int64        // it is reset after that many bytes; zero: never
 	rate int64        // bytes per second; zero: unlimited
 	dead *atomic.Bool // if set, and true, all bytes are swallowed
 }
@@ -159,14 +160,14 @@ func (n *network) read(t *testing.T, obj filecache.Object, opts filecache.Option
 	return c.Stats(), err
 }
 
-// scale is how much smaller than those of a function's real life objects and parts are
-// here, so that tests are quick.
+// scale is the factor by which objects and parts are smaller here than in a real
+// function, so that the tests are quick.
 const scale = 4
 
 const mib = 1 << 20 / scale
 
-// All downloads end over connections that are cut after a sixth of the object on average,
-// for as often as they may break, each brings something.
+// All downloads succeed over connections that are reset after a sixth of the object on
+// average, if each connection transfers something.
 func TestConnectionsThatAreCut(t *testing.T) {
 	for name, opts := range map[string]filecache.Options{
 		"5 connections": {},
@@ -190,8 +191,8 @@ func TestConnectionsThatAreCut(t *testing.T) {
 	}
 }
 
-// A part on a slow connection is taken over. On a network that works, nothing is
-// requested twice.
+// Another connection takes over a part on a slow one. On a network without faults,
+// nothing is requested twice.
 func TestSlowConnection(t *testing.T) {
 	const parts = 8
 	for slow := range 5 {
@@ -222,7 +223,7 @@ func TestSlowConnection(t *testing.T) {
 	}
 }
 
-// After a freeze, kept connections may be dead without anybody having been told.
+// After a freeze, kept connections may be dead without a sign of it.
 func TestDeadConnections(t *testing.T) {
 	for name, opts := range map[string]filecache.Options{
 		"no copy":    {},
@@ -246,7 +247,7 @@ func TestDeadConnections(t *testing.T) {
 			n.mu.Lock()
 			before = n.n
 			n.mu.Unlock()
-			dead.Store(true) // what was dialed is dead, what will be is not
+			dead.Store(true) // earlier connections are dead, later ones are not
 			if name == "no copy" {
 				c.Clear()
 			}

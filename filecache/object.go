@@ -14,7 +14,7 @@ import (
 )
 
 // ErrChanged reports that the origin has another version of the object than the one in
-// Request.IfMatch.
+// [Request.IfMatch].
 var ErrChanged = transfer.ErrChanged
 
 // ErrChecksum reports that an object's bytes do not match the origin's checksum, or are

@@ -20,12 +20,12 @@ const attempts = 3
 // conditional request if it is stale, and otherwise the origin's bytes.
 //
 // Concurrent Opens of an object share one request, unless it was sent more than MaxAge
-// before the Open began. The error is a [*fs.PathError] that wraps the origin's own error
-// or that of ctx. It matches [fs.ErrNotExist] if the origin reported that the object does
-// not exist; for other failures see Options.StaleIfError. An invalid obj is another
-// error. Faults of the disk are not errors, with one exception: an object that fits
-// neither on disk nor in memory is read by ranges, so Open fails if it has neither a
-// Version nor a strong ETag to identify its version.
+// before the Open began. The error is a [*fs.PathError] that wraps the origin's own
+// error or that of ctx. It matches [fs.ErrNotExist] if the origin reported that the
+// object does not exist; for other failures see [Options.StaleIfError]. An invalid obj
+// is another error. Faults of the disk are not errors, with one exception: an object
+// that fits neither on disk nor in memory is read by ranges, so Open fails if it has
+// neither a Version nor a strong ETag to identify its version.
 //
 // Reading needs the origin only if a block of the copy is corrupt or the object did not
 // fit on disk. Requests for that use ctx and name the same version. If the origin no
@@ -221,10 +221,11 @@ func (c *Cache) ReadFile(ctx context.Context, obj Object) ([]byte, error) {
 // Path replaces a copy that has such a file (-wal, -journal or -shm).
 //
 // A path is only as safe as the directories above it: a user with write access to
-// Options.Dir could redirect the path before the program opens it. Path checks it once more
-// before it returns. In a directory with the sticky bit, such as /tmp, other users cannot.
+// [Options.Dir] could redirect the path before the program opens it. Path checks it once
+// more before it returns. In a directory with the sticky bit, such as /tmp, other users
+// cannot.
 //
-// Its errors are those of [Cache.Open], and ErrNoDisk if the object could not be kept.
+// Its errors are those of [Cache.Open], and [ErrNoDisk] if the object could not be kept.
 func (c *Cache) Path(ctx context.Context, obj Object) (path string, release func(), err error) {
 	var f *File
 	for range attempts {

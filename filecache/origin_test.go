@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// origin is an object's origin that can be told to misbehave as no real server
-// would. It is an Object itself.
+// origin is the origin of an object that misbehaves on demand, as no real server would.
+// It is an Object itself.
 type origin struct {
 	name    string
 	version string
@@ -47,7 +47,7 @@ type origin struct {
 	modified time.Time
 	sums     []Checksum
 	asked    []Request
-	err      error                           // instead of an answer
+	err      error                           // returned instead of a Response
 	spoil    func(n int, b []byte) io.Reader // the body of the nth answer, from 1
 	wait     chan struct{}                   // answers wait for it
 }
@@ -64,7 +64,7 @@ func randomBytes(n int, seed uint64) []byte {
 	return b
 }
 
-// put makes b the present version.
+// put makes b the current version.
 func (o *origin) put(b []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -116,7 +116,7 @@ func (o *origin) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return resp, nil
 }
 
-// requests returns how many there were since the last call.
+// requests returns the number of requests since the last call.
 func (o *origin) requests() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,7 +125,7 @@ func (o *origin) requests() int {
 	return n
 }
 
-// sumsOf returns every checksum that an origin may announce for b.
+// sumsOf returns every checksum of b that an origin can announce.
 func sumsOf(b []byte) []Checksum {
 	crc32be := func(t *crc32.Table) []byte {
 		c := crc32.Checksum(b, t)
@@ -158,10 +158,10 @@ func (c *testCache) setBoot(read func() ([16]byte, int64)) {
 
 func (c *testCache) usage() store.TestUsage { return c.store.TestUsage() }
 
-// newTest returns a cache with clocks that stand still, and may share a directory
-// with another one, as a restarted process would. The wall clock is ahead of the
-// file system's: else every file would look as if it had changed just now, and
-// nothing verified would be remembered.
+// newTest returns a cache with clocks that stand still. It can share a directory with
+// another cache, as a restarted process does. The wall clock is ahead of the file
+// system's clock: otherwise every file would look newly changed, and no verification
+// would be remembered.
 func newTest(t *testing.T, opts Options, d fakeDisk) *testCache {
 	t.Helper()
 	if opts.Dir == "" {
@@ -189,8 +189,8 @@ func openTest(t *testing.T, opts Options, clocks *clocktest.Clocks, d fakeDisk, 
 	return tc
 }
 
-// restart returns the cache of a new process in the same directory and on the
-// same boot.
+// restart returns the cache of a new process in the same directory and on the same
+// boot.
 func (c *testCache) restart(d fakeDisk) *testCache {
 	c.t.Helper()
 	return openTest(c.t, Options{Dir: c.dir, MaxAge: c.maxAge, StaleIfError: c.stale, MaxBytes: c.maxBytes}, c.clocks, d, c.boot)

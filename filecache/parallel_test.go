@@ -19,31 +19,31 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// rangesOrigin is an origin whose answers to range requests, which come in any
-// order, can be told by what they ask for.
+// rangesOrigin is an origin whose answers to range requests can be controlled by the
+// requested range. Ranges arrive in any order.
 type rangesOrigin struct {
 	*origin
-	before    func(Request) error                      // instead of an answer
+	before    func(Request) error                      // returns the error of the request
 	body      func(req Request, b io.Reader) io.Reader // of an answer
-	slowUntil func() bool                              // what plain answers wait for
-	ranges    chan struct{}                            // closed when a range has been asked for
+	slowUntil func() bool                              // plain answers wait until it returns true
+	ranges    chan struct{}                            // closed when a range has been requested
 	once      sync.Once
-	now       atomic.Int64 // bodies that are open
-	most      atomic.Int64 // at the same time
+	now       atomic.Int64 // open bodies
+	most      atomic.Int64 // most open bodies at the same time
 }
 
 func newRangesOrigin(size int) *rangesOrigin {
 	o := &rangesOrigin{origin: newOrigin(size), ranges: make(chan struct{})}
-	o.sums = sumsOf(o.origin.body)[:3] // those that can be joined
+	o.sums = sumsOf(o.origin.body)[:3] // those that can be combined
 	return o
 }
 
-// waitForRange makes plain answers wait until a range has been asked for.
+// waitForRange makes plain answers wait until a range has been requested.
 func (o *rangesOrigin) waitForRange() {
 	o.slowUntil = func() bool { <-o.ranges; return true }
 }
 
-// slow makes an answer wait, after its first bytes, for slowUntil.
+// slow makes an answer wait for slowUntil after its first bytes.
 func (o *rangesOrigin) slow(b io.Reader) io.Reader {
 	return io.MultiReader(io.LimitReader(b, 100), readerFunc(func(p []byte) (int, error) {
 		for !o.slowUntil() {
@@ -100,14 +100,14 @@ func parallelOptions(concurrency int) Options {
 	return Options{MaxAge: Immutable, Concurrency: concurrency, PartSize: blocks.MinSize}
 }
 
-// Whatever the sizes, the result is the object.
+// For all sizes, the result is the object.
 func TestPartsMakeTheObject(t *testing.T) {
 	for i := range 40 {
 		size := blocks.MinSize*rand.IntN(12) + []int{0, 1, -1, rand.IntN(blocks.MinSize)}[i%4]
 		o := newRangesOrigin(max(0, size))
 		opts := Options{Concurrency: 1 + rand.IntN(8), PartSize: int64(1 + rand.IntN(3*blocks.MinSize))}
 		t.Run(fmt.Sprintf("%d by %d in %d", size, opts.PartSize, opts.Concurrency), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // a machine without time for a connection would make it a slow one
+			synctest.Test(t, func(t *testing.T) { // on a busy machine, a connection without CPU time would look slow
 				c := newTest(t, opts, nil)
 				if b, err := c.ReadFile(background, o); err != nil || !bytes.Equal(b, o.origin.body) {
 					t.Errorf("%d bytes, %v", len(b), err)
@@ -127,8 +127,8 @@ func TestPartsMakeTheObject(t *testing.T) {
 	}
 }
 
-// With a first answer that stops after its first bytes, the ranges bring all parts
-// but the first: each once, and of the version of the first answer.
+// If the first answer stops after its first bytes, ranges fetch all parts but the
+// first, each once and in the version of the first answer.
 func TestRangesBringTheRest(t *testing.T) { synctest.Test(t, testRangesBringTheRest) }
 
 func testRangesBringTheRest(t *testing.T) {
@@ -140,12 +140,12 @@ func testRangesBringTheRest(t *testing.T) {
 	for _, req := range o.asked[1:] {
 		offsets = append(offsets, req.Offset/blocks.MinSize)
 		if req.IfMatch != o.etag || req.Length != blocks.MinSize && req.Offset+req.Length != int64(len(o.origin.body)) {
-			t.Errorf("a range was asked for as %+v", req)
+			t.Errorf("a range request was %+v", req)
 		}
 	}
 	slices.Sort(offsets)
 	if want := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}; !slices.Equal(offsets, want) {
-		t.Errorf("parts %v were asked for, want %v", offsets, want)
+		t.Errorf("parts %v were requested, want %v", offsets, want)
 	}
 	if s := c.Stats(); s.Requests != 10 || s.OriginBytes != int64(len(o.origin.body)) || s.Unsummed != 0 {
 		t.Errorf("Stats = %+v", s)
@@ -159,7 +159,8 @@ func (c *testCache) wantRanges(t *testing.T, o *rangesOrigin) {
 	}
 }
 
-// What need not or cannot come in parts costs one request.
+// An object that is too small for parts, or cannot be requested in parts, costs one
+// request.
 func TestOnePieceIsOneRequest(t *testing.T) {
 	for name, change := range map[string]func(o *rangesOrigin, opts *Options){
 		"small":           func(o *rangesOrigin, opts *Options) { opts.PartSize = 5*blocks.MinSize + 1 },
@@ -182,7 +183,7 @@ func TestOnePieceIsOneRequest(t *testing.T) {
 	}
 }
 
-// An origin that has no ranges, or no more time for them, costs the refusals.
+// An origin without ranges, or too busy for them, costs only the refused requests.
 func TestRefusedRangesAreReadFromTheFirstAnswer(t *testing.T) {
 	for name, refuse := range map[string]func(Request) error{
 		"all": func(req Request) error {
@@ -213,7 +214,7 @@ func TestRefusedRangesAreReadFromTheFirstAnswer(t *testing.T) {
 
 // Each connection may break, and is resumed where it broke.
 func TestBrokenPartsAreResumed(t *testing.T) {
-	rests := 0 // asked for up to the end: by the first answer and by the last part
+	rests := 0 // requests up to the end: the first answer and the last part
 	defer func() {
 		if rests > 2*20 {
 			t.Errorf("%d requests for all the rest", rests)
@@ -253,8 +254,8 @@ func TestBrokenPartsAreResumed(t *testing.T) {
 	}
 }
 
-// The object is replaced while parts of it are under way: it is had once more in
-// one piece, and is one version.
+// The object is replaced while its parts are downloaded: it is fetched again in one
+// piece, and is one version.
 func TestReplacedBetweenParts(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	young := randomBytes(7*blocks.MinSize, 9)
@@ -280,7 +281,7 @@ func TestReplacedBetweenParts(t *testing.T) {
 	}
 }
 
-// A range that is of another version by its ETag alone.
+// Only the ETag of a range shows that it is of another version.
 func TestPartOfAnotherVersion(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	o.waitForRange()
@@ -304,9 +305,9 @@ func (o *otherETags) Fetch(ctx context.Context, req Request) (*Response, error) 
 	return resp, err
 }
 
-// A part that arrives damaged is found by the checksum of the whole, for each that
-// can be joined; the second attempt is one request, and if that is wrong as well,
-// it is the caller's error.
+// The checksum of the whole finds a part that arrives corrupt, for each algorithm that
+// can be combined. The second attempt is one request; if its bytes are wrong as well,
+// the caller gets an error.
 func TestDamagedPart(t *testing.T) {
 	for i := range 3 {
 		for _, also := range []bool{false, true} {
@@ -345,7 +346,7 @@ func skip(r io.Reader, n int64) io.Reader {
 	return r
 }
 
-// A caller that leaves ends all connections.
+// If the caller leaves, all connections end.
 func TestAbandonedParts(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	ctx, cancel := context.WithCancel(background)
@@ -360,7 +361,7 @@ func TestAbandonedParts(t *testing.T) {
 	if _, err := c.Open(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)
 	}
-	for o.now.Load() != 0 { // the flight is still landing
+	for o.now.Load() != 0 { // the flight has not ended yet
 		runtime.Gosched()
 	}
 	if len(c.entryFiles())+len(c.dataFiles()) != 0 {
@@ -368,7 +369,7 @@ func TestAbandonedParts(t *testing.T) {
 	}
 }
 
-// A panic or a Goexit in a range is the caller's, as one of the first request is.
+// A panic or a Goexit in a range request reaches the caller, as in the first request.
 func TestPanicInARange(t *testing.T) {
 	for _, exit := range []bool{false, true} {
 		o := newRangesOrigin(9 * blocks.MinSize)
@@ -398,12 +399,13 @@ func TestPanicInARange(t *testing.T) {
 			t.Errorf("exit %v: returned %v, recovered %.50v", exit, returned, recovered)
 		}
 		if c.usage().Reserved != 0 || o.now.Load() != 0 {
-			t.Error("room is still taken, or a body open")
+			t.Error("room is still reserved, or a body open")
 		}
 	}
 }
 
-// The disk fills up while parts are written: what is there goes on in memory.
+// The disk fills up while parts are written: the download continues in memory with the
+// parts already written.
 func TestDiskFullBetweenParts(t *testing.T) {
 	for n := range 12 {
 		var writes atomic.Int64
@@ -413,12 +415,12 @@ func TestDiskFullBetweenParts(t *testing.T) {
 		c := newTest(t, parallelOptions(4), d)
 		c.wantRanges(t, o)
 		if c.usage().Reserved != 0 || c.usage().Written != 0 {
-			t.Errorf("full after %d writes: room is still taken", n)
+			t.Errorf("full after %d writes: room is still reserved", n)
 		}
 	}
 }
 
-// With room nowhere nothing is downloaded to be thrown away.
+// Without room on disk or in memory, nothing is downloaded only to be discarded.
 func TestNoRoomNoRanges(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	opts := parallelOptions(4)
@@ -435,7 +437,7 @@ func TestNoRoomNoRanges(t *testing.T) {
 	}
 }
 
-// Progress grows, is not told too often, and ends with the whole.
+// Progress increases, is reported at intervals, and ends with the size.
 func TestProgress(t *testing.T) {
 	for _, concurrency := range []int{1, 4} {
 		o := newRangesOrigin(20*blocks.MinSize + 3)
@@ -444,7 +446,7 @@ func TestProgress(t *testing.T) {
 		var told []int64
 		opts.Progress = func(id ID, done, of int64) {
 			if id.Name != "model.bin" || of != total {
-				t.Errorf("told of %v, %d", id, of)
+				t.Errorf("Progress of %v, %d bytes in all", id, of)
 			}
 			told = append(told, done)
 		}
@@ -452,12 +454,12 @@ func TestProgress(t *testing.T) {
 		c.wantRanges(t, o)
 		c.wantRanges(t, o) // a hit
 		if n := len(told); n == 0 || n > 6 || told[n-1] != total || !slices.IsSorted(told) {
-			t.Errorf("%d connections: told %v of %d", concurrency, told, total)
+			t.Errorf("%d connections: Progress reported %v of %d", concurrency, told, total)
 		}
 	}
 }
 
-// What a broken range has brought does not count twice.
+// Bytes of a broken range do not count twice.
 func TestProgressOfBrokenRanges(t *testing.T) {
 	o := newRangesOrigin(20 * blocks.MinSize)
 	o.body = func(req Request, b io.Reader) io.Reader {
@@ -474,18 +476,18 @@ func TestProgressOfBrokenRanges(t *testing.T) {
 	c := newTest(t, opts, nil)
 	c.wantRanges(t, o)
 	if n := len(told); n == 0 || told[n-1] != 20*blocks.MinSize || slices.Max(told) > 20*blocks.MinSize {
-		t.Errorf("told %v", told)
+		t.Errorf("Progress reported %v", told)
 	}
 }
 
-// A range that finds the object replaced ends the others, which may hang.
+// A range request that finds the object replaced ends the others, which may hang.
 func TestReplacedWhileARangeHangs(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	hangs := make(chan struct{})
 	var ranges atomic.Int64
 	h := &hanging{rangesOrigin: o, fetch: func(ctx context.Context) error {
 		if ranges.Add(1) == 1 {
-			<-hangs // until there is another
+			<-hangs // wait until another one hangs
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -511,8 +513,8 @@ func (h *hanging) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return h.rangesOrigin.Fetch(ctx, req)
 }
 
-// stalledFirst has a first answer that only Close ends. Range requests get what
-// answer returns.
+// stalledFirst has a first answer that ends only by Close. Range requests get the
+// result of answer.
 type stalledFirst struct {
 	*rangesOrigin
 	first  atomic.Bool
@@ -541,11 +543,11 @@ func (b *stalledBody) Read([]byte) (int, error) {
 }
 
 func (b *stalledBody) Close() error {
-	close(b.closed) // and panic if it is closed twice
+	close(b.closed) // panics if it is closed twice
 	return b.ReadCloser.Close()
 }
 
-// What a range has found out does not wait for a first answer that stalls.
+// The result of a range request does not wait for a first answer that stalls.
 func TestRangesEndAStalledFirstAnswer(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	s := &stalledFirst{rangesOrigin: o, answer: func() error { return ErrChanged }}
@@ -563,7 +565,7 @@ func TestRangesEndAStalledFirstAnswer(t *testing.T) {
 	newTest(t, parallelOptions(3), nil).ReadFile(background, p)
 }
 
-// A caller that leaves ends a download whose body heeds no context.
+// If the caller leaves, a download ends even if its body ignores the context.
 func TestAbandonedBodyIsClosed(t *testing.T) {
 	for _, concurrency := range []int{1, 3} {
 		ctx, cancel := context.WithCancel(background)
@@ -574,13 +576,13 @@ func TestAbandonedBodyIsClosed(t *testing.T) {
 		if _, err := c.Open(ctx, s); !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
-		for o.now.Load() != 0 { // the flight is still landing
+		for o.now.Load() != 0 { // the flight has not ended yet
 			runtime.Gosched()
 		}
 	}
 }
 
-// One part that no range has brought at first does not cost what lies before it.
+// A part whose range request fails at first does not lose the parts before it.
 func TestLeftPartIsAskedForAgain(t *testing.T) {
 	const parts = 30
 	o := newRangesOrigin(parts * blocks.MinSize)
@@ -603,7 +605,7 @@ func TestLeftPartIsAskedForAgain(t *testing.T) {
 type hangingRanges struct {
 	*rangesOrigin
 	hangs  func(Request) bool
-	silent bool // it gives no answer, instead of half of one
+	silent bool // it sends no answer, instead of half of one
 	asked  atomic.Int64
 }
 
@@ -630,8 +632,8 @@ func (h *hangingRanges) Fetch(ctx context.Context, req Request) (*Response, erro
 	return resp, err
 }
 
-// A connection that hangs costs time, but the object comes: from the first answer,
-// which has its part too.
+// A connection that hangs costs time, but the object arrives: the first answer includes
+// the missing part.
 func TestRangesThatHang(t *testing.T) {
 	const parts = 9
 	for name, hangs := range map[string]func(Request) bool{
@@ -660,7 +662,8 @@ func TestRangesThatHang(t *testing.T) {
 	}
 }
 
-// A part whose range hung is asked for again, too, before all that lies before it is.
+// A part whose range hung is also requested again before everything before it has
+// arrived.
 func TestHangingRangeIsAskedForAgain(t *testing.T) {
 	const parts = 30
 	synctest.Test(t, func(t *testing.T) {

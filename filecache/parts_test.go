@@ -9,8 +9,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// Parts are written from the back and at the same time, and the disk fills up in
-// the middle: nothing written before is lost.
+// Parts are written concurrently and from the end, and the disk fills up in the middle:
+// no earlier part is lost.
 func TestPartsAtTheSameTimeOnADiskThatFillsUp(t *testing.T) {
 	b := randomBytes(16*blocks.MinSize, 5)
 	for n := range 18 {
@@ -38,7 +38,7 @@ func TestPartsAtTheSameTimeOnADiskThatFillsUp(t *testing.T) {
 		}
 		s.close()
 		if c.usage().Reserved != 0 || c.usage().Written != 0 || c.heldMemory() != 0 {
-			t.Errorf("full after %d writes: room is still taken", n)
+			t.Errorf("full after %d writes: room is still reserved", n)
 		}
 	}
 }

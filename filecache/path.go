@@ -14,7 +14,7 @@ import (
 // the file is neither evicted nor removed until f is closed. The rules of [Cache.Path]
 // apply.
 //
-// If f does not read a local copy, the error matches ErrNoDisk.
+// If f does not read a local copy, the error matches [ErrNoDisk].
 func (f *File) Path() (string, error) {
 	local, ok := f.bytes.(*localFile)
 	switch {
@@ -36,8 +36,8 @@ func (f *File) Path() (string, error) {
 	return path, nil
 }
 
-// outlive makes f usable after ctx, which it was opened with, has ended: what it needs
-// from the origin it requests all the same.
+// outlive keeps f usable after the ctx that opened it is done: f can still send
+// requests to the origin.
 func (f *File) outlive(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	switch b := f.bytes.(type) {

@@ -13,10 +13,10 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// A connection that was kept open through a freeze may be dead, and swallow a request
-// without an error. An origin that is slow looks the same. So a request without an
-// answer is sent once more on a new connection, but the first one is not canceled: the
-// faster answer counts. If a stale copy may be served, it is served in the end.
+// A connection that was kept open through a freeze may be dead and swallow a request
+// without an error. A slow origin looks the same. So an unanswered request is sent once
+// more on a new connection without canceling the first, and the faster answer counts.
+// If both fail and a stale copy may be served, it is.
 
 const (
 	// giveUpFor bounds the silence of an origin if a stale copy may be served. If not,
@@ -42,28 +42,28 @@ func patience(id ID, deadline time.Time, stale bool) transfer.Patience {
 	return p
 }
 
-// patientFetch is one request, and the same on a new connection if the first is not
-// answered in time.
+// patientFetch is a request, which is sent once more on a new connection if no answer
+// arrives in time.
 type patientFetch struct {
 	cache *Cache
 	obj   Object
 	req   Request
 	timer *time.Timer
-	busy  sync.WaitGroup // the second one
+	busy  sync.WaitGroup // the second request
 
 	mu       sync.Mutex
-	over     bool // the first one has ended
-	stalled  bool // both were given up
+	over     bool // the first request has ended
+	stalled  bool // both were abandoned
 	cancel   [2]context.CancelFunc
-	answered bool // the second one, with these:
+	answered bool // the second request was, with these:
 	resp     *Response
 	err      error
 	panicked *flight.PanicError
-	exited   bool // it called runtime.Goexit
+	exited   bool // the second one called runtime.Goexit
 }
 
 // fetchPatiently is fetch, but sends the request once more on a new connection if no
-// answer comes, and fails with transfer.ErrStalled if none comes then either.
+// answer arrives, and fails with transfer.ErrStalled if none arrives then either.
 func (c *Cache) fetchPatiently(ctx context.Context, obj Object, req Request, p transfer.Patience) (*Response, error) {
 	renew, giveUp := p.Waits(time.Now())
 	f := &patientFetch{cache: c, obj: obj, req: req}
@@ -98,7 +98,7 @@ func (f *patientFetch) wait() {
 	f.busy.Wait()
 }
 
-// silent is called when the first request has not been answered for long.
+// silent is called when the first request has had no answer for too long.
 func (f *patientFetch) silent(ctx context.Context, left time.Duration) {
 	if left <= 0 {
 		f.giveUp()
@@ -144,7 +144,7 @@ func (f *patientFetch) again(ctx context.Context) {
 	returned = true
 }
 
-// isAnswer reports whether the origin has answered, if a Fetch ended with err.
+// isAnswer reports whether err, the result of a Fetch, is an answer of the origin.
 func isAnswer(err error) bool {
 	return err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrChanged)
 }
@@ -197,14 +197,14 @@ func (f *patientFetch) rethrow() {
 	}
 }
 
-// discard closes the body of a response that nobody reads.
+// discard closes the body of an unused response.
 func (r *Response) discard() {
 	if r != nil && r.Body != nil {
 		r.Body.Close()
 	}
 }
 
-// canceling returns r with a body that calls cancel when it is closed.
+// canceling returns r with a body whose Close calls cancel.
 func (r *Response) canceling(cancel context.CancelFunc) *Response {
 	if r == nil || r.Body == nil {
 		cancel()

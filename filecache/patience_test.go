@@ -16,14 +16,14 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/transfer"
 )
 
-// silentOrigin is an origin with connections that swallow requests, or stop in the
-// middle of a body.
+// silentOrigin is an origin whose connections swallow requests, or stop in the middle
+// of a body.
 type silentOrigin struct {
 	*origin
-	// silent says how long the nth request, from 1 on, waits for its answer. Negative
-	// is for ever.
+	// silent returns how long the nth request, from 1, waits for its answer. Negative
+	// means forever.
 	silent func(n int, req Request) time.Duration
-	// stops says after how many bytes its body stops. Zero: never.
+	// stops returns the number of bytes after which its body stops. Zero means never.
 	stops func(n int, req Request) int64
 	n     int
 }
@@ -65,8 +65,7 @@ func oldConnections(_ int, req Request) time.Duration {
 
 func never(int, Request) time.Duration { return -1 }
 
-// dated returns a cache of real time, with a copy of what o has, and o with another
-// version.
+// dated returns a cache with real clocks and a copy of o. o then has another version.
 func dated(t *testing.T, opts Options) (*Cache, *silentOrigin) {
 	t.Helper()
 	opts.Dir = t.TempDir()
@@ -81,8 +80,8 @@ func dated(t *testing.T, opts Options) (*Cache, *silentOrigin) {
 	return c, o
 }
 
-// A kept connection that swallows the request costs a few seconds, and half of the
-// caller's time at most.
+// A kept connection that swallows the request costs a few seconds, and at most half of
+// the caller's time.
 func TestSilentConnection(t *testing.T) {
 	for _, tt := range []struct{ left, want time.Duration }{
 		{0, 3 * time.Second},
@@ -118,7 +117,7 @@ func TestSilentConnection(t *testing.T) {
 	}
 }
 
-// An origin that is silent on each connection: the stale copy is served within the
+// If the origin is silent on every connection, the stale copy is served within the
 // caller's time.
 func TestStaleAfterSilence(t *testing.T) {
 	stops := func(int, Request) int64 { return blocks.MinSize / 8 }
@@ -164,7 +163,7 @@ func TestStaleAfterSilence(t *testing.T) {
 	}
 }
 
-// Without a copy, silence ends too.
+// Without a copy, the wait for a silent origin ends too.
 func TestSilenceWithoutACopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, o := dated(t, Options{})
@@ -180,7 +179,7 @@ func TestSilenceWithoutACopy(t *testing.T) {
 	})
 }
 
-// An origin that is slow to answer is not given up, and its first answer counts.
+// A slow origin is not given up, and its first answer counts.
 func TestSlowAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, o := dated(t, Options{PartSize: blocks.MinSize})
@@ -199,7 +198,7 @@ func TestSlowAnswer(t *testing.T) {
 	})
 }
 
-// An answer to the second request is one.
+// The answer to the second request counts.
 func TestSecondAnswer(t *testing.T) {
 	t.Run("not modified", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -276,7 +275,7 @@ func TestPanicInTheSecondRequest(t *testing.T) {
 	}
 }
 
-// A Close that panics when the caller has left does not end the process.
+// A Close that panics after the caller has left does not end the process.
 func TestCloseThatPanics(t *testing.T) {
 	for _, concurrency := range []int{1, 3} {
 		ctx, cancel := context.WithCancel(background)
@@ -285,7 +284,7 @@ func TestCloseThatPanics(t *testing.T) {
 		if _, err := c.Open(ctx, o); !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
-		for c.usage().Reserved != 0 { // the flight is still landing
+		for c.usage().Reserved != 0 { // the flight has not ended yet
 			runtime.Gosched()
 		}
 	}
@@ -322,7 +321,7 @@ func (o closing) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return resp, err
 }
 
-// A body that returns nothing for ever does not spin.
+// A body that returns no bytes and no error forever does not spin.
 func TestBodyWithoutBytes(t *testing.T) {
 	for _, concurrency := range []int{1, 3} {
 		o := newRangesOrigin(9 * blocks.MinSize)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A panic in an Object's method reaches the caller of Prefetch; the others are
+// A panic in an Object's method reaches the caller of Prefetch; the other objects are
 // fetched.
 func TestPanicInPrefetch(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(10)
@@ -23,7 +23,7 @@ func TestPanicInPrefetch(t *testing.T) {
 	c.Prefetch(background, rude, o)
 }
 
-// A Goexit in an Object's method is an error; the others are fetched.
+// A Goexit in an Object's method becomes an error; the other objects are fetched.
 func TestGoexitInPrefetch(t *testing.T) {
 	for _, cancelable := range []bool{false, true} {
 		c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(10)

@@ -16,8 +16,8 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// The variables that make this test binary one of several processes that share a
-// directory, in which all is well but for the room.
+// With these variables, the test binary is one of several processes that share a
+// directory. Only the room is scarce.
 const (
 	sharedDir  = "WARMCACHE_TEST_SHARED_DIR"
 	sharedSeed = "WARMCACHE_TEST_SHARED_SEED"
@@ -34,7 +34,7 @@ func sharedOptions(dir string) Options {
 	return Options{Dir: dir, MaxAge: 3 * time.Millisecond, MaxBytes: sharedMaxBytes}
 }
 
-// sharedObject changes at the origin now and then: each process meets the versions in
+// sharedObject changes at the origin now and then. Each process sees the versions in
 // another order.
 type sharedObject struct{ key, version int }
 
@@ -51,7 +51,7 @@ func (o sharedObject) Fetch(_ context.Context, req Request) (*Response, error) {
 	return &Response{Size: sharedSize, ETag: etag, Body: io.NopCloser(bytes.NewReader(b))}, nil
 }
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which would check for leaks
 	dir := os.Getenv(sharedDir)
 	if dir == "" {
 		return
@@ -74,8 +74,8 @@ func init() { // before TestMain, which would look for leaks
 	os.Exit(0)
 }
 
-// Several processes with too little room leave hardly a file that nobody refers to, keep
-// to the budget, and find neither damage nor a fault of the disk.
+// Several processes with too little room leave hardly any file without an entry, stay
+// within the budget, and find neither damage nor a fault of the disk.
 func TestProcessesWithLittleRoom(t *testing.T) {
 	ops := 1200
 	if os.Getenv("WARMCACHE_TEST_ALL") != "" {
@@ -144,7 +144,7 @@ func processesWithLittleRoom(t *testing.T, n, ops int) {
 	if all.Evictions == 0 || all.Uncached > all.Misses/20 {
 		t.Errorf("%d evictions; %d of %d misses were not kept", all.Evictions, all.Uncached, all.Misses)
 	}
-	// A file that a process is about to publish looks like an orphan for a moment.
+	// A file about to be published looks like an orphan for a moment.
 	if most > sharedMaxBytes/20+int64(n)*onDisk(sharedSize) {
 		t.Errorf("%d bytes of orphans, of a budget of %d", most, sharedMaxBytes)
 	}
@@ -156,7 +156,7 @@ func processesWithLittleRoom(t *testing.T, n, ops int) {
 	}
 }
 
-// orphans returns what data files take that no entry refers to, and what all files take.
+// orphans returns the disk space of data files without an entry, and of all files.
 func (c *testCache) orphans() (orphans, used int64) {
 	for _, p := range c.dataFiles() {
 		fi, err := os.Stat(p)

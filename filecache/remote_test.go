@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// openRemote opens an object that finds room nowhere, and returns the bytes that opening
-// it took.
+// openRemote opens an object that fits neither on disk nor in memory, and returns the
+// number of bytes fetched by Open.
 func openRemote(t *testing.T, o *origin, obj Object) (*testCache, *File, int64) {
 	t.Helper()
 	c := newTest(t, Options{MaxBytes: 1}, nil)
@@ -28,7 +28,8 @@ func openRemote(t *testing.T, o *origin, obj Object) (*testCache, *File, int64) 
 	return c, f, c.Stats().OriginBytes
 }
 
-// Some entries of an archive without room are read for about what they take.
+// Reading some entries of an archive without room fetches little more than those
+// entries.
 func TestZipEntriesWithoutRoom(t *testing.T) {
 	const entries, size = 20, 2 << 20
 	var archive bytes.Buffer
@@ -91,7 +92,7 @@ func TestRemoteReadsAreParallel(t *testing.T) {
 	wg.Wait()
 }
 
-// meeting answers ranges when all have been requested.
+// meeting answers range requests once all have arrived.
 type meeting struct {
 	*origin
 	arrived, all chan struct{}
@@ -105,7 +106,7 @@ func (m *meeting) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return m.origin.Fetch(ctx, req)
 }
 
-// However it is read, a remote file has the object's bytes, and its memory is bounded.
+// In every way of reading, a remote file returns the object's bytes in bounded memory.
 func TestRemoteReadsAtRandom(t *testing.T) {
 	o := newOrigin(maxInMemory + 777)
 	c, f, _ := openRemote(t, o, o)
@@ -135,7 +136,7 @@ func TestRemoteReadsAtRandom(t *testing.T) {
 	}
 }
 
-// Reading in sequence takes few requests, and each byte once.
+// Sequential reading takes few requests, and fetches each byte once.
 func TestRemoteSequence(t *testing.T) {
 	o := newOrigin(maxInMemory + 777)
 	c, f, before := openRemote(t, o, o)

@@ -14,8 +14,8 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// A damaged block of a version that the origin no longer has: without the cache,
-// ReadFile would get the new one.
+// A corrupt block of a version that the origin no longer has: without the cache,
+// ReadFile would return the new version.
 func TestReadFileOfADamagedAndReplacedObject(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -25,7 +25,7 @@ func TestReadFileOfADamagedAndReplacedObject(t *testing.T) {
 	c.want(o)
 }
 
-// Damaged blocks do not pile up in memory until Close.
+// Corrupt blocks do not accumulate in memory until Close.
 func TestRepairedBlocksAreBounded(t *testing.T) {
 	o := newOrigin(3 * maxInMemory / 2)
 	c := newTest(t, Options{MaxAge: time.Hour}, nil)
@@ -60,11 +60,11 @@ func TestRepairIsVerified(t *testing.T) {
 	o.body = randomBytes(someSize, 2) // with the same ETag
 	p := make([]byte, 100)
 	if _, err := f.ReadAt(p, 0); !errors.Is(err, ErrChecksum) {
-		t.Errorf("ReadAt = %v, wrong bytes were handed out", err)
+		t.Errorf("ReadAt = %v, wrong bytes were returned", err)
 	}
 }
 
-// A weak ETag never satisfies If-Match; the block's checksum tells whether the bytes
+// A weak ETag never satisfies If-Match; the block's checksum shows whether the bytes
 // are the same.
 func TestRepairWithAWeakETag(t *testing.T) {
 	o := newOrigin(someSize)
@@ -93,7 +93,7 @@ func TestRepairWithAWeakETag(t *testing.T) {
 	}
 }
 
-// Who reads one block does not wait for the origin's answer about another.
+// A reader of one block does not wait for the origin's answer about another block.
 func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -129,8 +129,8 @@ func TestRepairsDoNotWaitForEachOther(t *testing.T) {
 	<-done
 }
 
-// Blocks are larger in large objects; to read them piece by piece is to read them
-// again and again.
+// Large objects have larger blocks. Reading them in small pieces reads each block
+// repeatedly.
 func TestWriteToReadsEachBlockOnce(t *testing.T) {
 	d := &readCounter{}
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(blocks.MaxCount*blocks.MinSize+1)
@@ -170,7 +170,7 @@ func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// A read that comes too late for the File is no damage: the copy stays.
+// A read after Close is not damage: the copy stays.
 func TestReadOfAClosedFile(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
 	f, err := c.Open(background, o)
@@ -188,7 +188,7 @@ func TestReadOfAClosedFile(t *testing.T) {
 	}
 }
 
-// A panic of the Object, which is asked for a damaged block, leaves nothing open.
+// A panic of the Object during a repair leaves nothing open.
 func TestPanicInARepair(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
 	c.want(o)

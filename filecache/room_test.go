@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// What cannot get room even by eviction evicts nothing.
+// An object that cannot get room even by eviction evicts nothing.
 func TestNoEvictionInVain(t *testing.T) {
 	const unit = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 10 * onDisk(unit)}, nil)
@@ -31,14 +31,14 @@ func TestNoEvictionInVain(t *testing.T) {
 	}
 	second := newOrigin(6 * unit)
 	second.name = "second"
-	c.want(second) // has no room beside big
+	c.want(second) // there is no room for it next to big
 	if s := c.Stats(); s.Uncached != 1 || s.Evictions != 0 {
 		t.Errorf("Stats = %+v: %d evictions that made no room", s, s.Evictions)
 	}
 }
 
-// On a disk that takes the room at once (fallocate), a download under way is
-// not counted twice, as reserved and as no longer free.
+// On a disk that allocates the room at once (fallocate), a download in progress does
+// not count twice, as reserved and as no longer free.
 func TestRoomUnderWayIsCountedOnce(t *testing.T) {
 	const size = 20 << 20
 	free := int64(50 << 20)
@@ -83,7 +83,7 @@ func (d *allocatingDisk) Create(dir string, size int64) (disk.NewFile, error) {
 	return d.osDisk.Create(dir, size)
 }
 
-// Data files that somebody else removed are not freed a second time.
+// Data files that another program removed are not freed a second time.
 func TestBudgetAfterDataVanished(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 5 * onDisk(size)}, nil)
@@ -93,7 +93,7 @@ func TestBudgetAfterDataVanished(t *testing.T) {
 	}
 	os.RemoveAll(c.dataPath("")) // a cleaner of /tmp
 	c.clocks.Move(time.Minute, time.Minute)
-	c.want(objs[4]) // looks at the directory again
+	c.want(objs[4]) // scans the directory again
 	for _, o := range objs {
 		c.want(o)
 		if n := c.diskBytes(); n > c.maxBytes {
@@ -102,12 +102,12 @@ func TestBudgetAfterDataVanished(t *testing.T) {
 	}
 }
 
-// Removing what another process wrote since the last look does not take from the
-// sum what was never added.
+// Removing a file that another process wrote since the last scan does not subtract
+// bytes that were never added.
 func TestBudgetBesideAnotherProcess(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
-	c.want(newOrigin(10)) // looks
+	c.want(newOrigin(10)) // scans
 	other := c.restart(nil)
 	o := newOrigin(size)
 	o.name = "shared"
@@ -123,7 +123,7 @@ func TestBudgetBesideAnotherProcess(t *testing.T) {
 	}
 }
 
-// The disk has a replaced file until its last Close.
+// A replaced file uses disk space until its last Close.
 func TestReplacedFilesThatAreOpenAreNotFree(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: 0, MaxBytes: 3 * onDisk(size)}, nil)
@@ -145,7 +145,7 @@ func TestReplacedFilesThatAreOpenAreNotFree(t *testing.T) {
 	}
 }
 
-// Files under construction that killed processes left count, and go.
+// Files under construction that killed processes left count, and are removed.
 func TestFilesUnderConstructionCount(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
@@ -163,7 +163,7 @@ func TestFilesUnderConstructionCount(t *testing.T) {
 	}
 }
 
-// However old it is, data that an entry refers to is not litter. Other data is, however
+// Data with an entry is never litter, however old it is. Other data is litter, however
 // young, unless a live process is about to write its entry.
 func TestSweepLeavesReferredData(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
@@ -187,7 +187,7 @@ func TestSweepLeavesReferredData(t *testing.T) {
 	}
 }
 
-// Two data files of one entry, the older of which was left.
+// Of two data files of one entry, the older one was left behind.
 func TestSweepFindsReplacedData(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.want(o)
@@ -203,7 +203,7 @@ func TestSweepFindsReplacedData(t *testing.T) {
 	}
 }
 
-// Where there are no locks, nobody knows who lives: an orphan must be old.
+// Without locks, live processes cannot be detected: only old files count as orphans.
 func TestSweepWithoutLocks(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.store.TestWrap(func(d disk.FS) disk.FS { return brokenTurns{d, syscall.ENOLCK} })
@@ -223,7 +223,7 @@ func TestSweepWithoutLocks(t *testing.T) {
 	}
 }
 
-// What other processes wrote is seen in time.
+// Files of other processes are noticed in time.
 func TestSumIsLearnedAgain(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
@@ -239,7 +239,7 @@ func TestSumIsLearnedAgain(t *testing.T) {
 	}
 }
 
-// Two downloads at once have room only for one.
+// There is room for only one of two concurrent downloads.
 func TestReservationsCount(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size) / 2}, nil)
@@ -252,8 +252,8 @@ func TestReservationsCount(t *testing.T) {
 	}
 }
 
-// An object that needs the room of one copy evicts one, and looks at no more of the
-// directory however much there is.
+// An object that needs the room of one copy evicts one. It does not read more of the
+// directory, however large that is.
 func TestEvictionLooksAtLittle(t *testing.T) {
 	const size = 1000
 	calls := func(n int) (perEviction int) {
@@ -272,14 +272,14 @@ func TestEvictionLooksAtLittle(t *testing.T) {
 		}
 		return d.count / 20
 	}
-	few, many := calls(100), calls(1600) // more than are remembered
+	few, many := calls(100), calls(1600) // more than an index remembers
 	t.Logf("%d operations on the disk each with 100 copies, %d with 1600", few, many)
 	if many > few*5/4 {
 		t.Errorf("%d operations on the disk each with 100 copies, but %d with 1600", few, many)
 	}
 }
 
-// A new process evicts as few while it does not know yet how much there is.
+// A new process evicts as few while it does not know the size of the directory.
 func TestFirstEvictionOfAProcess(t *testing.T) {
 	const size, n = 1000, 1500
 	d := &faultyDisk{}
@@ -304,14 +304,14 @@ func TestFirstEvictionOfAProcess(t *testing.T) {
 	}
 }
 
-// While entries cannot be read, nobody knows which data they refer to.
+// While entries cannot be read, the data files that they refer to are unknown.
 func TestSweepWithoutDescriptors(t *testing.T) {
 	d := &faultyDisk{err: syscall.EMFILE}
 	c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(largeSize)
 	c.want(o)
 	c.clocks.Move(2*clock.LongestInvocation, 0)
 	opens := 0
-	d.fails = func(op string) bool { // of the entry
+	d.fails = func(op string) bool { // reads of the entry
 		if op == "open" {
 			opens++
 		}
@@ -324,7 +324,7 @@ func TestSweepWithoutDescriptors(t *testing.T) {
 	}
 }
 
-// Objects that the disk does not take are bounded in memory all together.
+// All objects that the disk does not accept are bounded in memory together.
 func TestMemoryIsBoundedInSum(t *testing.T) {
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
 	c.memory.take(maxMemory - 100)
@@ -351,7 +351,7 @@ func TestMemoryIsBoundedInSum(t *testing.T) {
 	}
 }
 
-// On a file system that does not say how much room it has, copies are kept.
+// On a file system that does not report its free space, copies are kept.
 func TestUnknownSpace(t *testing.T) {
 	d := &faultyDisk{err: syscall.ENOSYS, fails: func(op string) bool { return op == "statfs" }}
 	for _, max := range []int64{0, 1 << 20} {

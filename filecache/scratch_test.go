@@ -45,8 +45,8 @@ func TestScratch(t *testing.T) {
 	}
 }
 
-// What a killed process left goes with the next Scratch, and what a live one works
-// in stays.
+// The next Scratch removes the directories of killed processes, and keeps those of live
+// ones.
 func TestScratchSweepsLeftovers(t *testing.T) {
 	if !disk.CanLock {
 		t.Skip("no locks here: leftovers go by their age")

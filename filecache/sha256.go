@@ -11,11 +11,11 @@ import (
 // WithSHA256 returns obj with an expected SHA-256, in 64 hexadecimal digits. The CRCs of
 // a copy find damage; the SHA-256 also finds a forged object, at the origin or on disk.
 //
-// Open verifies the whole object before it returns. That takes about 0.6 ms for each MiB,
-// the speed of crypto/sha256, once in each process while the file does not change.
-// If the origin sends different bytes twice, the error matches ErrChecksum. A different
-// copy on disk is replaced from the origin. Since the bytes can never change, a copy is
-// never revalidated.
+// Open verifies the whole object before it returns. That takes about 0.6 ms for each
+// MiB, the speed of crypto/sha256, once in each process while the file does not change.
+// If the origin sends different bytes twice, the error matches [ErrChecksum]. A
+// different copy on disk is replaced from the origin. Since the bytes can never change,
+// a copy is never revalidated.
 //
 // An object that fits neither on disk nor in memory cannot be verified, so Open fails.
 // The sum is part of the ID: copies of obj without it are different objects.
@@ -71,4 +71,4 @@ func (id ID) expected(announced []Checksum) []Checksum {
 
 // errUnverifiable reports an object with an expected SHA-256 that could only be read by
 // ranges.
-var errUnverifiable = errors.New("there is no room for a local copy, and without one its bytes cannot be verified by the SHA-256 that they must have")
+var errUnverifiable = errors.New("there is no room for a local copy, without which the SHA-256 of the object cannot be verified")

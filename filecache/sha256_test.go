@@ -25,7 +25,7 @@ func (c *testCache) wantHashed(o *origin) {
 	}
 }
 
-// With its SHA-256 an object is fetched once, and never asked for again.
+// An object with a SHA-256 is fetched once, and never revalidated.
 func TestWithSHA256(t *testing.T) {
 	for _, size := range []int{0, 1000, someSize} {
 		c, o := newTest(t, Options{}, nil), newOrigin(size)
@@ -43,11 +43,11 @@ func TestWithSHA256(t *testing.T) {
 	}
 }
 
-// Bytes from the origin that have another sum are never handed out, and kept.
+// Bytes from the origin that have another sum are never served or kept.
 func TestOtherSHA256AtTheOrigin(t *testing.T) {
 	for _, d := range []fakeDisk{nil, &faultyDisk{from: 1}} {
 		c, o := newTest(t, Options{MaxAge: Immutable}, d), newOrigin(someSize)
-		c.want(o) // a copy of its own, without a sum
+		c.want(o) // another copy, without a sum
 		o.requests()
 		want := sumOf([]byte("something else"))
 		obj := WithSHA256(o, want)
@@ -68,8 +68,8 @@ func TestOtherSHA256AtTheOrigin(t *testing.T) {
 	}
 }
 
-// forge puts other bytes in the place of the only copy, with an entry that is
-// right for them, as somebody of the same user could.
+// forge replaces the bytes of the only copy and makes an entry that matches them, as a
+// program of the same user could.
 func (c *testCache) forge(obj Object, b []byte) {
 	c.t.Helper()
 	id, err := obj.ID()
@@ -98,7 +98,7 @@ func (c *testCache) forge(obj Object, b []byte) {
 	}
 }
 
-// A copy with other bytes is replaced, though all its checksums are right.
+// A copy with different bytes is replaced, even if all its checksums match.
 func TestForgedCopy(t *testing.T) {
 	c, o := newTest(t, Options{}, nil), newOrigin(someSize)
 	c.wantHashed(o)
@@ -121,8 +121,8 @@ func TestForgedCopy(t *testing.T) {
 	}
 }
 
-// The sum is verified again when the file changes, and only then, also if it
-// looks as old as before.
+// The sum is verified again only when the file changes, even if its modification time
+// is the same.
 func TestSHA256IsVerifiedOncePerFile(t *testing.T) {
 	reads := 0
 	d := &faultyDisk{fails: func(op string) bool {
@@ -166,8 +166,8 @@ func TestSHA256IsVerifiedOncePerFile(t *testing.T) {
 	}
 }
 
-// A block that goes bad after it was verified comes from a copy that is verified
-// as a whole: not from a range that only has the same CRC.
+// A block that becomes corrupt after it was verified is repaired from a new copy that
+// is verified as a whole, and not from a range with the same CRC.
 func TestRepairWithSHA256(t *testing.T) {
 	bad := false
 	d := &faultyDisk{fails: func(op string) bool { return bad && op == "read" }}
@@ -184,12 +184,12 @@ func TestRepairWithSHA256(t *testing.T) {
 	}
 	for _, r := range o.asked {
 		if r.Offset != 0 || r.Length != 0 {
-			t.Errorf("asked for a range: %+v", r)
+			t.Errorf("a range was requested: %+v", r)
 		}
 	}
 }
 
-// What cannot be verified is not handed out.
+// An object that cannot be verified is not served.
 func TestSHA256WithoutRoom(t *testing.T) {
 	c, o := newTest(t, Options{}, &faultyDisk{from: 1}), newOrigin(maxInMemory+1)
 	if _, err := c.Open(background, WithSHA256(o, sumOf(o.body))); !errors.Is(err, errUnverifiable) {
@@ -206,11 +206,11 @@ func TestWithSHA256OfNothing(t *testing.T) {
 		}
 	}
 	if o.requests() != 0 {
-		t.Error("the origin was asked")
+		t.Error("a request was sent to the origin")
 	}
 }
 
-// An ID with a version keeps it, and its sum is found again.
+// An ID with a version keeps the version, and its sum can be read back.
 func TestSHA256InTheID(t *testing.T) {
 	sum := sumOf([]byte("x"))
 	o := newOrigin(1)
@@ -228,7 +228,7 @@ func TestSHA256InTheID(t *testing.T) {
 	}
 }
 
-// A File stays good after Close of its Cache, also if a block of it is damaged.
+// A File stays valid after Close of its Cache, even if one of its blocks is corrupt.
 func TestRepairAfterCloseOfTheCache(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(someSize)
 	for _, obj := range []Object{o, WithSHA256(o, sumOf(o.body))} {
@@ -248,11 +248,11 @@ func TestRepairAfterCloseOfTheCache(t *testing.T) {
 	}
 }
 
-// A disk that loses each copy as soon as it is verified does not keep anybody from
-// the bytes, nor have them fetched for ever.
+// A disk that loses each copy once it is verified neither hides the bytes from callers
+// nor makes them fetch the object forever.
 func TestSHA256OnADiskThatLosesAll(t *testing.T) {
-	const blocks = 4 // of someSize, each read once to prove it
-	reads := 0       // of the file that was opened last
+	const blocks = 4 // of someSize, each read once to verify it
+	reads := 0       // of the file opened last
 	d := &faultyDisk{fails: func(op string) bool {
 		switch op {
 		case "open":

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A program may leave files beside a path that it reads the next time, as SQLite does
-// with a journal: what it wrote would come back as if it were in the object. Path hands
-// out another copy then.
+// A program may leave files beside a path and read them the next time, as SQLite does
+// with a journal: its changes would then appear in the object. In that case Path
+// returns another copy.
 func TestPathWithAFileBesideIt(t *testing.T) {
 	for _, suffix := range []string{"-wal", "-journal", "-shm"} {
 		c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(1000)
@@ -26,7 +26,7 @@ func TestPathWithAFileBesideIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := os.Lstat(again + suffix); err == nil || again == path {
-				t.Errorf("%s: Path = %s, beside which is what a program left", suffix, again)
+				t.Errorf("%s: Path = %s, which has a file of another program beside it", suffix, again)
 			}
 			release()
 		}

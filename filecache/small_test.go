@@ -13,7 +13,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// needsSmall skips a test where no copy is one file.
+// needsSmall skips a test if every copy is two files.
 func needsSmall(t *testing.T) {
 	t.Helper()
 	if !disk.CanReplaceOpen {
@@ -28,7 +28,7 @@ func (c *testCache) wantFiles(what string, n int) {
 	}
 }
 
-// Up to some size a copy is one file, however the object came.
+// Up to some size a copy is one file, however the object arrives.
 func TestSmallObjectIsOneFile(t *testing.T) {
 	needsSmall(t)
 	for size, files := range map[int]int{0: 1, 1: 1, smallSize: 1, store.TestMaxSmall: 1, store.TestMaxSmall + 1: 2} {
@@ -55,13 +55,13 @@ func TestSmallObjectIsOneFile(t *testing.T) {
 	}
 }
 
-// readsOf returns a Reader of b that gives at most n bytes at once.
+// readsOf returns a Reader of b that returns at most n bytes at once.
 func readsOf(b []byte, n int) io.Reader {
 	r := bytes.NewReader(b)
 	return readerFunc(func(p []byte) (int, error) { return r.Read(p[:min(n, len(p))]) })
 }
 
-// Whatever happens to the one file, nobody gets wrong bytes, nor those of another object.
+// However the file is damaged, no reader gets wrong bytes or those of another object.
 func TestDamageOfASmallCopy(t *testing.T) {
 	needsSmall(t)
 	const size = 200
@@ -92,7 +92,7 @@ func TestDamageOfASmallCopy(t *testing.T) {
 		for _, c := range []*testCache{c, c.restart(nil)} {
 			os.Remove(path)
 			restore(good)
-			c.want(o) // now it is known and verified
+			c.want(o) // now it is in the index and verified
 			os.Chmod(path, 0o600)
 			restore(bad)
 			for range 2 {
@@ -115,8 +115,8 @@ func TestDamageOfASmallCopy(t *testing.T) {
 	try("the bytes of another object", append(bytes.Clone(good[:len(good)-size]), foreign[len(foreign)-size:]...))
 }
 
-// A File of a small copy goes on with its bytes, whatever happens to the copy, and what
-// it takes of the disk counts until it is closed.
+// An open File of a small copy keeps returning its bytes after the copy is changed or
+// removed. The copy's disk space counts until the File is closed.
 func TestOpenSmallFileKeepsItsBytes(t *testing.T) {
 	needsSmall(t)
 	const size = 20_000
@@ -156,7 +156,8 @@ func TestOpenSmallFileKeepsItsBytes(t *testing.T) {
 	}
 }
 
-// A revalidation of a small copy is on disk for the next process, which sends no request.
+// A revalidation of a small copy is recorded on disk for the next process, which sends
+// no request.
 func TestRevalidationOfASmallCopyIsKept(t *testing.T) {
 	needsSmall(t)
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(smallSize)
@@ -177,7 +178,7 @@ func TestRevalidationOfASmallCopyIsKept(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 	c.wantFiles("after a revalidation", 1)
-	// Bytes that are damaged are not copied.
+	// Corrupt bytes are not copied.
 	flip(t, c.only(c.entryFiles()), len(mustRead(t, c.entryFiles()[0]))-1)
 	c.clocks.Move(time.Minute, time.Minute)
 	c.want(o)
@@ -193,7 +194,7 @@ func mustRead(t *testing.T, path string) []byte {
 	return b
 }
 
-// Path makes a file of the bytes alone, once, which all later Files read.
+// Path writes the bytes to a separate file once, and all later Files read that file.
 func TestPathOfASmallCopy(t *testing.T) {
 	needsSmall(t)
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(smallSize)
@@ -207,7 +208,7 @@ func TestPathOfASmallCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.clocks.Move(time.Minute, time.Minute)
-	c.want(o) // another inode has the name now
+	c.want(o) // the name now belongs to another inode
 	var paths []string
 	for _, f := range []*File{first, second, first} {
 		p, err := f.Path()
@@ -252,7 +253,7 @@ func TestPathOfASmallCopy(t *testing.T) {
 	}
 }
 
-// A small copy stays good where there is no room for the file that Path needs.
+// A small copy stays valid if there is no room for the file that Path needs.
 func TestPathOfASmallCopyWithoutRoom(t *testing.T) {
 	needsSmall(t)
 	c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: onDisk(smallSize)}, nil), newOrigin(smallSize)
@@ -267,7 +268,7 @@ func TestPathOfASmallCopyWithoutRoom(t *testing.T) {
 	}
 }
 
-// A small copy stays readable where the file that Path has made cannot be opened.
+// A small copy stays readable if the file that Path made cannot be opened.
 func TestPathOfASmallCopyThatCannotBeOpened(t *testing.T) {
 	needsSmall(t)
 	c, o := newTest(t, Options{MaxAge: Immutable}, &closedData{}), newOrigin(smallSize)
@@ -287,8 +288,8 @@ func TestPathOfASmallCopyThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// A process that is killed after it gave the bytes of a small copy a file of their own
-// leaves one that no entry refers to, though there is an entry.
+// A process is killed after it wrote the bytes of a small copy to a separate file. It
+// leaves a data file that no entry refers to, although there is an entry.
 func TestSweepFindsDataBesideASmallCopy(t *testing.T) {
 	needsSmall(t)
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(smallSize)

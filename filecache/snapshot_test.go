@@ -20,7 +20,7 @@ import (
 	"github.com/warmcache/warmcache/internal/clock"
 )
 
-// The variables that make this test binary one of several processes that were restored
+// With these variables, the test binary is one of several processes that were restored
 // from one snapshot: they draw the same random numbers and share a directory.
 const (
 	snapshotDir     = "WARMCACHE_TEST_SNAPSHOT_DIR"
@@ -33,8 +33,8 @@ const (
 	snapshotRounds = 10
 )
 
-// snapshotObject has two versions of the same size. Every other key has a data file beside
-// its entry.
+// snapshotObject has two versions of the same size. Every other key has a data file
+// beside its entry.
 type snapshotObject struct{ key, version int }
 
 func (o snapshotObject) ID() (ID, error) {
@@ -54,7 +54,7 @@ func (o snapshotObject) Fetch(_ context.Context, req Request) (*Response, error)
 	return &Response{Size: int64(len(b)), ETag: etag, Body: io.NopCloser(bytes.NewReader(b))}, nil
 }
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which would check for leaks
 	dir := os.Getenv(snapshotDir)
 	if dir == "" {
 		return
@@ -62,17 +62,17 @@ func init() { // before TestMain, which would look for leaks
 	version, _ := strconv.Atoi(os.Getenv(snapshotVersion))
 	jump, _ := time.ParseDuration(os.Getenv(snapshotJump))
 	numbers := rand.New(rand.NewPCG(1, 2))
-	clock.TestRandom(func() uint64 { return numbers.Uint64N(4) }) // few, since each draws a different number of them
+	clock.TestRandom(func() uint64 { return numbers.Uint64N(4) }) // few values, since each process draws a different number of them
 	began, base := time.Now(), time.Now().UnixNano()
 	restored := clock.Virtual{
-		Now: func() clock.Instant { // the monotonic clock stood still meanwhile
+		Now: func() clock.Instant { // the monotonic clock stood still in between
 			mono := int64(time.Since(began))
 			return clock.Instant{Wall: base + int64(jump) + mono, Mono: mono}
 		},
 		Random: rand.New(rand.NewPCG(3, 4)).Float64,
 	}
 	var c *Cache
-	restored.Make(func() { c = Must(New(Options{Dir: dir})) }) // MaxAge is zero: each call asks the origin
+	restored.Make(func() { c = Must(New(Options{Dir: dir})) }) // MaxAge is zero: each call sends a request
 	for range snapshotRounds {
 		for key := range snapshotKeys {
 			o := snapshotObject{key, version}
@@ -116,9 +116,9 @@ func (p restoredProcess) start(t *testing.T, dir string) (wait func() Stats) {
 	}
 }
 
-// Two processes that draw the same random numbers, and for which the object has
-// different versions of the same size, give the same names to their files. Each reads the
-// bytes of its version all the same: a name that is taken costs a copy.
+// Two processes draw the same random numbers, and see different versions of the same
+// size of an object, so they give their files the same names. Each still reads the
+// bytes of its version: a name in use costs a copy.
 func TestProcessesOfOneSnapshot(t *testing.T) {
 	t.Run("one after the other", func(t *testing.T) {
 		dir := t.TempDir()
@@ -148,7 +148,7 @@ func TestProcessesOfOneSnapshot(t *testing.T) {
 	})
 }
 
-// Names of files come from the kernel: math/rand and its state are part of a snapshot.
+// File names come from the kernel: the state of math/rand is part of a snapshot.
 func TestNamesAreNotPartOfASnapshot(t *testing.T) {
 	for _, dir := range []string{".", "internal/store", "internal/transfer", "../internal/disk", "../cache/disktier"} {
 		files, err := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go"))

@@ -14,8 +14,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// A copy stands in for an origin that fails for less than MaxAge + StaleIfError
-// since it was confirmed, on both clocks, in the same process and in the next one.
+// A copy is served while the origin fails, for less than MaxAge + StaleIfError since
+// its validation, on both clocks, in the same process and in the next one.
 func TestStaleIfError(t *testing.T) {
 	for _, maxAge := range []time.Duration{0, time.Minute} {
 		for _, tt := range []struct {
@@ -37,7 +37,7 @@ func TestStaleIfError(t *testing.T) {
 					if maxAge > 0 {
 						c.clocks.Move(maxAge, maxAge)
 					}
-					c.want(o) // confirmed: it counts from here
+					c.want(o) // revalidated: the time starts here
 					if restarted {
 						c = c.restart(nil)
 					}
@@ -54,7 +54,7 @@ func TestStaleIfError(t *testing.T) {
 						t.Errorf("error %v, want the origin's", err)
 					}
 					if n := o.requests(); n != 1 {
-						t.Errorf("%d requests: each Open asks once", n)
+						t.Errorf("%d requests, want one for each Open", n)
 					}
 					if n := c.Stats().StaleServed; n != 0 != tt.stands {
 						t.Errorf("StaleServed = %d", n)
@@ -72,7 +72,7 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 		return c, o
 	}
 	t.Run("the object is gone", func(t *testing.T) {
-		// Also if the disk refuses to remove the copy.
+		// The same if the disk fails to remove the copy.
 		for _, d := range []fakeDisk{nil, &faultyDisk{fails: func(op string) bool { return op == "remove" }}} {
 			c, o := newTest(t, Options{StaleIfError: time.Hour}, d), newOrigin(100)
 			c.want(o)
@@ -84,7 +84,7 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 			}
 			o.err = errOrigin
 			if _, err := c.Open(background, o); !errors.Is(err, errOrigin) {
-				t.Errorf("Open = %v: what is gone must not come back", err)
+				t.Errorf("Open = %v: a deleted object must not be served again", err)
 			}
 			o.err = nil
 			c.want(o)
@@ -127,7 +127,7 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 			t.Errorf("Open = %v", err)
 		}
 		if n := c.Stats().StaleServed; n != 0 {
-			t.Error("served to a caller that has gone")
+			t.Error("served to a caller whose ctx is done")
 		}
 	})
 	t.Run("not wanted", func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestStaleIfErrorIsNotForEverything(t *testing.T) {
 	})
 }
 
-// A time-out of the origin's client is no end of the caller.
+// A time-out of the origin's client does not count as the caller's.
 func TestStaleAfterAnOriginThatStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Must(New(Options{Dir: t.TempDir(), StaleIfError: time.Hour}))
@@ -165,7 +165,7 @@ func (i impatient) Fetch(ctx context.Context, req Request) (*Response, error) {
 	return i.origin.Fetch(ctx, req)
 }
 
-// A new version that does not arrive whole leaves the copy where it is.
+// A new version that does not arrive in full leaves the copy unchanged.
 func TestStaleWhenTheNewOneIsBroken(t *testing.T) {
 	c, o := newTest(t, Options{StaleIfError: time.Hour}, nil), newOrigin(someSize)
 	c.want(o)
@@ -191,7 +191,7 @@ func TestStaleIfErrorOptions(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable - 1, StaleIfError: Immutable}, nil), newOrigin(10)
 	c.want(o)
 	v := c.store.Lookup(store.Key(mustID(o))).Validation
-	v.At.Wall = 0 // older than can be counted with
+	v.At.Wall = 0 // too old for arithmetic
 	v.At.Mono -= 1 << 62
 	if !c.mayServeStale(v) {
 		t.Error("the sum of two long durations is short")

@@ -10,8 +10,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// Stats counts what a Cache did since New. It costs a hit one atomic addition,
-// and a read of a file one.
+// Stats counts the events of a [Cache] since [New]. A hit costs one atomic addition,
+// and a read of a file another one.
 type Stats struct {
 	Hits        int64 // served from a local copy without a request
 	Revalidated int64 // the origin confirmed the local copy
@@ -55,7 +55,7 @@ type MissReasons struct {
 	NoDisk    int64 // the disk failed, or its breaker was open
 }
 
-// LogValue implements slog.LogValuer: a group of all counts, as in misses_by.absent=1.
+// LogValue implements [slog.LogValuer]: a group of all counts, as in misses_by.absent=1.
 func (s Stats) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int64("hits", s.Hits),
@@ -81,7 +81,7 @@ func (s Stats) LogValue() slog.Value {
 	)
 }
 
-// LogValue implements slog.LogValuer: a group of all counts, as in no_disk=1.
+// LogValue implements [slog.LogValuer]: a group of all counts, as in no_disk=1.
 func (m MissReasons) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int64("absent", m.Absent),

@@ -15,7 +15,7 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Each miss has the reason that it has.
+// Each miss is counted under its reason.
 func TestMissReasons(t *testing.T) {
 	var want MissReasons
 	c, o := newTest(t, Options{MaxAge: time.Minute, MaxBytes: 3 * onDisk(largeSize) / 2}, nil), newOrigin(largeSize)
@@ -76,7 +76,7 @@ func TestMissReasons(t *testing.T) {
 	}
 }
 
-// Bytes are counted where they come from, and a copy is verified once.
+// Bytes are counted by their source, and a copy is verified once.
 func TestStatsOfReads(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
 	c.want(o)
@@ -108,7 +108,7 @@ func TestFaultsByErrno(t *testing.T) {
 		if s.Faults == 0 || s.FaultsBy[name] != s.Faults {
 			t.Errorf("Stats = %+v, want them all under %s", s, name)
 		}
-		s.FaultsBy["x"] = 1 // the caller's own
+		s.FaultsBy["x"] = 1 // the map belongs to the caller
 		if c.Stats().FaultsBy["x"] != 0 {
 			t.Error("the map is shared")
 		}
@@ -141,7 +141,7 @@ func TestStatsAreLogged(t *testing.T) {
 	}
 }
 
-// What was a hit until the data was to be opened is a miss, and nothing else.
+// A hit whose data turn out to be missing when opened counts as a miss only.
 func TestStatsOfCopiesThatCannotBeOpened(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), newOrigin(largeSize)
 	c.want(o)
@@ -161,7 +161,7 @@ func TestStatsOfCopiesThatCannotBeOpened(t *testing.T) {
 	next = c.restart(nil)
 	next.want(o)
 	if s := next.Stats(); s.Hits != 0 || s.Misses != 1 || s.MissesBy.Damaged != 1 {
-		t.Errorf("data that is gone: %+v", s)
+		t.Errorf("the data is missing: %+v", s)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// A stream reads what is derived and finds room neither on disk nor in memory: it is
-// made while it is read. To read backwards makes it once more from the start.
+// A stream reads a derived object that fits neither on disk nor in memory. The object
+// is made while it is read; a read that goes backwards makes it again from the start.
 type stream struct {
 	cache *Cache
 	ctx   context.Context // of Open
@@ -16,11 +16,11 @@ type stream struct {
 
 	mu   sync.Mutex
 	body io.ReadCloser // nil before the first read and after an error
-	at   int64         // where it is
+	at   int64         // the offset of the next byte of body
 }
 
-// streamed counts the bytes of what is derived, which has no room anywhere, so that it
-// can be read as a stream.
+// streamed returns a source that reads a derived object as a stream. It makes the
+// object once to count its bytes.
 func (d *download) streamed(src source) (source, error) {
 	resp, err := d.fetch(Request{IfMatch: src.etag})
 	if err != nil {
@@ -46,13 +46,13 @@ func (s *stream) ReadAt(p []byte, off int64) (int, error) {
 	if s.at += int64(n); err != nil {
 		s.end()
 	}
-	if err == io.EOF { // which would be taken for the end of the object
+	if err == io.EOF { // the caller would treat it as the end of the object
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
 
-// seek makes off the place to read next. The caller holds mu.
+// seek moves the stream to off. The caller holds mu.
 func (s *stream) seek(off int64) error {
 	if s.body != nil && s.at > off {
 		s.end()

@@ -11,7 +11,7 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// Everything at once, in two processes as it were: for the race detector.
+// Everything at once, in two caches as in two processes: for the race detector.
 func TestEverythingAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	cs := []*Cache{}
@@ -58,7 +58,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	for _, c := range cs {
-		for range 1000 { // an object that nobody has opened goes with the garbage
+		for range 1000 { // an object that was never opened is freed by the garbage collector
 			if c.heldMemory() == 0 {
 				break
 			}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountTmpfs mounts a small file system, which only root can.
+// mountTmpfs mounts a small file system, which requires root.
 func mountTmpfs(t *testing.T, options string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -54,7 +54,7 @@ func TestRealDisks(t *testing.T) {
 			}
 			return dir
 		}, true},
-		{"missing", func(t *testing.T) string { return "/proc/missing/tmp" }, false}, // a file system of no size,
+		{"missing", func(t *testing.T) string { return "/proc/missing/tmp" }, false}, // a file system without a size,
 		{"a file", func(t *testing.T) string {
 			p := filepath.Join(t.TempDir(), "file")
 			fill(t, p, 1)
@@ -74,7 +74,8 @@ func TestRealDisks(t *testing.T) {
 	}
 }
 
-// A disk that fills up only when the bytes come: the room was taken by another.
+// A disk that fills up only when the bytes arrive, because another program used the
+// room.
 func TestRealDiskFillsUpInTheMiddle(t *testing.T) {
 	dir := mountTmpfs(t, "size=2m")
 	c, o := newTest(t, Options{Dir: dir, MaxBytes: 2 << 20}, &spaceDisk{sp: disk.Space{Total: 1 << 30, Free: 1 << 30}}), newOrigin(someSize)
@@ -124,7 +125,7 @@ func TestInodesCount(t *testing.T) {
 	}
 }
 
-// ScratchSize promises only space that a real file system has.
+// ScratchSize promises only the space that a real file system has.
 func TestScratchSizeOnARealDisk(t *testing.T) {
 	const mib = 1 << 20
 	dir := mountTmpfs(t, "size=64m")

@@ -12,27 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the tracer may do at a system call instead of letting it be: kill the
-// process before it, or let it fail with an errno.
+// The tracer can act at a system call: kill the process before it, or make it fail with
+// an errno.
 const (
 	letBe  = 0
 	killIt = -1
 )
 
-// tracer runs a process and looks at each of its system calls that concerns a
+// tracer runs a process and inspects each of its system calls that concerns a
 // directory, in the order in which they happen in the whole process. (strace counts
-// for each thread and for each kind of call by itself, so its N does not name a
-// moment in the life of a process with threads.)
+// separately for each thread and kind of call, so its N does not identify a moment in
+// the life of a process with threads.)
 type tracer struct {
 	dir string
 	// at decides about the nth call, from 1.
 	at    func(n int, name string) int
-	calls []string // that were seen
+	calls []string // those seen so far
 	// absolute are the paths below dir that were not given relative to a directory.
 	absolute []string
 }
 
-// traced are the calls that are looked at: where they have a path or a file.
+// traced are the inspected calls, and the positions of their path or file.
 var traced = map[uint64]struct {
 	name string
 	path int // which argument, from 0; -1: none
@@ -62,7 +62,7 @@ var traced = map[uint64]struct {
 	unix.SYS_CLOSE:      {"close", -1, 0},
 }
 
-// run runs the command to its end and returns how that was.
+// run runs the command to its end and returns its status.
 func (tr *tracer) run(t *testing.T, cmd *exec.Cmd) unix.WaitStatus {
 	t.Helper()
 	runtime.LockOSThread() // a tracer is a thread
@@ -84,7 +84,7 @@ func (tr *tracer) run(t *testing.T, cmd *exec.Cmd) unix.WaitStatus {
 		t.Skipf("cannot trace a process here: %v", err)
 	}
 	unix.PtraceSyscall(pid, 0)
-	inside := map[int]int{} // the threads in a call, and what it is to return
+	inside := map[int]int{} // the threads in a call, and the result to inject
 	for {
 		tid, err := unix.Wait4(-1, &ws, unix.WALL|unix.WNOTHREAD, nil)
 		switch {
@@ -102,17 +102,17 @@ func (tr *tracer) run(t *testing.T, cmd *exec.Cmd) unix.WaitStatus {
 		switch sig := ws.StopSignal(); {
 		case sig == unix.SIGTRAP|0x80:
 			if !tr.stopped(pid, tid, inside) {
-				continue // dying
+				continue // it is dying
 			}
-		case sig != unix.SIGTRAP && sig != unix.SIGSTOP: // these are the tracer's own
+		case sig != unix.SIGTRAP && sig != unix.SIGSTOP: // the tracer's own
 			deliver = int(sig)
 		}
 		unix.PtraceSyscall(tid, deliver) // fails only if it is dying
 	}
 }
 
-// stopped handles the entry to a call or the return from it. It reports whether
-// the process is to live.
+// stopped handles the entry to a call or the return from it. It reports whether the
+// process may continue.
 func (tr *tracer) stopped(pid, tid int, inside map[int]int) bool {
 	var regs unix.PtraceRegs
 	if unix.PtraceGetRegs(tid, &regs) != nil {

@@ -31,7 +31,7 @@ func TestNotModifiedInTheSecondAttempt(t *testing.T) {
 	}
 }
 
-// script is an Object that answers by a function.
+// script is an Object whose Fetch is a function.
 type script struct {
 	id    ID
 	fetch func(n int, req Request) (*Response, error)
@@ -60,14 +60,14 @@ func TestEmptyRangeIsNotTheEndOfTheFile(t *testing.T) {
 	}
 }
 
-// Nothing pins the ranges of an object without an ETag to one version.
+// Without an ETag, ranges of an object cannot be tied to one version.
 func TestNoMixOfVersionsWithoutAnETag(t *testing.T) {
 	o := newOrigin(maxInMemory + chunkSize)
 	o.etag, o.modified = "", time.Time{}
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
 	f, err := c.Open(background, o)
 	if err != nil {
-		return // a fine answer
+		return // this answer is valid
 	}
 	defer f.Close()
 	old, young := o.body, randomBytes(len(o.body), 8)
@@ -81,7 +81,7 @@ func TestNoMixOfVersionsWithoutAnETag(t *testing.T) {
 		return
 	}
 	if !bytes.Equal(p, old[:len(p)]) && !bytes.Equal(p, young[:len(p)]) {
-		t.Error("a mix of two versions was handed out")
+		t.Error("a mix of two versions was returned")
 	}
 }
 
@@ -100,7 +100,7 @@ func TestReadFileOfAnImpossibleSize(t *testing.T) {
 	}
 }
 
-// Nothing is kept that cannot be read back.
+// An object that cannot be read back is not kept.
 func TestEndlessETag(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(100)
 	o.etag = string(bytes.Repeat([]byte("x"), store.MaxText+1))
@@ -111,7 +111,7 @@ func TestEndlessETag(t *testing.T) {
 	}
 }
 
-// A range of another version or another length is not taken.
+// A range of another version or length is rejected.
 func TestRangeOfAnotherVersion(t *testing.T) {
 	o := newOrigin(maxInMemory + 1)
 	c := newTest(t, Options{}, &faultyDisk{from: 1})
@@ -126,7 +126,7 @@ func TestRangeOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// ignoring is an origin that does not know If-Match.
+// ignoring is an origin that ignores If-Match.
 type ignoring struct{ *origin }
 
 func (i ignoring) Fetch(ctx context.Context, req Request) (*Response, error) {
@@ -153,7 +153,7 @@ func TestResumeWithAnotherVersion(t *testing.T) {
 	}
 }
 
-// A file that cannot be read back in full is not what is handed out.
+// A file that cannot be read back in full is not served.
 func TestReadbackOfAFullDisk(t *testing.T) {
 	c := newTest(t, Options{}, &shortDisk{})
 	s := c.newSink(someSize, true)
@@ -167,7 +167,7 @@ func TestReadbackOfAFullDisk(t *testing.T) {
 	}
 }
 
-// shortDisk loses half of what it takes.
+// shortDisk loses half of the bytes written to it.
 type shortDisk struct{ osDisk }
 
 func (d *shortDisk) Create(dir string, size int64) (disk.NewFile, error) {
@@ -179,7 +179,7 @@ type shortFile struct{ disk.NewFile }
 
 func (shortFile) ReadAt(p []byte, _ int64) (int, error) { return len(p) / 2, io.EOF }
 
-// Without an ETag nobody knows whether the rest is of the same version.
+// Without an ETag, the version of the rest is unknown.
 func TestNoResumeWithoutAnETag(t *testing.T) {
 	o := newOrigin(someSize)
 	o.etag = ""
@@ -195,7 +195,7 @@ func TestNoResumeWithoutAnETag(t *testing.T) {
 	}
 }
 
-// A weak ETag does not pin the ranges of an object to one version.
+// A weak ETag does not tie the ranges of an object to one version.
 func TestNoRangesWithAWeakETag(t *testing.T) {
 	o := newOrigin(maxInMemory + 1)
 	o.etag = `W/"1"`
@@ -207,7 +207,7 @@ func TestNoRangesWithAWeakETag(t *testing.T) {
 	c.want(o)
 }
 
-// A version's bytes never change, so the rest of one needs no ETag.
+// The bytes of an ID with a Version never change, so the rest needs no ETag.
 func TestVersionIsResumedWithoutAnETag(t *testing.T) {
 	o := newOrigin(someSize)
 	o.etag, o.version = "", "7"

@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// DefaultTreeLimit is the limit of Tree, in bytes, if the caller passes zero.
+// DefaultTreeLimit is the limit of [Cache.Tree], in bytes, if the caller passes zero.
 const DefaultTreeLimit = 1 << 30
 
 // Tree returns a directory with the files of the archive obj: a tar, gzipped or not, or a
@@ -31,16 +31,16 @@ const DefaultTreeLimit = 1 << 30
 // does not detect a disk that returns wrong bytes. It costs time for each file,
 // independent of its size.
 //
-// If the files are larger than limit bytes, the error matches [ErrTooLarge]. Each file or
-// directory counts in whole pages of 4 KiB, and there can be at most 65,536. Zero means
-// DefaultTreeLimit; a negative limit is an error. Tree refuses archives with links, devices
-// or encrypted files. It also refuses names that are absolute, contain "..", a backslash
-// or a NUL, or occur twice.
+// If the files are larger than limit bytes, the error matches [ErrTooLarge]. Each file
+// or directory counts in whole pages of 4 KiB, and there can be at most 65,536. Zero
+// means [DefaultTreeLimit]; a negative limit is an error. Tree refuses archives with
+// links, devices or encrypted files. It also refuses names that are absolute, contain
+// "..", a backslash or a NUL, or occur twice.
 //
-// The files count towards Options.MaxBytes and towards the inodes, and are evicted
+// The files count towards [Options.MaxBytes] and towards the inodes, and are evicted
 // together. The Cache also keeps a copy of the archive while there is room. Freshness,
-// Forget, Clear and Options.StaleIfError work as for [Derived]. The error is ErrNoDisk if
-// the files cannot be kept; others are those of Open.
+// [Cache.Forget], [Cache.Clear] and [Options.StaleIfError] work as for [Derived]. The
+// error is [ErrNoDisk] if the files cannot be kept; others are those of [Cache.Open].
 func (c *Cache) Tree(ctx context.Context, obj Object, limit int64) (dir string, release func(), err error) {
 	if limit == 0 {
 		limit = DefaultTreeLimit
@@ -89,8 +89,8 @@ func (c *Cache) openTree(ctx context.Context, manifest Object, id ID) (*store.Tr
 	return nil, fmt.Errorf("%w: %v", ErrNoDisk, why)
 }
 
-// treeAttempts is how often a tree may be replaced, by other processes or by Clear,
-// between the opening of its manifest and its own.
+// treeAttempts bounds how often Tree tries again because another process or Clear
+// replaced a tree after its manifest was opened.
 const treeAttempts = 10
 
 // treeOf opens the tree of a manifest.
@@ -102,9 +102,9 @@ func (c *Cache) treeOf(manifest *File, k store.Key) (*store.Tree, error) {
 	return c.store.OpenTree(k, b)
 }
 
-// readManifest returns the bytes of f. It does not repair a damaged block: the repair would
-// unpack the archive again, and return the manifest of another tree. A manifest in memory
-// is valid while its tree exists.
+// readManifest returns the bytes of f. It does not repair a corrupt block: the repair
+// would unpack the archive again, and return the manifest of another tree. A manifest
+// in memory is valid while its tree exists.
 func readManifest(f *File) ([]byte, error) {
 	local, ok := f.bytes.(*localFile)
 	if !ok {
@@ -121,8 +121,8 @@ func readManifest(f *File) ([]byte, error) {
 	return b, nil
 }
 
-// unpacking is one call of Tree. It keeps the trees that it publishes locked until the call
-// ends: a tree is litter until the store has published its manifest.
+// unpacking is one call of Tree. It keeps the trees that it publishes locked until the
+// call ends: a tree is litter until the store has published its manifest.
 type unpacking struct {
 	cache *Cache
 	id    ID // of the manifest
@@ -151,7 +151,7 @@ func (u *unpacking) unpack(ctx context.Context, src *File, dst io.Writer) (err e
 	return err
 }
 
-// noTree turns errors of the disk into ErrNoDisk.
+// noTree converts errors of the disk to ErrNoDisk.
 func noTree(err error) error {
 	if errors.Is(err, store.ErrTree) {
 		return fmt.Errorf("%w: %w", ErrNoDisk, err)
@@ -159,7 +159,7 @@ func noTree(err error) error {
 	return err
 }
 
-// keep keeps d until the call of Tree has ended.
+// keep holds d until the call of Tree ends.
 func (u *unpacking) keep(d *store.TreeDraft) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -180,7 +180,7 @@ func TestTree(t *testing.T) {
 	}
 }
 
-// Another version has another directory. The one before stays while it is in use.
+// Another version has another directory. The previous one stays while it is in use.
 func TestTreeOfAnotherVersion(t *testing.T) {
 	c, o := newTest(t, Options{}, nil), archive(1)
 	one, release := c.wantTree(o, 1)
@@ -323,7 +323,7 @@ func TestTreeLimits(t *testing.T) {
 	}
 }
 
-// A zip that lies about the size of a file.
+// A zip with a wrong size of a file.
 func TestTreeOfALyingZip(t *testing.T) {
 	body := strings.Repeat("x", 100_000)
 	for _, size := range []uint32{10, 200_000} {
@@ -397,7 +397,7 @@ func TestTreeDamage(t *testing.T) {
 				again, release := c.wantTree(o, 1)
 				release()
 				if again == dir {
-					t.Error("the damaged tree was handed out")
+					t.Error("the damaged tree was returned")
 				}
 			}
 			if n := o.requests(); n != 1 {
@@ -410,7 +410,7 @@ func TestTreeDamage(t *testing.T) {
 	}
 }
 
-// opened calls do after it has made all directories writable.
+// opened runs do with all directories writable.
 func opened(dir string, do func(string) error) error {
 	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() {
@@ -421,7 +421,7 @@ func opened(dir string, do func(string) error) error {
 	return do(dir)
 }
 
-// A damaged manifest is a miss.
+// A corrupt manifest is a miss.
 func TestTreeOfADamagedManifest(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), archive(1)
 	_, release := c.wantTree(o, 1)
@@ -441,7 +441,7 @@ func TestTreeOfADamagedManifest(t *testing.T) {
 	release()
 }
 
-// A tree counts as it is large, and is evicted as a whole, unless somebody uses it.
+// A tree counts with its full size, and is evicted as a whole unless it is in use.
 func TestTreeIsEvicted(t *testing.T) {
 	const max = 3 << 20
 	c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: max}, nil), archive(1)
@@ -524,7 +524,7 @@ func TestTreeIsEvictedWithItsManifest(t *testing.T) {
 	}
 }
 
-// The manifest finds no room on disk, where the tree is.
+// The manifest does not fit on the disk that has the tree.
 func TestTreeOfAManifestInMemory(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, &faultyDisk{fails: func(op string) bool { return op == "create" }}), archive(1)
 	_, release := c.wantTree(o, 1)
@@ -561,7 +561,7 @@ func TestTreeWithoutLocks(t *testing.T) {
 	}
 }
 
-// vanishing is a disk on which no published tree can be found.
+// vanishing is a disk on which published trees cannot be found.
 type vanishing struct{ osDisk }
 
 func (d *vanishing) OpenDir(name string) (disk.Subdir, error) {
@@ -571,7 +571,7 @@ func (d *vanishing) OpenDir(name string) (disk.Subdir, error) {
 	return d.osDisk.OpenDir(name)
 }
 
-// A tree that vanishes again and again does not look like a missing object.
+// A tree that disappears repeatedly does not look like a missing object.
 func TestTreeThatVanishes(t *testing.T) {
 	c := newTest(t, Options{MaxAge: time.Minute}, &vanishing{})
 	if dir, _, err := c.Tree(background, archive(1), 0); !errors.Is(err, ErrNoDisk) || errors.Is(err, fs.ErrNotExist) {
@@ -590,7 +590,7 @@ func diskUsage(t *testing.T, dir string) (sum int64) {
 	return sum
 }
 
-// A tree that is larger than all that there may be is ErrNoDisk, and evicts nothing.
+// A tree larger than the budget returns ErrNoDisk, and evicts nothing.
 func TestTreeWithoutRoom(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 << 20}, nil), newOrigin(0)
 	kept := newOrigin(10)
@@ -624,8 +624,8 @@ func TestTreeWithoutADisk(t *testing.T) {
 	}
 }
 
-// Each operation on the disk fails once, and then all from one on: the tree is right, or
-// the error is ErrNoDisk.
+// Each operation on the disk fails once, and then with all that follow: the tree is
+// right, or the error is ErrNoDisk.
 func TestEveryFaultOfTheDiskUnderATree(t *testing.T) {
 	life := func(d *faultyDisk) {
 		c := newTest(t, Options{MaxAge: time.Minute}, d)
@@ -699,8 +699,8 @@ func TestTreeIsMadeOnceForSeveralProcesses(t *testing.T) {
 	}
 }
 
-// Leftovers of killed processes are removed when a tree is made and by the walk; trees that
-// a live process is about to publish are not.
+// Leftovers of killed processes are removed by the walk and when a tree is made; trees
+// that a live process is about to publish are not.
 func TestTreeSweepsLeftovers(t *testing.T) {
 	if !disk.CanLock {
 		t.Skip("no locks here: leftovers go by their age")
@@ -723,7 +723,7 @@ func TestTreeSweepsLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer live.Close()
-	if _, err := live.Publish(); err != nil { // but no entry refers to it yet
+	if _, err := live.Publish(); err != nil { // without an entry that refers to it
 		t.Fatal(err)
 	}
 	draft, err := c.store.NewTree(store.Key{Name: "draft"})
@@ -758,7 +758,7 @@ func TestTreeSweepsLeftovers(t *testing.T) {
 	}
 }
 
-// Forget and Clear are for trees, too.
+// Forget and Clear also apply to trees.
 func TestTreeIsForgotten(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: Immutable}, nil), archive(1)
 	_, release := c.wantTree(o, 1)
@@ -801,7 +801,7 @@ func TestTreeStaleIfError(t *testing.T) {
 	}
 }
 
-// A caller who leaves ends the unpacking.
+// If the caller leaves, the unpacking ends.
 func TestTreeIsCanceled(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), archive(1)
 	ctx, cancel := context.WithCancel(background)
@@ -833,7 +833,7 @@ func TestTreeIsCanceled(t *testing.T) {
 	}
 }
 
-// Eight readers each find a whole version, none older than when they began, while the
+// Eight readers each find a complete version, never older than when they began, while
 // versions change and trees are forgotten, damaged and evicted.
 func TestTreeUnderChange(t *testing.T) {
 	c, o := newTest(t, Options{MaxBytes: 3 << 20}, nil), newOrigin(0)

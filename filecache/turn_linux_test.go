@@ -24,15 +24,15 @@ import (
 
 const turnSize = 3 * lockFrom
 
-// The variables that make this test binary a process that reads an object once
-// and writes its Stats.
+// With these variables, the test binary is a process that reads an object once and
+// writes its Stats.
 const (
 	readerDir = "WARMCACHE_TEST_READER_DIR"
 	readerURL = "WARMCACHE_TEST_READER_URL"
 	readerCRC = "WARMCACHE_TEST_READER_SUM"
 )
 
-func init() { // before TestMain, which would look for leaks
+func init() { // before TestMain, which would check for leaks
 	if dir := os.Getenv(readerDir); dir != "" {
 		c := Must(New(Options{Dir: dir, MaxAge: time.Hour, Concurrency: 1}))
 		c.lockWait = func(int64, time.Duration) time.Duration { return time.Hour }
@@ -58,7 +58,7 @@ func startReader(t *testing.T, dir, url string, body []byte) (cmd *exec.Cmd, out
 	return cmd, out
 }
 
-// bodyServer serves one object. Each answer is written by write.
+// bodyServer serves one object. write writes each answer.
 func bodyServer(t *testing.T, body []byte, write func(w http.ResponseWriter, r *http.Request, n int)) *httptest.Server {
 	var mu sync.Mutex
 	n := 0
@@ -78,7 +78,7 @@ func bodyServer(t *testing.T, body []byte, write func(w http.ResponseWriter, r *
 	return srv
 }
 
-// Of several processes that miss an object at the same time, one downloads it.
+// If several processes miss an object at the same time, one downloads it.
 func TestProcessesTakeTurns(t *testing.T) {
 	const processes = 4
 	body := randomBytes(turnSize, 1)
@@ -116,8 +116,8 @@ func TestProcessesTakeTurns(t *testing.T) {
 	}
 }
 
-// hangingReader starts a process that hangs in the middle of the download, with
-// its turn taken. Others get all at once.
+// hangingReader starts a process that hangs in the middle of the download, while it has
+// the download lock. The others get the whole body.
 func hangingReader(t *testing.T, dir string, body []byte) (cmd *exec.Cmd, url string, goOn chan struct{}) {
 	reached := make(chan struct{})
 	goOn = make(chan struct{})
@@ -126,7 +126,7 @@ func hangingReader(t *testing.T, dir string, body []byte) (cmd *exec.Cmd, url st
 			w.Write(body)
 			return
 		}
-		// More than the connection takes, so that the turn has been taken.
+		// More than the connection buffers, so that the process has acquired the lock.
 		w.Write(body[:len(body)-1])
 		close(reached)
 		select {
@@ -143,8 +143,8 @@ func hangingReader(t *testing.T, dir string, body []byte) (cmd *exec.Cmd, url st
 // hangingSize is more than a connection buffers.
 const hangingSize = 32 << 20
 
-// A frozen process costs others a wait that ends, and no more; thawed, it goes on
-// as if nothing had been.
+// A frozen process makes others wait, but not forever; once thawed, it continues as
+// usual.
 func TestFrozenOwnerOfATurn(t *testing.T) {
 	body := randomBytes(hangingSize, 1)
 	dir := t.TempDir()
@@ -176,7 +176,7 @@ func TestFrozenOwnerOfATurn(t *testing.T) {
 	}
 }
 
-// The turn of a process that is killed ends with it.
+// The lock of a killed process is released.
 func TestKilledOwnerOfATurn(t *testing.T) {
 	body := randomBytes(hangingSize, 1)
 	dir := t.TempDir()
@@ -200,7 +200,7 @@ func TestKilledOwnerOfATurn(t *testing.T) {
 	}
 }
 
-// watchedTurns tells of each attempt at a turn.
+// watchedTurns reports each attempt to acquire a download lock.
 type watchedTurns struct {
 	disk.FS
 	took func(error)
@@ -223,7 +223,7 @@ type watchedTurn struct {
 
 func (w watchedTurn) Acquire(n int64) error {
 	err := w.Locks.Acquire(n)
-	if n < store.TestEntryLocks { // else it is no turn
+	if n < store.TestEntryLocks { // otherwise it is not a download lock
 		w.of.took(err)
 	}
 	return err
@@ -236,11 +236,11 @@ func (w watchedTurn) Close() error {
 	return w.Locks.Close()
 }
 
-// withTurnOf returns a cache whose turns for o another one has.
+// withTurnOf returns a cache while another one has the download lock of o.
 func withTurnOf(t *testing.T, opts Options, o *origin) (c *testCache, end func()) {
 	t.Helper()
 	c = newTest(t, opts, nil)
-	c.lockWait = func(int64, time.Duration) time.Duration { return time.Hour } // and the clocks stand
+	c.lockWait = func(int64, time.Duration) time.Duration { return time.Hour } // the clocks stand still
 	held, err := c.store.TestLocks()
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,8 @@ func withTurnOf(t *testing.T, opts Options, o *origin) (c *testCache, end func()
 	return c, sync.OnceFunc(func() { held.Close() })
 }
 
-// Who waits for a turn leaves with its context, and nothing stays behind.
+// A caller that waits for the lock returns when its context is done, and leaves nothing
+// behind.
 func TestWaitForATurnEndsWithTheContext(t *testing.T) {
 	o := newOrigin(turnSize)
 	c, end := withTurnOf(t, Options{}, o)
@@ -262,13 +263,13 @@ func TestWaitForATurnEndsWithTheContext(t *testing.T) {
 	if _, err := c.ReadFile(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("ReadFile = %v", err)
 	}
-	<-left // before the other one ends
+	<-left // before the other cache releases the lock
 	if s := c.Stats(); s.OriginBytes != 0 || s.Shared != 0 {
 		t.Errorf("Stats = %+v", s)
 	}
 }
 
-// The time to wait ends on either clock.
+// The wait ends by either clock.
 func TestPatienceEndsOnEitherClock(t *testing.T) {
 	for _, step := range [][2]time.Duration{{time.Hour, 0}, {0, time.Hour}} {
 		o := newOrigin(turnSize)
@@ -307,11 +308,11 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// What came while it waited is used if it is what the origin has, and only then.
+// A copy that arrived during the wait is used only if it is the origin's version.
 func TestWhatArrivesMeanwhile(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(o, there *origin) // there is what the other process has got
+		change func(o, there *origin) // there is the object that the other process fetched
 		shared int64
 	}{
 		{"the same", func(o, there *origin) {}, 1},
@@ -336,7 +337,7 @@ func TestWhatArrivesMeanwhile(t *testing.T) {
 				defer close(done)
 				c.want(o)
 			}()
-			for o.asks() == 0 { // it has looked at the disk, and found nothing
+			for o.asks() == 0 { // it has searched the disk without a hit
 				runtime.Gosched()
 			}
 			second.want(there)
@@ -351,7 +352,7 @@ func TestWhatArrivesMeanwhile(t *testing.T) {
 				t.Errorf("%d requests after it", n)
 			}
 			if held, err := c.store.TestLocks(); err != nil || held.Acquire(store.TestLockByte(store.Key(mustID(o)))) != nil {
-				t.Error("the turn has not ended")
+				t.Error("the lock has not been released")
 			} else {
 				held.Close()
 			}
@@ -365,22 +366,23 @@ func (o *origin) asks() int {
 	return len(o.asked)
 }
 
-// Small objects, and what could not be recognized, take no turns.
+// Small objects, and objects whose versions cannot be distinguished, use no lock.
 func TestNoTurnsForSmallObjects(t *testing.T) {
 	small, nameless := newOrigin(lockFrom-1), newOrigin(turnSize)
 	nameless.etag = ""
 	for _, o := range []*origin{small, nameless} {
 		c := newTest(t, Options{}, nil)
-		c.watchLocks(&watchedTurns{took: func(error) { t.Error("took a turn") }})
+		c.watchLocks(&watchedTurns{took: func(error) { t.Error("acquired a download lock") }})
 		c.want(o)
 	}
-	o := newOrigin(turnSize) // has no room in the end
+	o := newOrigin(turnSize) // does not fit in the end
 	c := newTest(t, Options{MaxBytes: turnSize / 2}, nil)
-	c.watchLocks(&watchedTurns{took: func(error) { t.Error("took a turn") }})
+	c.watchLocks(&watchedTurns{took: func(error) { t.Error("acquired a download lock") }})
 	c.want(o)
 }
 
-// Where bytes cannot be locked, or the file not be opened, everybody downloads.
+// If ranges of a file cannot be locked, or the file cannot be opened, every process
+// downloads.
 func TestNoTurnsOnTheFileSystem(t *testing.T) {
 	for _, errno := range []error{syscall.EINVAL, syscall.ENOLCK} {
 		c, o := newTest(t, Options{}, nil), newOrigin(turnSize)
@@ -400,7 +402,8 @@ func TestNoTurnsOnTheFileSystem(t *testing.T) {
 	}
 }
 
-// A copy that came meanwhile, and is gone before it is open, saved no download.
+// A copy that arrived in between but was removed before it could be opened does not
+// count as a saved download.
 func TestCopyThatArrivedAndIsGone(t *testing.T) {
 	o := newOrigin(turnSize)
 	c := newTest(t, Options{MaxAge: time.Hour}, nil)

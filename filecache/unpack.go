@@ -18,7 +18,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// The limits of an archive. Linux allows 4096 bytes for a path, including that of the tree.
+// The limits of an archive. Linux limits a path to 4096 bytes, including that of the
+// tree.
 const (
 	maxTreeFiles = 65_536
 	maxTreeDepth = 64
@@ -32,14 +33,14 @@ type unpacker struct {
 	tree  *store.TreeDraft
 	limit int64
 	left  int64
-	isDir map[string]bool // of all that there is
+	isDir map[string]bool // of each entry so far
 }
 
 func newUnpacker(ctx context.Context, tree *store.TreeDraft, limit int64) *unpacker {
 	return &unpacker{ctx: ctx, tree: tree, limit: limit, left: limit, isDir: map[string]bool{}}
 }
 
-// unpack unpacks f, whose format its first bytes tell.
+// unpack unpacks f. It detects the format by the first bytes.
 func (u *unpacker) unpack(f *File) error {
 	var magic [4]byte
 	if n, err := f.ReadAt(magic[:], 0); n < len(magic) {
@@ -150,7 +151,7 @@ func (u *unpacker) zipped(e *zip.File) error {
 	return u.file(e.Name, int64(e.UncompressedSize64), e.Mode(), e.Modified, u.heed(r))
 }
 
-// directory makes a directory, unless it is there already.
+// directory makes a directory unless it exists.
 func (u *unpacker) directory(name string) error {
 	clean, err := treeName(strings.TrimSuffix(name, "/"))
 	if err != nil || clean == "." {
@@ -159,7 +160,7 @@ func (u *unpacker) directory(name string) error {
 	return u.mkdir(clean)
 }
 
-// file makes a file, with the directories that it is in.
+// file makes a file and its missing parent directories.
 func (u *unpacker) file(name string, size int64, mode fs.FileMode, modified time.Time, r io.Reader) error {
 	clean, err := treeName(name)
 	switch {
@@ -188,7 +189,7 @@ func (u *unpacker) file(name string, size int64, mode fs.FileMode, modified time
 	return nil
 }
 
-// mkdir makes a directory with its parents, as far as they are missing.
+// mkdir makes a directory and its missing parents.
 func (u *unpacker) mkdir(name string) error {
 	isDir, ok := u.isDir[name]
 	switch {
@@ -213,7 +214,7 @@ func (u *unpacker) add(name string, isDir bool, size int64) error {
 	if len(u.isDir) >= maxTreeFiles {
 		return errTooManyFiles
 	}
-	if size < 0 || size > u.left { // it may be anything in the header of an archive
+	if size < 0 || size > u.left { // the archive's header can have any size
 		return u.tooLarge()
 	}
 	if u.left -= store.TreeBytes(size); u.left < 0 {
@@ -226,10 +227,11 @@ func (u *unpacker) add(name string, isDir bool, size int64) error {
 var errTooManyFiles = fmt.Errorf("%w: more than %d files and directories", ErrTooLarge, maxTreeFiles)
 
 func (u *unpacker) tooLarge() error {
-	return fmt.Errorf("%w: more than %d bytes unpacked; Tree takes another limit", ErrTooLarge, u.limit)
+	return fmt.Errorf("%w: more than %d bytes unpacked; pass Tree a larger limit", ErrTooLarge, u.limit)
 }
 
-// treeName returns the path in a tree of an entry of an archive, or "." for the tree itself.
+// treeName returns the path in the tree for an archive's entry, or "." for the tree
+// itself.
 func treeName(name string) (string, error) {
 	clean := name
 	for strings.HasPrefix(clean, "./") { // as in tar -C dir .

@@ -9,7 +9,7 @@ import (
 
 // errUnproven reports an object of unknown length that does not fit into memory and cannot
 // be kept, because it may be incomplete.
-var errUnproven = errors.New("the origin said neither how long the object is nor its checksum, so it can only be held in memory, where there is no room")
+var errUnproven = errors.New("the origin sent neither the object's size nor a checksum, so the object can only be held in memory, where there is no room")
 
 // receiveUnsized receives an object of unknown size. It keeps the object if framing or a
 // checksum shows that the body is complete.

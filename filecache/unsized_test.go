@@ -12,7 +12,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// unsizedOrigin does not say how long its object is.
+// unsizedOrigin does not report the size of its object.
 type unsizedOrigin struct {
 	*origin
 	framed bool
@@ -26,7 +26,7 @@ func (o *unsizedOrigin) Fetch(ctx context.Context, req Request) (*Response, erro
 	return resp, err
 }
 
-// An object of unknown size is handed out, and kept if its end is proven.
+// An object of unknown size is returned, and is kept if its end is proven.
 func TestUnknownSize(t *testing.T) {
 	for _, size := range []int{0, 1, 100, blocks.MinSize, 3*blocks.MinSize + 5} {
 		for _, framed := range []bool{false, true} {
@@ -50,15 +50,15 @@ func TestUnknownSize(t *testing.T) {
 					}
 				}
 				if u := c.usage(); u.Reserved != 0 || u.Written != 0 || c.heldMemory() != 0 {
-					t.Errorf("room is still taken: %+v", u)
+					t.Errorf("room is still reserved: %+v", u)
 				}
 			}
 		}
 	}
 }
 
-// A body of unknown size that breaks is no object, and one that ends too early is none
-// where a checksum tells.
+// A body of unknown size that breaks is an error, and so is one that ends too early if
+// a checksum shows it.
 func TestUnknownSizeCut(t *testing.T) {
 	cut := func(n int, b []byte) io.Reader { return bytes.NewReader(b[:len(b)/2]) }
 	broken := func(n int, b []byte) io.Reader {
@@ -88,7 +88,7 @@ func TestUnknownSizeCut(t *testing.T) {
 	}
 }
 
-// An object of unknown size grows on a disk that fills up, and goes on in memory.
+// An object of unknown size grows on a disk that fills up, and continues in memory.
 func TestUnknownSizeWithoutRoom(t *testing.T) {
 	for _, tt := range []struct {
 		size    int
@@ -116,12 +116,12 @@ func TestUnknownSizeWithoutRoom(t *testing.T) {
 			t.Errorf("%+v: %+v", tt, s)
 		}
 		if u := c.usage(); u.Reserved != 0 || u.Written != 0 || c.heldMemory() != 0 {
-			t.Errorf("%+v: room is still taken: %+v", tt, u)
+			t.Errorf("%+v: room is still reserved: %+v", tt, u)
 		}
 	}
 }
 
-// A part without the size of the object is none.
+// A part that does not report the size of the object is rejected.
 func TestRangeOfUnknownSize(t *testing.T) {
 	o := newOrigin(maxInMemory + 1)
 	c := newTest(t, Options{}, &faultyDisk{from: 1})

@@ -15,15 +15,16 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// A Value keeps in memory what was made of an object: parsed rules, a compiled
-// template, an open database. It is made once for each version of the object. Keep it
-// in a package-level variable. It is safe for concurrent use. The zero Value is not
-// usable: call NewValue.
+// A Value keeps in memory a value made from an object: parsed rules, a compiled
+// template, an open database. It is made once for each version of the object. Keep the
+// Value in a package-level variable. It is safe for concurrent use. The zero Value is
+// not usable: call [NewValue].
 //
-// The value's memory counts neither towards Options.MaxBytes nor towards any other
-// bound: there is one value for each Value, and while a version replaces another, two.
-// The value stays in memory, also after Cache.Forget or Clear and when the object is gone
-// at the origin, until the next Get or Acquire finds that out, or until Value.Close.
+// The value's memory counts neither towards [Options.MaxBytes] nor towards any other
+// bound. Each Value holds one value, and two while a new version replaces the old one.
+// After [Cache.Forget] or [Cache.Clear], or when the object is deleted at the origin,
+// the value stays in memory until the next Get or Acquire notices, or until
+// [Value.Close].
 type Value[T any] struct {
 	cache *Cache
 	obj   Object
@@ -36,38 +37,37 @@ type Value[T any] struct {
 	stats   valueCounters
 }
 
-// ValueOptions say how a Value is made. Parse is required.
+// ValueOptions configure a [Value]. Parse is required.
 type ValueOptions[T any] struct {
 	// Parse makes a value from the object. It must not close f, and unless Close is set,
 	// it must not use f after it has returned. Its ctx has the values of the first Get
-	// that needs the result, and is canceled when no Get waits for it any more. Its error
-	// is that of Get.
+	// that needs the result, and is canceled when the last Get that waits for it
+	// returns. Get returns its error.
 	Parse func(ctx context.Context, f *File) (T, error)
 
-	// Close, if set, is called once for each value that Parse has returned, when a
-	// newer one has replaced it, or the object is gone, and nobody uses it any more.
-	// It is for values with resources, such as memory that must be unmapped or a
-	// database handle. Such values are had by Acquire; Get is an error. Until Close has
-	// returned, the File that Parse was given stays open and usable, and so does the
-	// path that its method Path returns. An error of Close is only counted. The value
-	// that is current when the process ends is not closed. Nil means that there is
-	// nothing to close.
+	// Close, if set, is called once for each value that Parse returned: after a newer
+	// value has replaced it, or the object was deleted, and its last user has released
+	// it. It is for values with resources, such as memory that must be unmapped or a
+	// database handle. Use Acquire for such values; Get returns an error. Until Close
+	// returns, the File passed to Parse stays open and usable, as does a path from
+	// [File.Path]. An error of Close is only counted. The value that is current when the
+	// process ends is not closed. Nil means that values need no closing.
 	Close func(T) error
 
-	// StaleIfInvalid is how far past MaxAge the last value may be handed out when
-	// Parse fails for the version that the object has now. That version is then
-	// parsed again once every MaxAge. Zero means that the error of Parse is returned.
-	// Negative is an error of Get.
+	// StaleIfInvalid is how long past MaxAge the last value may be served if Parse fails
+	// for the object's current version. Parse is then called again for that version once
+	// every MaxAge. Zero means that Get returns the error of Parse. Negative is an error
+	// of Get.
 	StaleIfInvalid time.Duration
 }
 
-// NewValue returns a Value of obj as c keeps it, made by parse. It does not open obj,
-// nor does it check its arguments: a nil one is an error of Get.
+// NewValue returns a [Value] that parse makes from obj, which c keeps. It does not open
+// obj, and it does not check its arguments: if one is nil, Get returns an error.
 func NewValue[T any](c *Cache, obj Object, parse func(ctx context.Context, f *File) (T, error)) *Value[T] {
 	return NewValueWith(c, obj, ValueOptions[T]{Parse: parse})
 }
 
-// NewValueWith is NewValue with options.
+// NewValueWith is [NewValue] with options.
 func NewValueWith[T any](c *Cache, obj Object, opts ValueOptions[T]) *Value[T] {
 	v := &Value[T]{cache: c, obj: obj, opts: opts}
 	if c != nil {
@@ -76,40 +76,40 @@ func NewValueWith[T any](c *Cache, obj Object, opts ValueOptions[T]) *Value[T] {
 	return v
 }
 
-// parsed is a value and what vouches for it. It is never changed, but for use: news make
-// a new one.
+// parsed is a value and the proof that it is current. It is immutable except for use: a
+// change makes a new parsed.
 type parsed[T any] struct {
 	value   T
 	use     *uses // shared by all parsed that have this value; nil if it need not be closed
 	id      ID
 	version string
 
-	forgets    uint64           // how many there had been before the object was opened
+	forgets    uint64           // number of the last Forget before the object was opened
 	validation store.Validation // of the version; of the newer one if invalid
 	invalid    bool             // a newer version could not be parsed
-	good       store.Validation // of the version
+	good       store.Validation // of the version that value was made from
 }
 
-// outcome is what a flight brings its callers.
+// outcome is the result of a flight.
 type outcome[T any] struct {
 	*parsed[T]
 	validation store.Validation // of the version that was opened, also if Parse failed
-	stale      bool             // the origin could not tell: see Options.StaleIfError
-	began      uint64           // how many flights of the Cache there had been before
+	stale      bool             // the origin failed: see Options.StaleIfError
+	began      uint64           // number of the Cache's last flight before
 }
 
-// Get returns the value of the object's current version. While that was validated less
-// than Options.MaxAge ago, Get uses neither the disk nor the origin, and returns without
-// checking ctx. Else it opens the object as Open does, and calls Parse only if the
-// version is another one, or after Forget or Clear. The value is never older than
-// the file that Open would return.
+// Get returns the value of the object's current version. If that version was validated
+// less than [Options.MaxAge] ago, Get uses neither the disk nor the origin, and returns
+// without checking ctx. Otherwise it opens the object as [Cache.Open] does, and calls
+// Parse only if the version has changed, or after [Cache.Forget] or [Cache.Clear]. The
+// value is never older than the file that Open would return.
 //
-// Gets at the same time share one call of Parse. Each returns the error of its ctx as
-// soon as that ends, and Parse is canceled when the last one has. If Parse panics, Get
-// panics with an error that has Parse's stack.
+// Concurrent Gets share one call of Parse. Each returns the error of its ctx as soon as
+// that is done, and Parse is canceled when the last of them has returned. If Parse
+// panics, Get panics with an error that has Parse's stack.
 //
-// The error is that of Open or of Parse. If the origin cannot be reached, a value within
-// Options.StaleIfError is returned, even if the local copy is gone.
+// The error is that of Open or of Parse. If the origin cannot be reached, Get returns a
+// value within [Options.StaleIfError], even without a local copy.
 //
 // All callers share the value and must not change it.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
@@ -118,7 +118,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	}
 	var zero T
 	if v.opts.Close != nil {
-		return zero, v.misused("Get", "ValueOptions.Close is set: use Acquire, which tells when the value is no longer used")
+		return zero, v.misused("Get", "ValueOptions.Close is set: use Acquire and call its release after the last use of the value")
 	}
 	p, err := v.get(ctx, "Get")
 	if err != nil {
@@ -127,10 +127,10 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	return p.value, nil
 }
 
-// Acquire is Get for values that must be closed. The value is not closed before release
-// is called. Call it when the value is no longer used; calling it more than once is
-// safe. It runs Close if this was the last use of a value that has been replaced. Acquire
-// allocates a few bytes for release; Get allocates nothing.
+// Acquire is [Value.Get] for values that must be closed. The value is not closed before
+// release is called. Call release when the value is no longer used; calling it more than
+// once is safe. It runs [ValueOptions.Close] if this was the last use of a replaced
+// value. Acquire allocates a few bytes for release; Get allocates nothing.
 func (v *Value[T]) Acquire(ctx context.Context) (value T, release func(), err error) {
 	p := v.hit()
 	if p == nil || !p.use.acquire() {
@@ -149,9 +149,9 @@ func (v *Value[T]) Acquire(ctx context.Context) (value T, release func(), err er
 	}, nil
 }
 
-// Close drops the value. ValueOptions.Close is called for it when nobody uses it any
-// more. Every later Get or Acquire fails with fs.ErrClosed. A Value in a package-level
-// variable need not be closed.
+// Close drops the value. [ValueOptions.Close] is called for it after its last user has
+// released it. All later calls of Get and Acquire fail with [fs.ErrClosed]. A Value in a
+// package-level variable need not be closed.
 func (v *Value[T]) Close() error {
 	v.mu.Lock()
 	v.closed.Store(true)
@@ -175,7 +175,7 @@ func (v *Value[T]) hit() *parsed[T] {
 	return p
 }
 
-// isFresh reports whether p can be handed out without opening the object.
+// isFresh reports whether p can be served without opening the object.
 func (v *Value[T]) isFresh(p *parsed[T]) bool {
 	c := v.cache
 	if c.closed.Load() || p.forgets != c.forgets.number.Load() && !v.renumber(p) {
@@ -187,8 +187,8 @@ func (v *Value[T]) isFresh(p *parsed[T]) bool {
 	return p.id.Version != "" || c.recent(p.validation)
 }
 
-// renumber reports whether no Forget since p was opened was of its object, and
-// remembers that.
+// renumber reports whether no Forget since p was opened applies to its object, and
+// records that in current.
 func (v *Value[T]) renumber(p *parsed[T]) bool {
 	number := v.cache.forgets.number.Load()
 	if v.isForgotten(p) {
@@ -202,12 +202,12 @@ func (v *Value[T]) renumber(p *parsed[T]) bool {
 
 func (v *Value[T]) isForgotten(p *parsed[T]) bool { return v.cache.forgets.last(p.id) > p.forgets }
 
-// undatedMaxAge is the age from which on a load is not joined that only callers without
-// a deadline wait for: an earlier invocation may have left it behind.
+// undatedMaxAge is the maximum age of a load that a caller may join if all its callers
+// have no deadline: an earlier invocation may have abandoned an older one.
 const undatedMaxAge = 10 * time.Second
 
-// get is what Get does without a fresh value. If values are to be closed, it acquires
-// the one that it returns.
+// get is Get without a fresh value. If values must be closed, it acquires the returned
+// one.
 func (v *Value[T]) get(ctx context.Context, method string) (*parsed[T], error) {
 	id, err := v.identify(method)
 	if err != nil {
@@ -216,7 +216,7 @@ func (v *Value[T]) get(ctx context.Context, method string) (*parsed[T], error) {
 	began, hasJoined := v.cache.flights.LastID(), false
 	for {
 		out, joined, err := v.flights.Do(ctx, flight.Request[outcome[T]]{
-			// Callers who come after a Forget join no flight from before.
+			// A caller that starts after a Forget must not join an earlier flight.
 			Key:   strconv.FormatUint(v.cache.forgets.last(id), 10),
 			Terms: flight.Terms{MaxAge: clock.LongestInvocation, UndatedMaxAge: undatedMaxAge},
 			Load: func(ctx context.Context, fl *flight.Call[outcome[T]]) (outcome[T], error) {
@@ -230,31 +230,31 @@ func (v *Value[T]) get(ctx context.Context, method string) (*parsed[T], error) {
 		}
 		switch {
 		case joined && !v.answers(out, err, id, began):
-			// Once more: what it joins now has begun since.
+			// Try again: the next flight has started since.
 		case err != nil:
 			return nil, err
 		case out.use.acquire():
 			return out.parsed, nil
 		}
-		// Else the value was replaced and closed before this caller could use it.
+		// Otherwise the value was replaced and closed before this caller could use it.
 	}
 }
 
-// answers reports whether what a joined flight brought is an answer for a caller who
-// began when there had been that many flights.
+// answers reports whether the result of a joined flight is valid for a caller that
+// began after that many flights.
 func (v *Value[T]) answers(out outcome[T], err error, id ID, began uint64) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return out.began >= began
 	}
 	if out.parsed == nil && out.validation == (store.Validation{}) {
-		return true // the origin failed, which it would for this caller too
+		return true // the origin failed, and would fail for this caller too
 	}
 	return out.stale || v.cache.satisfies(id, out.validation, began)
 }
 
-// load makes an outcome for the callers of fl, from the current version of the object.
+// load makes the outcome of fl from the current version of the object.
 func (v *Value[T]) load(ctx context.Context, fl *flight.Call[outcome[T]], id ID) (outcome[T], error) {
-	if p := v.current.Load(); p != nil && p.id == id && v.isFresh(p) { // landed since the caller's miss
+	if p := v.current.Load(); p != nil && p.id == id && v.isFresh(p) { // another flight has replaced it since the caller's miss
 		return outcome[T]{parsed: p, validation: p.validation}, nil
 	}
 	for n := 1; ; n++ {
@@ -268,12 +268,13 @@ func (v *Value[T]) load(ctx context.Context, fl *flight.Call[outcome[T]], id ID)
 		if err == nil || !f.unusable.Load() || n == attempts {
 			return out, err
 		}
-		// The copy was damaged when Parse called File.Path. The next Open fetches it anew.
+		// Parse called File.Path and the copy was corrupt. The next Open fetches it
+		// again.
 	}
 }
 
-// opened makes p of f, and parses it if its version is another one. It closes f, unless
-// the value keeps it.
+// opened completes p from f. It calls Parse if the version has changed. It closes f
+// unless the value needs it.
 func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *File, p *parsed[T], out outcome[T]) (outcome[T], error) {
 	kept := false
 	defer func() {
@@ -308,7 +309,7 @@ func (v *Value[T]) opened(ctx context.Context, fl *flight.Call[outcome[T]], f *F
 	return out, nil
 }
 
-// parse calls Parse and counts it, also if it does not return.
+// parse calls Parse and counts the call, even if Parse panics.
 func (v *Value[T]) parse(ctx context.Context, f *File) (value T, err error) {
 	v.stats.parses.Add(1)
 	failed := true
@@ -322,7 +323,8 @@ func (v *Value[T]) parse(ctx context.Context, f *File) (value T, err error) {
 	return value, err
 }
 
-// openFailed returns what callers get when the object could not be opened.
+// openFailed returns the outcome after the object could not be opened: err, or the last
+// value if it may be served.
 func (v *Value[T]) openFailed(ctx context.Context, fl *flight.Call[outcome[T]], id ID, out outcome[T], err error) (outcome[T], error) {
 	c := v.cache
 	failure := &fs.PathError{Op: "open", Path: id.String(), Err: err}
@@ -339,8 +341,8 @@ func (v *Value[T]) openFailed(ctx context.Context, fl *flight.Call[outcome[T]], 
 	return out, nil
 }
 
-// parseFailed returns what callers get when Parse failed: the last value that it
-// returned, if that may be served, or err.
+// parseFailed returns the outcome after Parse failed with err: the last value if it may
+// be served, or err.
 func (v *Value[T]) parseFailed(ctx context.Context, fl *flight.Call[outcome[T]], out outcome[T], old *parsed[T], err error) (outcome[T], error) {
 	if old == nil || v.opts.StaleIfInvalid == 0 || v.cache.clock.Err(ctx) != nil || !v.mayServeInvalid(old) {
 		return out, err
@@ -353,13 +355,13 @@ func (v *Value[T]) parseFailed(ctx context.Context, fl *flight.Call[outcome[T]],
 	return out, nil
 }
 
-// mayServeInvalid reports whether p may be handed out although the object has a newer
+// mayServeInvalid reports whether p may be served although the object has a newer
 // version, which cannot be parsed.
 func (v *Value[T]) mayServeInvalid(p *parsed[T]) bool {
 	return v.cache.isWithin(p.good, v.opts.StaleIfInvalid)
 }
 
-// known returns the value that there is of id, unless it was forgotten.
+// known returns the value of id, or nil if there is none or it was forgotten.
 func (v *Value[T]) known(id ID) *parsed[T] {
 	p := v.current.Load()
 	if p == nil || p.id != id || v.isForgotten(p) {
@@ -368,8 +370,8 @@ func (v *Value[T]) known(id ID) *parsed[T] {
 	return p
 }
 
-// replace makes p the current value, or none if p is nil. The one that is not kept is
-// closed when it has no users: the current one, or p if its flight belongs to nobody.
+// replace makes p the current value; nil means none. It releases the value that does
+// not stay current: the previous one, or p if its flight was abandoned.
 func (v *Value[T]) replace(fl *flight.Call[outcome[T]], p *parsed[T]) {
 	v.mu.Lock()
 	drop := p
@@ -380,8 +382,8 @@ func (v *Value[T]) replace(fl *flight.Call[outcome[T]], p *parsed[T]) {
 	v.release(drop)
 }
 
-// share makes p the current value if it is the same value as the current one, which it
-// then takes over.
+// share makes p the current value if it has the same value as the current one, and
+// takes over its use.
 func (v *Value[T]) share(fl *flight.Call[outcome[T]], p *parsed[T]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -390,7 +392,7 @@ func (v *Value[T]) share(fl *flight.Call[outcome[T]], p *parsed[T]) {
 	}
 }
 
-// mayKeep reports whether p, from the flight of fl, may become current. The caller holds
+// mayKeep reports whether p, from the flight fl, may become current. The caller holds
 // mu.
 func (v *Value[T]) mayKeep(fl *flight.Call[outcome[T]], p *parsed[T]) bool {
 	return !v.closed.Load() && (p == nil || !v.isForgotten(p)) && fl.Claim()
@@ -407,10 +409,11 @@ func (v *Value[T]) release(p *parsed[T]) {
 	}
 }
 
-// uses counts the users of a value that must be closed. The Value is one of them.
+// uses counts the users of a value that must be closed. The Value itself is one of
+// them.
 type uses struct {
 	n    atomic.Int64
-	file *File // that the value was made of, and may read
+	file *File // the value may read it
 }
 
 func newUses(f *File) *uses {
@@ -436,13 +439,13 @@ func (u *uses) acquire() bool {
 	}
 }
 
-// identify returns the object's ID if the Value can be used.
+// identify returns the object's ID, or an error if the Value is not usable.
 func (v *Value[T]) identify(method string) (ID, error) {
 	switch {
 	case v.cache == nil:
-		return ID{}, v.misused(method, "there is no Cache: call NewValue with one")
+		return ID{}, v.misused(method, "the Cache is nil: pass one to NewValue")
 	case v.opts.Parse == nil:
-		return ID{}, v.misused(method, "there is no function that parses: call NewValue with one")
+		return ID{}, v.misused(method, "the function that parses is nil: pass one to NewValue")
 	case v.opts.StaleIfInvalid < 0:
 		return ID{}, v.misused(method, fmt.Sprintf("ValueOptions.StaleIfInvalid is %v: it must not be negative; zero means not at all", v.opts.StaleIfInvalid))
 	case v.closed.Load():

@@ -45,8 +45,8 @@ func zipOf(t *testing.T, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// A value with Close may read its file as long as it lives: after Parse has returned,
-// after a newer version has replaced it and the copy is gone, and with damage.
+// A value with Close may read its file until Close returns: after Parse has returned,
+// after a newer version has replaced it and the copy is removed, and with damage.
 func TestValueKeepsItsFile(t *testing.T) {
 	for _, disk := range []fakeDisk{nil, &faultyDisk{from: 1}} {
 		c, o := newTest(t, Options{MaxAge: time.Minute}, disk), newOrigin(0)
@@ -85,7 +85,8 @@ func TestValueKeepsItsFile(t *testing.T) {
 	}
 }
 
-// A damaged block that a value reads is repaired, though the Get that parsed is over.
+// A corrupt block that a value reads is repaired, even though the Get that parsed it
+// has returned.
 func TestValueReadsADamagedFile(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
 	c.want(o)
@@ -113,7 +114,7 @@ func TestValueReadsADamagedFile(t *testing.T) {
 	}
 }
 
-// A copy that turns out damaged when Parse wants its path is fetched anew.
+// A copy found corrupt when Parse calls Path is fetched again.
 func TestPathOfADamagedFileInParse(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(someSize)
 	c.want(o)

@@ -20,7 +20,7 @@ import (
 	"github.com/warmcache/warmcache/internal/flight"
 )
 
-// numbered is an origin whose versions are numbered. It fails now and then.
+// numbered is an origin with numbered versions. It fails now and then.
 type numbered struct {
 	*origin
 
@@ -71,7 +71,7 @@ type tracked struct {
 
 var errPoison = errors.New("poison")
 
-// valueHammer is one process of several that use an object's Value.
+// valueHammer is one of several processes that use an object's Value.
 type valueHammer struct {
 	t            *testing.T
 	origin       *numbered
@@ -159,7 +159,7 @@ func (h *valueHammer) get(maxAge time.Duration) {
 	}
 }
 
-// forget puts a version and forgets those before.
+// forget puts a version and forgets the earlier ones.
 func (h *valueHammer) forget() {
 	version := int64(h.origin.next())
 	if rand.IntN(8) == 0 {
@@ -172,7 +172,7 @@ func (h *valueHammer) forget() {
 }
 
 // damageFiles replaces each data file by one that differs in a byte. Open files stay
-// as they are: blocks that were verified are not verified again by the same File.
+// unchanged: a File does not verify a block twice.
 func damageFiles(dir string) {
 	paths, _ := filepath.Glob(filepath.Join(dir, "*", "d", "*-*-*"))
 	for _, path := range paths {
@@ -189,8 +189,8 @@ func damageFiles(dir string) {
 }
 
 // Two processes use the Value of an object that is replaced, forgotten and damaged all
-// the time, with a Parse that is slow, fails and panics. No Get gives what is older than
-// MaxAge or than a Forget, nothing is used after it was closed, and all is closed.
+// the time, with a Parse that is slow, fails and panics. No Get returns a value older
+// than MaxAge or a Forget, no value is used after it was closed, and all are closed.
 func TestValueHammer(t *testing.T) {
 	for _, maxAge := range []time.Duration{0, 5 * time.Millisecond, Immutable} {
 		t.Run(fmt.Sprint(maxAge), func(t *testing.T) {
@@ -233,7 +233,7 @@ func TestValueHammer(t *testing.T) {
 	}
 }
 
-// waitFor waits for what goroutines bring about that nothing waits for.
+// waitFor waits for a condition that goroutines satisfy without a signal.
 func waitFor(t *testing.T, done func() bool) {
 	t.Helper()
 	for range 1000 {

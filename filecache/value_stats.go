@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// ValueStats counts what a Value did since NewValue.
+// ValueStats counts the events of a [Value] since NewValue.
 type ValueStats struct {
 	Hits          int64 // served without opening the object
 	Joins         int64 // waited for another caller's Open or Parse
@@ -17,7 +17,7 @@ type ValueStats struct {
 	CloseErrors   int64 // errors of ValueOptions.Close
 }
 
-// LogValue implements slog.LogValuer: a group of all counts, as in parses=1.
+// LogValue implements [slog.LogValuer]: a group of all counts, as in parses=1.
 func (s ValueStats) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int64("hits", s.Hits),

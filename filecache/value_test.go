@@ -50,7 +50,7 @@ func TestValueIsParsedOncePerVersion(t *testing.T) {
 	wantValue(t, v, "one")
 	wantValue(t, v, "one")
 	if len(o.asked) != 1 || o.asked[0].IfNoneMatch != o.etag {
-		t.Errorf("asked %+v, want one conditional request", o.asked)
+		t.Errorf("requests were %+v, want one conditional request", o.asked)
 	}
 	o.put([]byte("two"))
 	wantValue(t, v, "one") // within MaxAge
@@ -82,7 +82,7 @@ func TestValueHit(t *testing.T) {
 	}
 }
 
-// Each clock ends a value's time, as it does a copy's.
+// A value expires by either clock, like a copy.
 func TestValueIsNeverOlderThanMaxAge(t *testing.T) {
 	for _, step := range [][2]time.Duration{{time.Minute, 0}, {0, time.Minute}, {-time.Second, 0}} {
 		c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(0)
@@ -95,7 +95,7 @@ func TestValueIsNeverOlderThanMaxAge(t *testing.T) {
 	}
 }
 
-// The age counts from the request, though another caller or process sent it.
+// Age counts from the request, even if another caller or process sent it.
 func TestValueIsAsOldAsItsCopy(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(0)
 	o.put([]byte("one"))
@@ -141,7 +141,7 @@ func TestValueWithoutADisk(t *testing.T) {
 	wantValueStats(t, v, ValueStats{Hits: 1, Revalidated: 1, Parses: 1})
 }
 
-// A damaged copy is not what is parsed, and damage after the parsing changes nothing.
+// Corrupt bytes of a copy are not parsed, and later damage does not change the value.
 func TestValueAndDamage(t *testing.T) {
 	c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(largeSize)
 	c.want(o)
@@ -172,7 +172,7 @@ func TestForgottenValueIsParsedAnew(t *testing.T) {
 	wantValue(t, v, string(o.body))
 	wantValueStats(t, v, ValueStats{Hits: 1, Parses: 1})
 	for i, forget := range []func(){func() { c.Forget(o) }, c.Clear} {
-		forget() // the origin has the same version still
+		forget() // the origin still has the same version
 		wantValue(t, v, string(o.body))
 		wantValueStats(t, v, ValueStats{Hits: 1, Parses: int64(i) + 2})
 	}
@@ -197,7 +197,7 @@ func TestManyForgets(t *testing.T) {
 	}
 }
 
-// gate is a Parse that tells when it has begun and waits until it may go on.
+// gate is a Parse that signals its start and waits for permission to continue.
 type gate struct {
 	began, goOn chan struct{}
 }
@@ -233,7 +233,7 @@ func TestGetsShareAParse(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		if err := <-left; !errors.Is(err, context.Canceled) {
-			t.Errorf("a caller who left got %v", err)
+			t.Errorf("a canceled caller got %v", err)
 		}
 		close(g.goOn)
 		wg.Wait()
@@ -243,8 +243,8 @@ func TestGetsShareAParse(t *testing.T) {
 	})
 }
 
-// The Parse that an earlier invocation left behind is canceled, not joined, and closed
-// if it returns a value all the same.
+// A Parse that an earlier invocation abandoned is canceled and not joined. If it still
+// returns a value, the value is closed.
 func TestAbandonedParse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, o := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(100)
@@ -340,8 +340,8 @@ func TestPanicOfParseReachesTheCallers(t *testing.T) {
 	}
 }
 
-// After Forget has returned, no Get gives what was parsed from bytes fetched before, not
-// even one that comes while those are being parsed.
+// After Forget has returned, no Get returns a value parsed from bytes fetched before,
+// not even a Get that starts while those are parsed.
 func TestForgetDuringAParse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, o, g := newTest(t, Options{MaxAge: time.Minute}, nil), newOrigin(0), newGate()
@@ -383,7 +383,7 @@ func TestParseErrors(t *testing.T) {
 	wantValue(t, v, "good")
 	o.put([]byte("bad"))
 	c.clocks.Move(time.Minute, time.Minute)
-	for range 2 { // errors are not kept
+	for range 2 { // errors are not cached
 		if _, err := v.Get(background); err != errSyntax {
 			t.Errorf("Get = %v, want Parse's own error", err)
 		}
@@ -401,7 +401,7 @@ func TestParseErrors(t *testing.T) {
 		t.Errorf("Get = %v, want Open's error", err)
 	}
 	if v.current.Load() != nil {
-		t.Error("the value is kept though the object is gone")
+		t.Error("the value is kept though the object was deleted")
 	}
 }
 
@@ -450,7 +450,7 @@ func TestStaleIfInvalid(t *testing.T) {
 }
 
 func TestStaleValues(t *testing.T) {
-	for _, copies := range []bool{true, false} { // whether there is one to open
+	for _, copies := range []bool{true, false} { // whether there is a copy to open
 		c, o := newTest(t, Options{MaxAge: time.Minute, StaleIfError: time.Minute}, nil), newOrigin(100)
 		v := NewValue(c.Cache, o, readAll)
 		wantValue(t, v, string(o.body))
@@ -486,7 +486,7 @@ func TestForgottenValuesAreNotServedStale(t *testing.T) {
 	}
 }
 
-// Callers who wait together for an origin that fails ask it once.
+// Callers that wait together for a failing origin send it one request.
 func TestStaleValuesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, o := newTest(t, Options{StaleIfError: time.Hour}, nil), newOrigin(100)
@@ -544,7 +544,7 @@ func TestParseThatNeedsItself(t *testing.T) {
 	}
 }
 
-// resource must be closed once, and not be used after.
+// resource must be closed once, and not be used afterwards.
 type resource struct {
 	t      *testing.T
 	body   string

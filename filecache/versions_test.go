@@ -14,8 +14,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/store"
 )
 
-// The directory of another format version, and what else lies beside ours, is
-// nobody's business.
+// A Cache leaves the directory of another format version alone, and all other files
+// beside its own.
 func TestNeighboursAreLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	own := filepath.Base(store.DefaultPath(dir))
@@ -70,8 +70,7 @@ func TestNeighboursAreLeftAlone(t *testing.T) {
 	}
 }
 
-// An entry of a later version, in spite of its own directory, is a miss and is
-// replaced.
+// An entry of a later version in this version's directory is a miss and is replaced.
 func TestEntryOfALaterVersion(t *testing.T) {
 	for name, later := range map[string]func([]byte) []byte{
 		"same fields": func(b []byte) []byte { return b },

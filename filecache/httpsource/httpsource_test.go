@@ -72,7 +72,7 @@ func startHTTP2(srv *httptest.Server) {
 	srv.StartTLS()
 }
 
-// requests returns those since the last call.
+// requests returns the requests since the last call.
 func (s *site) requests() []*http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *site) only(t *testing.T) *http.Request {
 	return r[0]
 }
 
-// fetch asks, and reads and closes the body.
+// fetch calls Fetch, and reads and closes the body.
 func fetch(t *testing.T, o filecache.Object, req filecache.Request) (*filecache.Response, string, error) {
 	t.Helper()
 	resp, err := o.Fetch(background, req)
@@ -123,7 +123,7 @@ func TestFetchWhole(t *testing.T) {
 	}
 	r := s.only(t)
 	if r.RequestURI != "/a%20b?x=1&X-Amz-Signature=s" {
-		t.Errorf("asked for %s", r.RequestURI)
+		t.Errorf("the request was for %s", r.RequestURI)
 	}
 	if got := r.Header.Get("Accept-Encoding"); got != "identity" {
 		t.Errorf("Accept-Encoding = %q: a compressed answer has another length and ETag", got)
@@ -135,7 +135,7 @@ func TestFetchWhole(t *testing.T) {
 	}
 }
 
-// ranges is a server that knows ranges and conditions.
+// ranges is a server that supports ranges and conditions.
 func ranges(content, etag string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if etag != "" {
@@ -180,7 +180,7 @@ func TestConditionsAndRanges(t *testing.T) {
 	}
 }
 
-// What answers wrongly is refused rather than believed.
+// A wrong answer is an error.
 func TestWrongAnswers(t *testing.T) {
 	part := filecache.Request{Offset: 2, Length: 2}
 	answer := func(status int, header ...string) http.HandlerFunc {
@@ -253,7 +253,7 @@ func TestSizeIsUnknown(t *testing.T) {
 	}
 }
 
-// spy tells of an answer's body whether it was read and closed.
+// spy records whether the body of an answer was read and closed.
 type spy struct {
 	rt           http.RoundTripper
 	read, closed atomic.Int64
@@ -323,7 +323,7 @@ func TestErrorsByStatus(t *testing.T) {
 		{404, fmt.Sprintf(xml, "ContainerNotFound"), "ContainerNotFound", nil},
 		{410, "", "", fs.ErrNotExist},
 		{412, "", "", filecache.ErrChanged},
-		{403, fmt.Sprintf(xml, "AccessDenied"), "AccessDenied", nil}, // also what an expired signature gets
+		{403, fmt.Sprintf(xml, "AccessDenied"), "AccessDenied", nil}, // an expired signature gets the same
 		{403, fmt.Sprintf(xml, "SESSIONTOKEN"), "", nil},
 		{403, fmt.Sprintf(xml, "not <b> a code"), "", nil},
 		{401, "", "", nil},
@@ -367,7 +367,7 @@ func TestErrorsByStatus(t *testing.T) {
 	}
 }
 
-// The text of what a server says may repeat the URL.
+// A server's error text may repeat the URL.
 func TestErrorBodiesAreNotShown(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no access to "+r.RequestURI, http.StatusForbidden)
@@ -467,13 +467,13 @@ func TestLastModifiedStandsInForAnETag(t *testing.T) {
 		t.Errorf("%+v, %v", resp, err)
 	}
 	if r := s.only(t); r.Header.Get("If-Modified-Since") != monday || r.Header.Get("If-None-Match") != "" {
-		t.Errorf("asked with %v", r.Header)
+		t.Errorf("the request header was %v", r.Header)
 	}
 	if resp, body, err := fetch(t, o, filecache.Request{IfMatch: token, Offset: 2}); err != nil || body != "llo" || resp.ETag != token {
 		t.Errorf("%+v, %q, %v", resp, body, err)
 	}
 	if r := s.only(t); r.Header.Get("If-Unmodified-Since") != monday || r.Header.Get("If-Match") != "" {
-		t.Errorf("asked with %v", r.Header)
+		t.Errorf("the request header was %v", r.Header)
 	}
 
 	d.modified.Store("Mon, 05 Jan 2026 10:00:01 GMT")
@@ -485,7 +485,7 @@ func TestLastModifiedStandsInForAnETag(t *testing.T) {
 	}
 }
 
-// A server says 304 also when the object has become older.
+// A server also sends 304 when it has reverted to an older object.
 func TestRollBackIsNoticed(t *testing.T) {
 	d := newDated(tuesday, "Wed, 07 Jan 2026 10:00:00 GMT")
 	s := newSite(t, d.ServeHTTP)
@@ -504,7 +504,7 @@ func TestRollBackIsNoticed(t *testing.T) {
 			t.Errorf("%s: %+v, %q, %v", name, resp, body, err)
 		}
 	}
-	// Nor is a 304 believed that does not say of what.
+	// A 304 that does not identify the object is an error, too.
 	d.modified.Store(tuesday)
 	d.silent = true
 	if resp, body, err := fetch(t, o, filecache.Request{IfNoneMatch: token}); err != nil || resp.NotModified || body != "hello" {
@@ -512,7 +512,7 @@ func TestRollBackIsNoticed(t *testing.T) {
 	}
 }
 
-// A server that says 304 whatever it was asked must not make a loop of it.
+// A server that sends 304 to every request must not cause a loop.
 func TestStubborn304(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"v2"`)
@@ -608,7 +608,7 @@ func TestChecksums(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
-			// They are right, too.
+			// The other checksums match, too.
 			if b, err := newFiles(t).ReadFile(background, o); err != nil || string(b) != "hello" {
 				t.Errorf("ReadFile = %q, %v", b, err)
 			}
@@ -619,7 +619,7 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-// A redirect carries a presigned URL to another place more often than not.
+// A redirect usually leads to a presigned URL at another host.
 func TestRedirects(t *testing.T) {
 	other := newSite(t, ranges("hello", tag))
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -645,7 +645,7 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("the request is not the same after the redirect: %v", r.Header)
 	}
 	if r.Header.Get("Authorization") != "" || r.Header.Get("Referer") != "" {
-		t.Errorf("another host hears what is not for it: %v", r.Header)
+		t.Errorf("another host got a header not meant for it: %v", r.Header)
 	}
 
 	if _, _, err := fetch(t, s.Object(s.url+"/10"), filecache.Request{}); err != nil {
@@ -683,7 +683,7 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	// From http, too, there is no way to a file.
+	// A redirect from http to a file URL is refused, too.
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "file://"+filepath.ToSlash(file))
 		w.WriteHeader(http.StatusFound)
@@ -694,7 +694,7 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	}
 }
 
-// The client's own rules hold, besides.
+// The client's own rules apply as well.
 func TestClientsOwnRedirectRules(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/b", http.StatusFound) })
 	errMine := errors.New("mine")
@@ -713,17 +713,17 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// What fails here at home is no word of the server's.
+// A local failure is not an answer of the server.
 func TestLocalErrorsAreNotTheServers(t *testing.T) {
 	_, noFile := os.Open(filepath.Join(t.TempDir(), "cert.pem"))
 	for _, cause := range []error{noFile, fs.ErrNotExist, filecache.ErrChanged, fmt.Errorf("tls: %w", noFile)} {
 		s := httpsource.Source{Client: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, cause })}}
 		_, _, err := fetch(t, s.Object("https://h/a"), filecache.Request{})
 		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, filecache.ErrChanged) {
-			t.Errorf("%v is taken for an answer", err)
+			t.Errorf("%v counts as an answer", err)
 		}
 	}
-	// A real one: there is no such socket.
+	// The error of a real socket that does not exist.
 	socket := filepath.Join(t.TempDir(), "no.sock")
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
@@ -778,7 +778,7 @@ func TestErrorsOfOthersAreScrubbed(t *testing.T) {
 	}
 }
 
-// hook makes rt the transport of clients that name none.
+// hook makes rt the transport of clients that have none.
 func hook(t *testing.T, rt http.RoundTripper) {
 	old := http.DefaultTransport
 	http.DefaultTransport = rt
@@ -858,7 +858,7 @@ func TestThroughACache(t *testing.T) {
 	s := newSite(t, ranges("hello", tag))
 	files := newFiles(t)
 	for i := range 3 {
-		// Renewed each time, as a function that signs per request has it.
+		// Renewed each time, as in a function that signs for each request.
 		u := fmt.Sprintf("%s/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=2026010%d&X-Amz-Signature=SECRET%d", s.url, i, i)
 		b, err := files.ReadFile(background, s.Object(u))
 		if err != nil || string(b) != "hello" {
@@ -868,7 +868,7 @@ func TestThroughACache(t *testing.T) {
 	if st := files.Stats(); st.Misses != 1 || st.Revalidated != 2 || len(s.requests()) != 3 {
 		t.Errorf("Stats = %+v", st)
 	}
-	// A version is never asked for again.
+	// A version is never requested again.
 	for range 2 {
 		if _, err := files.ReadFile(background, s.Object(s.url+"/a?versionId=7")); err != nil {
 			t.Error(err)
@@ -948,7 +948,7 @@ func TestCutBodyIsResumed(t *testing.T) {
 	}
 }
 
-// Nothing of a URL that may be a secret reaches the disk.
+// No secret of a URL reaches the disk.
 func TestSecretsStayOffTheDisk(t *testing.T) {
 	s := newSite(t, ranges("hello", tag))
 	dir := t.TempDir()

@@ -52,7 +52,7 @@ func TestVersion(t *testing.T) {
 		"x=1&versionId=7&y=2":       "7",
 		"versionId=null":            "", // S3 replaces it
 		"versionId=":                "",
-		"versionId=7&versionId=8":   "", // who knows which
+		"versionId=7&versionId=8":   "", // ambiguous
 		"versionid=7":               "",
 		"response-versionId=7":      "",
 		"uploadId=7":                "",
@@ -70,7 +70,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Whatever is signed anew for the same object is the same object.
+// URLs of one object with different signatures are one object.
 func TestRenewedSignatures(t *testing.T) {
 	for name, urls := range map[string][]string{
 		"AWS version 4": {
@@ -124,7 +124,7 @@ func TestRenewedSignatures(t *testing.T) {
 	}
 }
 
-// What may be other bytes is another object.
+// URLs that may have different bytes are different objects.
 func TestDifferentObjects(t *testing.T) {
 	urls := []string{
 		"https://h/k", "http://h/k", "https://h:444/k", "https://h/K", "https://h/k/", "https://h//k", "https://h/", "https://h//",
@@ -137,7 +137,7 @@ func TestDifferentObjects(t *testing.T) {
 		"https://h/k?response-content-encoding=gzip&X-Amz-Signature=s", "https://h/k?response-content-type=a&X-Amz-Signature=s",
 		"https://h/k?snapshot=1&sv=1&se=1&sig=s", "https://h/k?snapshot=2&sv=1&se=1&sig=s", "https://h/k?rsct=a&sv=1&se=1&sig=s",
 		"https://h/k?generation=1&X-Goog-Signature=s", "https://h/k?generation=2&X-Goog-Signature=s",
-		// The parameters of a signature alone are none.
+		// A part of a signature's parameters is not a signature.
 		"https://h/k?Expires=1", "https://h/k?Expires=2", "https://h/k?Signature=1", "https://h/k?Policy=1", "https://h/k?Key-Pair-Id=1",
 		"https://h/k?sp=1", "https://h/k?sp=2", "https://h/k?se=1", "https://h/k?st=1", "https://h/k?sv=1&sp=1", "https://h/k?sig=1&sp=1",
 		"https://h/k?AWSAccessKeyId=1", "https://h/k?X-Amz-Date=1", "https://h/k?X-Goog-Date=1", "https://h/k?x-id=1",
@@ -213,7 +213,7 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
-// Whatever the URL is like, no secret in it is in the ID or in an error.
+// For any URL, neither the ID nor an error has one of its secrets.
 func FuzzSecrets(f *testing.F) {
 	for _, s := range []string{"0123456789abcdef", "a/b+c=0123456789", "%2Fab%zz0123456789", `q"uo\te0123456789`, "sp ace?&#@:0123", "\x00\xff0123456789", "%0123456789"} {
 		for _, p := range []string{"X-Amz-Signature", "Signature", "sig", "token", ""} {
@@ -221,7 +221,7 @@ func FuzzSecrets(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, secret, name, path string) {
-		// Short ones and what URLs are made of would be found everywhere.
+		// Short values and common parts of URLs would be found everywhere.
 		if len(secret) < 8 || strings.Count("https://host/ httpsource: REDACTED the URL cannot be parsed in userinfo scheme", secret) > 0 || strings.Contains(path, secret) {
 			return
 		}
@@ -244,7 +244,7 @@ func FuzzSecrets(f *testing.F) {
 			}
 			u, perr := url.Parse(raw)
 			if perr == nil && (u.Host != "" && u.Host != "host" || strings.Contains(u.EscapedPath(), secret) || strings.Contains(u.EscapedPath(), esc)) {
-				continue // a / or a # in it made it a part of the host or the path
+				continue // a / or # in it made it a part of the host or the path
 			}
 			for _, mode := range []string{"url.Error", "text", "status"} {
 				o := httpsource.Source{Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -18,8 +18,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/httpsource"
 )
 
-// script is a transport that gives one answer after the other, the last again and
-// again, and records when.
+// script is a transport that sends one answer after the other, repeats the last, and
+// records the times.
 type script struct {
 	mu      sync.Mutex
 	answers []any // a status, a Retry-After, or an error
@@ -101,7 +101,7 @@ func TestRetryAfter(t *testing.T) {
 		{"2", 2 * time.Second, 2},
 		{"Mon, 05 Jan 2026 10:00:03 GMT", 3 * time.Second, 2}, // three seconds after Date
 		{"Mon, 05 Jan 2026 09:00:00 GMT", 0, 2},
-		{"6", 0, 1}, // longer than a source waits by itself
+		{"6", 0, 1}, // longer than a source waits on its own
 		{"-1", 0, 2},
 		{"soon", 0, 2},
 		{"99999999999999999999", 0, 2},
@@ -124,7 +124,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Somebody may have a copy to serve instead, so half of the time stays.
+// The Cache may have a stale copy to serve, so half of the time stays.
 func TestRetriesLeaveHalfOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for left, requests := range map[time.Duration]int{3 * time.Second: 1, 5 * time.Second: 2} {
@@ -155,7 +155,7 @@ func TestCancelEndsTheWaitForAnotherAttempt(t *testing.T) {
 			t.Errorf("%v after %v and %d requests", err, time.Since(began), len(s.at))
 		}
 		if err != nil && !strings.Contains(err.Error(), "429") {
-			t.Errorf("%v does not tell the server's answer", err)
+			t.Errorf("%v does not have the server's answer", err)
 		}
 	})
 }
@@ -195,7 +195,7 @@ func TestNewConnection(t *testing.T) {
 	}
 }
 
-// Each way to end an answer without a length, and how the Response describes it.
+// All ways to end an answer without a length, and their Responses.
 func TestAnswersWithoutALengthSayHowTheyEnd(t *testing.T) {
 	chunked := func(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
@@ -264,8 +264,8 @@ func TestMaxSizeOfABodyWithoutALength(t *testing.T) {
 	}
 }
 
-// A range of an object whose size the server does not know can be told from
-// another range, too.
+// A range can also be told from another one if the server does not know the object's
+// size.
 func TestRangesOfAnUnknownTotal(t *testing.T) {
 	for header, ok := range map[string]bool{
 		"bytes 2-3/*": true, "bytes 2-3/5": true, "bytes 2-2/5": false, "bytes 2-2/*": true, "bytes 1-2/*": false, "bytes 2-4/*": false, "bytes 3-2/*": false, "bytes */*": false, "*": false,

@@ -36,7 +36,7 @@ func TestConformance(t *testing.T)       { origintest.RunConformance(t, badObjec
 func TestBadOrigin(t *testing.T)         { origintest.Run(t, badObject) }
 func TestBrokenConnections(t *testing.T) { origintest.RunBrokenConnections(t, badObject, false) }
 
-// What the client tries again is none of the caller's business.
+// Retries of the client do not count for the caller.
 func TestErrorsThatTheClientRetries(t *testing.T) {
 	for _, status := range []int{500, 502, 503, 504} {
 		bucket, requests := server(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") })

@@ -24,7 +24,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// fetched is what came of a Fetch and of reading the body.
+// fetched is the result of a Fetch and of reading the body.
 type fetched struct {
 	filecache.Response
 	body    string
@@ -43,7 +43,7 @@ func fetch(t *testing.T, o filecache.Object, req filecache.Request) (f fetched) 
 	return fetched{Response: *resp, body: string(b), readErr: err}
 }
 
-// Each way to end an answer without a length, and how the Response describes it.
+// All ways to end an answer without a length, and their Responses.
 func TestAnswersWithoutALengthSayHowTheyEnd(t *testing.T) {
 	chunked := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Checksum-Crc32", crc32of("hello"))
@@ -100,8 +100,8 @@ func TestAnswersWithoutALengthSayHowTheyEnd(t *testing.T) {
 	}
 }
 
-// replacing is middleware that puts another body in the place of an answer's, where
-// Amazon's S3 encryption client does it.
+// replacing is middleware that replaces the body of an answer, at the same step as
+// Amazon's S3 encryption client.
 func replacing(by func(io.ReadCloser) io.ReadCloser) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
@@ -118,8 +118,8 @@ func replacing(by func(io.ReadCloser) io.ReadCloser) func(*s3.Options) {
 	}
 }
 
-// encrypting is shaped like Amazon's S3 encryption client: it embeds an *s3.Client,
-// hides its method Options, and decrypts by middleware.
+// encrypting has the structure of Amazon's S3 encryption client: it embeds an
+// *s3.Client, hides its method Options, and decrypts by middleware.
 type encrypting struct {
 	*s3.Client
 	Options string
@@ -203,16 +203,15 @@ func TestEncryptionClient(t *testing.T) {
 		t.Errorf("%+v", f.Response)
 	}
 	if f := fetch(t, object, filecache.Request{Length: 10}); f.err == nil || !strings.Contains(f.err.Error(), "middleware") {
-		t.Errorf("a range of the ciphertext was taken: %+v", f)
+		t.Errorf("a range of the ciphertext was accepted: %+v", f)
 	}
 	cut = true
 	if f := fetch(t, object, filecache.Request{}); f.readErr == nil {
-		t.Errorf("a cut body was taken for whole: %d bytes", len(f.body))
+		t.Errorf("a truncated body was accepted as complete: %d bytes", len(f.body))
 	}
 }
 
-// swallowing hands out the first bytes of a body and calls whatever comes then its
-// end.
+// swallowing returns the first bytes of a body and reports any later event as its end.
 type swallowing struct {
 	io.ReadCloser
 	first int
@@ -230,11 +229,11 @@ func (s *swallowing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Middleware between filecache and the wire must not hide what is wrong with it.
+// Middleware between filecache and the wire must not hide a fault of the body.
 func TestBodyThatMiddlewareReplaces(t *testing.T) {
 	const body = "hello, wire"
 	counting := func(b io.ReadCloser) io.ReadCloser { return struct{ io.ReadCloser }{b} }
-	atOnce := func(b io.ReadCloser) io.ReadCloser { // as it is done to log bodies
+	atOnce := func(b io.ReadCloser) io.ReadCloser { // as logging middleware does
 		all, err := io.ReadAll(b)
 		b.Close()
 		if err != nil {
@@ -290,7 +289,7 @@ func TestBodyThatMiddlewareReplaces(t *testing.T) {
 	}
 }
 
-// deaf is a client that takes no options.
+// deaf is a client that ignores options.
 type deaf struct {
 	client *s3.Client
 	by     func(io.ReadCloser) io.ReadCloser
@@ -314,7 +313,7 @@ func TestClientThatTakesNoOptions(t *testing.T) {
 	if f.body != "hello" || f.Size != 5 || len(f.Checksums) != 1 {
 		t.Errorf("%+v", f)
 	}
-	// Nothing tells whether that body is whole.
+	// Nothing shows whether that body is complete.
 	upper := func(b io.ReadCloser) io.ReadCloser {
 		return struct {
 			io.Reader
@@ -361,7 +360,7 @@ func TestTransportThatChangesTheBody(t *testing.T) {
 	}
 }
 
-// A value of another length is not a checksum of that algorithm.
+// A value with another length is not a checksum of that algorithm.
 func TestChecksumsOfAWrongLengthAreIgnored(t *testing.T) {
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Checksum-Crc32", "AAAA")
@@ -411,7 +410,7 @@ func TestEchoedSignatureStaysOutOfErrors(t *testing.T) {
 	}
 }
 
-// A version that is a delete marker is an answer: there are no such bytes.
+// A version that is a delete marker is an answer: the version has no bytes.
 func TestDeleteMarker(t *testing.T) {
 	marker := true
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {

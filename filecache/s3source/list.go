@@ -22,7 +22,7 @@ type ListClient interface {
 }
 
 // List implements [filecache.Lister] for directories of a [filecache.Cache.FS].
-// Bucket.Client must also be a [ListClient]. Each call sends a request for each
+// [Bucket.Client] must also be a [ListClient]. Each call sends a request for each
 // thousand names: listings are not cached.
 func (b Bucket) List(ctx context.Context, dir string) ([]filecache.Listed, error) {
 	client, ok := b.Client.(ListClient)

@@ -13,7 +13,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// A bucket with one page for each name, so that paging shows.
+// The bucket sends one name per page, so that paging is tested.
 func TestFS(t *testing.T) {
 	const modified = "2026-01-02T03:04:05.678Z"
 	objects := map[string]string{"a.txt": "one", "dir/b.txt": "two", "dir/c/d.txt": "three"}
@@ -66,7 +66,7 @@ func TestListWithoutAListClient(t *testing.T) {
 
 var _ filecache.Lister = s3source.Bucket{}
 
-// XML cannot have all characters that a key can.
+// XML cannot represent all characters of a key.
 func TestListingOfOddKeys(t *testing.T) {
 	for name, encoded := range map[string]bool{"encoded": true, "a service that does not encode": false} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestListingOfOddKeys(t *testing.T) {
 	}
 }
 
-// A listing whose pages repeat never ends, and where it stops it is not whole.
+// A listing whose pages repeat would never end, and is incomplete wherever it stops.
 func TestListingThatRepeatsAToken(t *testing.T) {
 	for name, tokens := range map[string][]string{"at once": {"a"}, "in turn": {"a", "b"}} {
 		t.Run(name, func(t *testing.T) {

@@ -22,13 +22,13 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// with returns b with a client of other options.
+// with returns b with a client that has other options.
 func with(b s3source.Bucket, change func(*s3.Options)) s3source.Bucket {
 	b.Client = s3.New(b.Client.(*s3.Client).Options(), change)
 	return b
 }
 
-// modes returns the header for checksums of the requests so far.
+// modes returns the checksum headers of the requests so far.
 type modes struct {
 	mu   sync.Mutex
 	seen []string
@@ -68,7 +68,7 @@ func TestResponseChecksumValidationIsHonored(t *testing.T) {
 	}
 }
 
-// Backblaze B2 answers 400 to the header for checksums, and others 501.
+// Backblaze B2 answers the checksum header with 400, and others answer with 501.
 func TestServiceThatRefusesTheHeaderForChecksums(t *testing.T) {
 	for _, status := range []int{400, 501} {
 		var m modes
@@ -97,7 +97,7 @@ func TestServiceThatRefusesTheHeaderForChecksums(t *testing.T) {
 				t.Errorf("%d: header for checksums %q, want %q", status, got, want)
 			}
 		}
-		// It is remembered for this Bucket, and not for others of the client.
+		// The Bucket remembers it, but other buckets of the client do not.
 		other := s3source.Bucket{Client: bucket.Client, Name: "other"}
 		if _, err := files.ReadFile(t.Context(), other.Object("missing")); err == nil || m.take() != "ENABLED," {
 			t.Errorf("%v", err)
@@ -108,7 +108,8 @@ func TestServiceThatRefusesTheHeaderForChecksums(t *testing.T) {
 	}
 }
 
-// Another reason for a 400 costs one request more at most, and no checksums later.
+// A 400 for another reason costs at most one more request, and later requests still get
+// checksums.
 func TestOtherReasonsForA400AreNotRemembered(t *testing.T) {
 	for code, want := range map[string]string{"InvalidRequest": "ENABLED,", "ExpiredToken": "ENABLED"} {
 		var m modes
@@ -135,11 +136,10 @@ func (resolverV2) ResolveEndpoint(context.Context, s3.EndpointParameters) (smith
 	return smithyendpoints.Endpoint{}, errors.New("not called")
 }
 
-// embeds is a wrapper as people write them.
+// embeds is a common kind of wrapper.
 type embeds struct{ *s3.Client }
 
-// hides is a wrapper that does not tell the client's options, as Amazon's S3
-// encryption client does not.
+// hides is a wrapper without the method Options, like Amazon's S3 encryption client.
 type hides struct {
 	*s3.Client
 	Options string
@@ -182,7 +182,7 @@ func TestPartitionsAreTold(t *testing.T) {
 	}
 }
 
-// Two clients share a Cache, and S3 says 403 to one of them.
+// Two clients share a Cache, and S3 sends 403 to one of them.
 func TestScopesDoNotShareCopies(t *testing.T) {
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		if !strings.Contains(r.Header.Get("Authorization"), "Credential=id/") {
@@ -270,7 +270,8 @@ func TestNewConnection(t *testing.T) {
 				resp.Body.Close()
 			}
 			for i, fresh := range []bool{true, false, true, true, false, true} {
-				// "other" can only have its idle connections closed. The next request may use the new one.
+				// For "other", only idle connections can be closed. The next request may
+				// use the new one.
 				if i == 3 && name == "other" {
 					continue
 				}

@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server is an S3 that answers as its handler says. (What real servers do is
-// tested against real servers, in the bench module.)
+// server is an S3 whose answers come from a handler. The bench module tests real
+// servers.
 func server(t *testing.T, h http.HandlerFunc) (s3source.Bucket, *atomic.Int64) {
 	t.Helper()
 	t.Setenv("AWS_CA_BUNDLE", "")
@@ -67,7 +67,7 @@ func TestSmallObjectCostsOneRequestAndThenAConditionalOne(t *testing.T) {
 			t.Errorf("path %q", r.URL.Path)
 		}
 		if r.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {
-			t.Error("not asked for the checksum")
+			t.Error("the checksum was not requested")
 		}
 		w.Header().Set("ETag", `"v1"`)
 		if r.Header.Get("If-None-Match") == `"v1"` {
@@ -110,7 +110,7 @@ func TestWrongChecksum(t *testing.T) {
 	}
 }
 
-// The checksum of a checksum of parts is not the bytes' checksum.
+// A checksum of the parts' checksums is not the checksum of the bytes.
 func TestCompositeChecksumIsLeftAlone(t *testing.T) {
 	for name, header := range map[string]string{"by type": crc32of("parts"), "by value": crc32of("parts") + "-3"} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestErrorsByStatus(t *testing.T) {
 				t.Errorf("%v, matches fs.ErrNotExist: %v", err, errors.Is(err, fs.ErrNotExist))
 			}
 			if err != nil && (!strings.Contains(err.Error(), "/models/k") || strings.Contains(err.Error(), "SECRET")) {
-				t.Errorf("the error does not name the object, or tells too much: %v", err)
+				t.Errorf("the error does not name the object, or shows a secret: %v", err)
 			}
 			if tt.code != "" && tt.status != 301 && !strings.Contains(err.Error(), tt.code) {
 				t.Errorf("the error does not have the origin's code: %v", err)
@@ -200,7 +200,7 @@ func TestAnswerWithoutALength(t *testing.T) {
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "hel")
 		w.(http.Flusher).Flush()
-		fmt.Fprint(w, "lo") // chunked, and ended as it should be
+		fmt.Fprint(w, "lo") // chunked, with a regular end
 	})
 	b, err := newFiles(t).ReadFile(context.Background(), bucket.Object("k"))
 	if string(b) != "hello" || err != nil {
@@ -238,9 +238,9 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// A missing token file, CA bundle or socket is an error that matches
-// fs.ErrNotExist by itself. It must not be taken for the origin's 404: the caller
-// hears that there is no such object, and the good copy is removed.
+// A missing token file, CA bundle or socket is an error that matches fs.ErrNotExist by
+// itself. It must not pass for the origin's 404: the caller would get a wrong not-found
+// error, and the good copy would be removed.
 func TestMissingLocalFileIsNotAMissingObject(t *testing.T) {
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"v1"`)
@@ -263,7 +263,7 @@ func TestMissingLocalFileIsNotAMissingObject(t *testing.T) {
 	broken.Client = s3.New(opts)
 	_, err := files.Open(context.Background(), broken.Object("k"))
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Open says that there is no such object: %v", err)
+		t.Errorf("Open reports a missing object: %v", err)
 	}
 	if _, err := files.ReadFile(context.Background(), bucket.Object("k")); err != nil {
 		t.Error(err)
@@ -286,7 +286,7 @@ func TestTypedNilClient(t *testing.T) {
 	}
 }
 
-// The version is asked for, and is part of the identity.
+// The version is requested, and is part of the identity.
 func TestVersion(t *testing.T) {
 	bucket, requests := server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"e"`)
@@ -305,7 +305,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// The body begins where it was asked to.
+// The body begins at the requested offset.
 func TestWrongRange(t *testing.T) {
 	bucket, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Range", "bytes 0-1/5")
@@ -313,7 +313,7 @@ func TestWrongRange(t *testing.T) {
 		fmt.Fprint(w, "he")
 	})
 	if _, err := bucket.Object("k").Fetch(context.Background(), filecache.Request{Offset: 2, Length: 2}); err == nil {
-		t.Error("bytes 0-1 were taken for 2-3")
+		t.Error("bytes 0-1 were accepted as 2-3")
 	}
 }
 
