@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	c, err := configFromEnv()
 	if err != nil {
 		log.Fatalf("token: %v", err)

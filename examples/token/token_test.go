@@ -237,7 +237,7 @@ func TestFrozenContainer(t *testing.T) {
 	})
 }
 
-// Errors show neither the client's secret nor what the server wrote.
+// Errors contain neither the client's secret nor text of the server.
 func TestErrors(t *testing.T) {
 	inBubble(t, func(t *testing.T, c container) {
 		c.ClientSecret = "wrong"

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// With the real client, as the examples have it.
+// With the real client, configured as in the examples.
 func TestPutAndGet(t *testing.T) {
 	server := New()
 	defer server.Close()

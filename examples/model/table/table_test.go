@@ -12,7 +12,7 @@ import (
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
-// Answers of different releases are compared: the bytes must never change.
+// Results of different releases are compared, so the bytes must never change.
 func TestMakeNeverChanges(t *testing.T) {
 	b := table.Make(12 << 20 / table.RecordSize)
 	if len(b) != 12<<20 {
