@@ -230,7 +230,7 @@ func through[V any](t *testing.T, codec Codec[V], v V) Stats {
 	return c.Stats()
 }
 
-// equal is reflect.DeepEqual, but knows that times are equal in all time zones.
+// equal is reflect.DeepEqual, but treats equal times in different zones as equal.
 func equal(a, b any) bool {
 	if t, ok := a.(time.Time); ok {
 		return t.Equal(b.(time.Time))

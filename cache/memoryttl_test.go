@@ -173,7 +173,7 @@ func TestOrderOfValidation(t *testing.T) {
 	}
 }
 
-// If a value's TTL is zero or negative, it is no answer for callers that joined its
+// A value with a zero or negative TTL is not returned to callers that joined its
 // load after it had begun.
 func TestNegativeTTLJoinsLikeZero(t *testing.T) {
 	for _, ttl := range []time.Duration{0, -1, -time.Hour} {

@@ -363,7 +363,7 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	return values, failed
 }
 
-// asked is the beginning of a client's call.
+// asked is the instant at which a client's call began.
 type asked struct {
 	what     string
 	moment   int

@@ -364,7 +364,7 @@ func (t flaky) Delete(ctx context.Context, name string) error {
 	return t.fault(ctx)
 }
 
-// flakyBatch makes many calls in turn, in any order, and goes on after an error.
+// flakyBatch makes many calls in turn, in any order, and continues after an error.
 type flakyBatch struct{ flaky }
 
 func (t flakyBatch) GetMany(ctx context.Context, names []string, use func(int, []byte) bool) (leases []string, err error) {

@@ -80,7 +80,7 @@ func TestBatchThatFailsInPart(t *testing.T) {
 	}
 }
 
-// A key that fails is no known miss; one that is left out is.
+// A key that fails is not a known miss; a key that is left out is one.
 func TestUnknownKeysAreNotKnownMisses(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
 		o.LoadMany, o.MissingTTL = lookup, time.Minute

@@ -24,7 +24,7 @@ type release struct {
 	repo      string
 	version   string
 	published []string // directories, each after those that it requires
-	private   []string // modules that nobody imports
+	private   []string // modules without importers
 	log       io.Writer
 
 	work string            // a copy of the tracked files, a module proxy and a module cache
@@ -271,7 +271,7 @@ func (r *release) env() []string {
 	return append(os.Environ(),
 		"GOWORK=off",
 		"GOFLAGS=-modcacherw",
-		"GOSUMDB=off", // no database knows the release
+		"GOSUMDB=off", // the release is not in the checksum database
 		"GOPRIVATE=", "GONOPROXY=",
 		"GOMODCACHE="+filepath.Join(r.work, "modcache"),
 		"GOPROXY="+strings.Join([]string{

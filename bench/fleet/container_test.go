@@ -71,7 +71,7 @@ func TestBusyContainers(t *testing.T) {
 	}
 }
 
-// The most recently used container is taken, so that few are kept.
+// The most recently used container is chosen, so that few stay alive.
 func TestMostRecent(t *testing.T) {
 	c := small()
 	c.Containers, c.Rate = 100, 10

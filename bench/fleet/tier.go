@@ -54,7 +54,7 @@ func (t *tier) name(s string) *name {
 	return n
 }
 
-// call takes the time of a call, whose effect is that of its begin.
+// call advances the time of a call, which takes effect at its begin.
 func (t *tier) call() {
 	t.calls++
 	t.sim.now += t.sim.Tier.draw(t.sim.rng)

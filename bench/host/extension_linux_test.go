@@ -64,8 +64,8 @@ func extensionProcess() {
 	}
 }
 
-// withExtension has an environment with an external extension, and returns what
-// was recorded so far.
+// withExtension starts an environment with an external extension, and returns a
+// function that reads its records.
 func withExtension(t *testing.T, role string, env ...string) (l host.Lambda, journal func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -99,8 +99,8 @@ func TestExternalExtension(t *testing.T) {
 	}
 }
 
-// A process that dies, or is killed by a time-out, takes the environment's
-// extensions with it, which are told why. Each process has new ones.
+// When a process dies or is killed by a time-out, the environment's extensions are
+// told the reason and end. Each process has new ones.
 func TestExtensionSeesTheEnd(t *testing.T) {
 	t.Parallel()
 	for do, reason := range map[string]string{"exit": "failure", "hold": "timeout"} {

@@ -225,8 +225,8 @@ func glob(t *testing.T, pattern string) []string {
 	return names
 }
 
-// awaitState looks until the process is in the state: nobody but its parent,
-// which is frozen, is told when a stop takes effect.
+// awaitState polls the state of the process. Only the parent is notified when a
+// stop takes effect, and the parent is frozen.
 func awaitState(t *testing.T, pid int, want string) (got string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {

@@ -63,7 +63,7 @@ func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, erro
 	}
 }
 
-// notStarted returns a Result if an extension failed, and else the error.
+// notStarted returns a Result if an extension failed, and otherwise the error.
 func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 	var f *FunctionError
 	if !errors.As(err, &f) {

@@ -45,8 +45,8 @@ func TestEnvironmentsShareNothing(t *testing.T) {
 	one.expect(host.Warm, 2, true)
 }
 
-// A process that ends in the middle of an invocation takes its memory with it
-// and leaves its files.
+// A process that ends in the middle of an invocation loses its memory and leaves
+// its files.
 func TestProcessEnds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ do, kind, message string }{

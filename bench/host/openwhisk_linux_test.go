@@ -45,7 +45,7 @@ func TestFreezeMidActivation(t *testing.T) {
 	c.expect(host.Cold, 1, false)
 }
 
-// A freeze that came and went within an activation is not the next one's.
+// A freeze within an activation does not count for the next one.
 func TestFreezeAndThawMidActivation(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

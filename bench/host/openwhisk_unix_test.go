@@ -165,7 +165,7 @@ func TestUnfinishedLine(t *testing.T) {
 	}
 }
 
-// The clock of Timeout starts after the init, which has one of its own.
+// Timeout starts after the init, which has its own timeout.
 func TestActionInitIsNotItsActivation(t *testing.T) {
 	t.Parallel()
 	w := testAction("slow-ack")
@@ -262,7 +262,7 @@ func TestActionInitFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ role, kind, mentions string }{
 		{"dies", host.ErrorExit, "exit status 7"},
-		{"dies", host.ErrorExit, "no database"}, // what it printed
+		{"dies", host.ErrorExit, "no database"}, // its output
 		{"silent", host.ErrorTimeout, "did not acknowledge its start within 1s"},
 		{"bad-ack", host.ErrorMalformed, `{\"ok\":false}`},
 		{"no-ack", host.ErrorMalformed, "Hello!"},
@@ -447,7 +447,7 @@ func TestActionLogs(t *testing.T) {
 	}
 }
 
-// An executable that knows nothing of Go.
+// An executable that is not written in Go.
 func TestShellAction(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "exec")
@@ -511,8 +511,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// An ActionLoop that does not acknowledge its start is taken if the variable does
-// not ask for it.
+// An ActionLoop that does not acknowledge its start is accepted if the variable
+// does not require it.
 func TestNoAcknowledgement(t *testing.T) {
 	t.Parallel()
 	w := testAction("action")

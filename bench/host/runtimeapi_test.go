@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The replies that an unmodified aws-lambda-go never asks for.
+// The replies to requests that an unmodified aws-lambda-go never sends.
 
 // rawRuntime speaks the protocol by hand.
 type rawRuntime struct {
@@ -130,7 +130,7 @@ func TestResponseMode(t *testing.T) {
 	}
 }
 
-// The limit of a stream is one of its own.
+// A stream has a separate limit.
 func TestStreamMayBeLarge(t *testing.T) {
 	for mode, want := range map[string]int{"": 413, "streaming": 202} {
 		r := newRawRuntime(t)
@@ -143,7 +143,7 @@ func TestStreamMayBeLarge(t *testing.T) {
 	}
 }
 
-// A response that breaks off is none, and its connection is dropped: a 200 would
+// An incomplete response does not count, and its connection is closed: a 200 would
 // tell the runtime that it has answered.
 func TestResponseCutShort(t *testing.T) {
 	r := newRawRuntime(t)
@@ -166,8 +166,8 @@ func TestResponseCutShort(t *testing.T) {
 	}
 }
 
-// An event whose first copy went to a connection that nobody reads any more is
-// handed out again, also to a request that was already waiting.
+// An event whose first copy went to an abandoned connection is sent again, also to
+// a request that was already waiting.
 func TestEventIsNotLost(t *testing.T) {
 	r := newRawRuntime(t)
 	lost := r.ask(t)
@@ -185,7 +185,7 @@ func TestEventIsNotLost(t *testing.T) {
 	}
 }
 
-// ask sends a request for the next event by a connection of its own.
+// ask sends a request for the next event on a new connection.
 func (r rawRuntime) ask(t *testing.T) net.Conn {
 	c, err := net.Dial("tcp", r.api.addr)
 	if err != nil {

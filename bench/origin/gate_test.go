@@ -235,7 +235,8 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// stall is an origin that sends the head and some bytes of its answer, and then waits until its client is gone.
+// stall is an origin that sends the head and some bytes of its answer, and then
+// waits until its client disconnects.
 func stall(t testing.TB, some int) (target string, reached, gone <-chan struct{}) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	target = newOrigin(t, func(w http.ResponseWriter, r *http.Request) {

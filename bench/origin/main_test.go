@@ -78,7 +78,7 @@ func waitFor(t testing.TB, what string, done <-chan struct{}) {
 	}
 }
 
-// eventually asks until it is so.
+// eventually polls until the condition holds.
 func eventually(t testing.TB, what string, isSo func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); !isSo(); time.Sleep(time.Millisecond) {

@@ -39,7 +39,7 @@ func eventFile(t *testing.T, events ...string) string {
 	return file
 }
 
-// process runs the command as a process of its own, and returns its exit status.
+// process runs the command as a separate process and returns its exit status.
 func process(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
@@ -243,8 +243,8 @@ func TestExtension(t *testing.T) {
 	}
 }
 
-// An ActionLoop need not acknowledge its start where the variable does not ask for it,
-// and an image's exec.env is checked.
+// An ActionLoop need not acknowledge its start unless the variable requires it, and
+// an image's exec.env is checked.
 func TestVariablesOfOpenWhisk(t *testing.T) {
 	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
 	if rows[result.Warm].N != 1 {

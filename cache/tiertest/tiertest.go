@@ -7,8 +7,9 @@
 //		})
 //	}
 //
-// The tests check the contract that a [cache.Cache] relies on. Above all, no record
-// comes back after a Delete. They do not check a Tier whose storage fails.
+// The tests check the contract that a [cache.Cache] relies on. Above all, Get never
+// returns a record after its Delete. The tests do not cover failures of the
+// storage.
 package tiertest
 
 import (

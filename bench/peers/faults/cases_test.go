@@ -136,7 +136,7 @@ func serveIfChild() {
 	os.Exit(1)
 }
 
-// killed ends a process by SIGKILL when half of the bytes have come.
+// killed ends a process by SIGKILL when half of the bytes have arrived.
 func killed(w *fixture) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childPeer+"="+w.peer.name, childDir+"="+w.dir)

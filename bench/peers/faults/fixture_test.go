@@ -91,8 +91,8 @@ func (w *fixture) fill() {
 	}
 }
 
-// look reads object a and compares it with the origin's. The worst of all readings
-// is the outcome of the case.
+// look reads object a and compares it with the origin's. The worst result of all
+// readings is the outcome of the case.
 func (w *fixture) look(read read) {
 	before := w.source.fetched()
 	b, err := read("a")
@@ -119,7 +119,7 @@ func firstLine(err error) string {
 	return line
 }
 
-// restarted looks in a new process.
+// restarted reads the object in a new process.
 func (w *fixture) restarted() { w.look(w.process()) }
 
 // find returns the file that contains an object, and the place of its bytes in it.
