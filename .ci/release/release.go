@@ -149,7 +149,7 @@ func (r *release) prepare(ctx context.Context, dir string) error {
 	}
 	mod.Cleanup()
 	if len(mod.Replace) > 0 {
-		return fmt.Errorf("go.mod replaces %s: importers would not get that", mod.Replace[0].Old.Path)
+		return fmt.Errorf("go.mod replaces %s: importers ignore replacements", mod.Replace[0].Old.Path)
 	}
 	edited := false
 	for _, req := range mod.Require {

@@ -90,7 +90,7 @@ func (x *store) toFile(f func(*os.File) error) func() (float64, error) {
 				return err
 			}
 			if fi, err := file.Stat(); err != nil || fi.Size() != int64(x.size) {
-				return fmt.Errorf("the file is not of %d bytes: %v, %w", x.size, fi, err)
+				return fmt.Errorf("the file does not have %d bytes: %v, %w", x.size, fi, err)
 			}
 			return nil
 		})

@@ -114,5 +114,5 @@ func (t *tier) Set(_ context.Context, r cache.TierRecord) error {
 
 // Delete implements cache.Tier.
 func (t *tier) Delete(context.Context, string) error {
-	return errors.New("fleet: nothing is deleted in a simulation")
+	return errors.New("fleet: the simulation does not support Delete")
 }

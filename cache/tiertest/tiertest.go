@@ -380,7 +380,7 @@ func checkConcurrency(ctx context.Context, a, b cache.Tier) error {
 				l, err := tier.Get(ctx, name, func(b []byte) bool {
 					_, err := fmt.Sscan(string(b), &found)
 					if err != nil {
-						report(fmt.Errorf("Get found %q, which nobody has stored", b))
+						report(fmt.Errorf("Get found %q, which was never stored", b))
 					} else if found < least {
 						report(fmt.Errorf("Get found a record that was loaded before Delete %d, which had ended", least))
 					}

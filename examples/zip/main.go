@@ -24,8 +24,8 @@ func main() {
 	log.SetPrefix("zip: ")
 	var j job
 	flag.StringVar(&j.arch, "arch", "amd64", "the architecture of the containers: amd64 or arm64 (Lambda has both)")
-	flag.StringVar(&j.image, "image", newestImage, "OpenWhisk's `image` that runs the action (--kind go:1.NN), whose OW_EXECUTION_ENV exec.env repeats; actionloop-base takes any")
-	flag.StringVar(&j.out, "o", "bin", "the folder for the zips")
+	flag.StringVar(&j.image, "image", newestImage, "the OpenWhisk `image` that runs the action (--kind go:1.NN), written to exec.env: it must equal the image's OW_EXECUTION_ENV; actionloop-base accepts any")
+	flag.StringVar(&j.out, "o", "bin", "the directory for the zips")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./zip [flags] EXAMPLE [FILE...]")
 		flag.PrintDefaults()

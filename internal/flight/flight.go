@@ -33,7 +33,7 @@ func (timeout) Error() string        { return "the load timed out" }
 func (timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // ErrOwnKey is the error of a Do that would wait for the load that it is called by.
-var ErrOwnKey = errors.New("a load gets its own key, and would wait for itself")
+var ErrOwnKey = errors.New("a load requests its own key, and would wait for itself")
 
 // A Group is a space of keys. It is safe for concurrent use.
 type Group[V any] struct {
