@@ -128,7 +128,7 @@ func TestTTLJitterAndTierShift(t *testing.T) {
 	}
 }
 
-// A thousand cold containers that all want one key at once: one of them loads it.
+// A thousand cold containers request one key at once: one of them loads it.
 func TestLeaseAgainstStampede(t *testing.T) {
 	c := small()
 	c.Rate, c.For = 1e9, time.Microsecond

@@ -279,7 +279,7 @@ func TestCloseEndsAllInvocations(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector.
+// All methods concurrently, for the race detector.
 func TestConcurrentUseOfSharedProcess(t *testing.T) {
 	t.Parallel()
 	e := open(t, concurrent("function", 4))

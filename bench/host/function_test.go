@@ -22,7 +22,7 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// roles are the processes that the test binary can be.
+// roles are the processes that the test binary can act as.
 var roles = map[string]func(){
 	"function":  func() { lambda.Start(handle) },
 	"echo":      func() { lambda.Start(func(s string) (string, error) { return s, nil }) },
@@ -53,7 +53,7 @@ type command struct {
 	Arg string // the address of a gate, or an error's text
 }
 
-// report is its answer to most of them.
+// report is its answer to most commands.
 type report struct {
 	Count  int  // invocations of this process
 	Marker bool // an earlier invocation of any process left its marker in the temporary directory

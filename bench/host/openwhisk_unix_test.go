@@ -43,7 +43,7 @@ func TestContainerStartKinds(t *testing.T) {
 	}
 }
 
-// Every end of the process removes the files.
+// The files are removed however the process ends.
 func TestActivationDestroysContainer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ do, arg, kind, message string }{
@@ -154,7 +154,7 @@ func TestActivationTimeout(t *testing.T) {
 	c.expect(host.Cold, 1, false)
 }
 
-// An answer that never ends is neither kept nor waited for.
+// An endless answer is not stored, and the host does not wait for its end.
 func TestUnfinishedLine(t *testing.T) {
 	t.Parallel()
 	w := testAction("action")
@@ -177,8 +177,8 @@ func TestActionInitIsNotItsActivation(t *testing.T) {
 	}
 }
 
-// An answer counts although the process ended right after it. OpenWhisk notices
-// at the next activation, which is lost.
+// An answer counts even if the process ended right after it. OpenWhisk detects the
+// end at the next activation, which fails.
 func TestDeathBetweenActivations(t *testing.T) {
 	t.Parallel()
 	c := openContainer(t, testAction("action"))
@@ -193,7 +193,7 @@ func TestDeathBetweenActivations(t *testing.T) {
 	c.expect(host.Cold, 1, false)
 }
 
-// As with OpenWhisk's proxy, a line too many answers the next activation.
+// As with OpenWhisk's proxy, a superfluous line answers the next activation.
 func TestLineTooMany(t *testing.T) {
 	t.Parallel()
 	c := openContainer(t, testAction("action"))

@@ -96,7 +96,7 @@ func TestInitErrorAfterInit(t *testing.T) {
 	}
 }
 
-// The other answers are those of AWS's emulator.
+// The other answers are the same as in AWS's emulator.
 func TestOtherPaths(t *testing.T) {
 	r := newRawRuntime(t)
 	r.expect(200, "GET", "../ping", "")
@@ -206,7 +206,7 @@ func readID(t *testing.T, c net.Conn) string {
 	return res.Header.Get("Lambda-Runtime-Aws-Request-Id")
 }
 
-// Other runtimes than aws-lambda-go put the type into a header, or post text.
+// Runtimes other than aws-lambda-go put the type into a header, or post text.
 func TestParseFunctionError(t *testing.T) {
 	for _, tt := range []struct{ header, body, kind, message string }{
 		{"", `{"errorType":"T","errorMessage":"m"}`, "T", "m"},

@@ -174,7 +174,7 @@ func section(t *testing.T, html, id string) string {
 	return text
 }
 
-// A section without results says how to get them.
+// A section without results names the command that measures them.
 func TestPageWithoutData(t *testing.T) {
 	html, _ := write(t, result.File{})
 	for id, command := range map[string]string{
@@ -187,7 +187,7 @@ func TestPageWithoutData(t *testing.T) {
 	}
 }
 
-// The page needs no network and no other file to be read, and is well-formed.
+// The page is well-formed and loads nothing from the network or from other files.
 func TestPageIsSelfContained(t *testing.T) {
 	html, _ := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for _, load := range []string{"http:", "https:", "<script", "<link", "<img", "@import", "url(", "<iframe", "xlink"} {
