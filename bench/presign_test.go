@@ -38,7 +38,7 @@ func testPresignedURLs(t *testing.T, p presign) {
 		}
 		for _, get := range []presigned{first, second} {
 			if got := send(t, http.StatusOK, get.request(t, nil)); !bytes.Equal(got, file) {
-				t.Errorf("%s: got %d other bytes", name, len(got))
+				t.Errorf("%s: got %d bytes that differ", name, len(got))
 			}
 		}
 	}

@@ -254,7 +254,7 @@ func TestActionVariables(t *testing.T) {
 		t.Errorf("%v until the deadline", r.Left)
 	}
 	if second := c.invoke(command{Do: "environment"}); strings.Contains(decode(t, second).Line, "api_key") {
-		t.Error("an api_key that nobody has given")
+		t.Error("an unexpected api_key")
 	}
 }
 

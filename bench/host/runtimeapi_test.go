@@ -72,7 +72,7 @@ func TestProtocolOrder(t *testing.T) {
 	r.expect(403, "POST", "invocation/a/response", "second")
 	r.expect(403, "POST", "invocation/a/error", "{}")
 	if isOver(a) {
-		t.Error("over before the next event was asked for")
+		t.Error("the invocation ended before the next event was requested")
 	}
 	b := r.submit("b")
 	r.expect(200, "GET", "invocation/next", "")

@@ -144,7 +144,7 @@ func TestGateLimitsBandwidth(t *testing.T) {
 				t.Errorf("%d bytes in %v, want at least %v", size, took, atLeast)
 			}
 			if method == http.MethodGet && !bytes.Equal(answer, object) {
-				t.Error("got other bytes")
+				t.Error("the bytes differ")
 			}
 			if got, want := g.Counts().Sub(before), (Counts{1, size}); got != want {
 				t.Errorf("counted %+v, want %+v", got, want)

@@ -199,13 +199,13 @@ func TestPageIsSelfContained(t *testing.T) {
 	ids := map[string]bool{}
 	for _, id := range regexp.MustCompile(` id="([^"]+)"`).FindAllStringSubmatch(html, -1) {
 		if ids[id[1]] {
-			t.Errorf("id %s is there twice", id[1])
+			t.Errorf("id %s occurs twice", id[1])
 		}
 		ids[id[1]] = true
 	}
 	for _, to := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(html, -1) {
 		if !ids[to[1]] {
-			t.Errorf("a link leads to #%s, which is not there", to[1])
+			t.Errorf("a link leads to #%s, which is missing", to[1])
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestNumber(t *testing.T) {
 func TestKeptResults(t *testing.T) {
 	kept, err := filepath.Glob("../results/*.json")
 	if err != nil || len(kept) == 0 {
-		t.Fatal("there are no kept results", err)
+		t.Fatal("there are no stored results", err)
 	}
 	p := page{Reports: map[string]*compare.Report{}}
 	for _, file := range kept {

@@ -358,7 +358,7 @@ func (h *history) check(k productKey, p product, asked time.Time, ttl time.Durat
 	}
 	switch {
 	case p.productKey != k:
-		return fmt.Errorf("asked for %+v, got %+v", k, p.productKey)
+		return fmt.Errorf("requested %+v, got %+v", k, p.productKey)
 	case p.Version < 1 || p.Version > row.begun:
 		return fmt.Errorf("%+v: version %d of %d", k, p.Version, row.begun)
 	case p.Version <= int64(len(row.gone)):

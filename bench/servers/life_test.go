@@ -246,11 +246,11 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("Open with a wrong secret = %v", err)
 		}
 		if _, err := r.files.Open(t.Context(), r.bucket.Object("b")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Open of a key that is not there = %v", err)
+			t.Errorf("Open of a missing key = %v", err)
 		}
 		nowhere := s3source.Bucket{Client: r.bucket.Client, Name: "nowhere"}
 		if _, err := r.files.Open(t.Context(), nowhere.Object("a")); err == nil || errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Open in a bucket that is not there = %v", err)
+			t.Errorf("Open in a missing bucket = %v", err)
 		}
 		r.want(r.bucket.Object("a"), body)
 		if st := r.files.Stats(); st.Misses != 1 || st.Revalidated != 1 {
@@ -460,7 +460,7 @@ func TestPresigned(t *testing.T) {
 		read := func(url string) error {
 			b, err := files.ReadFile(t.Context(), source.Object(url))
 			if err == nil && !bytes.Equal(b, body) {
-				t.Error("other bytes")
+				t.Error("the bytes differ")
 			}
 			return err
 		}

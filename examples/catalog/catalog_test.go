@@ -266,7 +266,7 @@ func TestUpdateShowsAfterDelete(t *testing.T) {
 		mustWrite(t, `UPDATE products SET price_cents = 1999 WHERE tenant = 'blue' AND sku = 'lamp'`)
 	})
 	if out, _ := ask(t, buy("blue", "lamp", 1)); out.UnitCents != 1999 {
-		t.Errorf("price before the Delete = %d, want the kept 1999", out.UnitCents)
+		t.Errorf("price before the Delete = %d, want the cached 1999", out.UnitCents)
 	}
 	products.Delete(ProductKey{Tenant: "blue", SKU: "lamp"})
 	if out, _ := ask(t, buy("blue", "lamp", 1)); out.UnitCents != 5 {

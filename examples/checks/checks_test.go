@@ -258,7 +258,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 			before := gate.Count()
 			mustHandle(t, "north-bank", "ada.png")
 			if got := scans.Asked(); got != want[i] {
-				t.Errorf("WARMCACHE=%s, invocation %d: asked S3 for %s, want %s", setting, i, got, want[i])
+				t.Errorf("WARMCACHE=%s, invocation %d: sent S3 %s, want %s", setting, i, got, want[i])
 			}
 			if got := gate.Count() - before; got != statements[i] {
 				t.Errorf("WARMCACHE=%s, invocation %d: %d statements, want %d", setting, i, got, statements[i])

@@ -179,7 +179,7 @@ func TestSecondResultAsksNothing(t *testing.T) {
 			c.want(t, "before any vote", "blue", map[string]int64{})
 		}
 		if got := c.asked.Load(); got != want {
-			t.Errorf("WARMCACHE=%s: asked %d times for three results, want %d", setting, got, want)
+			t.Errorf("WARMCACHE=%s: %d queries for three results, want %d", setting, got, want)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func invoke(t *testing.T, what, requests string, seed int) {
 		t.Errorf("%s: %v, %v, want %v", what, out.Countries, err, want(seed))
 	}
 	if got := store.Asked(); got != requests {
-		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
+		t.Errorf("%s sent S3 %q, want %q", what, got, requests)
 	}
 }
 

@@ -88,7 +88,7 @@ func invoke(t *testing.T, what, requests string) {
 		t.Errorf("%s:\ngot  %s\nwant %s", what, got, want)
 	}
 	if got := store.Asked(); got != requests {
-		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
+		t.Errorf("%s sent S3 %q, want %q", what, got, requests)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestAfterMaxAge(t *testing.T) {
 		t.Errorf("after a new table of 10 records: %s, %v", encode(out), err)
 	}
 	if got := store.Asked(); got != "GET 200" {
-		t.Errorf("asked S3 for %q", got)
+		t.Errorf("sent S3 %q", got)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestDamagedCopy(t *testing.T) {
 					t.Errorf("got  %s, %v\nwant %s", got, err, want())
 				}
 				if store.Asked() == "" {
-					t.Error("S3 was not asked")
+					t.Error("S3 got no request")
 				}
 				handle(t.Context(), some) // makes a new copy, if the damage was repaired while reading
 				store.Asked()
@@ -230,7 +230,7 @@ func TestConcurrentInvocations(t *testing.T) {
 	}
 	invocations.Wait()
 	if got := store.Asked(); got != "GET 200" {
-		t.Errorf("asked S3 for %q, want one GET", got)
+		t.Errorf("sent S3 %q, want one GET", got)
 	}
 }
 
@@ -275,7 +275,7 @@ func TestInvalid(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	if got := store.Asked(); got != "" {
-		t.Errorf("asked S3 for %q", got)
+		t.Errorf("sent S3 %q", got)
 	}
 }
 

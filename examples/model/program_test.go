@@ -41,7 +41,7 @@ func TestProgramGivesTheSameAnswers(t *testing.T) {
 				t.Errorf("WARMCACHE=%s, invocation %d: %s, %v, want %s", setting, i, got, err, want())
 			}
 			if got := store.Asked(); got != requests[i] {
-				t.Errorf("WARMCACHE=%s, invocation %d asked S3 for %q", setting, i, got)
+				t.Errorf("WARMCACHE=%s, invocation %d sent S3 %q", setting, i, got)
 			}
 		}
 		if left, _ := os.ReadDir(tmp); len(left) != 0 {

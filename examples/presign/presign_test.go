@@ -209,14 +209,14 @@ func TestCachedURLsEndBeforeTheirSignatureAndCredentials(t *testing.T) {
 						t.Fatalf("said to end at %d, and does at %d", out.Expires, real.Unix())
 					}
 					if left := time.Until(real); !signed && left < margin {
-						t.Fatalf("a kept URL with %v left", left)
+						t.Fatalf("a cached URL with %v left", left)
 					}
 					if !signed {
 						hits++
 					}
 				}
 				if wantHits := lifetime == 0 || lifetime > margin+20*time.Second; hits > 0 != wantHits {
-					t.Errorf("%d of 400 were kept", hits)
+					t.Errorf("%d of 400 were cached", hits)
 				}
 			})
 		})
@@ -241,7 +241,7 @@ func TestTheMargin(t *testing.T) {
 			}
 			time.Sleep(time.Nanosecond)
 			if _, signed := c.do(t, in); !signed {
-				t.Error("kept into the margin")
+				t.Error("cached into the margin")
 			}
 		})
 	}

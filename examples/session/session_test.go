@@ -522,7 +522,7 @@ func TestBasketIsBounded(t *testing.T) {
 		t.Errorf("%v, with %d items", err, len(s.Basket))
 	}
 	if err := s.set("7", 5); err != nil || s.Basket["7"] != 5 {
-		t.Errorf("an item that is there: %v, %d", err, s.Basket["7"])
+		t.Errorf("an existing item: %v, %d", err, s.Basket["7"])
 	}
 }
 

@@ -232,7 +232,7 @@ func TestSourceIsFetchedOnce(t *testing.T) {
 			do(t, In{"blue", "cat.jpg", size})
 		}
 		if got := pictures.asked(); got != want {
-			t.Errorf("WARMCACHE=%s asked S3 for %q, want %q", setting, got, want)
+			t.Errorf("WARMCACHE=%s sent S3 %q, want %q", setting, got, want)
 		}
 	}
 }
@@ -434,7 +434,7 @@ func TestInvalidEvents(t *testing.T) {
 		}
 	}
 	if got := pictures.asked(); got != "" {
-		t.Errorf("asked S3 for %q", got)
+		t.Errorf("sent S3 %q", got)
 	}
 	t.Setenv("THUMBNAIL_BUCKET", "")
 	if _, err := newBucket(); err == nil || !strings.Contains(err.Error(), "THUMBNAIL_BUCKET is not set") {

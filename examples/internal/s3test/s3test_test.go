@@ -37,6 +37,6 @@ func TestPutAndGet(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 	if asked := server.Asked(); asked != "PUT 200, GET 200" {
-		t.Errorf("asked for %s", asked)
+		t.Errorf("requests: %s", asked)
 	}
 }

@@ -35,7 +35,7 @@ func TestLookup(t *testing.T) {
 		}
 		for _, id := range []uint64{0, table.ID(0) - 1, table.ID(0) + 1, table.ID(n), 1<<64 - 1} {
 			if cents, found, err := table.Lookup(r, size, id); cents != 0 || found || err != nil {
-				t.Errorf("%d of %d, which is not there: %d, %v, %v", id, n, cents, found, err)
+				t.Errorf("%d of %d, which is missing: %d, %v, %v", id, n, cents, found, err)
 			}
 		}
 	}
