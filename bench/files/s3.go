@@ -31,7 +31,7 @@ type store struct {
 	client   *s3.Client
 	requests atomic.Int64
 	size     int
-	files    int // names handed out so far
+	files    int // names used so far
 }
 
 // store starts a server; if slow, behind a gate with the latencies of S3.

@@ -22,7 +22,7 @@ var stampCodec = cache.Codec[stamp]{
 }
 
 // tier is the cache.Tier of a simulation: a server that never fails, and works like
-// package redistier. A simulation deletes nothing.
+// package redistier. A simulation does not delete keys.
 type tier struct {
 	sim    *simulation
 	leases bool

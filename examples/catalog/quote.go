@@ -11,7 +11,7 @@ import (
 // process, so a warm invocation does not query the database again.
 var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
 	Load: loadProduct,
-	TTL:  time.Minute, // a price may be as old as that, and never older
+	TTL:  time.Minute, // the maximum age of a price
 }))
 
 // ProductKey has every input of the answer. Without the tenant, one customer would

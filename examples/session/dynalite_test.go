@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// dynalite is a local DynamoDB in a process of its own. All tests share it.
+// dynalite is a local DynamoDB in a separate process. All tests share it.
 var dynalite server
 
 type server struct {

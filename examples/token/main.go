@@ -1,5 +1,5 @@
 // Command token is a function that verifies the token of its caller and calls an API
-// with a token of its own. The issuer's keys and the own token are cached in memory.
+// with its own token. It caches the issuer's keys and its own token in memory.
 package main
 
 import (

@@ -191,7 +191,7 @@ func TestTokensThatAreNotAccepted(t *testing.T) {
 
 // The API never gets a token of this function that has expired: however long tokens
 // live, whenever an outage of the authorization server begins and however long it
-// takes. Outages shorter than bridge are not noticed if tokens live long enough.
+// takes. Outages shorter than bridge have no effect if tokens live long enough.
 func TestExpiredTokenIsNeverUsed(t *testing.T) {
 	for _, life := range []time.Duration{0, 20 * time.Second, 100 * time.Second, 5 * time.Minute, time.Hour} {
 		for _, outage := range []time.Duration{0, bridge - 2*time.Second, time.Hour} {
