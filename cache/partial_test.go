@@ -303,7 +303,7 @@ func TestLeavingAJoinedBatch(t *testing.T) {
 	})
 }
 
-// GetMany returns the values that have arrived when the caller's time is over.
+// At the caller's deadline, GetMany returns the values that have arrived.
 func TestBatchOfACallerWhoseTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

@@ -68,7 +68,7 @@ func (p *process) finish(t *testing.T) {
 	}
 }
 
-// kill does what a host does after a time-out: it sends SIGKILL.
+// kill ends the process without warning, as a host does after a time-out.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	p.ended = true
