@@ -22,8 +22,8 @@ type counted struct {
 	Start    string
 }
 
-// Memory and /tmp have different lives: a crash takes the one on Lambda, and both
-// on OpenWhisk.
+// Memory and /tmp have different lifetimes: a crash clears memory on Lambda, and
+// both on OpenWhisk.
 func TestCounterCrashes(t *testing.T) {
 	needsUnix(t)
 	s := subject{binary: buildExample(t, "counter")}
@@ -98,7 +98,7 @@ func TestCounterInTwoContainers(t *testing.T) {
 	}
 }
 
-// The hosts can run the packages of the one command.
+// The hosts can run the packages that the zip command builds.
 func TestZipsRun(t *testing.T) {
 	needsUnix(t)
 	if runtime.GOOS != "linux" {

@@ -33,10 +33,10 @@ type example struct {
 	env   func(*origins) []string
 	event func(round int) string
 
-	prepare func(context.Context, example, *origins) error // makes its data; an errSkip skips the example
-	varies  bool                                           // its answers are not compared: they differ each time
-	same    bool                                           // it has no state without the library, which it does not use
-	every   int                                            // if not 0, only each every-th round measures it, with fewer warm invocations
+	prepare func(context.Context, example, *origins) error // creates its data; errSkip skips the example
+	varies  bool                                           // its answers differ each time, so they are not compared
+	same    bool                                           // it does not use the library, so it has no state without it
+	every   int                                            // if not 0, one in that many rounds measures it, with fewer warm invocations
 
 	binary string
 }
@@ -138,10 +138,10 @@ var (
 	tokenURL, callersToken string
 )
 
-// errSkip is the error of an example that needs a program which is not installed.
+// errSkip means that a program that the example needs is not installed.
 var errSkip = errors.New("skipped")
 
-// lives returns how many of the rounds measure it.
+// lives returns the number of rounds that measure it.
 func (e example) lives(rounds int) int {
 	if e.every == 0 {
 		return rounds
@@ -149,7 +149,7 @@ func (e example) lives(rounds int) int {
 	return max(rounds/e.every, 1)
 }
 
-// warm returns how many warm invocations a life has.
+// warm returns the number of warm invocations in a life.
 func (e example) warm() int {
 	if e.every > 0 {
 		return 2
@@ -183,7 +183,7 @@ func (e example) openWhisk(o *origins, env ...string) host.OpenWhisk {
 	return host.OpenWhisk{Binary: e.binary, Name: e.name, Env: append(e.env(o), env...), Logs: os.Stderr}
 }
 
-// fill makes a SQLite database by an example's own script.
+// fill creates a SQLite database from the example's script.
 func fill(ctx context.Context, file, script string) error {
 	dir, err := checkout.Examples()
 	if err != nil {
@@ -202,10 +202,10 @@ func fill(ctx context.Context, file, script string) error {
 	return err
 }
 
-// loggedIn is the session of the events.
+// loggedIn is the session that the events use.
 var loggedIn string
 
-// logIn makes the session, by the action itself.
+// logIn creates the session with the action.
 func logIn(ctx context.Context, e example, o *origins) error {
 	env, err := e.lambda(o).Environment()
 	if err != nil {

@@ -25,16 +25,17 @@ import (
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
-// subject is an example with its origins, to be run under the hosts.
+// subject is an example with its origins, to run on the hosts.
 type subject struct {
 	binary string
 	env    []string
-	events []string // of two tenants where there are tenants, and some that fail
+	events []string // of two tenants if the example has tenants; some of them fail
 	slow   *valve   // between the action and its origin
 }
 
-// subjects are the examples that have a cold and a warm side, each with what it
-// needs to run. All that they read from files is in dir, which an action with a
+// subjects are the examples that have a cold and a warm side, each with its
+// origins. All files that they read are in dir, which is also visible to an action
+// with its own /tmp.
 // /tmp of its own sees too.
 var subjects = map[string]func(t *testing.T, dir string, o *origins) subject{
 	"catalog":               catalogSubject,
@@ -45,14 +46,12 @@ var subjects = map[string]func(t *testing.T, dir string, o *origins) subject{
 	"rules":                 rulesSubject,
 }
 
-// again are subjects whose code but for a database is that of another one, and that
-// are slow: reading a check takes a fifth of a second. One test has them, the others
-// need not.
+// again are slow subjects, and subjects that differ from another one only in the
+// database. One test runs them; the others would gain nothing.
 var again = []string{"checks on CouchDB"}
 
-// forEachExample runs a test with every example, but for those that are left out.
-// What they need is not in /tmp, where an action with a /tmp of its own would not
-// find it.
+// forEachExample runs a test with every example except the excluded ones. Their
+// files are not in /tmp, because an action with its own /tmp would not see them.
 func forEachExample(t *testing.T, leftOut []string, test func(t *testing.T, s subject)) {
 	for _, name := range slices.Sorted(maps.Keys(subjects)) {
 		if slices.Contains(leftOut, name) {
@@ -80,7 +79,7 @@ func catalogSubject(t *testing.T, dir string, o *origins) subject {
 func postgresSubject(t *testing.T, dir string, o *origins) subject {
 	server, err := postgrestest.Start()
 	if errors.Is(err, postgrestest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs the server of PostgreSQL: .ci/install/postgresql")
+		t.Skip("needs a PostgreSQL server: run .ci/install/postgresql")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +89,7 @@ func postgresSubject(t *testing.T, dir string, o *origins) subject {
 	return newCatalogSubject(t, dir, o, "DATABASE_URL="+server.URL())
 }
 
-// execute makes the database that an example's own README describes.
+// execute creates the database as the example's README describes.
 func execute(t *testing.T, driver, source, script string) {
 	t.Helper()
 	examples, err := checkout.Examples()
@@ -117,7 +116,7 @@ func newCatalogSubject(t *testing.T, dir string, o *origins, database string) su
 		binary: buildExample(t, "catalog"),
 		env:    []string{database, "ORIGIN_TOLL=" + v.addr()},
 		slow:   v,
-		events: []string{ // tenants take turns, and change what they are given
+		events: []string{ // tenants alternate, and modify the values that they get
 			`{"tenant":"blue","sku":"lamp","quantity":2}`,
 			`{"tenant":"green","sku":"lamp","quantity":2}`,
 			`{"tenant":"blue","page":1,"in_stock":true}`,
@@ -152,7 +151,7 @@ func checksSubject(t *testing.T, dir string, o *origins) subject {
 func couchSubject(t *testing.T, dir string, o *origins) subject {
 	server, err := checktest.StartCouch(t.Context())
 	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs pouchdb-server: .ci/install/couchdb")
+		t.Skip("needs pouchdb-server: run .ci/install/couchdb")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +166,7 @@ func couchSubject(t *testing.T, dir string, o *origins) subject {
 func newChecksSubject(t *testing.T, dir string, o *origins, database string) subject {
 	data, err := checktest.TrainedData()
 	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs tesseract with its English data: .ci/install/tesseract")
+		t.Skip("needs tesseract with its English data: run .ci/install/tesseract")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +192,7 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 		env: append(o.S3.Env("http://"+v.addr()), "S3_PATH_STYLE=1", database,
 			"TESSDATA_BUCKET=tessdata", "TESSDATA_KEY=eng.traineddata", "COPIES_BUCKET=copies"),
 		slow: v,
-		events: []string{ // what follows a check that can be read must hold nothing of it
+		events: []string{ // the answer after a readable check must contain nothing of it
 			`{"bucket":"north-bank","key":"ada.png"}`,
 			`{"bucket":"south-bank","key":"charles.png"}`,
 			`{"bucket":"north-bank","key":"noise.png"}`,
@@ -203,8 +202,8 @@ func newChecksSubject(t *testing.T, dir string, o *origins, database string) sub
 	}
 }
 
-// buildExample builds a program of the examples, once for all tests: building takes
-// longer than most of them.
+// buildExample builds a program of the examples once for all tests, because
+// building takes longer than most of them.
 func buildExample(t *testing.T, name string) string {
 	t.Helper()
 	once, _ := built.LoadOrStore(name, sync.OnceValues(func() (string, error) {
@@ -219,8 +218,8 @@ func buildExample(t *testing.T, name string) string {
 }
 
 var (
-	programs string   // a directory that TestMain makes and removes
-	built    sync.Map // functions that build a program below it, by its name
+	programs string   // created and removed by TestMain
+	built    sync.Map // functions that build a program in programs, by its name
 )
 
 func (s subject) lambda(env ...string) host.Lambda {
@@ -231,7 +230,7 @@ func (s subject) openWhisk(env ...string) host.OpenWhisk {
 	return host.OpenWhisk{Binary: s.binary, Env: append(slices.Clone(s.env), env...)}
 }
 
-// sandboxes are where a function runs on each host.
+// sandboxes start a function on each host.
 func (s subject) sandboxes(t *testing.T, env ...string) map[string]host.Sandbox {
 	t.Helper()
 	e, err := s.lambda(env...).Environment()
@@ -262,7 +261,8 @@ func answer(t *testing.T, s host.Sandbox, event string) (string, host.Result) {
 	return string(res.Payload), res
 }
 
-// plainAnswers are those without the library, which must be the same everywhere.
+// plainAnswers returns the answers without the library, which must be the same on
+// all hosts.
 func (s subject) plainAnswers(t *testing.T) (answers []string) {
 	t.Helper()
 	both := s.sandboxes(t, "WARMCACHE=off")
@@ -276,7 +276,7 @@ func (s subject) plainAnswers(t *testing.T) (answers []string) {
 	return answers
 }
 
-// expect asks for everything, twice.
+// expect invokes the function with each event twice and checks the answers.
 func (s subject) expect(t *testing.T, sandbox host.Sandbox, what string, want []string) {
 	t.Helper()
 	for range 2 {
@@ -288,8 +288,7 @@ func (s subject) expect(t *testing.T, sandbox host.Sandbox, what string, want []
 	}
 }
 
-// The library changes no answer, on either host and at no point in a container's
-// life.
+// The library changes no answer, on either host and in any state of a container.
 func TestExamplesGiveTheSameAnswers(t *testing.T) {
 	needsUnix(t)
 	forEachExample(t, nil, func(t *testing.T, s subject) {
@@ -321,7 +320,7 @@ func TestExamplesAtConcurrency8(t *testing.T) {
 		for caller := range 8 {
 			callers.Go(func() {
 				for i := range s.events {
-					n := (caller + i) % len(s.events) // some wait for the loads of others
+					n := (caller + i) % len(s.events) // some callers wait for the loads of others
 					res, err := env.Invoke(t.Context(), []byte(s.events[n]))
 					if err != nil {
 						t.Error(err)
@@ -354,9 +353,9 @@ func TestExamplesWithoutAnEnvironment(t *testing.T) {
 	})
 }
 
-// As on Managed Instances, where an invocation that takes too long is answered as
-// timed out and its code runs on: what it was waiting for arrives later, and
-// nobody else is given it, or waits for it.
+// As on Managed Instances, an invocation that times out is answered while its code
+// runs on. The late result of its load is not returned to another invocation, and
+// no invocation waits for it.
 func TestExamplesTimedOutHandlerPoisonsNothing(t *testing.T) {
 	needsUnix(t)
 	forEachExample(t, again, func(t *testing.T, s subject) {
@@ -379,19 +378,20 @@ func TestExamplesTimedOutHandlerPoisonsNothing(t *testing.T) {
 			})
 		}
 		late.Wait()
-		// Both places are taken until the code of one is through. This event needs
+		// Both places are occupied until the code of one returns. This event needs
 		// no origin.
 		_, first := answer(t, env, s.events[len(s.events)-1])
 		s.slow.open()
 		s.expect(t, env, "after a time-out", want)
 		if _, last := answer(t, env, s.events[0]); last.Pid != first.Pid {
-			t.Error("the process is another one")
+			t.Error("the event went to another process")
 		}
 	})
 }
 
-// The host's word on the tenant wins over that of the event where it isolates
-// tenants, and stands in for it on OpenWhisk. In one environment they take turns.
+// The tenant of the host overrides that of the event on Lambda, which isolates
+// tenants. On OpenWhisk it is used if the event has none. Two tenants alternate in
+// one environment.
 func TestTenantOfTheHost(t *testing.T) {
 	needsUnix(t)
 	t.Setenv("TMPDIR", "/var/tmp")

@@ -14,8 +14,8 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// frozenTTL names the variable that makes this test binary a function which
-// answers with a value from a cache of that TTL. The value counts its loads.
+// frozenTTL is the variable that makes this test binary a function. It answers with
+// a value from a cache of that TTL. The value counts its loads.
 const frozenTTL = "WARMCACHE_TEST_TTL"
 
 func serveIfFunction() {
@@ -31,8 +31,8 @@ func serveIfFunction() {
 	lambda.Start(func(ctx context.Context) (int, error) { return values.Get(ctx, "key") })
 }
 
-// A real pause of a real process: a value that has grown too old while the
-// process stood still is not handed out by the first invocation after it.
+// A real pause of a real process: the first invocation after the pause does not get
+// a value that expired during the pause.
 func TestFreezeAcrossTheTTL(t *testing.T) {
 	self, err := filepath.Abs(os.Args[0])
 	if err != nil {
@@ -64,7 +64,7 @@ func TestFreezeAcrossTheTTL(t *testing.T) {
 		if err := env.Freeze(); err != nil {
 			t.Skipf("cannot freeze here: %v", err)
 		}
-		time.Sleep(tt.freeze) // the process stands still; this is not waiting for it
+		time.Sleep(tt.freeze) // the process is frozen for this time; nothing else is awaited
 		invoke(tt.want, host.Thawed)
 	}
 }

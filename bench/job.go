@@ -81,9 +81,9 @@ func (e example) sandbox(on string, o *origins, env ...string) (host.Sandbox, er
 	return e.lambda(o, env...).Environment()
 }
 
-// measure runs lives of an example on each host. A round has one life of a container on
-// each host, and one without the library. So all states are interleaved, and have the
-// same noise.
+// measure runs lives of an example on each host. A round has one life of a
+// container on each host, and one without the library, so all states are
+// interleaved and see the same noise.
 func measure(ctx context.Context, e example, o *origins, rounds int) (rows result.Rows, err error) {
 	var drivers []*run.Driver
 	for _, on := range hosts() {

@@ -11,9 +11,8 @@ import (
 	"github.com/warmcache/warmcache/bench/run"
 )
 
-// The host kills the action in the middle of its download and keeps /tmp. (The
-// naive recipe, "if the file exists use it, else copy it", then takes the stump
-// for the object.)
+// The host kills the action during its download and keeps /tmp. The naive recipe,
+// "if the file exists use it, else copy it", would use the partial file.
 func TestKilledInTheMiddleOfTheDownload(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	all, err := build(ctx, dir)

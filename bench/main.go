@@ -68,7 +68,7 @@ type settings struct {
 	report string
 }
 
-// quickRounds are few enough for -quick, and enough for a p90.
+// quickRounds is small enough for -quick and large enough for a p90.
 const quickRounds = 10
 
 func parse(args []string) (settings, error) {
@@ -153,7 +153,7 @@ func updateReport(_ context.Context, args []string, out io.Writer) error {
 	return errors.Join(report.Update(dir, kept), writeReport(out, "bench-report", result.File{}))
 }
 
-// keptResults returns bench and its files of results.
+// keptResults returns the directory bench and its files of results.
 func keptResults() (dir string, files []string, err error) {
 	root, err := checkout.Root()
 	if err != nil {

@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// The main job, with few rounds: every row is there, on both hosts, and the
-// origins were asked exactly as often as each state should. And the report is.
+// The main job, with few rounds: every row exists, on both hosts, each state makes
+// the expected number of calls to the origins, and the report is written.
 func TestMainJob(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("freezing a process needs Linux")
@@ -90,8 +90,8 @@ func TestMainJob(t *testing.T) {
 	}
 }
 
-// The example that needs an OCR program is left out where there is none, and
-// that is no error.
+// The example that needs an OCR program is skipped without an error if the program
+// is missing.
 func TestMainJobWithoutTesseract(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	checks := pick(t, examples, "checks")
@@ -103,7 +103,7 @@ func TestMainJobWithoutTesseract(t *testing.T) {
 	}
 }
 
-// Each command has flags of its own, and an unknown command is an unexpected argument.
+// Each command has its own flags, and an unknown command is an unexpected argument.
 func TestDispatch(t *testing.T) {
 	for args, want := range map[string]string{
 		"run":                           "no program given",

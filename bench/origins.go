@@ -34,15 +34,15 @@ func startOrigins(ctx context.Context, dir string, l run.Latencies) (o *origins,
 	return o, nil
 }
 
-// s3Env is the environment of an action that uses S3 through the gate.
+// s3Env returns the environment of an action that uses S3 through the gate.
 func (o *origins) s3Env(more ...string) []string {
 	return append(append(o.S3.Env(o.Gate.URL()), "S3_PATH_STYLE=1"), more...)
 }
 
-// database is the SQLite file that a variable names.
+// database returns the path of the SQLite file for a variable.
 func (o *origins) database(variable string) string { return filepath.Join(o.dir, variable) }
 
-// databaseEnv is the environment of an action that uses such a file.
+// databaseEnv returns the environment of an action that uses such a file.
 func (o *origins) databaseEnv(variable string) []string {
 	return []string{variable + "=" + o.database(variable), "ORIGIN_TOLL=" + o.latencyProxy}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/warmcache/warmcache/bench/origin"
 )
 
-// More than an invocation can carry goes past the function to a real server, by a
-// PUT and by a form, and comes back by a URL from the cache.
+// An object larger than an event bypasses the function: a PUT and a form upload it
+// to a real server, and a cached URL downloads it.
 func TestPresignedURLs(t *testing.T) {
 	needsUnix(t)
 	for host, p := range newPresigns(t) {
@@ -25,7 +25,7 @@ func TestPresignedURLs(t *testing.T) {
 }
 
 func testPresignedURLs(t *testing.T, p presign) {
-	file := origin.Object(7<<20, 1) // an invocation carries 6 MB on Lambda and 1 MB on OpenWhisk
+	file := origin.Object(7<<20, 1) // events are limited to 6 MB on Lambda and 1 MB on OpenWhisk
 	put := p.ask(t, `{"tenant":"blue","user":"ann","do":"put","name":"a/put.tiff","size":7340032}`)
 	send(t, http.StatusOK, put.request(t, file))
 	post := p.ask(t, `{"tenant":"blue","user":"ann","do":"post","name":"a/post.tiff","size":7340032}`)
@@ -38,7 +38,7 @@ func testPresignedURLs(t *testing.T, p presign) {
 		}
 		for _, get := range []presigned{first, second} {
 			if got := send(t, http.StatusOK, get.request(t, nil)); !bytes.Equal(got, file) {
-				t.Errorf("%s: got %d other bytes", name, len(got))
+				t.Errorf("%s: got %d bytes that differ", name, len(got))
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func TestPresignedURLsAreGoodForNothingElse(t *testing.T) {
 // presign is the action in a container.
 type presign struct{ host.Sandbox }
 
-// newPresigns are the action on both hosts.
+// newPresigns starts the action on both hosts.
 func newPresigns(t *testing.T) map[string]presign {
 	t.Helper()
 	s3 := newS3(t, "files")
@@ -116,7 +116,7 @@ func (p presigned) request(t *testing.T, body []byte) *http.Request {
 	return r
 }
 
-// form is a browser's form: the fields, and the file after them.
+// form encodes a browser's form: the fields, followed by the file.
 func (p presigned) form(t *testing.T, file []byte) *http.Request {
 	t.Helper()
 	var body bytes.Buffer
@@ -172,7 +172,7 @@ func newEnvironment(t *testing.T, l host.Lambda) *host.Environment {
 	return env
 }
 
-// invoke returns the answer to an event that is no error.
+// invoke returns the answer to an event and fails the test on an error.
 func invoke(t *testing.T, s host.Sandbox, event string) []byte {
 	t.Helper()
 	res, err := s.Invoke(context.Background(), []byte(event))

@@ -10,15 +10,16 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// These read what was written before, so that every answer is the same each time.
+// These events read data that was written before, so that every answer is the same
+// each time.
 func init() {
 	subjects["session"] = sessionSubject
 	subjects["dbjson"] = dbjsonSubject
 	subjects["thumbnail"] = thumbnailSubject
 }
 
-// sessionSubject has sessions of two tenants, and asks for them, and for those of
-// the other tenant.
+// sessionSubject reads sessions of two tenants, and tries to read each as the other
+// tenant.
 func sessionSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, o.latencyProxy)
 	s := subject{
@@ -43,7 +44,7 @@ func sessionSubject(t *testing.T, dir string, o *origins) subject {
 	return s
 }
 
-// dbjsonSubject repeats votes, which changes nothing, and asks for results.
+// dbjsonSubject repeats votes, which changes nothing, and reads results.
 func dbjsonSubject(t *testing.T, dir string, o *origins) subject {
 	v := newValve(t, o.latencyProxy)
 	s := subject{
@@ -70,7 +71,7 @@ func dbjsonSubject(t *testing.T, dir string, o *origins) subject {
 	return s
 }
 
-// thumbnailSubject has pictures of two tenants with one name.
+// thumbnailSubject has pictures of two tenants under the same name.
 func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 	if err := o.S3.CreateBucket(t.Context(), "pictures"); err != nil {
 		t.Fatal(err)
@@ -99,8 +100,8 @@ func thumbnailSubject(t *testing.T, dir string, o *origins) subject {
 	}
 }
 
-// The life of a session in two containers, one on each host: a logout is heard at
-// once where it is made, and by every query of the database.
+// A session in two containers, one on each host: a logout takes effect at once in
+// its own container and in every database query.
 func TestSessionOnBothHosts(t *testing.T) {
 	needsUnix(t)
 	dir := t.TempDir()
@@ -126,6 +127,6 @@ func TestSessionOnBothHosts(t *testing.T) {
 	ask(lambda, event("request"), `"basket":{"lamp":2}`)
 	ask(lambda, event("logout"), `{"tenant":"blue"}`)
 	ask(lambda, event("request"), "there is no such session")
-	ask(openWhisk, event("update"), "there is no such session") // it asks the database
+	ask(openWhisk, event("update"), "there is no such session") // it queries the database
 	ask(openWhisk, event("request"), "there is no such session")
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/warmcache/warmcache/bench/origin"
 )
 
-// The host kills the action in the middle of its upload and keeps /tmp, with what
-// the action was working at. The next invocation removes it.
+// The host kills the action during its upload and keeps /tmp, with the unfinished
+// files. The next invocation removes them.
 func TestLeftoversOfAKilledThumbnail(t *testing.T) {
 	server := newS3(t, "pictures")
 	if err := server.Put(t.Context(), "pictures", "images/blue/cat.png", drawn(t, 300, 200)); err != nil {
@@ -69,18 +69,17 @@ func TestLeftoversOfAKilledThumbnail(t *testing.T) {
 	if b := thumbnailSize(t, server, out.Key); b.Dx() != 100 || b.Dy() != 67 {
 		t.Errorf("%s is %v", out.Key, b)
 	}
-	// The source was kept over all that.
+	// The source stayed in the cache.
 	if gets := wall.gets.Load(); gets != 1 {
 		t.Errorf("the source was fetched %d times", gets)
 	}
 }
 
-// wall is a proxy in front of a server, behind which uploads do not get while it
-// is closed.
+// wall is a proxy in front of a server. While it is closed, it holds uploads.
 type wall struct {
 	*httptest.Server
 	closed  atomic.Bool
-	arrived chan bool // an upload that waits
+	arrived chan bool // receives when an upload is held
 	gets    atomic.Int64
 }
 
@@ -93,7 +92,7 @@ func newWall(t *testing.T, server *origin.S3) *wall {
 	transport := &http.Transport{DisableKeepAlives: true}
 	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
-		r.Out.Host = r.In.Host // it is signed
+		r.Out.Host = r.In.Host // the host is part of the signature
 	}}
 	w := &wall{arrived: make(chan bool)}
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -102,7 +101,7 @@ func newWall(t *testing.T, server *origin.S3) *wall {
 			w.gets.Add(1)
 		case http.MethodPut:
 			if w.closed.Load() {
-				io.Copy(io.Discard, r.Body) // until then, the client's end is not noticed
+				io.Copy(io.Discard, r.Body) // the server notices the client's disconnect only after the body
 				w.arrived <- true
 				<-r.Context().Done()
 				return
@@ -114,7 +113,7 @@ func newWall(t *testing.T, server *origin.S3) *wall {
 	return w
 }
 
-// scratches are the directories that invocations work in or have left.
+// scratches returns the directories that invocations use or have left.
 func scratches(t *testing.T, env *host.Environment) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(env.Tmp(), "*", "s", "*"))

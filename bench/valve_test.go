@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// valve is a relay on the way to an origin. While it is shut, requests get
-// through and nothing comes back; it comes when the valve is opened.
+// valve is a relay to an origin. While it is shut, requests pass and answers are
+// held until the valve is opened.
 type valve struct {
 	listener net.Listener
 	target   string
@@ -74,7 +74,7 @@ func (v *valve) accept() {
 	}
 }
 
-// keep remembers the two ends, to close them when the test is over.
+// keep records both connections, to close them at the end of the test.
 func (v *valve) keep(ends ...net.Conn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -86,12 +86,12 @@ func (v *valve) keep(ends ...net.Conn) bool {
 }
 
 func pass(to net.Conn, from io.ReadCloser) {
-	_, _ = io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from}) // no splice: it would pass the valve
+	_, _ = io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from}) // no splice, which would bypass the valve
 	to.Close()
 	from.Close()
 }
 
-// held is the origin's end: what it says is read when the valve is open.
+// held is the connection to the origin: reads from it wait while the valve is shut.
 type held struct {
 	*valve
 	net.Conn

@@ -59,7 +59,7 @@ func BenchmarkGetMany(b *testing.B) {
 }
 
 func BenchmarkMiss(b *testing.B) {
-	// As on Lambda: a deadline before that of LoadTimeout needs no timer for the latter.
+	// As on Lambda: if the deadline comes before LoadTimeout, no timer is needed.
 	deadline, cancel := context.WithTimeout(background, DefaultLoadTimeout-time.Second)
 	defer cancel()
 	for name, ctx := range map[string]context.Context{"uncancellable": background, "cancellable": b.Context(), "deadline": deadline} {

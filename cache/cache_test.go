@@ -146,7 +146,7 @@ func TestJoinedLoadThatOutlastsTTL(t *testing.T) {
 	})
 }
 
-// get calls Get("k") in a goroutine and returns where its result arrives.
+// get calls Get("k") in a goroutine and returns a channel of its result.
 func get(c *Cache[string, string], ctx context.Context) <-chan string {
 	ch := make(chan string, 1)
 	go func() {
@@ -342,7 +342,7 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 	}
 }
 
-// GetMany marks as used too.
+// GetMany also marks entries as used.
 func TestGetManyPromotes(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) { o.MaxEntries = 2 })
 	wantGet(t, c, "a", "a v1")

@@ -86,7 +86,7 @@ type pointerMethods struct{ hidden int }
 func (p *pointerMethods) MarshalJSON() ([]byte, error) { return json.Marshal(p.hidden) }
 func (p *pointerMethods) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &p.hidden) }
 
-// ownTime embeds a time and encodes all of itself.
+// ownTime embeds a time and encodes all its fields.
 type ownTime struct {
 	time.Time
 	Name string
@@ -139,8 +139,8 @@ type good struct {
 	Lenient lenient
 }
 
-// newWith returns a Cache with a codec for V. It is a Cache of any, because to compile
-// one of each type of this file takes minutes.
+// newWith returns a Cache with a codec for V. It is a Cache of any, because compiling
+// one for each type in this file takes minutes.
 func newWith[V any](codec Codec[V], tier Tier, v V) (*Cache[string, any], error) {
 	return newCache(Options[string, any]{
 		Load: func(context.Context, string) (any, error) { return v, nil },
@@ -230,7 +230,7 @@ func through[V any](t *testing.T, codec Codec[V], v V) Stats {
 	return c.Stats()
 }
 
-// equal is reflect.DeepEqual, but knows that times are equal in all time zones.
+// equal is reflect.DeepEqual, but treats equal times in different zones as equal.
 func equal(a, b any) bool {
 	if t, ok := a.(time.Time); ok {
 		return t.Equal(b.(time.Time))
@@ -263,7 +263,8 @@ func TestJSONKeeps(t *testing.T) {
 	kept(t, JSON[good](), good{base: base{"1", "o"}, Big: 1 << 60, Other: "1", Sub: &base{}, ByID: map[int]base{-1: {}}, Lenient: 3})
 }
 
-// The type does not show that these values come back changed. They stay in memory.
+// The types of these values do not show that decoding changes them. They stay in
+// memory.
 func TestJSONDoesNotKeepWhatItChanges(t *testing.T) {
 	notKept(t, JSON[string](), "a\xff")
 	notKept(t, JSON[map[string]int](), map[string]int{"a\xff": 1})

@@ -162,8 +162,8 @@ func ExampleKeyErrors() {
 	// no such item 0 false <nil>
 }
 
-// While the database is down, an old answer is better than none, and each invocation
-// pays for one attempt at most.
+// While the database is down, a stale answer is better than none, and each invocation
+// makes at most one attempt.
 func ExampleOptions_staleIfError() {
 	var down error
 	prices := cache.Must(cache.New(cache.Options[string, int]{

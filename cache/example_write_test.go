@@ -108,7 +108,7 @@ func ExampleCache_Clear() {
 	// 1499 <nil>
 }
 
-// Len tells how full a cache is.
+// Len returns the number of entries.
 func ExampleCache_Len() {
 	prices := cache.Must(cache.New(cache.Options[string, int]{
 		Load:       func(ctx context.Context, sku string) (int, error) { return 1999, nil },

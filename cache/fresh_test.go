@@ -248,8 +248,8 @@ func (s *tokens) load(context.Context, string) (string, error) {
 	return fmt.Sprint("token ", s.valid), nil
 }
 
-// Concurrent Refreshes are no stampede: one runs, one waits, and none of them uses a
-// token that another one has used.
+// Concurrent Refreshes do not stampede: one loads, one waits, and no two use the
+// same token.
 func TestRefreshOfOneTimeTokens(t *testing.T) {
 	for name, ctx := range map[string]func() (context.Context, context.CancelFunc){
 		"no deadline": func() (context.Context, context.CancelFunc) { return background, func() {} },

@@ -24,7 +24,7 @@ func JSON[V any]() Codec[V] {
 		// A pointer makes v addressable, so that methods of pointers to its parts are called.
 		Encode: func(v V) ([]byte, error) { return json.Marshal(&v) },
 		Decode: func(b []byte) (v V, err error) {
-			err = json.Unmarshal(b, &v) // in a statement of its own: return v, f(&v) may read v first
+			err = json.Unmarshal(b, &v) // a separate statement: return v, f(&v) may read v first
 			return v, err
 		},
 	})

@@ -81,7 +81,7 @@ func TestCallLeftBehindWithoutADeadline(t *testing.T) {
 	}
 }
 
-// A Load that gets its own key through a helper without a context waits for itself. Its
+// A Load that requests its own key through a helper without a context waits for itself. Its
 // callers leave, and later ones do not join it.
 func TestLoadOfItsOwnKeyWithoutItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -144,7 +144,7 @@ func sameFloat(a, b float64) bool {
 	return math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b)
 }
 
-// A typeCheck looks for the parts of a type that a format does not restore.
+// A typeCheck finds the parts of a type that a format does not restore.
 type typeCheck struct {
 	*format
 	seen map[visit]state
@@ -186,7 +186,7 @@ func (c *typeCheck) check(t reflect.Type, path string, addressable bool) error {
 	return c.checkParts(t, path, addressable)
 }
 
-// checkParts is check for a type without methods of its own.
+// checkParts is check for a type that has no encoding methods.
 func (c *typeCheck) checkParts(t reflect.Type, path string, addressable bool) error {
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:

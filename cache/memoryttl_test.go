@@ -13,8 +13,8 @@ import (
 	"github.com/warmcache/warmcache/internal/clock/clocktest"
 )
 
-// Memory serves a value for MemoryTTL, counted from the read of the Tier; then the Tier
-// is read again, and not the origin.
+// Memory serves a value for MemoryTTL, counted from the read of the Tier. Then the
+// Tier is read again, but not the origin.
 func TestMemoryTTL(t *testing.T) {
 	for name, move := range map[string]func(*clocktest.Clocks, time.Duration){
 		"both":      func(c *clocktest.Clocks, d time.Duration) { c.Move(d, d) },
@@ -173,7 +173,7 @@ func TestOrderOfValidation(t *testing.T) {
 	}
 }
 
-// If a value's TTL is zero or negative, it is no answer for callers that joined its
+// A value with a zero or negative TTL is not returned to callers that joined its
 // load after it had begun.
 func TestNegativeTTLJoinsLikeZero(t *testing.T) {
 	for _, ttl := range []time.Duration{0, -1, -time.Hour} {

@@ -45,11 +45,11 @@ func seedsUpTo(n uint64, run func(seed uint64)) {
 //   - with GetWithin it is no older than maxAge, and with Newer it was loaded after
 //     the entry that the client had;
 //   - it was not loaded before a Delete, Clear or Refresh that ended before the
-//     client asked;
-//   - a key that failed in a batch is not said not to exist.
+//     client's call;
+//   - a key that failed in a batch is not reported as missing.
 //
-// One of the two clocks, it is not known which, is always right: no cache can tell
-// the age of anything if both fail.
+// One of the two clocks is always right, but the cache does not know which. If both
+// fail, no cache can know the age of a value.
 
 // subject is a cache for the model to use. Broken ones show that the checks work.
 type subject interface {
@@ -64,7 +64,7 @@ type subject interface {
 	Clear()
 }
 
-// modelValue tells its load.
+// modelValue names its load.
 type modelValue struct {
 	version int // of the origin's value
 	load    int // when its load began
@@ -271,7 +271,7 @@ func (w *world) loadOf(key int, v modelValue) int {
 	return max(v.load, w.confirmed[[2]int{key, v.load}])
 }
 
-// wait notes that a client with a deadline waits for keys, until it calls done.
+// wait records that a client with a deadline waits for keys, until it calls done.
 func (w *world) wait(keys ...int) (done func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -314,7 +314,7 @@ func (w *world) mayBeStale(key int, began time.Duration) bool {
 	return ok && slowAt >= since || w.hungAt >= since
 }
 
-// fail notes that a load of the key ends with a failure. The cache gets the error now,
+// fail records that a load of the key ends with a failure. The cache gets the error now,
 // though a batch may have met it long before.
 func (w *world) fail(key int) {
 	w.mu.Lock()
@@ -363,7 +363,7 @@ func (w *world) loadMany(_ context.Context, keys []int) (map[int]modelValue, err
 	return values, failed
 }
 
-// asked is the beginning of a client's call.
+// asked is the instant at which a client's call began.
 type asked struct {
 	what     string
 	moment   int
@@ -445,7 +445,7 @@ func (r Result[V]) asError() error {
 	return r.Err
 }
 
-// invalidated notes that loads from before the moment must not be seen any more.
+// invalidated records that loads from before the moment must not be seen any more.
 func (w *world) invalidated(moment int, keys ...int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -553,7 +553,7 @@ func (w *world) client(u user, s subject, entries map[int]Entry[modelValue]) {
 	}
 }
 
-// live runs clients and the accidents of the machine for a while.
+// live runs clients and the faults of the machine for a while.
 func (w *world) live(s subject) {
 	var wg sync.WaitGroup
 	for range 6 {
@@ -585,7 +585,7 @@ func (w *world) newCache(t *testing.T) *Cache[int, modelValue] {
 	return c
 }
 
-// options are those of the world's caches.
+// options returns the options of the world's caches.
 func (w *world) options() Options[int, modelValue] {
 	o := Options[int, modelValue]{
 		Load:         w.load,

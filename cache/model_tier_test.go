@@ -18,8 +18,8 @@ import (
 // container has its own clocks. The Tier stalls, fails before or after the operation,
 // loses records, and returns garbage and other keys' records. Every answer is checked
 // against the history of the origin. A container must not see again a record that it
-// has deleted, even if the Delete failed. A record that one container has deleted from
-// the Tier, no other may get from there.
+// has deleted, even if the Delete failed. No container may get a record from the Tier
+// that another container has deleted there.
 //
 // Of each container, the wall clock is within half of ClockSkew, and the monotonic
 // clock may do anything; or the wall clock wanders within that, and the monotonic one
@@ -106,7 +106,7 @@ func decodeModel(b []byte) (v modelValue, err error) {
 	return v, err
 }
 
-// someSkew is how far a wall clock may be off. The caller holds mu.
+// someSkew returns a random error for a wall clock. The caller holds mu.
 func (f *fleet) someSkew() time.Duration {
 	return time.Duration(f.rand.Int64N(int64(f.skew))) - f.skew/2
 }
@@ -149,7 +149,7 @@ func (k *container) ask(what string, _ ...int) asked {
 	return a
 }
 
-// invalidated notes that this container must not see loads from before.
+// invalidated records that this container must not see loads from before.
 func (k *container) invalidated(moment int, keys ...int) {
 	k.fleet.mu.Lock()
 	defer k.fleet.mu.Unlock()
@@ -282,7 +282,7 @@ func (t flaky) Get(ctx context.Context, name string, use func([]byte) bool) (str
 	}
 }
 
-// disturbed returns the record of name as the Tier hands it out. The caller holds mu.
+// disturbed returns the record of name as the Tier returns it. The caller holds mu.
 func (f *fleet) disturbed(name string) []byte {
 	b := f.records[name]
 	if b == nil || f.rand.IntN(100) >= f.trouble {
@@ -364,7 +364,7 @@ func (t flaky) Delete(ctx context.Context, name string) error {
 	return t.fault(ctx)
 }
 
-// flakyBatch makes many calls in turn, in any order, and goes on after an error.
+// flakyBatch makes many calls in turn, in any order, and continues after an error.
 type flakyBatch struct{ flaky }
 
 func (t flakyBatch) GetMany(ctx context.Context, names []string, use func(int, []byte) bool) (leases []string, err error) {
@@ -439,7 +439,7 @@ func TestTierModelFindsBrokenMemoryTTL(t *testing.T) {
 	}
 }
 
-// The checker finds a Newer that takes any record for a newer one.
+// The checker finds a Newer that accepts any record as a newer one.
 func TestTierModelFindsBrokenNewer(t *testing.T) {
 	for seed := uint64(1); seed <= 200; seed++ {
 		if faults, _ := runFleet(t, seed, func(f *fleet) { f.anyNewer = true }); faults != nil {

@@ -79,7 +79,7 @@ func TestTTLOf(t *testing.T) {
 	kept()
 }
 
-// A value that is not cached replaces an older one all the same.
+// A value that is not cached still replaces an older one.
 func TestValueNotToBeKeptRemovesTheOlder(t *testing.T) {
 	ttl := time.Minute
 	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
@@ -128,7 +128,7 @@ func TestMissingTTL(t *testing.T) {
 	clocks.Move(time.Second, 0)
 	o.err = nil
 	wantGet(t, c, "k", "k v2")
-	// A known miss gives way to a value, at once and without a stale answer.
+	// A value replaces a known miss at once, without a stale answer.
 	o.err = ErrNotFound
 	clocks.Move(time.Minute, 0)
 	if _, err := c.Get(background, "k"); !errors.Is(err, ErrNotFound) {
@@ -215,7 +215,7 @@ func TestLoadTimeout(t *testing.T) {
 		if d := time.Since(began); d != 2*time.Second {
 			t.Errorf("two Gets took %v", d)
 		}
-		// A caller whose own time is over gets its own error.
+		// A caller whose own deadline has passed gets its own error.
 		ctx, cancel := context.WithTimeout(background, time.Millisecond)
 		defer cancel()
 		if _, err := c.Get(ctx, "another"); err != context.DeadlineExceeded {

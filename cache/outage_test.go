@@ -213,7 +213,7 @@ func TestOutageIsOver(t *testing.T) {
 	})
 }
 
-// A short deadline of one caller is no outage for other keys.
+// A short deadline of one caller does not count as an outage for other keys.
 func TestHurriedCallerIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, loads, over := hanging(t, nil)

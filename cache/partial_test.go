@@ -80,7 +80,7 @@ func TestBatchThatFailsInPart(t *testing.T) {
 	}
 }
 
-// A key that fails is no known miss; one that is left out is.
+// A key that fails is not a known miss; a key that is left out is one.
 func TestUnknownKeysAreNotKnownMisses(t *testing.T) {
 	c := newTest(t, &origin{}, clock.New(), func(o *Options[string, string]) {
 		o.LoadMany, o.MissingTTL = lookup, time.Minute
@@ -303,7 +303,7 @@ func TestLeavingAJoinedBatch(t *testing.T) {
 	})
 }
 
-// GetMany returns the values that have arrived when the caller's time is over.
+// At the caller's deadline, GetMany returns the values that have arrived.
 func TestBatchOfACallerWhoseTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

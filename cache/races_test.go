@@ -132,7 +132,8 @@ func TestExpiredEntriesAreNotPromoted(t *testing.T) {
 	}
 }
 
-// A caller that missed before another's load ended looks again before it loads.
+// A caller that missed before another caller's load ended checks the cache again
+// before it loads.
 func TestSecondLookSavesALoad(t *testing.T) {
 	o := &origin{}
 	c := newTest(t, o, clock.New())

@@ -16,7 +16,7 @@ type item[V any] struct {
 	loaded clock.Instant
 	ttl    time.Duration // for memory, counted from loaded
 	load   uint32        // the ID of the load, or of the flight that got it from the Tier; wraps around
-	moved  uint32        // the store's inserted when it came to the front
+	moved  uint32        // the store's inserted when the item moved to the front
 	extra  *extra        // nil if all its fields are zero
 }
 
@@ -94,9 +94,9 @@ func (it *item[V]) isAfter(id loadID) bool {
 // store keeps items in order of use, within bounds of number and size. It is safe
 // for concurrent use.
 //
-// A hit reads under one stripe of the lock and does not move the item, unless so
-// many others were inserted since it came to the front that it may be nearing the
-// end. While nothing is inserted, nothing moves.
+// A hit reads under one stripe of the lock and does not move the item. It moves an
+// item only if so many others were inserted since its last move that it may be
+// close to eviction. Without inserts, no item moves.
 type store[K comparable, V any] struct {
 	maxBytes int64  // zero: no bound
 	lazy     uint32 // insertions that an item may be behind

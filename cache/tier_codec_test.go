@@ -117,7 +117,7 @@ func panicOn(v string) int64 {
 	return 1
 }
 
-// A value on which Encode panics or fails is loaded all the same, and stays in memory.
+// If Encode panics or fails, the value is still returned, and stays in memory.
 func TestEncodeFails(t *testing.T) {
 	for name, encode := range map[string]func(string) ([]byte, error){
 		"panic": func(string) ([]byte, error) { panic("cannot") },

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// Programs and fragments in the pages that users copy from compile. A block that
-// begins with a package clause is built. Each line of another block is in some Go
-// file of this repository, in that order and without others between them; "..." stands
-// for lines that are left out.
+// The Go code blocks in the pages compile. A block that begins with a package
+// clause is built. The lines of another block must occur in some Go file of this
+// repository, in the same order and without other lines between; "..." stands for
+// omitted lines.
 func TestSnippets(t *testing.T) {
 	sources := goFiles(t)
 	for _, page := range pages(t) {

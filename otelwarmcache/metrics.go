@@ -148,7 +148,7 @@ func valueInstruments() []instruments.Instrument[filecache.ValueStats] {
 	}
 }
 
-// observeFaults reports nothing as long as there are no faults.
+// observeFaults reports nothing until there are faults.
 func observeFaults(s filecache.Stats, o instruments.Observe) {
 	for kind, n := range s.FaultsBy {
 		o(n, attribute.String("error.type", kind))

@@ -32,16 +32,16 @@ const (
 // or Bytes if the name ends in that word, and durations Milliseconds. A group, a
 // slog.LogValuer, a struct of numbers and a map of them give a metric for each, with
 // the names joined by a dot: slog.Any("products", products.Stats()) gives products.hits
-// and so on. Values are written as they are: a cache's counts go up for as long as its
-// process lives. Strings and bools become members that are no metrics. EMF leaves out
-// values of other types.
+// Values are written as they are: the counts of a cache grow for as long as its
+// process lives. Strings and bools become members, not metrics. EMF omits values of
+// other types.
 //
 // CloudWatch charges for each metric of each combination of dimensions. Do not use
 // values as dimensions that differ from one invocation to the next.
 //
-// EMF returns the error of w, or one that names an attribute whose name is empty, given
-// twice or too long, or whose value is no number in JSON; in that case it writes
-// nothing.
+// EMF returns the error of w. If the name of an attribute is empty, duplicate or
+// too long, or its value is not a number in JSON, EMF writes nothing and returns an
+// error that names the attribute.
 func (i Invocation) EMF(w io.Writer, namespace string, dimensions map[string]string, counters ...slog.Attr) error {
 	d := document{timestamp: i.began / int64(time.Millisecond), namespace: namespace}
 	for _, name := range slices.Sorted(maps.Keys(dimensions)) {

@@ -84,10 +84,10 @@ type Invocation struct {
 	// one. Zero for the first.
 	Gap time.Duration
 
-	// Pause is how far the wall clock ran ahead of the monotonic one in the Gap: the
-	// machine was paused, or its clock set. A freeze during which both clocks run, as
-	// that of the cgroup freezer, looks like idleness. Zero if the clocks agree, within
-	// their accuracy.
+	// Pause is the time by which the wall clock ran ahead of the monotonic clock
+	// during the Gap, because the machine was paused or its clock was set. A freeze
+	// during which both clocks run, such as that of the cgroup freezer, looks like
+	// idleness. Zero if the clocks agree, within their accuracy.
 	Pause time.Duration
 
 	began int64 // wall clock, Unix nanoseconds

@@ -18,7 +18,7 @@ import (
 )
 
 // Each module of the repository is in one of these lists. A published module comes
-// after those that it requires.
+// after the modules that it requires.
 var (
 	published = []string{".", "cache/redistier", "otelwarmcache", "examples/action"}
 	private   = []string{".ci/release", "bench", "bench/peers", "examples", "examples/deploy", "examples/gcs"}

@@ -24,7 +24,7 @@ type release struct {
 	repo      string
 	version   string
 	published []string // directories, each after those that it requires
-	private   []string // modules that nobody imports
+	private   []string // modules without importers
 	log       io.Writer
 
 	work string            // a copy of the tracked files, a module proxy and a module cache
@@ -149,7 +149,7 @@ func (r *release) prepare(ctx context.Context, dir string) error {
 	}
 	mod.Cleanup()
 	if len(mod.Replace) > 0 {
-		return fmt.Errorf("go.mod replaces %s: importers would not get that", mod.Replace[0].Old.Path)
+		return fmt.Errorf("go.mod replaces %s: importers ignore replacements", mod.Replace[0].Old.Path)
 	}
 	edited := false
 	for _, req := range mod.Require {
@@ -271,7 +271,7 @@ func (r *release) env() []string {
 	return append(os.Environ(),
 		"GOWORK=off",
 		"GOFLAGS=-modcacherw",
-		"GOSUMDB=off", // no database knows the release
+		"GOSUMDB=off", // the release is not in the checksum database
 		"GOPRIVATE=", "GONOPROXY=",
 		"GOMODCACHE="+filepath.Join(r.work, "modcache"),
 		"GOPROXY="+strings.Join([]string{

@@ -31,7 +31,7 @@ type store struct {
 	client   *s3.Client
 	requests atomic.Int64
 	size     int
-	files    int // names handed out so far
+	files    int // names used so far
 }
 
 // store starts a server; if slow, behind a gate with the latencies of S3.
@@ -90,7 +90,7 @@ func (x *store) toFile(f func(*os.File) error) func() (float64, error) {
 				return err
 			}
 			if fi, err := file.Stat(); err != nil || fi.Size() != int64(x.size) {
-				return fmt.Errorf("the file is not of %d bytes: %v, %w", x.size, fi, err)
+				return fmt.Errorf("the file does not have %d bytes: %v, %w", x.size, fi, err)
 			}
 			return nil
 		})

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Idle containers go when they are told to: a request each 379 s finds the container,
-// one each 381 s half of the time, one each 601 s never.
+// Idle containers are reclaimed after the configured times: a request every 379 s
+// finds the container, every 381 s half of the time, and every 601 s never.
 func TestReclaimed(t *testing.T) {
 	for _, tt := range []struct {
 		every      time.Duration
@@ -71,7 +71,7 @@ func TestBusyContainers(t *testing.T) {
 	}
 }
 
-// The most recently used container is taken, so that few are kept.
+// The most recently used container is chosen, so that few stay alive.
 func TestMostRecent(t *testing.T) {
 	c := small()
 	c.Containers, c.Rate = 100, 10

@@ -23,7 +23,7 @@ func small() Config {
 	return c
 }
 
-// busy is one with everything in it.
+// busy is a Config that uses every option.
 func busy() Config {
 	c := Default()
 	c.For = 10 * time.Minute

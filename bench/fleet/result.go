@@ -26,14 +26,14 @@ type Result struct {
 	PeakLoads      int     `json:"peak_loads"`       // of the worst second
 	PeakInFlight   float64 `json:"peak_in_flight"`   // loads at once, the mean over the worst second for that
 
-	// How old the answers were. AgeMax is over those that were not just loaded; OverTTL
-	// counts those of them that were too old.
+	// The ages of the answers. AgeMax is the maximum over answers that were not just
+	// loaded; OverTTL counts the answers among them that were too old.
 	AgeP50  time.Duration `json:"age_p50_ns"`
 	AgeP99  time.Duration `json:"age_p99_ns"`
 	AgeMax  time.Duration `json:"age_max_ns"`
 	OverTTL int64         `json:"over_ttl"`
 
-	// How long a Get took.
+	// The duration of a Get.
 	GetMean time.Duration `json:"get_mean_ns"`
 	GetP99  time.Duration `json:"get_p99_ns"`
 

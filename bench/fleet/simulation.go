@@ -51,7 +51,7 @@ func newSimulation(c *Config, v Variant) *simulation {
 		s.tier = &tier{sim: s, leases: v.Lease, names: map[string]*name{}}
 		s.options.Tier, s.options.Namespace, s.options.Codec = s.tier, "fleet", stampCodec
 		s.options.ClockSkew = c.ClockSkew
-		s.options.TierTimeout = time.Hour // of real time; the simulation waits for nothing in it
+		s.options.TierTimeout = time.Hour // real time, which the simulation does not use
 	}
 	switch c.Routing {
 	case MostRecent:

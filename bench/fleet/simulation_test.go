@@ -32,7 +32,7 @@ func TestConstantArrivals(t *testing.T) {
 		ttl   time.Duration
 		every int64 // requests per load
 	}{
-		{10 * time.Second, 10}, // that comes when the value is exactly as old as TTL
+		{10 * time.Second, 10}, // a request arrives when the value is exactly TTL old
 		{9500 * time.Millisecond, 10},
 		{1500 * time.Millisecond, 2},
 		{time.Second, 1},
@@ -50,7 +50,7 @@ func TestConstantArrivals(t *testing.T) {
 	}
 }
 
-// With arrivals at random, what comes within TTL of a load hits: on average rate*TTL
+// With arrivals at random, a request within TTL of a load hits: on average rate*TTL
 // requests, after the one that loads.
 func TestPoissonArrivals(t *testing.T) {
 	c := small()
@@ -69,8 +69,8 @@ func TestPoissonArrivals(t *testing.T) {
 	}
 }
 
-// Whatever happens, nothing is handed out that is as old as TTL, nothing is lost, and
-// what the caches count is what was seen (which Run checks).
+// In every scenario, no returned value is TTL old, no request is lost, and the
+// counts of the caches match those of the simulation (which Run checks).
 func TestInvariants(t *testing.T) {
 	for _, arrivals := range []string{Constant, Poisson} {
 		for _, routing := range []string{MostRecent, Spread} {
@@ -128,7 +128,7 @@ func TestTTLJitterAndTierShift(t *testing.T) {
 	}
 }
 
-// A thousand cold containers that all want one key at once: one of them loads it.
+// A thousand cold containers request one key at once: one of them loads it.
 func TestLeaseAgainstStampede(t *testing.T) {
 	c := small()
 	c.Rate, c.For = 1e9, time.Microsecond
@@ -140,8 +140,8 @@ func TestLeaseAgainstStampede(t *testing.T) {
 			t.Errorf("%s: %d loads for %d requests, want %d", variant, r.Loads, r.Requests, want)
 		}
 	}
-	// A load that outlasts its lease: those who wait load, one after the other, until
-	// they have waited long enough.
+	// If a load outlasts its lease, the waiting callers load one after the other,
+	// until they have waited long enough.
 	c.Database, c.Lease, c.LeaseWait = Latency{time.Minute, time.Minute}, time.Second, 3500*time.Millisecond
 	c.TTL, c.Containers = time.Hour, 3
 	if r := run(t, c, "lease"); r.Loads != 3 || r.GetP99 < time.Minute+time.Second {

@@ -22,7 +22,7 @@ var stampCodec = cache.Codec[stamp]{
 }
 
 // tier is the cache.Tier of a simulation: a server that never fails, and works like
-// package redistier. A simulation deletes nothing.
+// package redistier. A simulation does not delete keys.
 type tier struct {
 	sim    *simulation
 	leases bool
@@ -54,7 +54,7 @@ func (t *tier) name(s string) *name {
 	return n
 }
 
-// call takes the time of a call, whose effect is that of its begin.
+// call advances the time of a call, which takes effect at its begin.
 func (t *tier) call() {
 	t.calls++
 	t.sim.now += t.sim.Tier.draw(t.sim.rng)
@@ -114,5 +114,5 @@ func (t *tier) Set(_ context.Context, r cache.TierRecord) error {
 
 // Delete implements cache.Tier.
 func (t *tier) Delete(context.Context, string) error {
-	return errors.New("fleet: nothing is deleted in a simulation")
+	return errors.New("fleet: the simulation does not support Delete")
 }

@@ -19,7 +19,7 @@ type activation struct {
 
 func resultPipe() *os.File { return os.NewFile(3, "pipe") }
 
-// actionLoop is like that launcher: one line in, one line out.
+// actionLoop imitates that launcher: it answers each line with a line.
 func actionLoop(main func(activation) any) {
 	out := resultPipe()
 	if os.Getenv("__OW_WAIT_FOR_ACK") != "" {
@@ -49,7 +49,7 @@ func parseActivation(line string) activation {
 	return activation{value, line}
 }
 
-// act is the test action: the test function, with the faults of actions.
+// act is the test action: the test function plus faults that only actions have.
 func act(a activation) any {
 	var c command
 	if err := json.Unmarshal(must(json.Marshal(a.Value)), &c); err != nil {

@@ -69,8 +69,8 @@ func (c *Container) activate(ctx context.Context, a Activation) (Result, error) 
 	return c.finish(res, l, x, err)
 }
 
-// initFailure returns a *FunctionError if the action itself is the reason that it never
-// became ready, and else cause.
+// initFailure returns a *FunctionError if the action itself is the reason that it
+// never became ready, and otherwise cause.
 func (c *Container) initFailure(cause error) error {
 	switch {
 	case cause == errTooLate:

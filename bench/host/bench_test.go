@@ -6,7 +6,7 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// BenchmarkInvoke measures the host's own time.
+// BenchmarkInvoke measures the overhead of the host.
 func BenchmarkInvoke(b *testing.B) {
 	for _, bb := range []struct {
 		kind   host.StartKind

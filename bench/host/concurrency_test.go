@@ -23,14 +23,14 @@ func concurrent(role string, n int) host.Lambda {
 
 func (g gate) event() command { return command{Do: "hold", Arg: g.addr()} }
 
-// nobody fails the test if somebody arrives at the gate within a short time.
+// nobody fails the test if an invocation arrives at the gate within a short time.
 func (g gate) nobody() {
 	g.t.Helper()
 	l := g.Listener.(*net.TCPListener)
 	_ = l.SetDeadline(time.Now().Add(100 * time.Millisecond))
 	if c, err := l.Accept(); err == nil {
 		c.Close()
-		g.t.Error("somebody is at the gate")
+		g.t.Error("an invocation is at the gate")
 	}
 	_ = l.SetDeadline(time.Now().Add(20 * time.Second))
 }
@@ -44,10 +44,10 @@ func TestInvocationsAtOnce(t *testing.T) {
 	for range 3 {
 		running = append(running, e.start(g.event()))
 	}
-	for range 3 { // all at the gate before any of them is let through
+	for range 3 { // wait until all are at the gate
 		held = append(held, g.arrival())
 	}
-	running = append(running, e.start(g.event())) // one more than there is room for
+	running = append(running, e.start(g.event())) // one more than the limit
 	g.nobody()
 	held[0].Close()
 	held[0] = g.arrival()
@@ -68,7 +68,7 @@ func TestInvocationsAtOnce(t *testing.T) {
 	e.expect(host.Warm, 5, true)
 }
 
-// An invocation that has answered does not wait for others that have not.
+// An invocation that has finished does not wait for others.
 func TestOverWhenAnswered(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -95,12 +95,12 @@ func TestConcurrencyVariables(t *testing.T) {
 		}
 	}
 	if slices.ContainsFunc(variables(0), func(v string) bool { return strings.HasPrefix(v, "AWS_LAMBDA_MAX_CONCURRENCY=") }) {
-		t.Error("a function with one invocation at a time has a maximum")
+		t.Error("AWS_LAMBDA_MAX_CONCURRENCY is set for a function without concurrency")
 	}
 }
 
-// The caller is told of a time-out; the code runs on in its place, and its late
-// answer harms nobody.
+// The caller gets a time-out while the code runs on and keeps its slot. Its late
+// answer has no effect.
 func TestTimeoutKillsNothing(t *testing.T) {
 	t.Parallel()
 	l := concurrent("function", 2)
@@ -116,10 +116,10 @@ func TestTimeoutKillsNothing(t *testing.T) {
 	if warm := e.expect(host.Warm, 3, true); warm.Pid != res.Pid {
 		t.Error("another process")
 	}
-	first, second := e.start(g.event()), e.start(g.event()) // room for one
+	first, second := e.start(g.event()), e.start(g.event()) // there is one free slot
 	held := g.arrival()
 	g.nobody()
-	late.Close() // the late answer makes room for the other
+	late.Close() // the late answer frees the other slot
 	g.arrival().Close()
 	held.Close()
 	for _, done := range []<-chan outcome{first, second} {
@@ -129,8 +129,8 @@ func TestTimeoutKillsNothing(t *testing.T) {
 	}
 }
 
-// While all places are taken by code that outlived its invocation, the next one
-// waits, and the clock of its Timeout does not run.
+// While all slots are occupied by code that outlived its invocation, the next
+// invocation waits, and its Timeout does not start.
 func TestTimedOutKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	l := concurrent("function", 2)
@@ -150,7 +150,7 @@ func TestTimedOutKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// A function with fewer loops than places leaves the others without an event.
+// A function with fewer loops than slots leaves the other slots unused.
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	l := concurrent("function", 2)
@@ -189,7 +189,7 @@ func TestContextEndsOneOfMany(t *testing.T) {
 	e.expect(host.Warm, 3, true)
 }
 
-// A caller that gives up during the init takes nobody else's process away.
+// A caller that gives up during the init does not end the process for others.
 func TestContextEndsSharedInit(t *testing.T) {
 	t.Parallel()
 	e := open(t, concurrent("slow-init", 2))
@@ -201,8 +201,8 @@ func TestContextEndsSharedInit(t *testing.T) {
 	e.expect(host.Warm, 1, false)
 }
 
-// After a panic the function takes no more invocations, finishes those that it
-// has, and exits. Later ones get a new process.
+// After a panic the function accepts no more invocations, finishes the running
+// ones, and exits. Later invocations get a new process.
 func TestPanicEndsSharedProcess(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -244,7 +244,7 @@ func TestCrashEndsAllInvocations(t *testing.T) {
 	e.expect(host.Restarted, 1, true)
 }
 
-// The places of invocations that were left behind are free in the next process.
+// In the next process, the slots of abandoned invocations are free.
 func TestCrashFreesPlaces(t *testing.T) {
 	t.Parallel()
 	l := concurrent("function", 2)
@@ -268,7 +268,7 @@ func TestCloseEndsAllInvocations(t *testing.T) {
 	running := []<-chan outcome{e.start(g.event()), e.start(g.event())}
 	g.arrival()
 	g.arrival()
-	running = append(running, e.start(command{})) // waits for a place
+	running = append(running, e.start(command{})) // waits for a slot
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestCloseEndsAllInvocations(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector.
+// All methods concurrently, for the race detector.
 func TestConcurrentUseOfSharedProcess(t *testing.T) {
 	t.Parallel()
 	e := open(t, concurrent("function", 4))

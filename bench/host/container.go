@@ -15,8 +15,7 @@ type Container struct {
 	action OpenWhisk
 }
 
-// Tmp returns the directory that the action has as os.TempDir. It exists while
-// there is a container.
+// Tmp returns the action's os.TempDir. It exists as long as the container.
 func (c *Container) Tmp() string { return filepath.Join(c.dir, "tmp") }
 
 // destroy ends the process and removes its temporary files, unless another process has

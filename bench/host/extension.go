@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// extension has registered with the Extensions API. An external extension is a process
-// of its own, an internal one is part of the function's.
+// extension is registered with the Extensions API. An external extension is a
+// process; an internal one is part of the function's process.
 type extension struct {
 	name             string
 	external         bool

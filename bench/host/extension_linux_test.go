@@ -64,8 +64,8 @@ func extensionProcess() {
 	}
 }
 
-// withExtension has an environment with an external extension, and returns what
-// was recorded so far.
+// withExtension starts an environment with an external extension, and returns a
+// function that reads its records.
 func withExtension(t *testing.T, role string, env ...string) (l host.Lambda, journal func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -99,8 +99,8 @@ func TestExternalExtension(t *testing.T) {
 	}
 }
 
-// A process that dies, or is killed by a time-out, takes the environment's
-// extensions with it, which are told why. Each process has new ones.
+// When a process dies or is killed by a time-out, the environment's extensions are
+// told the reason and end. Each process has new ones.
 func TestExtensionSeesTheEnd(t *testing.T) {
 	t.Parallel()
 	for do, reason := range map[string]string{"exit": "failure", "hold": "timeout"} {
@@ -123,7 +123,7 @@ func TestExtensionSeesTheEnd(t *testing.T) {
 	}
 }
 
-// A freeze at that moment does not hold up the end.
+// A freeze at that moment does not delay the end.
 func TestFreezeDoesNotStopTheEnd(t *testing.T) {
 	t.Parallel()
 	l, journal := withExtension(t, "sigterm")
@@ -148,7 +148,7 @@ func TestFreezeDoesNotStopTheEnd(t *testing.T) {
 	}
 }
 
-// An invocation lasts until the extensions are done with it.
+// An invocation ends when the extensions have finished with it.
 func TestInvocationWaitsForExtensions(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -192,7 +192,7 @@ func TestExtensionFails(t *testing.T) {
 	}
 }
 
-// One that does not end after SHUTDOWN is killed, as the function's process is.
+// An extension that does not exit after SHUTDOWN is killed, like the function's process.
 func TestExtensionThatHangs(t *testing.T) {
 	t.Parallel()
 	l, journal := withExtension(t, "function", "EXTENSION=hangs")
@@ -204,7 +204,7 @@ func TestExtensionThatHangs(t *testing.T) {
 }
 
 // A function that registers an internal extension gets SIGTERM at the end of its
-// environment and after a time-out. Others get SIGKILL alone.
+// environment and after a time-out. Other functions get only SIGKILL.
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
 	for role, want := range map[string]string{"sigterm": "SIGTERM", "function": ""} {

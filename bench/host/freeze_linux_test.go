@@ -72,7 +72,7 @@ func TestFreezeMidInvocation(t *testing.T) {
 	e.expect(host.Warm, 3, true)
 }
 
-// When Freeze returns no thread is still on its way to a standstill.
+// When Freeze returns, every thread has stopped.
 func TestFreezeStopsBusyThreads(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -94,8 +94,8 @@ func TestFreezeStopsBusyThreads(t *testing.T) {
 	}
 }
 
-// A daemon that has left the process group, with the function's output in its
-// hands, dies with it and holds up nothing.
+// A daemon that has left the process group and holds the function's output dies with
+// the function and delays nothing.
 func TestCrashTakesDaemons(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -153,7 +153,7 @@ func TestFreezeStopsTheChildren(t *testing.T) {
 	}
 }
 
-// The function dies with the host, however that dies.
+// The function dies with the host, even if the host is killed.
 func TestDiesWithTheHost(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -176,7 +176,7 @@ func TestDiesWithTheHost(t *testing.T) {
 	awaitDeath(t, held)
 }
 
-// Everything at once, for the race detector.
+// All methods concurrently, for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	e := open(t, testFunction("function"))
@@ -225,8 +225,8 @@ func glob(t *testing.T, pattern string) []string {
 	return names
 }
 
-// awaitState looks until the process is in the state: nobody but its parent,
-// which is frozen, is told when a stop takes effect.
+// awaitState polls the state of the process. Only the parent is notified when a
+// stop takes effect, and the parent is frozen.
 func awaitState(t *testing.T, pid int, want string) (got string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {

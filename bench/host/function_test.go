@@ -22,7 +22,7 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// roles are the processes that the test binary can be.
+// roles are the processes that the test binary can act as.
 var roles = map[string]func(){
 	"function":  func() { lambda.Start(handle) },
 	"echo":      func() { lambda.Start(func(s string) (string, error) { return s, nil }) },
@@ -53,7 +53,7 @@ type command struct {
 	Arg string // the address of a gate, or an error's text
 }
 
-// report is its answer to most of them.
+// report is its answer to most commands.
 type report struct {
 	Count  int  // invocations of this process
 	Marker bool // an earlier invocation of any process left its marker in the temporary directory
@@ -114,8 +114,8 @@ func leaveMarker() (was bool) {
 	return err == nil
 }
 
-// hold tells the gate that it is there and stays until the gate opens or the
-// test is gone.
+// hold tells the gate that it has arrived and waits until the gate opens or the
+// test has ended.
 func hold(gate string) {
 	c := knock(gate)
 	defer c.Close()
@@ -130,7 +130,7 @@ func knock(gate string) net.Conn {
 	return c
 }
 
-// largestGap looks at the clock until the gate has opened, and once more.
+// largestGap reads the clock until the gate has opened, and once more.
 func largestGap(gate string) (gap time.Duration) {
 	last := time.Now()
 	look := func() {
@@ -161,8 +161,8 @@ func startChild(gate string, as func(*exec.Cmd)) error {
 // detach makes a child leave the function's process group, where that exists.
 var detach func(*exec.Cmd)
 
-// stream is a response without a Content-Length. Its field must not be seen:
-// aws-lambda-go sends what can be JSON as JSON, before it looks for a Reader.
+// stream is a response without a Content-Length. Its field must be unexported:
+// aws-lambda-go sends a value as JSON if it can, before it checks for a Reader.
 type stream struct{ r io.Reader }
 
 func (s *stream) Read(p []byte) (int, error) { return s.r.Read(p) }
@@ -180,7 +180,8 @@ func (r *report) describe(ctx context.Context) {
 	r.Left = time.Until(deadline)
 }
 
-// reportInitError is a runtime of another make, which says why it cannot start.
+// reportInitError is a runtime that is not aws-lambda-go and reports why it cannot
+// start.
 func reportInitError() {
 	body, _ := json.Marshal(host.FunctionError{Type: "NoSuchHandler", Message: "no handler named x"})
 	url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/init/error"

@@ -83,8 +83,8 @@ func (e runner) invoke(c command) host.Result {
 	return res
 }
 
-// expect invokes and checks the state: how the process was started, how
-// often it has been called and whether the temporary files are there.
+// expect invokes the function and checks its state: how the process was started,
+// how often it has been called and whether the temporary files exist.
 func (e runner) expect(start host.StartKind, count int, marker bool) host.Result {
 	e.t.Helper()
 	res := e.invoke(command{})
@@ -158,7 +158,8 @@ func newGate(t *testing.T) gate {
 
 func (g gate) addr() string { return g.Addr().String() }
 
-// arrival waits until somebody is at the gate. Closing it lets them go on.
+// arrival waits until an invocation is at the gate. Closing the arrival lets it
+// continue.
 func (g gate) arrival() net.Conn {
 	g.t.Helper()
 	c, err := g.Accept()
@@ -169,7 +170,7 @@ func (g gate) arrival() net.Conn {
 	return c
 }
 
-// awaitDeath returns when the process that waits at the gate is gone.
+// awaitDeath returns when the process that waits at the gate is dead.
 func awaitDeath(t *testing.T, c net.Conn) {
 	t.Helper()
 	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {

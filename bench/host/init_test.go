@@ -57,7 +57,7 @@ func TestInitFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ role, kind, mentions string }{
 		{"dies", host.ErrorExit, "exit status 7"},
-		{"dies", host.ErrorExit, "no database"}, // what it printed
+		{"dies", host.ErrorExit, "no database"}, // its output
 		{"silent", host.ErrorTimeout, "asked for no event within 100ms"},
 		{"reports", "NoSuchHandler", "no handler named x"},
 	} {

@@ -171,8 +171,8 @@ func (i *instance) stopFor(err error) {
 	i.stop("failure")
 }
 
-// serve sends the invocation to the process and waits until it is over. A process that
-// takes too long is dead when serve returns, unless it is shared.
+// serve sends the invocation to the process and waits for its end. It kills a
+// process that exceeds Timeout, unless the process is shared.
 func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	defer i.settle()
 	inv.begun = time.Now()

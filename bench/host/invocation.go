@@ -10,7 +10,7 @@ import (
 
 // Request is an event with its metadata. Every field may be empty.
 type Request struct {
-	// Event is handed to the function as it is; Lambda itself takes JSON only.
+	// Event is passed to the function unchanged; Lambda itself accepts JSON only.
 	// Default: {}.
 	Event []byte
 
@@ -59,7 +59,7 @@ type invocation struct {
 
 	// guarded by runtimeAPI.mu
 	answer    *answer // nil until the response or the error has arrived
-	released  bool    // the runtime has answered and asked for the next event
+	released  bool    // the runtime has answered and requested the next event
 	abandoned bool    // its caller has returned; the function is still running
 }
 

@@ -16,9 +16,9 @@ func (e *Environment) Invoke(ctx context.Context, event []byte) (Result, error) 
 }
 
 // Do runs one invocation. It starts a process if there is none, thaws it if it
-// is frozen, and returns when the function asks for the next event, which is
-// when Lambda may freeze it, or when its process has ended. Of concurrent calls
-// no more than Concurrency are under way, and the others wait for them.
+// is frozen, and returns when the function requests the next event, which is
+// when Lambda may freeze it, or when its process has ended. At most Concurrency
+// concurrent calls run at once, and the others wait for them.
 //
 // The Result describes everything that the function does: its response, its error, a
 // panic, an exit, a time-out, an init that failed. A time-out kills the process. For a
@@ -63,7 +63,7 @@ func (e *Environment) invoke(ctx context.Context, inv *invocation) (Result, erro
 	}
 }
 
-// notStarted returns a Result if an extension failed, and else the error.
+// notStarted returns a Result if an extension failed, and otherwise the error.
 func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 	var f *FunctionError
 	if !errors.As(err, &f) {
@@ -74,9 +74,9 @@ func notStarted(inv *invocation, kind StartKind, err error) (Result, error) {
 
 // ErrBusy is the error of an invocation of a shared process that no loop of the
 // function fetched within Timeout: all of them are still busy with earlier ones.
-var ErrBusy = errors.New("the function is busy: it took no event within Timeout")
+var ErrBusy = errors.New("the function is busy: it fetched no event within Timeout")
 
-var errNotTaken = errors.New("the process ended before it took the invocation")
+var errNotTaken = errors.New("the process ended before it fetched the invocation")
 
 func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind, inv *invocation) (Result, error) {
 	res := Result{RequestID: inv.ID, Start: kind, Pid: i.pid()}

@@ -61,7 +61,7 @@ type Lambda struct {
 	// first invocation together. Zero or negative: 10 s, Lambda's limit.
 	InitTimeout time.Duration
 
-	// MemoryMB is told to the function and not enforced. Zero or negative:
+	// MemoryMB is passed to the function and not enforced. Zero or negative:
 	// 128, Lambda's default.
 	MemoryMB int
 

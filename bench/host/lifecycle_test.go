@@ -45,8 +45,8 @@ func TestEnvironmentsShareNothing(t *testing.T) {
 	one.expect(host.Warm, 2, true)
 }
 
-// A process that ends in the middle of an invocation takes its memory with it
-// and leaves its files.
+// A process that ends in the middle of an invocation loses its memory and leaves
+// its files.
 func TestProcessEnds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ do, kind, message string }{
@@ -155,7 +155,7 @@ func TestCrashTakesTheChildren(t *testing.T) {
 	awaitDeath(t, child)
 }
 
-// The children of a process that ends by itself are as dead as it is.
+// When a process exits by itself, its children are killed.
 func TestExitTakesTheChildren(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -193,7 +193,7 @@ func TestContextEndedBefore(t *testing.T) {
 	e.expect(host.Warm, 2, true)
 }
 
-// A caller that stops waiting for its turn does not disturb the one that has it.
+// A caller that stops waiting for its turn does not affect the running invocation.
 func TestContextEndsWait(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

@@ -32,8 +32,8 @@ type OpenWhisk struct {
 	//   - __OW_EXECUTION_ENV is the image that the action runs in, as every image
 	//     for Go since 1.15 sets it, for example openwhisk/action-golang-v1.24. The
 	//     file exec.env beside Binary must then hold the same text, or no container
-	//     starts. Default: absent, as in actionloop-base, which takes any Binary.
-	//   - __OW_WAIT_FOR_ACK, if it is set empty, has the host not wait until the
+	//     starts. Default: absent, as in actionloop-base, which accepts any Binary.
+	//   - __OW_WAIT_FOR_ACK, if it is set empty, makes the host not wait until the
 	//     action acknowledges its start. Default: 1.
 	Env []string
 

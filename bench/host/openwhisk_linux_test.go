@@ -45,7 +45,7 @@ func TestFreezeMidActivation(t *testing.T) {
 	c.expect(host.Cold, 1, false)
 }
 
-// A freeze that came and went within an activation is not the next one's.
+// A freeze within an activation does not count for the next one.
 func TestFreezeAndThawMidActivation(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -75,7 +75,7 @@ func TestFrozenContainerDies(t *testing.T) {
 }
 
 // A daemon that has left the process group holds the action's file descriptors,
-// holds up nothing, and does not outlive the container.
+// delays nothing, and does not outlive the container.
 func TestDaemonOfAnAction(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"exit", "hold", "orphan"} {
@@ -125,7 +125,7 @@ func TestContainerLeaksNoFiles(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector.
+// All methods concurrently, for the race detector.
 func TestConcurrentUseOfContainer(t *testing.T) {
 	t.Parallel()
 	c := openContainer(t, testAction("action"))

@@ -43,7 +43,7 @@ func TestContainerStartKinds(t *testing.T) {
 	}
 }
 
-// Every end of the process removes the files.
+// The files are removed however the process ends.
 func TestActivationDestroysContainer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ do, arg, kind, message string }{
@@ -154,7 +154,7 @@ func TestActivationTimeout(t *testing.T) {
 	c.expect(host.Cold, 1, false)
 }
 
-// An answer that never ends is neither kept nor waited for.
+// An endless answer is not stored, and the host does not wait for its end.
 func TestUnfinishedLine(t *testing.T) {
 	t.Parallel()
 	w := testAction("action")
@@ -165,7 +165,7 @@ func TestUnfinishedLine(t *testing.T) {
 	}
 }
 
-// The clock of Timeout starts after the init, which has one of its own.
+// Timeout starts after the init, which has its own timeout.
 func TestActionInitIsNotItsActivation(t *testing.T) {
 	t.Parallel()
 	w := testAction("slow-ack")
@@ -177,8 +177,8 @@ func TestActionInitIsNotItsActivation(t *testing.T) {
 	}
 }
 
-// An answer counts although the process ended right after it. OpenWhisk notices
-// at the next activation, which is lost.
+// An answer counts even if the process ended right after it. OpenWhisk detects the
+// end at the next activation, which fails.
 func TestDeathBetweenActivations(t *testing.T) {
 	t.Parallel()
 	c := openContainer(t, testAction("action"))
@@ -193,7 +193,7 @@ func TestDeathBetweenActivations(t *testing.T) {
 	c.expect(host.Cold, 1, false)
 }
 
-// As with OpenWhisk's proxy, a line too many answers the next activation.
+// As with OpenWhisk's proxy, a superfluous line answers the next activation.
 func TestLineTooMany(t *testing.T) {
 	t.Parallel()
 	c := openContainer(t, testAction("action"))
@@ -254,7 +254,7 @@ func TestActionVariables(t *testing.T) {
 		t.Errorf("%v until the deadline", r.Left)
 	}
 	if second := c.invoke(command{Do: "environment"}); strings.Contains(decode(t, second).Line, "api_key") {
-		t.Error("an api_key that nobody has given")
+		t.Error("an unexpected api_key")
 	}
 }
 
@@ -262,7 +262,7 @@ func TestActionInitFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ role, kind, mentions string }{
 		{"dies", host.ErrorExit, "exit status 7"},
-		{"dies", host.ErrorExit, "no database"}, // what it printed
+		{"dies", host.ErrorExit, "no database"}, // its output
 		{"silent", host.ErrorTimeout, "did not acknowledge its start within 1s"},
 		{"bad-ack", host.ErrorMalformed, `{\"ok\":false}`},
 		{"no-ack", host.ErrorMalformed, "Hello!"},
@@ -447,7 +447,7 @@ func TestActionLogs(t *testing.T) {
 	}
 }
 
-// An executable that knows nothing of Go.
+// An executable that is not written in Go.
 func TestShellAction(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "exec")
@@ -511,8 +511,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// An ActionLoop that does not acknowledge its start is taken if the variable does
-// not ask for it.
+// An ActionLoop that does not acknowledge its start is accepted if the variable
+// does not require it.
 func TestNoAcknowledgement(t *testing.T) {
 	t.Parallel()
 	w := testAction("action")

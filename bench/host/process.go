@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// process is a function's process, the leader of a process group of its own.
+// process is a function's process, the leader of a new process group.
 type process struct {
 	cmd    *exec.Cmd
 	tmp    string        // its TMPDIR, by which its orphans are found

@@ -9,7 +9,7 @@ import (
 
 func isolate(*exec.Cmd) {}
 
-// killAll kills the process alone: there are no groups here.
+// killAll kills only the process: this system has no process groups.
 func killAll(p *os.Process, _ string) {
 	_ = p.Kill()
 }

@@ -13,7 +13,7 @@ func (p *process) reap() {
 	p.bury()
 }
 
-// stopAll must know when the process has stopped. Only Linux tells a parent that
+// stopAll needs to know when the process has stopped. Only Linux notifies a parent
 // without reaping the process.
 func stopAll(int, string) ([]stat, error) {
 	return nil, fmt.Errorf("on %s: %w", runtime.GOOS, errors.ErrUnsupported)

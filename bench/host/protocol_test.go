@@ -50,7 +50,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// One log stream per environment, whatever process runs in it.
+// There is one log stream per environment, even if its process is replaced.
 func TestLogStream(t *testing.T) {
 	t.Parallel()
 	stream := func(e environment) string {

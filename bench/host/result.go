@@ -39,15 +39,15 @@ type Result struct {
 	// RequestID is the function's AwsRequestID, the action's activation id.
 	RequestID string
 
-	// Init is the time from the start of the process until it asked for its
+	// Init is the time from the start of the process until it requested its
 	// first event, or acknowledged its start. Zero unless Start is Cold or Restarted.
 	Init time.Duration
 
-	// FirstByte is the time from handing out the event to the arrival of the first
+	// FirstByte is the time from sending the event to the arrival of the first
 	// byte of the response; Duration if there was none.
 	FirstByte time.Duration
 
-	// Duration is the time from handing out the event to the arrival of the
+	// Duration is the time from sending the event to the arrival of the
 	// whole response, or to the end of an invocation without one. It does not include
 	// the time between the response and the next request for an event, though a
 	// Lambda's Invoke waits for that too.

@@ -36,8 +36,8 @@ type runtimeAPI struct {
 	asked      bool // the runtime has requested an event
 	readyAt    time.Time
 	failure    *FunctionError         // of the init, or of an extension at any time
-	open       map[string]*invocation // handed out and not over, by request id
-	handedOut  chan struct{}          // closed and replaced when an event is handed out
+	open       map[string]*invocation // sent to the runtime and not finished, by request id
+	handedOut  chan struct{}          // closed and replaced when an event is sent
 	extensions map[string]*extension  // by identifier
 	expected   map[string]bool        // external extensions that have not registered
 }
@@ -133,7 +133,7 @@ func unsupported(api string) http.HandlerFunc {
 	}
 }
 
-// serveNext hands out the next event. A runtime that repeats the request without having
+// serveNext sends the next event. A runtime that repeats the request without having
 // answered gets the same event again: a freeze may have cut its first connection.
 func (a *runtimeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
 	for {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The replies that an unmodified aws-lambda-go never asks for.
+// The replies to requests that an unmodified aws-lambda-go never sends.
 
 // rawRuntime speaks the protocol by hand.
 type rawRuntime struct {
@@ -72,7 +72,7 @@ func TestProtocolOrder(t *testing.T) {
 	r.expect(403, "POST", "invocation/a/response", "second")
 	r.expect(403, "POST", "invocation/a/error", "{}")
 	if isOver(a) {
-		t.Error("over before the next event was asked for")
+		t.Error("the invocation ended before the next event was requested")
 	}
 	b := r.submit("b")
 	r.expect(200, "GET", "invocation/next", "")
@@ -96,7 +96,7 @@ func TestInitErrorAfterInit(t *testing.T) {
 	}
 }
 
-// The other answers are those of AWS's emulator.
+// The other answers are the same as in AWS's emulator.
 func TestOtherPaths(t *testing.T) {
 	r := newRawRuntime(t)
 	r.expect(200, "GET", "../ping", "")
@@ -130,7 +130,7 @@ func TestResponseMode(t *testing.T) {
 	}
 }
 
-// The limit of a stream is one of its own.
+// A stream has a separate limit.
 func TestStreamMayBeLarge(t *testing.T) {
 	for mode, want := range map[string]int{"": 413, "streaming": 202} {
 		r := newRawRuntime(t)
@@ -143,7 +143,7 @@ func TestStreamMayBeLarge(t *testing.T) {
 	}
 }
 
-// A response that breaks off is none, and its connection is dropped: a 200 would
+// An incomplete response does not count, and its connection is closed: a 200 would
 // tell the runtime that it has answered.
 func TestResponseCutShort(t *testing.T) {
 	r := newRawRuntime(t)
@@ -166,8 +166,8 @@ func TestResponseCutShort(t *testing.T) {
 	}
 }
 
-// An event whose first copy went to a connection that nobody reads any more is
-// handed out again, also to a request that was already waiting.
+// An event whose first copy went to an abandoned connection is sent again, also to
+// a request that was already waiting.
 func TestEventIsNotLost(t *testing.T) {
 	r := newRawRuntime(t)
 	lost := r.ask(t)
@@ -185,7 +185,7 @@ func TestEventIsNotLost(t *testing.T) {
 	}
 }
 
-// ask sends a request for the next event by a connection of its own.
+// ask sends a request for the next event on a new connection.
 func (r rawRuntime) ask(t *testing.T) net.Conn {
 	c, err := net.Dial("tcp", r.api.addr)
 	if err != nil {
@@ -206,7 +206,7 @@ func readID(t *testing.T, c net.Conn) string {
 	return res.Header.Get("Lambda-Runtime-Aws-Request-Id")
 }
 
-// Other runtimes than aws-lambda-go put the type into a header, or post text.
+// Runtimes other than aws-lambda-go put the type into a header, or post text.
 func TestParseFunctionError(t *testing.T) {
 	for _, tt := range []struct{ header, body, kind, message string }{
 		{"", `{"errorType":"T","errorMessage":"m"}`, "T", "m"},

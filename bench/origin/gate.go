@@ -122,7 +122,7 @@ func (g *Gate) newProxy(target *url.URL) *httputil.ReverseProxy {
 
 func newTransport() *http.Transport {
 	return &http.Transport{
-		DisableCompression:    true, // else the gate would add a header that the client did not sign
+		DisableCompression:    true, // otherwise the gate would add a header that the client did not sign
 		MaxIdleConnsPerHost:   256,  // the gate needs no more new connections than its clients
 		ExpectContinueTimeout: time.Second,
 		ReadBufferSize:        64 << 10,
@@ -130,7 +130,7 @@ func newTransport() *http.Transport {
 	}
 }
 
-// badGateway answers with the reason that there is no answer from the origin.
+// badGateway answers with the reason why the origin has not answered.
 func badGateway(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, fmt.Sprintf("origin: gate: %s %s: %v", r.Method, r.URL.Path, err), http.StatusBadGateway)
 }

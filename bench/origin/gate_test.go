@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// newClient returns a client that has connections of its own.
+// newClient returns a client with separate connections.
 func newClient(t testing.TB) *http.Client {
 	transport := newTransport()
 	t.Cleanup(transport.CloseIdleConnections)
@@ -144,7 +144,7 @@ func TestGateLimitsBandwidth(t *testing.T) {
 				t.Errorf("%d bytes in %v, want at least %v", size, took, atLeast)
 			}
 			if method == http.MethodGet && !bytes.Equal(answer, object) {
-				t.Error("got other bytes")
+				t.Error("the bytes differ")
 			}
 			if got, want := g.Counts().Sub(before), (Counts{1, size}); got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
@@ -153,7 +153,7 @@ func TestGateLimitsBandwidth(t *testing.T) {
 	}
 }
 
-// Each client connection has a bandwidth of its own: one for all of them would take 10 s.
+// Each client connection has its own bandwidth: a shared one would take 10 s.
 func TestBandwidthIsPerConnection(t *testing.T) {
 	const size, bandwidth, connections = 2_000, 10_000, 50
 	g := newGate(t, newOrigin(t, serveBytes(Object(size, 1))), GateOptions{Bandwidth: bandwidth, Burst: 200})
@@ -235,7 +235,8 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// stall is an origin that sends the head and some bytes of its answer, and then waits until its client is gone.
+// stall is an origin that sends the head and some bytes of its answer, and then
+// waits until its client disconnects.
 func stall(t testing.TB, some int) (target string, reached, gone <-chan struct{}) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	target = newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -249,7 +250,7 @@ func stall(t testing.TB, some int) (target string, reached, gone <-chan struct{}
 	return target, began, ended
 }
 
-// A client that closes its connection ends every wait of the gate, and its request at the origin.
+// When a client closes its connection, the gate stops waiting and cancels the request to the origin.
 func TestClientAbortReachesTheOrigin(t *testing.T) {
 	for name, test := range map[string]struct {
 		some int
@@ -287,7 +288,7 @@ func TestClientAbortReachesTheOrigin(t *testing.T) {
 	}
 }
 
-// A body that the origin breaks off must not look complete.
+// A body that the origin cuts off must not look complete.
 func TestBrokenBodyStaysBroken(t *testing.T) {
 	for _, length := range []string{"1000", ""} { // without a length it is chunked
 		g := newGate(t, newOrigin(t, func(w http.ResponseWriter, r *http.Request) {

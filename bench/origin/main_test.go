@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// parentEnv makes the test binary a parent that only has a server, for the tests that kill it.
+// parentEnv makes the test binary a parent that only starts a server, for the tests that kill it.
 const parentEnv = "WARMCACHE_ORIGIN_TEST_PARENT"
 
 func TestMain(m *testing.M) {
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// beParent starts a server, tells its address and process, and stays until it is killed.
+// beParent starts a server, prints its address and process, and runs until it is killed.
 func beParent() {
 	s, err := StartS3(context.Background(), os.Getenv(parentEnv))
 	if err != nil {
@@ -78,7 +78,7 @@ func waitFor(t testing.TB, what string, done <-chan struct{}) {
 	}
 }
 
-// eventually asks until it is so.
+// eventually polls until the condition holds.
 func eventually(t testing.TB, what string, isSo func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); !isSo(); time.Sleep(time.Millisecond) {

@@ -48,7 +48,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	eventually(t, "the child's end", func() bool { return !isListening(endpoint) })
 }
 
-// The end of its standard input ends the child by itself.
+// The child exits at the end of its standard input.
 func TestChildEndsWithItsInput(t *testing.T) {
 	config, err := json.Marshal(childConfig{Dir: t.TempDir(), Access: "access", Secret: "secret"})
 	if err != nil {

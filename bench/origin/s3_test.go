@@ -83,7 +83,7 @@ func TestS3AnswersAsAServer(t *testing.T) {
 
 			out, body := get(t, s.Client(), "a")
 			if !bytes.Equal(body, object) {
-				t.Error("got other bytes than were put")
+				t.Error("the bytes differ from those that were put")
 			}
 			if got, want := aws.ToString(out.ChecksumCRC64NVME), crc64NVME(object); got != want {
 				t.Errorf("CRC64NVME = %q, want %q", got, want)

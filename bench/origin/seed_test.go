@@ -12,14 +12,14 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:8])
 }
 
-// Numbers of different releases are to be compared: the bytes must never change.
+// Results of different releases are compared, so the bytes must never change.
 func TestObjectNeverChanges(t *testing.T) {
 	for _, test := range []struct {
 		size int
 		seed byte
 		want string
 	}{
-		{0, 1, "e3b0c44298fc1c14"}, // of nothing
+		{0, 1, "e3b0c44298fc1c14"}, // empty
 		{13, 1, "1f6a5e5da3acc14b"},
 		{12 << 20, 1, "68a3533acf3a2b6a"},
 		{12 << 20, 2, "d4f1824123729c56"},

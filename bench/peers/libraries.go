@@ -202,7 +202,7 @@ func openSimpleLRU(capacity int, _ loadFunc) library {
 	return lruOf(must(simplelru.NewLRU[string, *value](capacity, nil)))
 }
 
-// openLRU loads as people write it themselves.
+// openLRU loads through singleflight, as programs do whose cache cannot load.
 func openLRU(capacity int, load loadFunc) library {
 	c := must(lru.New[string, *value](capacity))
 	var flights singleflight.Group

@@ -49,8 +49,8 @@ func TestSetKeysAreHit(t *testing.T) {
 	}
 }
 
-// A library that does not hold a key must not count it as found, else the loops
-// measure nothing.
+// A library that does not hold a key must not count it as found. Otherwise the
+// loops would measure nothing.
 func TestMissingKeysAreNotHit(t *testing.T) {
 	for _, p := range peers() {
 		if p.fill == nil || strings.HasPrefix(p.name, subject) || p.name == "no cache" { // which would load it
@@ -105,7 +105,7 @@ func TestReplayCountsHits(t *testing.T) {
 	}
 }
 
-// A pass that finds less than there is must not be taken for a fast one.
+// A pass that misses keys must not count as a fast one.
 func TestMissingValuesAreAnError(t *testing.T) {
 	x := &trial{ops: 2, pass: func() int { return 1 }, close: nothing}
 	if _, err := x.time(3); err == nil || !strings.Contains(err.Error(), "3 of 6") {

@@ -174,7 +174,7 @@ func section(t *testing.T, html, id string) string {
 	return text
 }
 
-// A section without results says how to get them.
+// A section without results names the command that measures them.
 func TestPageWithoutData(t *testing.T) {
 	html, _ := write(t, result.File{})
 	for id, command := range map[string]string{
@@ -187,7 +187,7 @@ func TestPageWithoutData(t *testing.T) {
 	}
 }
 
-// The page needs no network and no other file to be read, and is well-formed.
+// The page is well-formed and loads nothing from the network or from other files.
 func TestPageIsSelfContained(t *testing.T) {
 	html, _ := write(t, sampleFunctions(), samplePeers, sampleFleet, sampleFiles, sampleFaults)
 	for _, load := range []string{"http:", "https:", "<script", "<link", "<img", "@import", "url(", "<iframe", "xlink"} {
@@ -199,13 +199,13 @@ func TestPageIsSelfContained(t *testing.T) {
 	ids := map[string]bool{}
 	for _, id := range regexp.MustCompile(` id="([^"]+)"`).FindAllStringSubmatch(html, -1) {
 		if ids[id[1]] {
-			t.Errorf("id %s is there twice", id[1])
+			t.Errorf("id %s occurs twice", id[1])
 		}
 		ids[id[1]] = true
 	}
 	for _, to := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(html, -1) {
 		if !ids[to[1]] {
-			t.Errorf("a link leads to #%s, which is not there", to[1])
+			t.Errorf("a link leads to #%s, which is missing", to[1])
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestNumber(t *testing.T) {
 func TestKeptResults(t *testing.T) {
 	kept, err := filepath.Glob("../results/*.json")
 	if err != nil || len(kept) == 0 {
-		t.Fatal("there are no kept results", err)
+		t.Fatal("there are no stored results", err)
 	}
 	p := page{Reports: map[string]*compare.Report{}}
 	for _, file := range kept {

@@ -38,7 +38,7 @@ func TestNewRow(t *testing.T) {
 	}
 }
 
-// A percentile that its samples cannot give is unknown, in JSON and in the table.
+// With too few samples a percentile is unknown, in JSON and in the table.
 func TestPercentilesNeedSamples(t *testing.T) {
 	for n, want := range map[int]string{9: "9 0 5.00 - -", 10: "10 0 5.00 9.00 -", 99: "99 0 50.00 90.00 -", 100: "100 0 50.00 90.00 99.00"} {
 		r := NewRow("e", "h", Warm, took(n))
@@ -90,7 +90,7 @@ func TestUnknownIsNull(t *testing.T) {
 	}
 }
 
-// The library's share of a cold start is the difference to one without it.
+// The library's share of a cold start is the difference from one without it.
 func TestShare(t *testing.T) {
 	rows := Rows{NewRow("e", "h", NoCacheCold, took(10)), NewRow("e", "h", Cold, took(20))}
 	p50, p90 := rows.Share()

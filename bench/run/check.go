@@ -12,7 +12,8 @@ import (
 	"github.com/warmcache/warmcache/bench/host"
 )
 
-// check detects common mistakes before the start, whose error would be obscure.
+// check detects common mistakes before the start, where their errors would be
+// obscure.
 func check(path string) error {
 	info, err := os.Stat(path)
 	switch {

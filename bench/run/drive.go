@@ -212,8 +212,8 @@ func timeOut(ctx context.Context, s host.Sandbox, event []byte) (res host.Result
 	return res, err
 }
 
-// busyTurns are some milliseconds of polling without a pause, since a function may take
-// less than one.
+// busyTurns are some milliseconds of polling without a pause, because a function
+// may return within one.
 const busyTurns = 20_000
 
 // invokeFrozen freezes the process again as soon as the invocation has thawed it, until

@@ -17,17 +17,18 @@ import (
 // Driver runs a function through lives of its container and records a sample of each
 // invocation. Its methods must not be called concurrently.
 type Driver struct {
-	// Example and Host name the rows. On the host "openwhisk" a crash is not a state
-	// of its own, since its next start is cold.
+	// Example and Host name the rows. On the host "openwhisk" a crash is not a
+	// separate state, because the next start is cold.
 	Example, Host string
 
 	// Sandbox makes a new container.
 	Sandbox func() (host.Sandbox, error)
 
-	// Plain makes a container of the same function without the library, and may be nil.
-	// Each life has one beside it, whose cold start and second invocation are the states
-	// no-cache cold and no-cache. Other answers are compared with its answers; if Plain
-	// is nil, with the first answer to the same event.
+	// Plain makes a container of the same function without the library. It may be
+	// nil. Beside each life one such container runs, whose cold start and second
+	// invocation are the states no-cache cold and no-cache. All answers are
+	// compared with its answers; if Plain is nil, with the first answer to the same
+	// event.
 	Plain func() (host.Sandbox, error)
 
 	// Warm is the number of warm invocations in each life.

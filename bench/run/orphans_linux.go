@@ -12,8 +12,8 @@ import (
 // findsOrphans reports whether this system can find processes that outlive the function.
 const findsOrphans = true
 
-// orphans finds processes that the function started in sessions of their own and left
-// behind. As a subreaper, this process becomes their parent.
+// orphans finds processes that the function started in new sessions and left behind.
+// As a subreaper, this process becomes their parent.
 type orphans struct{ known map[int]bool }
 
 // adoptOrphans returns orphans without the present children.

@@ -77,7 +77,7 @@ func (r *run) verdict(rows result.Rows) error {
 }
 
 // failure is the function's error, with the last output of a process that did not
-// start. It omits the id of the request, by which no two errors would be the same.
+// start. It omits the id of the request, which would make all errors different.
 func (r *run) failure(res host.Result) string {
 	text := strings.ReplaceAll(res.FunctionError.Error(), "RequestId: "+res.RequestID+" Error: ", "")
 	if !res.InitFailed {
@@ -94,7 +94,7 @@ func ending(output string) string {
 }
 
 // secretMin is the length of the shortest value that redact replaces: shorter ones are
-// no secrets, and occur in half of all texts.
+// not secrets, and occur in many texts.
 const secretMin = 6
 
 // redact replaces the values of the function's variables, and the passwords in them,

@@ -40,7 +40,7 @@ var programs string // where the tests build
 
 var built = map[string]string{}
 
-// build builds a foreign program, once.
+// build builds a program that does not use the library, once.
 func build(t *testing.T, name string, env ...string) (binary string) {
 	t.Helper()
 	key := fmt.Sprint(name, env)
@@ -57,7 +57,7 @@ func build(t *testing.T, name string, env ...string) (binary string) {
 	return binary
 }
 
-// command runs it as from a command line, and returns its rows by state.
+// command runs the command as from a command line, and returns its rows by state.
 func command(t *testing.T, args ...string) (rows map[result.State]result.Row, out string) {
 	t.Helper()
 	rows, out, err := tryCommand(t, args...)
@@ -67,7 +67,7 @@ func command(t *testing.T, args ...string) (rows map[result.State]result.Row, ou
 	return rows, out
 }
 
-// tryCommand returns an error about the function as well.
+// tryCommand is command, and also returns errors of the function.
 func tryCommand(t *testing.T, args ...string) (rows map[result.State]result.Row, out string, err error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rows.json")

@@ -39,7 +39,7 @@ func eventFile(t *testing.T, events ...string) string {
 	return file
 }
 
-// process runs the command as a process of its own, and returns its exit status.
+// process runs the command as a separate process and returns its exit status.
 func process(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
@@ -196,7 +196,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// A start that fails is a failed sample and not the end.
+// A start that fails is a failed sample and does not end the run.
 func TestStartsThatFail(t *testing.T) {
 	raw := build(t, "raw")
 	rows, out, err := tryCommand(t, "-rounds", "3", "-warm", "1", "-timeout", "4s", "-env", "START=lock", "--", raw)
@@ -223,7 +223,7 @@ func TestStreamsAndHandler(t *testing.T) {
 	}
 }
 
-// Extensions of the user's own get their events, and the function's SIGTERM handlers
+// The user's extensions get their events, and the function's SIGTERM handlers
 // run.
 func TestExtension(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
@@ -243,8 +243,8 @@ func TestExtension(t *testing.T) {
 	}
 }
 
-// An ActionLoop need not acknowledge its start where the variable does not ask for it,
-// and an image's exec.env is checked.
+// An ActionLoop need not acknowledge its start unless the variable requires it, and
+// an image's exec.env is checked.
 func TestVariablesOfOpenWhisk(t *testing.T) {
 	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
 	if rows[result.Warm].N != 1 {
@@ -269,7 +269,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// A function of the user's own finds its files on a real S3 server, and the calls
+// The user's function finds its files on a real S3 server, and the calls
 // are counted.
 func TestS3(t *testing.T) {
 	dir := t.TempDir()
@@ -289,8 +289,8 @@ func TestS3(t *testing.T) {
 	}
 }
 
-// A database of any protocol is as far away as one in the cloud, and its round trips
-// are counted.
+// A database with any protocol gets the latency of the cloud, and its round trips are
+// counted.
 func TestDatabase(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -323,7 +323,7 @@ func TestDatabase(t *testing.T) {
 	}
 }
 
-// Driver with Plain compares with the function without the library.
+// With Plain, Driver compares answers with those of the function without the library.
 func TestDriverCompares(t *testing.T) {
 	binary := build(t, "hello")
 	sandbox := func(env ...string) func() (host.Sandbox, error) {

@@ -36,9 +36,9 @@ var large = flag.Bool("large", false, "TestFleet has 50 containers and three pha
 type fleet struct {
 	processes         int
 	phases            []*phase
-	phase             time.Duration // how long each phase takes
+	phase             time.Duration // duration of each phase
 	pause             time.Duration // of a process between two requests
-	writes            time.Duration // a row is changed each time this has passed
+	writes            time.Duration // interval between changes of a row
 	ttl               time.Duration
 	products, tenants int
 
@@ -49,10 +49,10 @@ type fleet struct {
 	current    atomic.Int32
 
 	mu    sync.Mutex
-	first string // of the wrong answers and errors
+	first string // the first wrong answer or error
 }
 
-// phase is the time in which Redis is in one state.
+// phase is a period in which Redis is in one state.
 type phase struct {
 	name                    string
 	requests, errors, wrong int
@@ -60,17 +60,17 @@ type phase struct {
 	took                    []float64
 }
 
-// A fleet of containers of the example catalog shares a Redis that is killed and
-// started again while they are asked. Rows of the PostgreSQL behind them change all the
-// time. Each answer must be of its key, and what the database had at some moment of the
-// TTL before.
+// A fleet of containers of the example catalog shares a Redis, which is killed and
+// restarted while they serve requests. Rows in the PostgreSQL behind them change
+// all the time. Each answer must have the requested key and a version that the
+// database had within TTL before the request, or since.
 func TestFleet(t *testing.T) {
 	f := &fleet{processes: 6, phase: 700 * time.Millisecond, pause: 5 * time.Millisecond, writes: 10 * time.Millisecond,
 		ttl: 300 * time.Millisecond, products: 10, tenants: 4, history: newHistory()}
 	if *large {
 		f.processes, f.phase, f.pause, f.ttl, f.products = 50, 8*time.Second, 20*time.Millisecond, 2*time.Second, 50
 	}
-	for _, name := range []string{"redis runs", "redis killed", "redis again"} { // in the first all are cold
+	for _, name := range []string{"redis runs", "redis killed", "redis again"} { // in the first, all containers are cold
 		f.phases = append(f.phases, &phase{name: name})
 	}
 	var err error
@@ -96,7 +96,7 @@ func TestFleet(t *testing.T) {
 func skipWithout(t *testing.T, err, notInstalled error) {
 	t.Helper()
 	if errors.Is(err, notInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") != "all" {
-		t.Skipf("needs redis-server and the server of PostgreSQL: %v", err)
+		t.Skipf("needs redis-server and a PostgreSQL server: %v", err)
 	}
 	t.Fatal(err)
 }
@@ -122,8 +122,8 @@ func (f *fleet) report(t *testing.T) {
 	t.Logf("%d containers, %d keys, TTL %v\n%s", f.processes, f.products*f.tenants, f.ttl, &table)
 }
 
-// seed makes the rows. The table of the catalog is a view that counts how often a row
-// is looked at, and the price is the number of the row's version.
+// seed creates the rows. The table of the catalog is a view that counts the reads
+// of a row. The price is the row's version.
 func (f *fleet) seed(ctx context.Context, url string) (err error) {
 	if f.db, err = pgx.Connect(ctx, url); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (f *fleet) seed(ctx context.Context, url string) (err error) {
 	return err
 }
 
-// run makes the containers, asks them through all phases, and ends them.
+// run starts the containers, sends them requests through all phases, and ends them.
 func (f *fleet) run(t *testing.T, url string) (err error) {
 	ctx, dir := t.Context(), t.TempDir()
 	if err := checkout.Build(ctx, dir, "catalog"); err != nil {
@@ -169,7 +169,7 @@ func (f *fleet) run(t *testing.T, url string) (err error) {
 	return errors.Join(g.Wait(), ctx.Err())
 }
 
-// conduct goes through the phases, and changes rows meanwhile.
+// conduct runs the phases, and changes rows during each.
 func (f *fleet) conduct(ctx context.Context) error {
 	var before int64
 	for i, p := range f.phases {
@@ -227,7 +227,7 @@ func (f *fleet) countLoads(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// countShared returns how many keys Redis has.
+// countShared returns the number of keys in Redis.
 func (f *fleet) countShared(ctx context.Context) (int64, error) {
 	client, err := redistier.ConnectURL(f.redis.URL())
 	if err != nil {
@@ -241,7 +241,7 @@ func (f *fleet) key(tenant, sku int) productKey {
 	return productKey{"tenant" + strconv.Itoa(tenant), "sku" + strconv.Itoa(sku)}
 }
 
-// askAll asks one container until ctx ends.
+// askAll sends requests to one container until ctx ends.
 func (f *fleet) askAll(ctx context.Context, container int) {
 	rng := rand.New(rand.NewPCG(uint64(container), 5))
 	zipf := rand.NewZipf(rng, 1.01, 1, uint64(f.products-1))
@@ -260,7 +260,7 @@ func (f *fleet) askAll(ctx context.Context, container int) {
 	}
 }
 
-// ask asks a container for the price of a product.
+// ask requests the price of a product from a container.
 func ask(ctx context.Context, c host.Sandbox, k productKey) (p product, err error) {
 	event, err := json.Marshal(struct {
 		productKey
@@ -309,13 +309,14 @@ type productKey struct {
 	SKU    string `json:"sku"`
 }
 
-// product is catalog's answer, with its key, which shows if it belongs to somebody else.
+// product is an answer of the catalog, with its key, so that a product of another
+// key is detected.
 type product struct {
 	productKey
 	Version int64 `json:"unit_cents"`
 }
 
-// history has the database's rows over time, to check answers by.
+// history records the versions of the database's rows, to check answers.
 type history struct {
 	mu   sync.Mutex
 	rows map[productKey]*versions
@@ -323,13 +324,13 @@ type history struct {
 
 // versions of a row are numbered from 1.
 type versions struct {
-	begun int64       // the last one that the database was told of
-	gone  []time.Time // when the next one was there for certain, by version-1
+	begun int64       // the last version sent to the database
+	gone  []time.Time // when a newer version was certainly visible, by version-1
 }
 
 func newHistory() *history { return &history{rows: map[productKey]*versions{}} }
 
-// begin is called before a row changes, and end when it has.
+// begin is called before a row changes, and end after it has changed.
 func (h *history) begin(k productKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -345,9 +346,9 @@ func (h *history) end(k productKey, now time.Time) {
 	h.rows[k].gone = append(h.rows[k].gone, now)
 }
 
-// check tells what is wrong with a product that was handed out for k to somebody who
-// asked at that time, by a cache with that TTL: nothing, if it was the database's at
-// some moment in the TTL before, or since.
+// check returns an error if p is a wrong answer to a request for k at that time,
+// with a cache of that TTL. A right answer is a version that the database had
+// within TTL before the request, or since.
 func (h *history) check(k productKey, p product, asked time.Time, ttl time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -357,7 +358,7 @@ func (h *history) check(k productKey, p product, asked time.Time, ttl time.Durat
 	}
 	switch {
 	case p.productKey != k:
-		return fmt.Errorf("asked for %+v, got %+v", k, p.productKey)
+		return fmt.Errorf("requested %+v, got %+v", k, p.productKey)
 	case p.Version < 1 || p.Version > row.begun:
 		return fmt.Errorf("%+v: version %d of %d", k, p.Version, row.begun)
 	case p.Version <= int64(len(row.gone)):

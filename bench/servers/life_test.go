@@ -25,7 +25,7 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// wire sends requests, counts them, and can spoil answers.
+// wire sends requests, counts them, and can corrupt answers.
 type wire struct {
 	http.RoundTripper
 	requests atomic.Int64
@@ -41,7 +41,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// reader is a cache with a bucket that is asked through a wire.
+// reader is a cache that reads a bucket through a wire.
 type reader struct {
 	*server
 	t      *testing.T
@@ -60,7 +60,7 @@ func (s *server) reader(t *testing.T) *reader {
 	}
 }
 
-// want reads an object, and returns how many requests that took.
+// want reads an object, and returns the number of requests.
 func (r *reader) want(o filecache.Object, want []byte) int64 {
 	r.t.Helper()
 	before := r.wire.requests.Load()
@@ -94,7 +94,7 @@ func (s *server) remove(t *testing.T, key string) {
 // kind is a way to store an object.
 type kind struct {
 	name     string
-	verified bool // the server knows a checksum of the whole
+	verified bool // the server has a checksum of the whole object
 	put      func(t *testing.T, s *server, key string, body []byte)
 }
 
@@ -118,7 +118,7 @@ func kinds() (all []kind) {
 	return all
 }
 
-// partSize is the smallest that S3 allows.
+// partSize is the smallest size that S3 allows.
 const partSize = 5 << 20
 
 func (s *server) putParts(t *testing.T, key string, body []byte, algorithm types.ChecksumAlgorithm, kind types.ChecksumType) {
@@ -155,7 +155,7 @@ func (s *server) putParts(t *testing.T, key string, body []byte, algorithm types
 	}
 }
 
-// An object of each kind from its first reading to its end.
+// An object of each kind, from its first read to its deletion.
 func TestLifeOfAnObject(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		for _, k := range kinds() {
@@ -188,8 +188,8 @@ func TestLifeOfAnObject(t *testing.T) {
 	})
 }
 
-// One byte that changes on the way is found wherever the server knows a checksum
-// of the whole.
+// A byte that changes in transit is detected if the server has a checksum of the
+// whole object.
 func TestDamageOnTheWay(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		for _, k := range kinds() {
@@ -218,7 +218,7 @@ func TestDamageOnTheWay(t *testing.T) {
 	})
 }
 
-// flipped changes one byte, which is at.
+// flipped changes the byte at position at.
 type flipped struct {
 	io.ReadCloser
 	at int
@@ -246,11 +246,11 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("Open with a wrong secret = %v", err)
 		}
 		if _, err := r.files.Open(t.Context(), r.bucket.Object("b")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Open of a key that is not there = %v", err)
+			t.Errorf("Open of a missing key = %v", err)
 		}
 		nowhere := s3source.Bucket{Client: r.bucket.Client, Name: "nowhere"}
 		if _, err := r.files.Open(t.Context(), nowhere.Object("a")); err == nil || errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Open in a bucket that is not there = %v", err)
+			t.Errorf("Open in a missing bucket = %v", err)
 		}
 		r.want(r.bucket.Object("a"), body)
 		if st := r.files.Stats(); st.Misses != 1 || st.Revalidated != 1 {
@@ -363,7 +363,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// The connection breaks, and before the rest is asked for the object is another.
+// The connection breaks, and the object changes before the rest is requested.
 func TestReplacedInTheMiddle(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		for name, replaced := range map[string]bool{"broken": false, "broken and replaced": true} {
@@ -460,11 +460,11 @@ func TestPresigned(t *testing.T) {
 		read := func(url string) error {
 			b, err := files.ReadFile(t.Context(), source.Object(url))
 			if err == nil && !bytes.Equal(b, body) {
-				t.Error("other bytes")
+				t.Error("the bytes differ")
 			}
 			return err
 		}
-		for _, ends := range []time.Duration{time.Hour, 2 * time.Hour} { // renewed, and still the same object
+		for _, ends := range []time.Duration{time.Hour, 2 * time.Hour} { // the URL is renewed and the object is the same
 			if err := read(s.presign(t, "a", ends)); err != nil {
 				t.Error(err)
 			}
@@ -490,7 +490,7 @@ func flip(c byte) string {
 	return "0"
 }
 
-// presign returns a URL for an object, or for the version that is given.
+// presign returns a URL for an object, or for the given version.
 func (s *server) presign(t *testing.T, key string, d time.Duration, version ...string) string {
 	t.Helper()
 	in := &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key}

@@ -29,11 +29,12 @@ func TestMain(m *testing.M) {
 type server struct {
 	endpoint    string
 	credentials aws.Credentials
-	simple      bool // it keeps no versions, and no checksums of what comes in parts
+	simple      bool // no versions, and no checksums of multipart uploads
 	plain       bool // it does not encode the keys of a listing
 }
 
-// client returns one that sends its requests through send, or http's if it is nil.
+// client returns a client that sends its requests with send, or with http's if send
+// is nil.
 func (s *server) client(t *testing.T, send http.RoundTripper) *s3.Client {
 	if send == nil {
 		send = s.transport(t)
@@ -54,7 +55,7 @@ func (s *server) transport(t *testing.T) *http.Transport {
 	return transport
 }
 
-// onEach runs a test against each server there is.
+// onEach runs a test against each installed server.
 func onEach(t *testing.T, test func(t *testing.T, s *server)) {
 	t.Run("versitygw", func(t *testing.T) { test(t, startVersity(t)) })
 	t.Run("minio", func(t *testing.T) { test(t, startMinIO(t)) })

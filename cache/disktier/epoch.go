@@ -11,11 +11,12 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// Epochs make a Delete final, for all processes, without a lock, and even if a process
-// is killed at any point. A name has a slot in a file of random numbers. Delete changes
-// the slot; a record has the epoch of the lease it was loaded with, and is invalid if
-// the slot has another one. The file begins with a number of its own, so that records
-// end with the file. Names that share a slot are deleted together.
+// Epochs make a Delete final for all processes, without a lock, even if a process
+// is killed at any point. A name has a slot in a file of random numbers. Delete
+// changes the slot. A record has the epoch of the lease it was loaded with, and is
+// invalid if the slot has changed. The file begins with a random number, so that
+// all records become invalid if the file is replaced. Names that share a slot are
+// deleted together.
 const (
 	epochSize = 16 // the file's number and the slot's
 	slotCount = 1 << 16

@@ -144,8 +144,8 @@ func (f hookedNew) Replace(name string) error {
 	return f.NewFile.Replace(name)
 }
 
-// life sets, gets, deletes and sets again, as two processes do. It reports an error if
-// a deleted record comes back, or Get finds a record that was not set.
+// life sets, gets, deletes and sets again, as two processes do. It reports an error
+// if Get returns a deleted record, or one that was not set.
 func life(t *testing.T, dir string, d disk.FS) {
 	t.Helper()
 	for _, value := range []string{"1", "2"} {

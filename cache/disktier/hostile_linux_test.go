@@ -45,8 +45,7 @@ func TestFIFOsAndDevices(t *testing.T) {
 	}
 }
 
-// No record of an attacker's is ever handed out, and no file of the victim's is
-// touched.
+// Get never returns a record of the attacker, and no file of the victim is changed.
 func TestAttackedByAnotherUser(t *testing.T) {
 	name := "warmcache.tier.v1." + strconv.Itoa(os.Geteuid())
 	s := disktest.NewScene(t, name, nil, []string{recordName("n"), epochFile, disk.TempPrefix + "1"})

@@ -84,8 +84,8 @@ func (p *peer) suspect(answered clock.Instant) bool {
 	return answered.Mono <= p.suspects
 }
 
-// conn is a connection that knows when it last answered. Like any connection of the
-// pool it has one user at a time.
+// conn is a connection that records when it last answered. Like any connection of
+// the pool, it has one user at a time.
 type conn struct {
 	net.Conn
 	dialer *dialer
@@ -137,8 +137,8 @@ func (c *conn) stale(now clock.Instant) bool {
 	return !c.answered.Within(c.dialer.maxIdle, now) || gap >= maxClockGap || c.peer.suspect(c.answered)
 }
 
-// unchecked is the syscall.RawConn of a TLS connection, which the pool must not look
-// into: it finds nothing wrong.
+// unchecked is the syscall.RawConn of a TLS connection. It hides the socket from
+// the pool's health check, which therefore always succeeds.
 type unchecked struct{}
 
 func (unchecked) Control(func(uintptr)) error    { return nil }

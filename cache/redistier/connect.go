@@ -44,7 +44,7 @@ func connect(o *redis.UniversalOptions, clk *clock.Clock) redis.UniversalClient 
 	// dialing. This size prevents it. The process never has more connections than calls
 	// at one time.
 	c.PoolSize = orInt(c.PoolSize, 1000)
-	c.PipelinePoolSize = orInt(c.PipelinePoolSize, -1) // no second one, of 10 places, with connections of its own
+	c.PipelinePoolSize = orInt(c.PipelinePoolSize, -1) // no second pool, which would have 10 connections
 	c.DisableIdentity = true
 	if c.MaintNotificationsConfig == nil {
 		c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}

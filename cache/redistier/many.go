@@ -16,12 +16,12 @@ type part struct {
 	generation uint64
 	ok         bool // the breaker allows the call
 	command    redis.Cmder
-	err        error // there is no command
+	err        error // set if no command was sent
 }
 
-// pipeline sends one command for each name whose breaker allows it, in one round trip,
-// and calls done with the index of each once the replies are there. In a cluster some
-// may fail while others succeed; pipeline then returns one of the errors.
+// pipeline sends one command for each name whose breaker allows it, in one round
+// trip. Then it calls done with the index of each. In a cluster some commands may
+// fail while others succeed; pipeline then returns one of the errors.
 //
 // It uses a pipeline for each node, because the pipeline of a ClusterClient gives the
 // error of one node to the commands of all.

@@ -7,8 +7,9 @@
 //		})
 //	}
 //
-// The tests check the contract that a [cache.Cache] relies on. Above all, no record
-// comes back after a Delete. They do not check a Tier whose storage fails.
+// The tests check the contract that a [cache.Cache] relies on. Above all, Get never
+// returns a record after its Delete. The tests do not cover failures of the
+// storage.
 package tiertest
 
 import (
@@ -379,7 +380,7 @@ func checkConcurrency(ctx context.Context, a, b cache.Tier) error {
 				l, err := tier.Get(ctx, name, func(b []byte) bool {
 					_, err := fmt.Sscan(string(b), &found)
 					if err != nil {
-						report(fmt.Errorf("Get found %q, which nobody has stored", b))
+						report(fmt.Errorf("Get found %q, which was never stored", b))
 					} else if found < least {
 						report(fmt.Errorf("Get found a record that was loaded before Delete %d, which had ended", least))
 					}

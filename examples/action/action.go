@@ -1,15 +1,15 @@
-// Package action runs one handler on the host that its process finds itself on:
-// AWS Lambda or OpenWhisk. The handler knows neither. It gets a context that
-// ends with the invocation's deadline and its event as a Go value, and returns a
+// Package action runs one handler on AWS Lambda or OpenWhisk, whichever host its
+// process runs on. The handler does not depend on the host. It gets a context that
+// ends at the invocation's deadline and the event as a Go value, and returns a
 // value or an error:
 //
 //	func main() { action.Run(handle) }
 //
 //	func handle(ctx context.Context, in In) (Out, error) { ... }
 //
-// Event and answer are JSON, as encoding/json has it, and are the same bytes on
-// both hosts. OpenWhisk takes no answers but objects and arrays, and calls an
-// answer with a member "error" a failure.
+// Event and answer are JSON, encoded as by encoding/json, with the same bytes on
+// both hosts. OpenWhisk accepts only objects and arrays as answers, and treats an
+// answer with a member "error" as a failure.
 package action
 
 import (
@@ -21,17 +21,17 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// Handler is what users write. On Lambda with AWS_LAMBDA_MAX_CONCURRENCY it is
-// called by several goroutines at once.
+// Handler is the user's function. On Lambda with AWS_LAMBDA_MAX_CONCURRENCY,
+// several goroutines call it at once.
 type Handler[In, Out any] = func(context.Context, In) (Out, error)
 
-// Run serves handler for as long as the process lives. On a host that it does
-// not know it says so and exits with status 2.
+// Run serves handler for as long as the process lives. On an unknown host it prints
+// an error and exits with status 2.
 //
-// A panic of handler ends the process on both hosts, because nobody knows what
-// it has left half done. Lambda is told the panic. OpenWhisk is not: an action
-// that answers is taken for healthy, and the next activation would meet a dead
-// process. It sees the process exit, and the panic is in the action's log.
+// A panic of handler ends the process on both hosts, because the state of the
+// process is unknown after it. Lambda gets the panic as an error. OpenWhisk only
+// sees the process exit, and the panic is in the log: OpenWhisk would regard an
+// action that still answers as healthy, and would send it the next activation.
 func Run[In, Out any](handler Handler[In, Out]) {
 	switch {
 	case os.Getenv("AWS_LAMBDA_RUNTIME_API") != "":
@@ -47,8 +47,8 @@ func Run[In, Out any](handler Handler[In, Out]) {
 	}
 }
 
-// onOpenWhisk looks for any of its variables: which ones there are has changed
-// with its versions.
+// onOpenWhisk checks several of its variables, because their set differs between
+// versions.
 func onOpenWhisk() bool {
 	for _, v := range os.Environ() {
 		if strings.HasPrefix(v, "__OW_") {

@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test binary is also the action, when this variable is set.
+// If this variable is set, the test binary runs as the action.
 const isAction = "ACTION_TEST"
 
 func TestMain(m *testing.M) {
@@ -87,8 +87,8 @@ func fd3InChild() []string {
 	return []string{fmt.Sprint(err != nil, len(b) > 0)}
 }
 
-// process is an action as OpenWhisk runs it: stdin, file descriptor 3, and no
-// environment but its own.
+// process is an action as OpenWhisk runs it, with stdin, file descriptor 3 and its
+// own environment only.
 type process struct {
 	*exec.Cmd
 	t       *testing.T
@@ -128,7 +128,7 @@ func startProgram(t *testing.T, program string, variables ...string) *process {
 	return p
 }
 
-// read returns the next line of results, "" at their end.
+// read returns the next line of results, or "" at the end.
 func (p *process) read() string {
 	p.t.Helper()
 	line, err := p.results.ReadString('\n')
@@ -146,7 +146,7 @@ func (p *process) ask(line string) string {
 	return p.read()
 }
 
-// end closes stdin and returns the exit status and what was printed.
+// end closes stdin and returns the exit status and the logs.
 func (p *process) end() (int, string) {
 	p.t.Helper()
 	p.stdin.Close()
@@ -165,15 +165,15 @@ func TestActionLoop(t *testing.T) {
 		t.Fatalf("acknowledged with %q", got)
 	}
 	for _, tt := range []struct{ line, want string }{
-		{`{"value":{"n":9007199254740993}}`, `{"n":9007199254740993,"text":"<a&b>"}`}, // not through a float64
+		{`{"value":{"n":9007199254740993}}`, `{"n":9007199254740993,"text":"<a&b>"}`}, // a float64 would lose digits
 		{`{}`, `{"n":0,"text":"<a&b>"}`},
 		{`{"value":{"do":"array","n":7}}`, `[7]`},
-		{`{"value":{"do":"print"}}`, `{"n":0,"text":"<a&b>"}`}, // to the logs
+		{`{"value":{"do":"print"}}`, `{"n":0,"text":"<a&b>"}`}, // goes to the logs
 		{`{"value":{"do":"fail"}}`, `{"error":"out of \"stock\"\n"}`},
 		{`{"value":{"do":"text"}}`, `{"error":"action: the answer is \"a text\", which is no JSON object or array"}`},
 		{`{"value":{"do":"null"}}`, `{"error":"action: the answer is null, which is no JSON object or array"}`},
 		{`{"value":{"do":"unencodable"}}`, `{"error":"action: encode the answer: json: unsupported type: func()"}`},
-		{`{"value":{"do":"child"}}`, `["true true"]`}, // no fd 3 there
+		{`{"value":{"do":"child"}}`, `["true true"]`}, // a child does not inherit file descriptor 3
 		{`{"value":{"n":"seven"}}`, `{"error":"action: decode the event: json: cannot unmarshal string into Go struct field in.n of type int64"}`},
 		{`{"value":`, `{"error":"action: not an activation: unexpected end of JSON input"}`},
 		{`{"value":{"n":1},"namespace":["not text"]}`, `{"n":1,"text":"<a&b>"}`},
@@ -187,7 +187,7 @@ func TestActionLoop(t *testing.T) {
 	}
 }
 
-// Every activation has its own context, and nothing of the one before.
+// Each activation has its own context and variables.
 func TestContextOfAnActivation(t *testing.T) {
 	p := start(t, "__OW_NAMESPACE=acme", "__OW_ACTION_NAME=/acme/quote")
 	deadline := time.Now().Add(time.Hour)
@@ -218,7 +218,8 @@ func TestContextOfAnActivation(t *testing.T) {
 	p.end()
 }
 
-// A process that has answered is taken for healthy: one that panics must not.
+// OpenWhisk regards a process that answers as healthy, so one that panics must not
+// answer.
 func TestPanicAnswersNothing(t *testing.T) {
 	p := start(t, "__OW_API_HOST=x")
 	if got := p.ask(`{"value":{"do":"panic"}}`); got != "" {
@@ -229,7 +230,7 @@ func TestPanicAnswersNothing(t *testing.T) {
 	}
 }
 
-// Half a line is no activation, whatever it says.
+// An incomplete line is not an activation.
 func TestEndOfInput(t *testing.T) {
 	p := start(t, "__OW_API_HOST=x")
 	if _, err := io.WriteString(p.stdin, `{"value":{"n":1}}`); err != nil {
@@ -266,7 +267,7 @@ func TestLoopSaysWhatBroke(t *testing.T) {
 	}
 }
 
-// The form that OpenWhisk compiles: the launcher sets variables, and calls.
+// The form that OpenWhisk compiles: its launcher sets variables and calls Main.
 func TestMainForm(t *testing.T) {
 	Main := Main(handle)
 	for name, value := range map[string]string{
@@ -303,6 +304,6 @@ func TestOnLambda(t *testing.T) {
 		t.Errorf("%q, %q", Tenant(ctx), ID(ctx))
 	}
 	if Tenant(t.Context()) != "" || ID(t.Context()) != "" {
-		t.Error("somebody's word without a host")
+		t.Error("a tenant or an ID without a host")
 	}
 }

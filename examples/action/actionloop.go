@@ -9,16 +9,17 @@ import (
 	"syscall"
 )
 
-// results is where OpenWhisk reads the answers. Stdout is for logs.
+// results is the file descriptor from which OpenWhisk reads the answers. Stdout is
+// for logs.
 func results() *os.File {
 	const fd = 3
-	syscall.CloseOnExec(fd) // programs that the handler starts have no business with it
+	syscall.CloseOnExec(fd) // child processes must not inherit it
 	return os.NewFile(fd, "results")
 }
 
-// loop is the ActionLoop: one line of JSON in for each activation, one out for
-// its answer, one after the other. It ends without an error when in does, which
-// is how the host says that it is enough.
+// loop implements the ActionLoop protocol: it reads a line of JSON for each
+// activation and writes a line with its answer, one after the other. It returns nil
+// at the end of in, which is how the host stops an action.
 //
 // https://github.com/apache/openwhisk-runtime-actionloop
 func loop(in io.Reader, out io.Writer, answer func(context.Context, []byte) []byte) error {
@@ -31,7 +32,7 @@ func loop(in io.Reader, out io.Writer, answer func(context.Context, []byte) []by
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF {
-			return nil // a line without an end is none
+			return nil // an incomplete line is not an activation
 		}
 		if err != nil {
 			return fmt.Errorf("read an activation: %w", err)

@@ -13,10 +13,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// activation is what OpenWhisk tells about an event.
+// activation is an event with the metadata that OpenWhisk sends.
 type activation struct {
 	value  json.RawMessage
-	fields map[string]string // the others, such as namespace and deadline
+	fields map[string]string // the other fields, such as namespace and deadline
 }
 
 func parseActivation(line []byte) (activation, error) {
@@ -33,8 +33,8 @@ func parseActivation(line []byte) (activation, error) {
 	return a, nil
 }
 
-// scalar returns a text, or a number as text: OpenWhisk's own documentation has
-// the deadline as a number, and its code as a text.
+// scalar decodes a string, or a number as a string. In OpenWhisk's documentation
+// the deadline is a number, and in its code a string.
 func scalar(m json.RawMessage) (text string, ok bool) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(m))
@@ -51,8 +51,8 @@ func scalar(m json.RawMessage) (text string, ok bool) {
 	return "", false
 }
 
-// activationInVariables is the activation of a process that OpenWhisk's own
-// launcher has set the variables of.
+// activationInVariables returns the activation of a process whose variables
+// OpenWhisk's launcher has set.
 func activationInVariables() activation {
 	a := activation{fields: map[string]string{}}
 	for _, name := range []string{"namespace", "activation_id", "deadline"} {
@@ -61,8 +61,8 @@ func activationInVariables() activation {
 	return a
 }
 
-// setVariables does what that launcher does, for code that looks for the
-// activation there. Activations of a process follow one another.
+// setVariables sets the variables that the launcher would set, for code that reads
+// the activation from them. The activations of a process run one after another.
 func (a activation) setVariables() {
 	for name, text := range a.fields {
 		os.Setenv(variable(name), text)
@@ -71,8 +71,8 @@ func (a activation) setVariables() {
 
 func variable(field string) string { return "__OW_" + strings.ToUpper(field) }
 
-// context ends with the activation. OpenWhisk gives the deadline in milliseconds
-// since 1970; without one there is none.
+// context returns a context that ends at the deadline, if there is one. OpenWhisk
+// sends it in milliseconds since 1970.
 func (a activation) context() (context.Context, context.CancelFunc) {
 	ctx := context.WithValue(context.Background(), activationKey{}, a)
 	ms, err := strconv.ParseInt(a.fields["deadline"], 10, 64)
@@ -84,10 +84,10 @@ func (a activation) context() (context.Context, context.CancelFunc) {
 
 type activationKey struct{}
 
-// Tenant is the host's word on who the invocation is for, "" if it gives none:
-// on Lambda the tenant id, which functions in tenant isolation mode are given;
-// on OpenWhisk the namespace that the action runs in. All users of a web action
-// run in the namespace of its owner.
+// Tenant returns the tenant of the invocation according to the host, or "" if the
+// host gives none. On Lambda it is the tenant id, which only functions in tenant
+// isolation mode have. On OpenWhisk it is the namespace in which the action runs:
+// all users of a web action run in the namespace of its owner.
 func Tenant(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		return lc.TenantID
@@ -95,8 +95,8 @@ func Tenant(ctx context.Context) string {
 	return field(ctx, "namespace")
 }
 
-// ID is the host's id of the invocation, "" if ctx is none of a host's. A retried
-// event has the same id on Lambda.
+// ID returns the host's id of the invocation, or "" if ctx does not come from a
+// host. On Lambda, a retried event has the same id.
 func ID(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		return lc.AwsRequestID

@@ -7,7 +7,8 @@ import (
 	"fmt"
 )
 
-// call makes a function from JSON to JSON of handler. Errors are answers too.
+// call converts handler to a function from JSON to JSON. An error becomes an
+// answer.
 func call[In, Out any](handler Handler[In, Out]) func(context.Context, []byte) []byte {
 	return func(ctx context.Context, event []byte) []byte {
 		answer, err := callJSON(ctx, handler, event)
@@ -40,7 +41,7 @@ func callJSON[In, Out any](ctx context.Context, handler Handler[In, Out], event 
 	return answer, nil
 }
 
-// encode leaves <, > and & as they are, as aws-lambda-go does.
+// encode does not escape <, > and &, like aws-lambda-go.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -49,8 +50,8 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// failure is the answer that OpenWhisk calls an application error. It keeps the
-// container.
+// failure returns an answer that OpenWhisk treats as an application error. It keeps
+// the container.
 func failure(err error) []byte {
 	b, _ := encode(map[string]string{"error": err.Error()}) // strings can always be encoded
 	return b

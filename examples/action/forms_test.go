@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// An action in each of the forms is built and run as OpenWhisk runs its exec.
+// Each form of action is built and run as OpenWhisk runs its exec.
 func TestEveryFormRuns(t *testing.T) {
 	for _, form := range []string{"handler", "classic", "compiled"} {
 		t.Run(form, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestEveryFormRuns(t *testing.T) {
 	}
 }
 
-// The module must not grow: an action inherits each of its dependencies.
+// The module must not gain dependencies, because an action inherits each of them.
 func TestDependsOnLambdaOnly(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")
 	out, err := cmd.Output()

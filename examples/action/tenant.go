@@ -6,10 +6,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// TenantOf is who an event is for that names a tenant itself, or names none (""):
-// where Lambda functions have tenant isolation, the host's word, and not that of
-// the event, which anybody may have written. On OpenWhisk a namespace may have
-// many tenants: its name is for events that name none.
+// TenantOf returns the tenant of an invocation, given the tenant in the event,
+// which may be "". If a Lambda function has tenant isolation, the tenant of the
+// host overrides the event, which anybody may have written. An OpenWhisk namespace
+// may have many tenants, so its name is used only if the event has no tenant.
 func TenantOf(ctx context.Context, named string) string {
 	host := Tenant(ctx)
 	if _, isolated := lambdacontext.FromContext(ctx); host != "" && (isolated || named == "") {

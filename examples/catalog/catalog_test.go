@@ -23,7 +23,7 @@ import (
 //go:embed testdata/catalog.sql
 var catalogSQL string
 
-// gate counts the statements that the database is asked.
+// gate counts the statements that reach the database.
 var gate *tolltest.Gate
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -37,7 +37,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	gate = tolltest.New()
 	os.Setenv("ORIGIN_TOLL", gate.Addr())
-	os.Setenv("CATALOG_DB", filepath.Join(dir, "catalog of a?b%20.db")) // a name that an URI would misread
+	os.Setenv("CATALOG_DB", filepath.Join(dir, "catalog of a?b%20.db")) // a name that would break an unescaped URI
 	if err := write(catalogSQL); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -54,7 +54,7 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// write changes the database, as somebody else does.
+// write changes the database, as another program would.
 func write(statements string) error {
 	db, err := sql.Open("sqlite", uri(os.Getenv("CATALOG_DB"), "rwc"))
 	if err != nil {
@@ -65,14 +65,14 @@ func write(statements string) error {
 	return err
 }
 
-// newContainer forgets what earlier tests left in memory.
+// newContainer clears the caches that earlier tests filled.
 func newContainer(t *testing.T) {
 	t.Helper()
 	products.Clear()
 	pages.Clear()
 }
 
-// ask returns the answer to in, and how many statements it took.
+// ask returns the answer to in and the number of statements that it took.
 func ask(t *testing.T, in In) (Quote, int) {
 	t.Helper()
 	before := gate.Count()
@@ -83,13 +83,13 @@ func ask(t *testing.T, in In) (Quote, int) {
 	return out.(Quote), gate.Count() - before
 }
 
-// describe is for comparing answers: as JSON, which is what leaves the function.
+// describe encodes an answer as JSON, so that two answers can be compared.
 func describe(out any, err error) string {
 	b, _ := json.Marshal(out)
 	return fmt.Sprintf("%s, error %v", b, err)
 }
 
-// buy is the event that asks for a price.
+// buy is an event that requests a price.
 func buy(tenant, sku string, quantity int64) In {
 	return In{Tenant: tenant, SKU: sku, Quantity: quantity}
 }
@@ -105,7 +105,7 @@ var (
 	}
 )
 
-// everything that an event can be.
+// Every kind of event.
 var everything = []In{
 	buy("blue", "lamp", 3),
 	buy("green", "lamp", 3),
@@ -159,7 +159,7 @@ func TestSecondInvocationAsksNothing(t *testing.T) {
 					t.Errorf("invocation %d: %+v after %d statements, want %+v after %d", i, out, statements, blueLamp, want)
 				}
 			}
-			// Other arguments of the same product are other answers of the same row.
+			// Another quantity of the same product is computed from the same row.
 			out, statements := ask(t, buy("blue", "lamp", 11))
 			if out.InStock || out.TotalCents != 11*1999 || statements != test.want[1] {
 				t.Errorf("quantity 11: %+v after %d statements", out, statements)
@@ -200,7 +200,7 @@ func TestConcurrentInvocations(t *testing.T) {
 	}
 }
 
-// The host's word on the tenant wins over the event's.
+// The tenant of the host overrides the one in the event.
 func TestTenantOfTheHost(t *testing.T) {
 	newContainer(t)
 	for _, test := range []struct {
@@ -237,7 +237,7 @@ func TestMissingProduct(t *testing.T) {
 	}
 }
 
-// What does not exist is not remembered: it is there as soon as it is there.
+// A missing product is not cached: it is found as soon as it exists.
 func TestNewProductIsSeenAtOnce(t *testing.T) {
 	newContainer(t)
 	if _, err := handle(t.Context(), buy("blue", "sofa", 1)); err == nil {
@@ -257,7 +257,7 @@ func mustWrite(t *testing.T, statement string) {
 	}
 }
 
-// A change in the database shows after TTL, or at once after a Delete.
+// A change in the database shows after TTL, or after a Delete at once.
 func TestUpdateShowsAfterDelete(t *testing.T) {
 	newContainer(t)
 	ask(t, buy("blue", "lamp", 1))
@@ -266,7 +266,7 @@ func TestUpdateShowsAfterDelete(t *testing.T) {
 		mustWrite(t, `UPDATE products SET price_cents = 1999 WHERE tenant = 'blue' AND sku = 'lamp'`)
 	})
 	if out, _ := ask(t, buy("blue", "lamp", 1)); out.UnitCents != 1999 {
-		t.Errorf("price before the Delete = %d, want the kept 1999", out.UnitCents)
+		t.Errorf("price before the Delete = %d, want the cached 1999", out.UnitCents)
 	}
 	products.Delete(ProductKey{Tenant: "blue", SKU: "lamp"})
 	if out, _ := ask(t, buy("blue", "lamp", 1)); out.UnitCents != 5 {
@@ -333,12 +333,12 @@ func TestWrongDatabase(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(missing); err == nil {
-		t.Error("a database was made")
+		t.Error("opening created a database")
 	}
 }
 
-// Three invocations of one container: the first asks the database, and the others
-// do not have to, whatever the quantity.
+// Three invocations of one container: the first queries the database, the others do
+// not, even for another quantity.
 func Example() {
 	products.Clear()
 	for quantity := range int64(3) {

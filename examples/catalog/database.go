@@ -14,11 +14,11 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
-// database is opened by the first query and kept like the products.
+// database is opened by the first query and kept for the life of the process.
 var database = sync.OnceValues(openDatabase)
 
-// openDatabase opens PostgreSQL if DATABASE_URL says where it is, and otherwise
-// a SQLite file, which needs no server to try it out.
+// openDatabase opens PostgreSQL if DATABASE_URL is set, and otherwise a SQLite
+// file, which needs no server.
 func openDatabase() (*sql.DB, error) {
 	if server := os.Getenv("DATABASE_URL"); server != "" {
 		return openPostgres(server)
@@ -30,9 +30,8 @@ func openDatabase() (*sql.DB, error) {
 	return sql.Open("sqlite", uri(path, "ro"))
 }
 
-// openPostgres connects when there is the first query. A server has few
-// connections for all containers together, and a container of one invocation at
-// a time needs one.
+// openPostgres connects on the first query. All containers share the server's limit
+// of connections, and a container that serves one invocation at a time needs one.
 func openPostgres(server string) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(server)
 	if err != nil {
@@ -43,13 +42,13 @@ func openPostgres(server string) (*sql.DB, error) {
 	return db, nil
 }
 
-// always asks whether a connection is alive before each use. Otherwise it is asked
-// about when it was idle for a second by a clock that stands still while a
-// machine is paused: the first query after that would fail.
+// always pings a connection before each use. The driver's default pings only after
+// a second without use. Its clock stops while a machine is paused, so the first
+// query after a pause would fail.
 func always(context.Context, stdlib.ShouldPingParams) bool { return true }
 
-// uri says how to open the file: read-only, because SQLite would make a new, empty
-// one of a wrong name. A question mark in a plain path would end it.
+// uri opens the file read-only, because SQLite would create an empty database under
+// a wrong name. A question mark in a plain path would end the path.
 func uri(path, mode string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode
 }

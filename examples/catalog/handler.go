@@ -7,16 +7,16 @@ import (
 	"os"
 )
 
-// In is the event: a product and how many of it, or a page of the catalog.
+// In is the event: a product and its quantity, or a page of the catalog.
 type In struct {
 	Tenant   string `json:"tenant"`
 	SKU      string `json:"sku,omitempty"`
 	Quantity int64  `json:"quantity,omitempty"`
-	Page     int64  `json:"page,omitempty"`     // from 1: the answer is a List
-	InStock  bool   `json:"in_stock,omitempty"` // of the page, only what can be had
+	Page     int64  `json:"page,omitempty"`     // from 1; the answer is a List
+	InStock  bool   `json:"in_stock,omitempty"` // with a page: only products in stock
 }
 
-// handle answers one event, with a Quote or a List. It knows nothing of its host.
+// handle answers one event with a Quote or a List. It does not depend on the host.
 func handle(ctx context.Context, in In) (any, error) {
 	out, err := answer(ctx, in)
 	if err != nil {
@@ -35,12 +35,12 @@ func answer(ctx context.Context, in In) (any, error) {
 	return quote(ctx, in)
 }
 
-// plain is the switch of the examples: WARMCACHE=off asks the database each time,
-// and gives the same answers.
+// plain disables the cache: WARMCACHE=off queries the database on each invocation.
+// The answers are the same.
 func plain() bool { return os.Getenv("WARMCACHE") == "off" }
 
-// Bounds of an event. The longest key is far from what a cache of 1000 entries
-// would notice in memory, and the greatest sum from what an int64 holds.
+// Limits of an event. The longest key is small next to the memory of 1000 entries,
+// and the largest total fits into an int64.
 const (
 	maxName     = 200
 	maxQuantity = 10_000

@@ -23,19 +23,19 @@ import (
 type httpRequest struct {
 	method, path string
 	query        url.Values
-	tenant       string // as the authorizer or the host has verified it
+	tenant       string // verified by the authorizer or the host
 }
 
-// httpResponse is what API Gateway expects from a function, with either payload format,
-// and OpenWhisk from a web action.
+// httpResponse is the response that API Gateway expects, for either payload format,
+// and OpenWhisk expects from a web action.
 type httpResponse struct {
 	StatusCode int               `json:"statusCode"`
 	Headers    map[string]string `json:"headers"`
 	Body       string            `json:"body"`
 }
 
-// parseHTTP reads an event of API Gateway or of an OpenWhisk web action. ok is false
-// for other events.
+// parseHTTP parses an event of API Gateway or of an OpenWhisk web action. For other
+// events ok is false.
 func parseHTTP(ctx context.Context, event json.RawMessage) (r httpRequest, ok bool) {
 	var form struct {
 		Version    string `json:"version"`
@@ -56,7 +56,7 @@ func parseHTTP(ctx context.Context, event json.RawMessage) (r httpRequest, ok bo
 	return r, false
 }
 
-// parseV2 reads the payload format 2.0: HTTP APIs and function URLs.
+// parseV2 parses payload format 2.0: HTTP APIs and function URLs.
 func parseV2(event json.RawMessage) (r httpRequest, ok bool) {
 	var e events.APIGatewayV2HTTPRequest
 	if json.Unmarshal(event, &e) != nil || e.RequestContext.HTTP.Method == "" {
@@ -73,7 +73,7 @@ func parseV2(event json.RawMessage) (r httpRequest, ok bool) {
 	return r, err == nil
 }
 
-// parseV1 reads the payload format 1.0: REST APIs.
+// parseV1 parses payload format 1.0: REST APIs.
 func parseV1(event json.RawMessage) (r httpRequest, ok bool) {
 	var e events.APIGatewayProxyRequest
 	if json.Unmarshal(event, &e) != nil {
@@ -85,8 +85,8 @@ func parseV1(event json.RawMessage) (r httpRequest, ok bool) {
 	return r, true
 }
 
-// parseWebAction reads an activation of a raw web action (--web raw). Its tenant is the
-// namespace of the action.
+// parseWebAction parses an activation of a raw web action (--web raw). Its tenant
+// is the namespace of the action.
 func parseWebAction(ctx context.Context, event json.RawMessage) (r httpRequest, ok bool) {
 	var e struct {
 		Method string `json:"__ow_method"`
@@ -100,7 +100,8 @@ func parseWebAction(ctx context.Context, event json.RawMessage) (r httpRequest, 
 	return httpRequest{strings.ToUpper(e.Method), e.Path, query, action.Tenant(ctx)}, err == nil
 }
 
-// serve answers an HTTP request. It returns no error: API Gateway would answer 502.
+// serve answers an HTTP request. It returns no error, because API Gateway would
+// answer an error with 502.
 func serve(ctx context.Context, r httpRequest) httpResponse {
 	in, err := r.in()
 	if err != nil {
@@ -122,14 +123,14 @@ func serve(ctx context.Context, r httpRequest) httpResponse {
 		return failed(http.StatusNotFound, errors.New("no such product"))
 	}
 	if err != nil {
-		slog.ErrorContext(ctx, "catalog", "error", err) // not for the client to read
+		slog.ErrorContext(ctx, "catalog", "error", err) // the client must not see it
 		return failed(http.StatusInternalServerError, errors.New("internal error"))
 	}
 	return respond(http.StatusOK, out)
 }
 
-// in returns the event of GET /products/SKU?quantity=N and GET /products?page=N. Other
-// paths give an In without a SKU and a page.
+// in returns the event of GET /products/SKU?quantity=N and GET /products?page=N.
+// For other paths the In has neither SKU nor page.
 func (r httpRequest) in() (in In, err error) {
 	in.Tenant = r.tenant
 	rest, found := strings.CutPrefix(r.path, "/products")
@@ -146,7 +147,7 @@ func (r httpRequest) in() (in In, err error) {
 	return in, err
 }
 
-// number returns a number of the query, 1 if it is not there.
+// number returns a query parameter as a number, or 1 if it is missing.
 func (r httpRequest) number(name string) (int64, error) {
 	n, err := strconv.ParseInt(cmp.Or(r.query.Get(name), "1"), 10, 64)
 	if err != nil {
@@ -161,6 +162,6 @@ func failed(status int, err error) httpResponse {
 
 func respond(status int, body any) httpResponse {
 	var b bytes.Buffer
-	json.NewEncoder(&b).Encode(body) // of strings and numbers
+	json.NewEncoder(&b).Encode(body) // strings and numbers can always be encoded
 	return httpResponse{status, map[string]string{"Content-Type": "application/json"}, strings.TrimSpace(b.String())}
 }

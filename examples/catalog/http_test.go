@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// eventFile returns an event as the host sends it, with some strings replaced.
+// eventFile returns a recorded event, with some strings replaced.
 func eventFile(t *testing.T, name string, replacements ...string) json.RawMessage {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
@@ -28,8 +28,8 @@ func eventFile(t *testing.T, name string, replacements ...string) json.RawMessag
 	return b
 }
 
-// request returns the status and the body of the answer to an event, and how many
-// statements it took. The answer must be one that API Gateway accepts.
+// request returns the status and body of the answer to an event, and the number of
+// statements that it took. It checks that API Gateway would accept the answer.
 func request(t *testing.T, event json.RawMessage) (status int, body string, statements int) {
 	t.Helper()
 	before := gate.Count()
@@ -91,7 +91,7 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// The client gets no detail of an error that is not its own.
+// The client sees no details of a server error.
 func TestHTTPInternalError(t *testing.T) {
 	newContainer(t)
 	useDatabase(t, "postgres://user:password@127.0.0.1:1/none?connect_timeout=1")
@@ -108,7 +108,7 @@ func TestWebAction(t *testing.T) {
 	}
 }
 
-// Events of the function's own are no HTTP requests.
+// Direct events are not HTTP requests.
 func TestOtherEvents(t *testing.T) {
 	newContainer(t)
 	out, err := handleOnHost(t.Context(), json.RawMessage(`{"tenant":"blue","sku":"lamp","quantity":3}`))

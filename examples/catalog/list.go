@@ -8,25 +8,24 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// pages remembers the pages of the catalogs. A page is a slice, and list takes
-// products out of it: without Clone it would take them out of what the next
-// invocation gets.
+// pages caches the pages of the catalogs. A page is a slice, and list removes
+// products from it. Without Clone, the next invocation would miss them too.
 var pages = cache.Must(cache.New(pageOptions))
 
 var pageOptions = cache.Options[PageKey, []Listed]{
 	Load:  loadPage,
 	TTL:   time.Minute,
-	Clone: slices.Clone[[]Listed], // each caller has its own
+	Clone: slices.Clone[[]Listed], // each caller gets its own copy
 }
 
-// PageKey is everything that a page depends on. Whether only products in stock
-// are asked for is no part of it: they are chosen from the same page.
+// PageKey has every input of a page. in_stock is not part of it: list filters the
+// cached page.
 type PageKey struct {
 	Tenant string
 	Page   int64
 }
 
-// pageSize is how many products a page has.
+// pageSize is the number of products on a page.
 const pageSize = 10
 
 // Listed is a product on a page.
@@ -41,7 +40,7 @@ type Listed struct {
 type List struct {
 	Tenant   string   `json:"tenant"`
 	Page     int64    `json:"page"`
-	Products []Listed `json:"products"` // by SKU; none behind the last page
+	Products []Listed `json:"products"` // by SKU; empty after the last page
 }
 
 func list(ctx context.Context, in In) (List, error) {
@@ -55,7 +54,7 @@ func list(ctx context.Context, in In) (List, error) {
 	return List{Tenant: in.Tenant, Page: in.Page, Products: products}, nil
 }
 
-// page is all that the cache changes.
+// page is the only function that uses the cache of pages.
 func page(ctx context.Context, key PageKey) ([]Listed, error) {
 	if plain() {
 		return loadPage(ctx, key)
@@ -63,8 +62,8 @@ func page(ctx context.Context, key PageKey) ([]Listed, error) {
 	return pages.Get(ctx, key)
 }
 
-// inStock filters in place, as slices.DeleteFunc does: products is not what it
-// was afterwards.
+// inStock filters in place, as slices.DeleteFunc does. The caller must not use
+// products afterwards.
 func inStock(products []Listed) []Listed {
 	return slices.DeleteFunc(products, func(p Listed) bool { return p.Stock < 1 })
 }

@@ -26,10 +26,10 @@ func mustList(t *testing.T, in In, want List) {
 	}
 }
 
-// The first bug that people meet who keep answers in memory: an invocation that
-// wants only some of the rows takes the others out of what is kept.
+// The most common bug of caches in memory: an invocation that wants some of the
+// rows removes the others from the cached slice.
 func TestFilterDoesNotSpoilThePage(t *testing.T) {
-	for _, first := range []In{allOfBlue, inStockOnly} { // who loads the page
+	for _, first := range []In{allOfBlue, inStockOnly} { // which event loads the page
 		newContainer(t)
 		if _, err := handle(t.Context(), first); err != nil {
 			t.Fatal(err)
@@ -41,7 +41,7 @@ func TestFilterDoesNotSpoilThePage(t *testing.T) {
 	}
 }
 
-// The same without Clone: this is what the test above is for.
+// The same without Clone, to show that the test above detects the bug.
 func TestWithoutCloneTheFilterSpoilsThePage(t *testing.T) {
 	naive := pageOptions
 	naive.Clone = nil
@@ -56,7 +56,7 @@ func TestWithoutCloneTheFilterSpoilsThePage(t *testing.T) {
 	}
 	inStock(get())
 	if got := get(); reflect.DeepEqual(got, bluePage.Products) {
-		t.Errorf("%+v: sharing has become harmless, and Clone can go", got)
+		t.Errorf("%+v: sharing the slice is harmless: remove Clone", got)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// Everybody filters his own copy, at the same time.
+// Concurrent invocations each filter their own copy.
 func TestConcurrentFilters(t *testing.T) {
 	newContainer(t)
 	var invocations sync.WaitGroup

@@ -1,5 +1,5 @@
-// Command catalog is a function that tells the prices of products, with the
-// database's answers cached in memory.
+// Command catalog is a function that returns the prices of products. It caches the
+// rows of the database in memory.
 package main
 
 import (
@@ -12,8 +12,8 @@ import (
 
 func main() { action.Run(handleOnHost) }
 
-// handleOnHost answers an HTTP request, or an event of the function's own. The tenant of
-// the latter is the host's, where the host knows it.
+// handleOnHost answers an HTTP request or a direct event. The tenant of a direct
+// event comes from the host, if the host gives one.
 func handleOnHost(ctx context.Context, event json.RawMessage) (any, error) {
 	if r, ok := parseHTTP(ctx, event); ok {
 		return serve(ctx, r), nil

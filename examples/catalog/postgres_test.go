@@ -13,12 +13,12 @@ import (
 	"github.com/warmcache/warmcache/examples/catalog/postgrestest"
 )
 
-// inPostgres makes a server with the catalog the database of the test.
+// inPostgres starts a server with the catalog and makes it the test's database.
 func inPostgres(t *testing.T) *postgrestest.Server {
 	t.Helper()
 	server, err := postgrestest.Start()
 	if errors.Is(err, postgrestest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs the server of PostgreSQL: .ci/install/postgresql")
+		t.Skip("needs a PostgreSQL server: run .ci/install/postgresql")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func inPostgres(t *testing.T) *postgrestest.Server {
 	return server
 }
 
-// useDatabase is a new process with that DATABASE_URL.
+// useDatabase simulates a new process with that DATABASE_URL.
 func useDatabase(t *testing.T, url string) {
 	t.Helper()
 	newContainer(t)
@@ -50,7 +50,7 @@ func useDatabase(t *testing.T, url string) {
 	})
 }
 
-// The two databases are told apart by nothing but their errors' texts.
+// The databases give the same answers, except for the texts of their errors.
 func TestPostgresGivesTheSameAnswers(t *testing.T) {
 	newContainer(t)
 	var want []string
@@ -105,7 +105,8 @@ func TestPostgresConnectionDied(t *testing.T) {
 	}
 }
 
-// What is kept is there while the database is not, and what is not is its own error.
+// Without the database, a cached product is served and any other product is an
+// error.
 func TestPostgresGone(t *testing.T) {
 	server := inPostgres(t)
 	ask(t, buy("blue", "lamp", 3))

@@ -15,7 +15,7 @@ const (
 	selectPage    = `SELECT sku, name, price_cents, stock FROM products WHERE tenant = $1 ORDER BY sku LIMIT $2 OFFSET $3`
 )
 
-// loadProduct asks the database. It is the same with and without a cache.
+// loadProduct queries the database. It is the same with and without the cache.
 func loadProduct(ctx context.Context, key ProductKey) (Product, error) {
 	p, err := queryProduct(ctx, key)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -32,7 +32,7 @@ func queryProduct(ctx context.Context, key ProductKey) (p Product, err error) {
 	if err != nil {
 		return p, err
 	}
-	if err := toll.Pay(ctx, "select product"); err != nil { // see the package: not for production
+	if err := toll.Pay(ctx, "select product"); err != nil { // for tests and benchmarks only: see the package
 		return p, err
 	}
 	err = db.QueryRowContext(ctx, selectProduct, key.Tenant, key.SKU).
@@ -40,7 +40,7 @@ func queryProduct(ctx context.Context, key ProductKey) (p Product, err error) {
 	return p, err
 }
 
-// loadPage asks the database for a page, which is empty behind the last.
+// loadPage queries the database for a page, which is empty after the last one.
 func loadPage(ctx context.Context, key PageKey) ([]Listed, error) {
 	products, err := queryPage(ctx, key)
 	if err != nil {
@@ -62,7 +62,7 @@ func queryPage(ctx context.Context, key PageKey) ([]Listed, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	products := []Listed{} // [] in JSON, and not null
+	products := []Listed{} // [] in JSON instead of null
 	for rows.Next() {
 		var p Listed
 		if err := rows.Scan(&p.SKU, &p.Name, &p.UnitCents, &p.Stock); err != nil {

@@ -7,21 +7,19 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// products remembers what the database said. The variable lives as long as the
-// container, so the invocations that find it warm do not ask again.
+// products caches rows of the database. A package variable lives as long as the
+// process, so a warm invocation does not query the database again.
 var products = cache.Must(cache.New(cache.Options[ProductKey, Product]{
 	Load: loadProduct,
-	TTL:  time.Minute, // a price may be as old as that, and never older
+	TTL:  time.Minute, // the maximum age of a price
 }))
 
-// ProductKey is everything that the answer depends on. Without the tenant, one
-// customer would be told another one's prices; as a field of the key it cannot be
-// left out by mistake.
+// ProductKey has every input of the answer. Without the tenant, one customer would
+// get the prices of another. A struct field cannot be left out by mistake.
 type ProductKey struct{ Tenant, SKU string }
 
-// Product is a row of the table. All invocations share the one that is kept. It
-// has no slice, map or pointer through which one of them could change it for the
-// others.
+// Product is a row of the table. All invocations share the cached one. That is safe
+// because it has no slice, map or pointer.
 type Product struct {
 	Name        string
 	PriceCents  int64
@@ -58,7 +56,7 @@ func quote(ctx context.Context, in In) (Quote, error) {
 	}, nil
 }
 
-// product is all that the cache changes.
+// product is the only function that uses the cache of products.
 func product(ctx context.Context, key ProductKey) (Product, error) {
 	if plain() {
 		return loadProduct(ctx, key)

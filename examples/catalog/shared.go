@@ -9,9 +9,9 @@ import (
 	"github.com/warmcache/warmcache/cache/redistier"
 )
 
-// Where REDIS_URL names a Redis or Valkey server, the containers share what one of
-// them has loaded. Without it, and while that server is dead, each has its own memory
-// alone.
+// If REDIS_URL is set, the containers share their loaded rows in a Redis or Valkey
+// server. Without it, or while the server is down, each container uses its own
+// memory only.
 func init() {
 	if url := os.Getenv("REDIS_URL"); url != "" {
 		products = cache.Must(newShared(url))
@@ -34,15 +34,15 @@ func newShared(url string) (*cache.Cache[ProductKey, Product], error) {
 	return cache.New(cache.Options[ProductKey, Product]{
 		Load:      loadProduct,
 		TTL:       ttl,
-		Jitter:    0.1, // containers that started together do not all load again together
+		Jitter:    0.1, // containers that started together reload at different times
 		Tier:      tier,
-		Namespace: "catalog/product/1", // another number when Product changes
+		Namespace: "catalog/product/1", // increment the number when Product changes
 		Codec:     cache.JSON[Product](),
-		ClockSkew: ttl / 20, // how far the clocks of containers may be apart: a price from Redis lives that much shorter
+		ClockSkew: ttl / 20, // allowed difference between the clocks of two containers; a price from Redis expires that much sooner
 	})
 }
 
-// sharedTTL is a minute, but for tests and benchmarks, which cannot wait.
+// sharedTTL is a minute by default. Tests and benchmarks set CATALOG_TTL.
 func sharedTTL() (time.Duration, error) {
 	s := os.Getenv("CATALOG_TTL")
 	if s == "" {

@@ -10,12 +10,12 @@ import (
 	"github.com/warmcache/warmcache/examples/catalog/redistest"
 )
 
-// newFleet returns n containers that share a Redis, with nothing in their memories.
+// newFleet returns n containers that share a Redis server, with empty memories.
 func newFleet(t *testing.T, n int) (*redistest.Server, []*cache.Cache[ProductKey, Product]) {
 	t.Helper()
 	server, err := redistest.Start()
 	if errors.Is(err, redistest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs redis-server: .ci/install/redis")
+		t.Skip("needs redis-server: run .ci/install/redis")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -32,8 +32,8 @@ func newFleet(t *testing.T, n int) (*redistest.Server, []*cache.Cache[ProductKey
 	return server, containers
 }
 
-// What one container has loaded, the others need not, and a price that one deletes
-// is gone for all that have not got it yet.
+// One container loads a row for all. After one container deletes it, the containers
+// that have not cached it load it again.
 func TestContainersShareARedis(t *testing.T) {
 	_, containers := newFleet(t, 3)
 	key := ProductKey{Tenant: "blue", SKU: "lamp"}
@@ -55,7 +55,7 @@ func TestContainersShareARedis(t *testing.T) {
 	}
 }
 
-// Without the server, each container asks the database, and answers.
+// Without the server, each container queries the database itself.
 func TestRedisIsDead(t *testing.T) {
 	server, containers := newFleet(t, 2)
 	server.Kill()

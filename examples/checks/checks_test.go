@@ -69,12 +69,12 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// needsOCR puts the real trained data where the function expects it.
+// needsOCR uploads the real trained data under the key that the function reads.
 func needsOCR(t *testing.T) {
 	t.Helper()
 	b, err := checktest.TrainedData()
 	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs tesseract with its English data: .ci/install/tesseract")
+		t.Skip("needs tesseract with its English data: run .ci/install/tesseract")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +82,8 @@ func needsOCR(t *testing.T) {
 	scans.Put("/models/ocr/eng.traineddata", b)
 }
 
-// program makes a shell script the OCR program, and returns the trained data's
-// place in S3 to what it was.
+// program installs a shell script as the OCR program, and restores the trained data
+// in S3.
 func program(t *testing.T, script string) {
 	t.Helper()
 	if _, err := os.Stat("/bin/sh"); err != nil {
@@ -99,7 +99,7 @@ func program(t *testing.T, script string) {
 	}
 }
 
-// newContainer has an empty /tmp, which it returns, and an empty database.
+// newContainer makes an empty /tmp, which it returns, and an empty database.
 func newContainer(t *testing.T) (tmp string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "checks.db")
@@ -148,7 +148,7 @@ func copiesOf(bucket, key string) []string {
 	return []string{bucket + "/300/" + key + ".png", bucket + "/150/" + key + ".png"}
 }
 
-// everything is each of the checks with what is to be said about it.
+// everything lists all checks with the expected answers.
 var everything = []Out{
 	{Key: "ada.png", Status: parsed, Account: "40817263", Customer: "Ada Lovelace", AmountCents: 123456},
 	{Bucket: "south-bank", Key: "charles.png", Status: parsed, Account: "40817263", Customer: "Charles Babbage", AmountCents: 800000},
@@ -193,7 +193,7 @@ func TestSameAnswersWithAndWithoutCache(t *testing.T) {
 	}
 }
 
-// expectNothingLeft looks for the work of the invocations.
+// expectNothingLeft checks that the invocations left no files.
 func expectNothingLeft(t *testing.T, tmp string) {
 	t.Helper()
 	for _, pattern := range []string{"checks-*", "*/*/s/*", "*/s/*", "*.png"} {
@@ -203,8 +203,8 @@ func expectNothingLeft(t *testing.T, tmp string) {
 	}
 }
 
-// What happened to others: the OCR of the second check fails in a warm container,
-// and the answer is made of what it has read in the first.
+// A bug of other implementations: in a warm container, the OCR of the second check
+// fails, and the answer uses the text of the first one.
 func TestNothingOfTheFirstCustomer(t *testing.T) {
 	needsOCR(t)
 	newContainer(t)
@@ -229,7 +229,7 @@ func holdsAnyOf(s string, parts ...string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
 }
 
-// record is what the SQLite database has about a check.
+// record returns the row of a check in the SQLite database.
 func record(t *testing.T, bucket, key string) (r Out) {
 	t.Helper()
 	db, err := sql.Open("sqlite", os.Getenv("CHECKS_DB"))
@@ -258,7 +258,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 			before := gate.Count()
 			mustHandle(t, "north-bank", "ada.png")
 			if got := scans.Asked(); got != want[i] {
-				t.Errorf("WARMCACHE=%s, invocation %d: asked S3 for %s, want %s", setting, i, got, want[i])
+				t.Errorf("WARMCACHE=%s, invocation %d: sent S3 %s, want %s", setting, i, got, want[i])
 			}
 			if got := gate.Count() - before; got != statements[i] {
 				t.Errorf("WARMCACHE=%s, invocation %d: %d statements, want %d", setting, i, got, statements[i])
@@ -303,7 +303,7 @@ func TestConcurrentInvocations(t *testing.T) {
 	expectNothingLeft(t, tmp)
 }
 
-// The program fails: that says nothing about the check, and nothing is kept.
+// A failure of the program is not a rejection of the check, and nothing is saved.
 func TestOCRFails(t *testing.T) {
 	for _, setting := range []string{"", "off"} {
 		t.Setenv("WARMCACHE", setting)
@@ -326,7 +326,7 @@ func TestOCRFails(t *testing.T) {
 	}
 }
 
-// The deadline ends the program, and the work space is gone with the invocation.
+// The deadline kills the program, and the work space is removed.
 func TestOCREndsWithTheInvocation(t *testing.T) {
 	begun := filepath.Join(t.TempDir(), "begun")
 	program(t, "echo $$ >"+begun+".new; mv "+begun+".new "+begun+"; exec sleep 60")
@@ -343,7 +343,7 @@ func TestOCREndsWithTheInvocation(t *testing.T) {
 	}
 	pid, _ := os.ReadFile(begun)
 	if err := exec.Command("kill", "-0", strings.TrimSpace(string(pid))).Run(); err == nil {
-		t.Error("the program goes on")
+		t.Error("the program is still running")
 	}
 	expectNothingLeft(t, tmp)
 }
@@ -353,7 +353,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// What a killed invocation has left goes with the next.
+// The next invocation removes the files of a killed one.
 func TestLeftoversOfAKilledInvocation(t *testing.T) {
 	program(t, "echo 'Account 40817263 $ 1.00'")
 	tmp := newContainer(t)
@@ -370,7 +370,8 @@ func TestLeftoversOfAKilledInvocation(t *testing.T) {
 	expectNothingLeft(t, tmp)
 }
 
-// It is not the check's fault, with the library or without.
+// Missing trained data is an error, with and without the library. It does not reject
+// the check.
 func TestNoTrainedData(t *testing.T) {
 	program(t, "exit 1")
 	t.Setenv("TESSDATA_KEY", "ocr/fra.traineddata")
@@ -446,7 +447,7 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// A small file can be an image that needs all of the memory.
+// A small file can hold an image that needs all of the memory.
 func TestLargeImage(t *testing.T) {
 	scans.Put("/north-bank/large.png", largePNG)
 	newContainer(t)
@@ -455,7 +456,7 @@ func TestLargeImage(t *testing.T) {
 	}
 }
 
-// largePNG is the header of an image of 100,000 by 100,000 pixels.
+// largePNG returns the header of an image of 100,000 by 100,000 pixels.
 var largePNG = func() []byte {
 	chunk := []byte("IHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x00\x00\x00\x00")
 	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\r"), chunk...)

@@ -15,19 +15,19 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// settings are what a process has for all of its invocations.
+// settings are shared by all invocations of a process.
 type settings struct {
 	client    *s3.Client
 	tessdata  s3source.Bucket // has the trained data
 	language  string          // of the trained data, such as "eng"
 	dataKey   string
 	copies    string // the bucket for the smaller copies
-	tesseract string // the program
+	tesseract string // path of the OCR program
 	db        store
 }
 
-// configuration must not have the context of an invocation: what it makes
-// outlives it.
+// configuration does not use the context of an invocation, because the clients
+// outlive it.
 var configuration = sync.OnceValues(configure)
 
 func configure() (*settings, error) {
@@ -48,15 +48,15 @@ func configure() (*settings, error) {
 		return nil, fmt.Errorf("configure the S3 client: %w", err)
 	}
 	s.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = os.Getenv("S3_PATH_STYLE") == "1" // servers other than Amazon's mostly want it
-		o.DisableLogOutputChecksumValidationSkipped = true // nobody looks for it in a log
+		o.UsePathStyle = os.Getenv("S3_PATH_STYLE") == "1" // most servers other than Amazon's need it
+		o.DisableLogOutputChecksumValidationSkipped = true // avoids a useless warning for each download
 	})
 	s.tessdata.Client = s.client
 	s.db, err = openStore()
 	return s, err
 }
 
-// tesseractProgram must not count on a PATH: OpenWhisk sets none.
+// tesseractProgram has a fallback for OpenWhisk, which sets no PATH.
 func tesseractProgram() string {
 	if name := os.Getenv("TESSERACT"); name != "" {
 		return name

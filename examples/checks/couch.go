@@ -11,7 +11,7 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// couch has the databases "customers", by bank and account, and "checks", by bank
+// couch uses the databases "customers", by bank and account, and "checks", by bank
 // and key of the scan.
 type couch struct{ customers, checks *kivik.DB }
 
@@ -23,7 +23,7 @@ func openCouch(server string) (store, error) {
 	return couch{client.DB("customers"), client.DB("checks")}, nil
 }
 
-// documentID joins two names so that no other two give the same.
+// documentID joins two names into an unambiguous document ID.
 func documentID(bank, name string) string { return fmt.Sprintf("%d:%s:%s", len(bank), bank, name) }
 
 func (db couch) customer(ctx context.Context, key CustomerKey) (c Customer, err error) {
@@ -40,7 +40,7 @@ type checkDocument struct {
 	Out
 }
 
-// attempts at a document that others write at the same time.
+// attempts bounds the retries of a write that conflicts with others.
 const attempts = 5
 
 func (db couch) save(ctx context.Context, r Out) error {
@@ -52,8 +52,8 @@ func (db couch) save(ctx context.Context, r Out) error {
 		if kivik.HTTPStatus(err) != http.StatusConflict {
 			return err
 		}
-		// All of it: not every server of this API has the revision in the header
-		// that a HEAD would be about.
+		// Get the whole document: not every server with this API sends the revision
+		// in the headers of a HEAD.
 		if err = db.checks.Get(ctx, id).ScanDoc(&document); err != nil {
 			return err
 		}

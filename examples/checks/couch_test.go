@@ -12,13 +12,13 @@ import (
 	"github.com/warmcache/warmcache/examples/checks/checktest"
 )
 
-// inCouch makes a server with the customers of checks.sql the database of the
-// test.
+// inCouch starts a server with the customers of checks.sql and makes it the test's
+// database.
 func inCouch(t *testing.T) *checktest.Couch {
 	t.Helper()
 	server, err := checktest.StartCouch(t.Context())
 	if errors.Is(err, checktest.ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs pouchdb-server: .ci/install/couchdb")
+		t.Skip("needs pouchdb-server: run .ci/install/couchdb")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func inCouch(t *testing.T) *checktest.Couch {
 func TestCouchGivesTheSameAnswers(t *testing.T) {
 	needsOCR(t)
 	server := inCouch(t)
-	for range 2 { // the second time each record replaces one
+	for range 2 { // the second round replaces the records
 		expectEverything(t)
 	}
 	for _, want := range everything {
@@ -46,7 +46,7 @@ func TestCouchGivesTheSameAnswers(t *testing.T) {
 	}
 }
 
-// orNil is what JSON has of a text that is left out when it is empty.
+// orNil returns nil for a string that JSON omits.
 func orNil(s string) any {
 	if s == "" {
 		return nil
@@ -69,7 +69,7 @@ func TestCouchCustomer(t *testing.T) {
 	}
 }
 
-// The same event in two containers at once: one of the records stays.
+// The same event in two containers at once: one of the records is saved.
 func TestCouchConflicts(t *testing.T) {
 	server := inCouch(t)
 	s, err := configuration()

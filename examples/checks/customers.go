@@ -9,23 +9,23 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// customers remembers the records that checks are matched against.
+// customers caches the records to match checks against.
 var customers = cache.Must(cache.New(cache.Options[CustomerKey, Customer]{
 	Load: loadCustomer,
-	TTL:  30 * time.Second, // a limit may be as old as that
+	TTL:  30 * time.Second, // a limit may be that old
 }))
 
-// CustomerKey is everything that a record depends on: two banks can have an
-// account of the same number.
+// CustomerKey has every input of a record: two banks may use the same account
+// number.
 type CustomerKey struct{ Bank, Account string }
 
-// Customer is what the database has about an account.
+// Customer is a row of the database.
 type Customer struct {
 	Name       string `json:"name"`
 	LimitCents int64  `json:"limit_cents"` // of one check
 }
 
-// customer is all that the cache changes.
+// customer is the only function that uses the cache of customers.
 func (s *settings) customer(ctx context.Context, key CustomerKey) (Customer, error) {
 	get := customers.Get
 	if plain() {
@@ -50,7 +50,7 @@ func loadCustomer(ctx context.Context, key CustomerKey) (Customer, error) {
 	return c, nil
 }
 
-// save keeps the record of the check.
+// save saves the record of the check.
 func (s *settings) save(ctx context.Context, out Out) error {
 	if err := s.db.save(ctx, out); err != nil {
 		return fmt.Errorf("save the record: %w", err)

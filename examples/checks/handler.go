@@ -15,8 +15,8 @@ type In struct {
 	Key    string `json:"key"`
 }
 
-// Out is the answer, and what is kept in the database. A rejected check has a
-// reason, and nothing that was read.
+// Out is the answer and the saved record. A rejected check has a reason and no text
+// of the scan.
 type Out struct {
 	Bucket      string   `json:"bucket"`
 	Key         string   `json:"key"`
@@ -33,12 +33,13 @@ const (
 	rejected = "rejected"
 )
 
-// A rejection is what is wrong with a check, while all that handles it works.
+// A rejection is the reason why a check is invalid, as opposed to an error of the
+// system.
 type rejection string
 
 func (r rejection) Error() string { return string(r) }
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func handle(ctx context.Context, in In) (Out, error) {
 	out, err := answer(ctx, in)
 	if err != nil {
@@ -67,9 +68,8 @@ func answer(ctx context.Context, in In) (Out, error) {
 	return out, s.save(ctx, out)
 }
 
-// process reads the check. All files of this invocation are in dir, and none of
-// any other: what the OCR program of an earlier one has written cannot be taken
-// for what it reads now.
+// process reads the check. Its files are in dir, which is empty at first. So it
+// cannot read the output of an earlier OCR by mistake.
 func (s *settings) process(ctx context.Context, in In, dir string) (Out, error) {
 	out := Out{Bucket: in.Bucket, Key: in.Key}
 	var why rejection
@@ -113,17 +113,17 @@ func (s *settings) fill(ctx context.Context, out *Out, dir string) error {
 	return nil
 }
 
-// files keeps the trained data in /tmp, and has the work space there.
+// files keeps the trained data and the work spaces in /tmp.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: filecache.Immutable, // another version has another key
+	MaxAge: filecache.Immutable, // a new version has a new key
 }))
 
-// plain is the switch of the examples: WARMCACHE=off fetches and asks everything
-// on each invocation, and gives the same answers.
+// plain disables the caches: WARMCACHE=off fetches the data and queries the
+// database on each invocation. The answers are the same.
 func plain() bool { return os.Getenv("WARMCACHE") == "off" }
 
-// workSpace is for one invocation. What one that was killed has left in it, a
-// later Scratch removes.
+// workSpace creates a directory for one invocation. If the process is killed, a
+// later Scratch removes it.
 func workSpace() (dir string, remove func() error, err error) {
 	if !plain() {
 		return files.Scratch()

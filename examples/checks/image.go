@@ -11,8 +11,8 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// maxPixels is that of a check at 600 dots per inch, and bounds the memory that
-// a small file can ask for.
+// maxPixels is the size of a check at 600 dots per inch. It bounds the memory for
+// decoding a small file.
 const maxPixels = 5000 * 3000
 
 // decode reads a PNG or a JPEG.
@@ -31,11 +31,11 @@ func decode(scan []byte) (image.Image, error) {
 	return img, nil
 }
 
-// widths are those of the smaller copies, in pixels.
+// widths are the widths of the smaller copies, in pixels.
 var widths = []int{300, 150}
 
-// uploadCopies puts the copies into a bucket of their own: in that of the scans
-// they would be new events.
+// uploadCopies uploads to a separate bucket: in the bucket of the scans, the copies
+// would cause new events.
 func (s *settings) uploadCopies(ctx context.Context, img image.Image, bucket, key string) (keys []string, err error) {
 	for _, width := range widths {
 		var b bytes.Buffer

@@ -1,6 +1,6 @@
-// Command checks is a function that reads scanned bank checks: the image comes
-// from S3, an OCR program reads it, and what it says is matched against the
-// customer's record and kept in a database.
+// Command checks is a function that reads scanned bank checks. It fetches the image
+// from S3, runs an OCR program, compares the text with the customer's record and
+// saves the result in a database.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	if _, err := configuration(); err != nil {
 		log.Fatalf("checks: %v", err)
 	}

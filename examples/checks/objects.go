@@ -12,10 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// maxObject bounds what is read into memory, in bytes.
+// maxObject is the largest object to read into memory, in bytes.
 const maxObject = 64 << 20
 
-// scan fetches the image. It is needed once: to cache it would only fill /tmp.
+// scan fetches the image. It is needed once, so caching it would only fill /tmp.
 func (s *settings) scan(ctx context.Context, bucket, key string) ([]byte, error) {
 	b, err := s.download(ctx, bucket, key)
 	if missing := (*types.NoSuchKey)(nil); errors.As(err, &missing) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// recognize returns the text of the image. Tesseract reads a file and prints,
-// so that there is no file of a result which could be an older one's.
+// recognize returns the text of the image. Tesseract prints the text instead of
+// writing a file, so that no result of an earlier check can be read.
 func (s *settings) recognize(ctx context.Context, img image.Image, dir string) (string, error) {
 	name := filepath.Join(dir, "check.png")
 	if err := writePNG(name, img); err != nil {
@@ -28,9 +28,9 @@ func (s *settings) recognize(ctx context.Context, img image.Image, dir string) (
 	return s.run(ctx, name, "stdout", "--tessdata-dir", data, "-l", s.language, "--psm", "6", "--dpi", "200")
 }
 
-// trainedData returns a directory with the one file that tesseract looks for
-// there, by the name that it expects. In the cache it has another one: a symbolic
-// link costs nothing, however large the data is.
+// trainedData returns a directory with the trained data under the name that
+// tesseract expects. The file has another name in the cache, so a symbolic link
+// gives it the right one without a copy.
 func (s *settings) trainedData(ctx context.Context, dir string) (data string, release func(), err error) {
 	data = filepath.Join(dir, "tessdata")
 	if err := os.Mkdir(data, 0o700); err != nil {
@@ -55,11 +55,11 @@ func (s *settings) trainedData(ctx context.Context, dir string) (data string, re
 	return data, release, nil
 }
 
-// run ends the program when the invocation ends: it must not run on in the next
-// one. A program that fails is an error, and says nothing about the check.
+// run kills the program when the invocation ends, so that it does not run on during
+// the next one. If the program fails, run returns an error, not a rejection.
 func (s *settings) run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.tesseract, args...)
-	cmd.Env = append(os.Environ(), "OMP_THREAD_LIMIT=1") // a function has a share of a processor
+	cmd.Env = append(os.Environ(), "OMP_THREAD_LIMIT=1") // a function has only a share of a processor
 	cmd.WaitDelay = time.Second
 	var printed, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &said

@@ -15,21 +15,21 @@ import (
 
 type sqlite struct{ *sql.DB }
 
-// openSQLite makes no new file of a wrong name.
+// openSQLite does not create a file under a wrong name.
 func openSQLite(file string) (store, error) {
 	name := "file:" + (&url.URL{Path: file}).EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)"
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(1) // it has one writer at a time anyway
+	db.SetMaxOpenConns(1) // SQLite has one writer at a time
 	return sqlite{db}, nil
 }
 
 const selectCustomer = `SELECT name, limit_cents FROM customers WHERE bank = ? AND account = ?`
 
 func (db sqlite) customer(ctx context.Context, key CustomerKey) (c Customer, err error) {
-	if err := toll.Pay(ctx, "select customer"); err != nil { // see the package: not for production
+	if err := toll.Pay(ctx, "select customer"); err != nil { // for tests and benchmarks only: see the package
 		return c, err
 	}
 	err = db.QueryRowContext(ctx, selectCustomer, key.Bank, key.Account).Scan(&c.Name, &c.LimitCents)

@@ -8,16 +8,16 @@ import (
 
 // store is the database.
 type store interface {
-	// customer returns an error that is a cache.ErrNotFound if there is none.
+	// customer returns an error that matches cache.ErrNotFound if there is none.
 	customer(ctx context.Context, key CustomerKey) (Customer, error)
 
-	// save keeps the record under the bucket and the key of its check, in the
-	// place of an earlier one: a host may repeat an event.
+	// save saves the record under the bucket and key of its check. It replaces an
+	// earlier record, because a host may repeat an event.
 	save(ctx context.Context, r Out) error
 }
 
-// openStore opens CouchDB if COUCHDB_URL says where it is, and otherwise a SQLite
-// file, which needs no server to try it out.
+// openStore opens CouchDB if COUCHDB_URL is set, and otherwise a SQLite file, which
+// needs no server.
 func openStore() (store, error) {
 	if server := os.Getenv("COUCHDB_URL"); server != "" {
 		return openCouch(server)

@@ -13,8 +13,7 @@ import (
 	"github.com/warmcache/warmcache/reuse"
 )
 
-// newContainer stands for a host that starts one: what is in memory is new, and
-// so is /tmp.
+// newContainer simulates a new container: memory and /tmp are new.
 func newContainer(tmp string) {
 	os.Setenv("TMPDIR", tmp)
 	newProcess()
@@ -27,7 +26,7 @@ func newProcess() {
 
 func inContainer(t *testing.T) {
 	t.Helper()
-	t.Setenv("TMPDIR", "") // to have it back afterwards
+	t.Setenv("TMPDIR", "") // restores it after the test
 	newContainer(t.TempDir())
 }
 
@@ -73,7 +72,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// A panic has counted.
+// An invocation that panics is counted.
 func TestPanic(t *testing.T) {
 	inContainer(t)
 	func() {
@@ -89,7 +88,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// No two invocations get the same number, and none is left out.
+// Concurrent invocations get consecutive numbers without duplicates or gaps.
 func TestConcurrentInvocations(t *testing.T) {
 	inContainer(t)
 	const goroutines, each = 8, 50
@@ -129,7 +128,7 @@ func TestNoDisk(t *testing.T) {
 	}
 }
 
-// Memory and /tmp have different lives.
+// Memory and /tmp have different lifetimes.
 func Example() {
 	tmp := func() string {
 		dir, err := os.MkdirTemp("", "counter")
@@ -150,11 +149,11 @@ func Example() {
 	newContainer(one)
 	invoke()
 	invoke()
-	newContainer(other) // the host needs another one
+	newContainer(other) // the host starts another container
 	invoke()
 	os.Setenv("TMPDIR", one)
-	newProcess() // the first one's process has crashed
-	// package reuse remembers by process, and this is one
+	newProcess() // the process of the first container has crashed
+	// package reuse keeps its state by process, and the test is one process
 	out, err := handle(context.Background(), In{})
 	fmt.Println("x:", out.X, "disk:", out.Disk, err)
 	// Output:

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// countOnDisk counts in a file that gets one byte longer each time. Nothing is
-// read, changed and written back: two invocations at once cannot lose a count,
-// and a process that is killed leaves no half of a number.
+// countOnDisk appends one byte to a file; the length is the count. It does not
+// read, change and write back a number, so concurrent invocations lose no count,
+// and a killed process leaves no partial number.
 func countOnDisk() (n int64, err error) {
 	f, err := os.OpenFile(counterFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -19,8 +19,8 @@ func countOnDisk() (n int64, err error) {
 	if _, err := f.Write([]byte{'.'}); err != nil {
 		return 0, err
 	}
-	return f.Seek(0, io.SeekCurrent) // behind the byte of this invocation, whatever others have appended since
+	return f.Seek(0, io.SeekCurrent) // position after this invocation's byte, even if others have appended since
 }
 
-// counterFile must not say "/tmp": os.TempDir does, where it is right.
+// counterFile uses os.TempDir, because not every system has /tmp.
 func counterFile() string { return filepath.Join(os.TempDir(), "warmcache-example-counter") }

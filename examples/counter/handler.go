@@ -13,21 +13,22 @@ import (
 	"github.com/warmcache/warmcache/reuse"
 )
 
-// x lives as long as the process. It is an atomic because invocations may run at
-// the same time, and x++ would lose some of them.
+// x lives as long as the process. It is atomic because invocations may run
+// concurrently, and x++ would lose some of them.
 var x atomic.Int64
 
-// instance is made once by each process.
+// instance is a random name of the process.
 var instance = rand.Text()
 
 var reused = reuse.New()
 
-// metrics is the log. CloudWatch makes metrics of lines in the Embedded Metric Format.
+// metrics is the log. CloudWatch turns lines in the Embedded Metric Format into
+// metrics.
 var metrics io.Writer = os.Stdout
 
 // In is the event.
 type In struct {
-	Panic bool `json:"panic,omitempty"` // what then becomes of x, and of the file?
+	Panic bool `json:"panic,omitempty"` // to see how a panic affects x and the file
 }
 
 // Out is the answer.
@@ -43,7 +44,7 @@ type Out struct {
 	Gap        time.Duration `json:"gap_ns"` // since the last invocation of the process
 }
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func handle(_ context.Context, in In) (Out, error) {
 	found := reused.Begin()
 	disk, err := countOnDisk()

@@ -1,5 +1,5 @@
-// Command counter is a function that counts its invocations, in memory and in
-// /tmp, and shows what a container keeps and what it loses.
+// Command counter is a function that counts its invocations in memory and in /tmp,
+// and shows which of the counts survives.
 package main
 
 import "github.com/warmcache/warmcache/examples/action"

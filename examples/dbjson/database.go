@@ -20,24 +20,24 @@ const (
 		PRIMARY KEY(tenant, voter)
 	) WITHOUT ROWID`
 
-	// One statement, so nothing can come between a read and a write: there is no
-	// read. And it says what shall be: a second time, when the answer to the first
-	// was lost or the host repeats an event, it changes nothing.
+	// One statement reads and writes, so no other vote can come between. It sets
+	// the choice instead of adding to a count: a retry after a lost answer, or a
+	// repeated event, changes nothing.
 	upsertVote = `INSERT INTO votes(tenant, voter, choice) VALUES(?, ?, ?)
 		ON CONFLICT(tenant, voter) DO UPDATE SET choice = excluded.choice`
 
 	selectResult = `SELECT choice, COUNT(*) FROM votes WHERE tenant = ? GROUP BY choice`
 )
 
-// database is a ballot that all containers share. With another driver, and its
-// signs for the parameters, it is one for PostgreSQL and others.
+// database is a ballot that all containers share. With another driver and its
+// placeholders, it works with PostgreSQL and others.
 type database struct{ db *sql.DB }
 
 func openDatabase(path string) (database, error) {
 	if path == "" {
 		return database{}, errors.New("VOTES_DB is not set: it names the SQLite file")
 	}
-	// A writer waits for another one, and readers for none.
+	// a writer waits for other writers; readers do not wait
 	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
 		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"}
 	db, err := sql.Open("sqlite", file.String())
@@ -52,7 +52,7 @@ func openDatabase(path string) (database, error) {
 }
 
 func (d database) vote(ctx context.Context, tenant, voter, choice string) error {
-	if err := toll.Pay(ctx, "upsert vote"); err != nil { // see the package: not for production
+	if err := toll.Pay(ctx, "upsert vote"); err != nil { // for tests and benchmarks only: see the package
 		return err
 	}
 	_, err := d.db.ExecContext(ctx, upsertVote, tenant, voter, choice)

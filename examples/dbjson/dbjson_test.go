@@ -23,14 +23,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// container is one of several that take the same votes.
+// container is one of several that accept votes for the same ballot.
 type container struct {
 	*service
-	asked       atomic.Int64           // how often it asked for a result
-	afterResult atomic.Pointer[func()] // runs when the database has answered and before anybody knows
+	asked       atomic.Int64           // number of loads of a result
+	afterResult atomic.Pointer[func()] // runs after the database has answered and before the load returns
 }
 
-// spy counts and delays what the ballot is asked.
+// spy counts and delays the queries of a ballot.
 type spy struct {
 	ballot
 	by *container
@@ -51,9 +51,9 @@ func newContainer(votes ballot) *container {
 	return c
 }
 
-func databaseIn(dir string) string { return filepath.Join(dir, "votes of a?b%20.db") } // a name that an URI would misread
+func databaseIn(dir string) string { return filepath.Join(dir, "votes of a?b%20.db") } // a name that would break an unescaped URI
 
-// open connects to the database of a directory, as each container does.
+// open connects to the database in a directory, as each container does.
 func open(t *testing.T, dir string) database {
 	t.Helper()
 	d, err := openDatabase(databaseIn(dir))
@@ -64,7 +64,7 @@ func open(t *testing.T, dir string) database {
 	return d
 }
 
-// do returns the answer to in, which is no error. Any goroutine may call it.
+// do answers in and fails the test on an error. It is safe for concurrent use.
 func (c *container) do(t *testing.T, in In) map[string]int64 {
 	t.Helper()
 	out, err := c.handle(t.Context(), in)
@@ -87,7 +87,7 @@ func (c *container) want(t *testing.T, when, tenant string, want map[string]int6
 	}
 }
 
-// The same as with the file, and nothing is lost.
+// The votes of the file's tests, with the database: none is lost.
 func TestDatabaseOfTwoContainers(t *testing.T) {
 	dir := t.TempDir()
 	a, b := newContainer(open(t, dir)), newContainer(open(t, dir))
@@ -131,7 +131,7 @@ func TestDatabaseOfManyGoroutines(t *testing.T) {
 	}
 }
 
-// A host repeats events, and a driver statements. One voter has one vote.
+// Hosts repeat events and drivers repeat statements. Each voter has one vote.
 func TestVoteTwice(t *testing.T) {
 	c := newContainer(open(t, t.TempDir()))
 	c.vote(t, "blue", "ann", "lamp")
@@ -179,12 +179,12 @@ func TestSecondResultAsksNothing(t *testing.T) {
 			c.want(t, "before any vote", "blue", map[string]int64{})
 		}
 		if got := c.asked.Load(); got != want {
-			t.Errorf("WARMCACHE=%s: asked %d times for three results, want %d", setting, got, want)
+			t.Errorf("WARMCACHE=%s: %d queries for three results, want %d", setting, got, want)
 		}
 	}
 }
 
-// A vote shows at once where it was made, and elsewhere within maxAge.
+// A vote shows in its own container at once, and in others within maxAge.
 func TestVoteInAnotherContainer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -201,8 +201,8 @@ func TestVoteInAnotherContainer(t *testing.T) {
 	})
 }
 
-// The database has given a result when a vote comes, but it has not arrived yet. It
-// is for the one who asked, and is not kept.
+// The database has read a result when a vote arrives, and the load has not returned
+// yet. Its caller gets that result, but it is not cached.
 func TestVoteDuringAResult(t *testing.T) {
 	c := newContainer(open(t, t.TempDir()))
 	answered, proceed := make(chan bool), make(chan bool)
@@ -210,8 +210,8 @@ func TestVoteDuringAResult(t *testing.T) {
 		answered <- true
 		select {
 		case <-proceed:
-		case <-time.After(10 * time.Second): // somebody waits for it who should not
-			t.Error("what was asked after the change waits for what was asked before")
+		case <-time.After(10 * time.Second): // a caller after the vote joined the load from before
+			t.Error("a result requested after the vote waits for a load from before it")
 		}
 	}
 	c.afterResult.Store(&hold)
@@ -242,11 +242,11 @@ func TestConcurrentInvocations(t *testing.T) {
 	}
 	invocations.Wait()
 	if c.asked.Load() != asked {
-		t.Error("the database was asked for what is kept")
+		t.Error("a cached result was loaded again")
 	}
 }
 
-// Somebody who changes an answer changes it for nobody else.
+// A caller may change its answer without affecting others.
 func TestResultsAreNotShared(t *testing.T) {
 	c := newContainer(open(t, t.TempDir()))
 	for range 3 {
@@ -270,7 +270,7 @@ func TestErrorOfTheDatabaseIsNotKept(t *testing.T) {
 	c.want(t, "later", "blue", map[string]int64{})
 }
 
-// The host's word on the tenant wins over the event's.
+// The tenant of the host overrides the one in the event.
 func TestTenantOfTheHost(t *testing.T) {
 	c := newContainer(open(t, t.TempDir()))
 	c.vote(t, "green", "ann", "lamp")
@@ -306,7 +306,7 @@ func TestInvalid(t *testing.T) {
 		}
 	}
 	if c.asked.Load() != 0 {
-		t.Error("the database was asked")
+		t.Error("the database was queried")
 	}
 	if _, err := openDatabase(""); err == nil || !strings.Contains(err.Error(), "VOTES_DB is not set") {
 		t.Errorf("error = %v", err)
@@ -317,7 +317,7 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// Two containers and two votes, with the file and with the database.
+// Two votes in two containers, with the file and with the database.
 func Example() {
 	ballots := func(kind string) (a, b ballot, end func()) {
 		dirs := []string{}
@@ -332,7 +332,7 @@ func Example() {
 		if kind == "db.json" {
 			return newJSONFile(dirs[0]), newJSONFile(dirs[1]), removeAll
 		}
-		d, err := openDatabase(databaseIn(dirs[0])) // one for both
+		d, err := openDatabase(databaseIn(dirs[0])) // shared by both containers
 		if err != nil {
 			panic(err)
 		}

@@ -11,19 +11,20 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// A ballot is where the votes are. It is safe for concurrent use.
+// A ballot stores the votes. It is safe for concurrent use.
 type ballot interface {
-	// vote makes choice the voter's, whatever it was before.
+	// vote sets the choice of a voter and replaces an earlier one.
 	vote(ctx context.Context, tenant, voter, choice string) error
 
 	// result counts the voters of each choice.
 	result(ctx context.Context, tenant string) (map[string]int64, error)
 }
 
-// maxAge is how old a result may be in a container that did not take the vote.
+// maxAge is the age that a result may reach in containers that did not handle the
+// vote.
 const maxAge = 10 * time.Second
 
-// service is what lives as long as the process.
+// service holds the state that lives as long as the process.
 type service struct {
 	votes   ballot
 	results *cache.Cache[string, map[string]int64] // by tenant
@@ -54,7 +55,7 @@ type Out struct {
 	Votes  map[string]int64 `json:"votes"` // by choice
 }
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	if err := in.validate(); err != nil {
 		return Out{}, fmt.Errorf("dbjson: %w", err)
@@ -71,15 +72,16 @@ func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	return Out{Tenant: in.Tenant, Votes: votes}, nil
 }
 
-// vote writes to the database and not to the cache, which only has to forget: then
-// there is one truth. A result that was loaded before the Delete is not handed out
-// after it, also if its load is still under way.
+// vote writes to the database and invalidates the cached result, so the database
+// stays the only source. A result that was loaded before the Delete is not returned
+// after it, even if its load is still in flight.
 func (s *service) vote(ctx context.Context, in In) error {
-	defer s.results.Delete(in.Tenant) // also after an error: it may have been written all the same
+	defer s.results.Delete(in.Tenant) // also after an error: the vote may have been written
 	return s.votes.vote(ctx, in.Tenant, in.Voter, in.Choice)
 }
 
-// result is all that the cache changes: WARMCACHE=off asks the database each time.
+// result is the only function that uses the cache: WARMCACHE=off queries the
+// database each time.
 func (s *service) result(ctx context.Context, tenant string) (map[string]int64, error) {
 	if os.Getenv("WARMCACHE") == "off" {
 		return s.votes.result(ctx, tenant)
@@ -87,7 +89,7 @@ func (s *service) result(ctx context.Context, tenant string) (map[string]int64, 
 	return s.results.Get(ctx, tenant)
 }
 
-// maxName bounds what an event can say.
+// maxName bounds the strings of an event, in bytes.
 const maxName = 200
 
 func (in In) validate() error {

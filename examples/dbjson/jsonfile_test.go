@@ -12,14 +12,14 @@ import (
 	"testing"
 )
 
-// jsonFile is a ballot as one writes it first: a file db.json in /tmp, which each
-// vote reads, changes and writes back. It is wrong, and it is here to show how.
+// jsonFile is the naive ballot: a file db.json in /tmp, which each vote reads,
+// changes and writes back. It is wrong; the tests show how it loses votes.
 type jsonFile struct {
 	path string
 
-	// What a scheduler, another container or a time-out does in between.
+	// Hooks for a scheduler, another container or a time-out.
 	read    func() // after the file was read
-	emptied func() // after it was opened for writing, which empties it
+	emptied func() // after it was opened for writing, which truncates it
 }
 
 func newJSONFile(dir string) jsonFile {
@@ -55,7 +55,7 @@ func (j jsonFile) vote(_ context.Context, tenant, voter, choice string) error {
 	return j.save(all)
 }
 
-// save is os.WriteFile in slow motion.
+// save does the steps of os.WriteFile one by one, with a hook between.
 func (j jsonFile) save(all rows) error {
 	b, err := json.Marshal(all)
 	if err != nil {
@@ -79,20 +79,20 @@ func (j jsonFile) result(_ context.Context, tenant string) (map[string]int64, er
 	return votes, err
 }
 
-// Each container has a /tmp of its own, so each has votes of its own, and the
-// next one has none.
+// Each container has its own /tmp and so its own votes. The next container starts
+// with none.
 func TestJSONFileOfTwoContainers(t *testing.T) {
 	a, b := newContainer(newJSONFile(t.TempDir())), newContainer(newJSONFile(t.TempDir()))
 	a.vote(t, "blue", "ann", "lamp")
 	b.vote(t, "blue", "bob", "lamp")
 	for name, c := range map[string]*container{"a": a, "b": b} {
-		c.want(t, "container "+name, "blue", map[string]int64{"lamp": 1}) // and not 2
+		c.want(t, "container "+name, "blue", map[string]int64{"lamp": 1}) // the correct result is 2
 	}
 	newContainer(newJSONFile(t.TempDir())).want(t, "the next container", "blue", map[string]int64{})
 }
 
-// Two invocations in one process, as on Lambda Managed Instances. Both have read
-// before one writes, and then the other.
+// Two invocations in one process, as on Lambda Managed Instances. Both read before
+// either writes.
 func TestJSONFileOfTwoGoroutines(t *testing.T) {
 	file := newJSONFile(t.TempDir())
 	var bothHaveRead sync.WaitGroup
@@ -113,10 +113,11 @@ func TestJSONFileOfTwoGoroutines(t *testing.T) {
 		})
 	}
 	votes.Wait()
-	newContainer(file).want(t, "after two votes", "blue", map[string]int64{"lamp": 1}) // and not 2
+	newContainer(file).want(t, "after two votes", "blue", map[string]int64{"lamp": 1}) // the correct result is 2
 }
 
-// Two processes with one disk. A mutex would not help: each would have its own.
+// Two processes with one disk. A mutex would not help: each process would have its
+// own.
 func TestJSONFileOfTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
 	both := []*process{start(t, "json", dir, "ann"), start(t, "json", dir, "bob")}
@@ -129,11 +130,10 @@ func TestJSONFileOfTwoProcesses(t *testing.T) {
 		p.goOn(t)
 		p.finish(t)
 	}
-	newContainer(newJSONFile(dir)).want(t, "after two votes", "blue", map[string]int64{"lamp": 1}) // and not 2
+	newContainer(newJSONFile(dir)).want(t, "after two votes", "blue", map[string]int64{"lamp": 1}) // the correct result is 2
 }
 
-// A time-out kills the process while it writes, and all votes that were there
-// before are gone as well.
+// A time-out kills the process while it writes. All earlier votes are lost too.
 func TestJSONFileOfAKilledProcess(t *testing.T) {
 	dir := t.TempDir()
 	newContainer(newJSONFile(dir)).vote(t, "blue", "ann", "lamp")

@@ -1,5 +1,5 @@
-// Command dbjson is a function that counts votes in a database, as a file db.json
-// cannot.
+// Command dbjson is a function that counts votes in a database, which a file
+// db.json cannot do safely.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	votes, err := openDatabase(os.Getenv("VOTES_DB"))
 	if err != nil {
 		log.Fatalf("dbjson: %v", err)
@@ -19,7 +19,7 @@ func main() {
 	action.Run(newService(votes).handleFor)
 }
 
-// handleFor asks the host who the event is for, where the host knows.
+// handleFor gets the tenant from the host, if the host gives one.
 func (s *service) handleFor(ctx context.Context, in In) (Out, error) {
 	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return s.handle(ctx, in)

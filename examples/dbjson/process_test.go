@@ -15,8 +15,9 @@ import (
 // childEnv makes this test binary a process that votes once: "kind voter dir".
 const childEnv = "DBJSON_TEST_CHILD"
 
-// process is another process that votes. It says how far it is and waits there to
-// be told to go on. It ends with this one, whose end closes its standard input.
+// process is another process that votes. It reports each step and waits to be told
+// to continue. It exits when its standard input is closed, so it ends with the
+// test.
 type process struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
@@ -43,7 +44,7 @@ func start(t *testing.T, kind, dir, voter string) *process {
 	return p
 }
 
-// waitFor returns when the process is that far.
+// waitFor returns when the process has reported that step.
 func (p *process) waitFor(t *testing.T, step string) {
 	t.Helper()
 	if got, err := p.out.ReadString('\n'); err != nil || got != step+"\n" {
@@ -58,7 +59,7 @@ func (p *process) goOn(t *testing.T) {
 	}
 }
 
-// finish returns when the process has voted and is gone.
+// finish returns when the process has voted and exited.
 func (p *process) finish(t *testing.T) {
 	t.Helper()
 	p.ended = true
@@ -67,7 +68,7 @@ func (p *process) finish(t *testing.T) {
 	}
 }
 
-// kill is what a host does after a time-out.
+// kill ends the process without warning, as a host does after a time-out.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	p.ended = true
@@ -77,7 +78,7 @@ func (p *process) kill(t *testing.T) {
 	p.cmd.Wait()
 }
 
-// voteIfChild votes and exits, if this is such a process.
+// voteIfChild votes and exits if this process is the child.
 func voteIfChild() {
 	value, ok := os.LookupEnv(childEnv)
 	if !ok {
@@ -107,7 +108,7 @@ func voteIfChild() {
 	os.Exit(0)
 }
 
-// pause says how far this process is, and returns when it is told to.
+// pause reports a step and waits for the test to continue.
 func pause(step string) {
 	fmt.Println(step)
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {

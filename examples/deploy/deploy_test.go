@@ -45,7 +45,7 @@ func read(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
-// source returns the program's own code.
+// source returns the source code of the program.
 func source(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -116,8 +116,8 @@ var (
 	wildcard  = regexp.MustCompile(`Action: .*\*|Resource: *['"]?\*`)
 )
 
-// checkText wants each name to be one that the template defines, each parameter to be
-// used, and policies that allow single actions on named resources.
+// checkText checks that the template defines all names in use, uses all parameters,
+// and allows only single actions on named resources.
 func checkText[P any](t *testing.T, text string, parameters map[string]P) {
 	t.Helper()
 	used := map[string]bool{}
@@ -180,8 +180,8 @@ func TestManifests(t *testing.T) {
 	})
 }
 
-// The zips that both files name are those that go run ./zip makes. Building all takes
-// minutes, so that without WARMCACHE_TEST_ALL=1 it is one.
+// The two files name zips that go run ./zip makes. Building all of them takes
+// minutes, so without WARMCACHE_TEST_ALL=1 the test builds one.
 func TestZips(t *testing.T) {
 	forEachAction(t, func(t *testing.T, dir, name string) {
 		if os.Getenv("WARMCACHE_TEST_ALL") == "" && name != "counter" {

@@ -1,6 +1,6 @@
-// Package gcs makes objects of Google Cloud Storage into objects of a
-// filecache.Cache, over Google's own client. It shows how to write a
-// filecache.Object for a service that the library has no package for; copy it.
+// Package gcs implements objects of a filecache.Cache for Google Cloud Storage,
+// with Google's client. It is an example of a filecache.Object for a service that
+// the library does not support. Copy it.
 //
 //	hc, _, err := htransport.NewClient(ctx, option.WithScopes(storage.ScopeReadOnly))
 //	hc.Transport = gcs.Transport{RoundTripper: hc.Transport}
@@ -8,14 +8,15 @@
 //	models := gcs.Bucket{Handle: client.Bucket("models")}
 //	f, err := files.Open(ctx, models.Object("prices-eu.bin"))
 //
-// The client's retries are switched off for these reads: filecache resumes broken
-// downloads itself, with a bound and a check that the object is still the same, and
-// serves a stale copy when the service is down. Two switches are needed. RetryNever,
-// which Object sets, ends the retries of a request. A Reader still fetches the rest
-// of a body that breaks off, again and again; [Transport] refuses that.
+// The client's retries are disabled for these reads. filecache resumes interrupted
+// downloads itself, with a limit and a check that the object has not changed, and
+// serves a stale copy while the service is down. Two settings are needed.
+// RetryNever, which Object sets, ends the retries of a request. A Reader would
+// still fetch the rest of an interrupted body, any number of times; [Transport]
+// refuses these requests.
 //
-// WithJSONReads is needed as well: by default the client reads over the XML API and
-// drops the condition that saves the transfer of a current copy.
+// WithJSONReads is also required. By default the client reads over the XML API and
+// ignores the condition that avoids downloading an unchanged object again.
 package gcs
 
 import (
@@ -36,9 +37,9 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// Bucket is a bucket to fetch objects from.
+// Bucket is a bucket of objects.
 type Bucket struct {
-	Handle *storage.BucketHandle // of a client with a Transport and WithJSONReads
+	Handle *storage.BucketHandle // from a client with a Transport and WithJSONReads
 }
 
 // Object returns the current generation of the object with that name.
@@ -57,8 +58,8 @@ func (o object) ID() (filecache.ID, error) {
 	return filecache.ID{Origin: "gs://" + o.bucket.BucketName(), Name: o.name}, nil
 }
 
-// Fetch implements filecache.Object. The number of the generation, which changes
-// with the bytes, is the ETag.
+// Fetch implements filecache.Object. Its ETag is the generation number, which
+// changes with the content.
 func (o object) Fetch(ctx context.Context, req filecache.Request) (*filecache.Response, error) {
 	handle := o.bucket.Object(o.name).Retryer(storage.WithPolicy(storage.RetryNever))
 	if req.IfMatch != "" {
@@ -73,7 +74,7 @@ func (o object) Fetch(ctx context.Context, req filecache.Request) (*filecache.Re
 	}
 	length := req.Length
 	if length == 0 {
-		length = -1 // to the end
+		length = -1 // up to the end
 	}
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, fetchKey{}, &fetch{newConnection: req.NewConnection}))
 	r, err := handle.NewRangeReader(ctx, req.Offset, length)
@@ -98,11 +99,11 @@ func response(r *storage.Reader, req filecache.Request) (*filecache.Response, er
 		end = min(end, req.Offset+req.Length)
 	}
 	if part && (r.Attrs.Decompressed || r.Attrs.StartOffset != req.Offset || r.Remain() != end-req.Offset) {
-		return nil, errors.New("gcs: the service sent something else than the range, as it does of objects that it decompresses")
+		return nil, errors.New("gcs: the service did not send the requested range; if it decompresses the object, store the object without Content-Encoding")
 	}
 	resp := &filecache.Response{
-		Size:         r.Attrs.Size, // -1 if it was decompressed on the way
-		Framed:       true,         // HTTP/2 and chunks mark the end
+		Size:         r.Attrs.Size, // -1 if the service decompressed it
+		Framed:       true,         // HTTP/2 and chunked encoding mark the end
 		ETag:         strconv.Quote(strconv.FormatInt(r.Attrs.Generation, 10)),
 		LastModified: r.Attrs.LastModified,
 	}
@@ -114,13 +115,14 @@ func response(r *storage.Reader, req filecache.Request) (*filecache.Response, er
 	return resp, nil
 }
 
-// generationOf returns the generation that an ETag of ours stands for.
+// generationOf returns the generation that Fetch encoded in an ETag.
 func generationOf(etag string) (int64, bool) {
 	n, err := strconv.ParseInt(strings.Trim(etag, `"`), 10, 64)
 	return n, err == nil && n > 0
 }
 
-// answer turns those errors of the client that are answers into what they mean.
+// answer maps the client's errors for 304, 412 and 404 to those of package
+// filecache.
 func answer(err error, req filecache.Request) (*filecache.Response, error) {
 	api, _ := errors.AsType[*googleapi.Error](err)
 	switch {
@@ -134,15 +136,15 @@ func answer(err error, req filecache.Request) (*filecache.Response, error) {
 	return nil, failure{err}
 }
 
-// failure is an error that says nothing about the object. A credentials file that
-// is missing must not be taken for an object that is.
+// failure wraps an error and never matches fs.ErrNotExist. Otherwise a missing
+// credentials file would be mistaken for a missing object.
 type failure struct{ error }
 
 func (f failure) Is(target error) bool {
 	return target != fs.ErrNotExist && errors.Is(f.error, target)
 }
 
-// body is a Reader that may be closed while a Read waits.
+// body is a Reader that can be closed during a Read.
 type body struct {
 	cancel context.CancelFunc
 	mu     sync.Mutex
@@ -156,19 +158,19 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) Close() error {
-	b.cancel() // ends a Read
+	b.cancel() // interrupts a Read
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.r.Close()
 }
 
-// Transport sends one request for each Fetch of an Object, and refuses another, by
-// which a Reader would resume. Other requests pass.
+// Transport sends one request for each Fetch of an Object. It refuses a second one,
+// with which a Reader would resume. It sends all other requests unchanged.
 type Transport struct{ http.RoundTripper }
 
 type fetchKey struct{}
 
-// fetch is what a context tells the Transport.
+// fetch marks the context of a Fetch for the Transport.
 type fetch struct {
 	newConnection bool
 	sent          atomic.Bool

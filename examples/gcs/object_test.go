@@ -28,17 +28,17 @@ import (
 	"github.com/warmcache/warmcache/filecache/objecttest"
 )
 
-// service has one object and speaks the part of Cloud Storage's JSON API that reads
-// it. (fake-gcs-server knows no conditions for reads.)
+// service has one object and implements the part of Cloud Storage's JSON API that
+// reads it. (fake-gcs-server ignores conditions on reads.)
 type service struct {
 	mu         sync.Mutex
 	content    []byte
 	generation int
 	refuses    bool
-	gzipped    bool // stored with Content-Encoding: gzip, and sent without
+	gzipped    bool // stored with Content-Encoding: gzip and sent decompressed
 	cut, stall int
 	requests   int
-	limit      int // on requests, after which it refuses; zero: none
+	limit      int // refuses requests after that many; zero means no limit
 }
 
 func newService() *service {
@@ -87,8 +87,8 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// serveDecompressed is "decompressive transcoding": the checksum is of other bytes,
-// there is no length, and a range is ignored.
+// serveDecompressed simulates decompressive transcoding: the checksum is that of
+// the compressed bytes, there is no length, and ranges are ignored.
 func serveDecompressed(w http.ResponseWriter, content []byte) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -119,7 +119,8 @@ func (s *service) origin() objecttest.Origin {
 	}
 }
 
-// open returns the bucket of the service, with a client that ends with the test.
+// open returns the bucket of the service. It closes the client at the end of the
+// test.
 func (s *service) open(t testing.TB, wrap func(http.RoundTripper) http.RoundTripper) gcs.Bucket {
 	t.Helper()
 	srv := httptest.NewServer(s)
@@ -142,8 +143,8 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// RetryNever alone does not keep the client from fetching the rest of a cut body: it
-// is the Transport that does.
+// With RetryNever alone the client would still fetch the rest of an interrupted
+// body. The Transport prevents that.
 func TestTransportEndsResumes(t *testing.T) {
 	for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
 		"with it": once, "without it": func(rt http.RoundTripper) http.RoundTripper { return rt },
@@ -165,8 +166,7 @@ func TestTransportEndsResumes(t *testing.T) {
 	}
 }
 
-// An object that is stored compressed comes as its reader gets it elsewhere, and in
-// one piece.
+// An object that is stored compressed arrives decompressed and in one piece.
 func TestDecompressedObject(t *testing.T) {
 	s := newService()
 	s.gzipped = true
@@ -185,7 +185,7 @@ func TestDecompressedObject(t *testing.T) {
 	}
 }
 
-// A missing file with credentials is not a missing object.
+// A missing credentials file is not a missing object.
 func TestMissingCredentials(t *testing.T) {
 	s := newService()
 	object := s.open(t, func(http.RoundTripper) http.RoundTripper {
@@ -213,8 +213,8 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 
-	// In a function, the HTTP client has Google's credentials: see the package
-	// comment. There is no endpoint to set.
+	// In a function, the HTTP client uses Google's credentials, as the package
+	// comment shows, and no endpoint is set.
 	ctx := context.Background()
 	client, err := storage.NewClient(ctx, option.WithEndpoint(server.URL+"/storage/v1/"), option.WithoutAuthentication(),
 		option.WithHTTPClient(&http.Client{Transport: gcs.Transport{RoundTripper: server.Client().Transport}}), storage.WithJSONReads())

@@ -18,7 +18,7 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// store is where the database is.
+// store is the S3 server.
 var store *s3test.Server
 
 func TestMain(m *testing.M) {
@@ -38,7 +38,7 @@ func pack(b []byte) []byte {
 
 func put(seed int) { store.Put("/geo/countries.db.zst", pack(geodb.Make(ranges, seed))) }
 
-// newProcess is a new process that finds dir as its temporary directory.
+// newProcess simulates a new process with dir as its temporary directory.
 func newProcess(t *testing.T, dir string, maxAge time.Duration) {
 	files = filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: maxAge}))
 	database = sync.OnceValues(newDatabase)
@@ -63,7 +63,7 @@ func invoke(t *testing.T, what, requests string, seed int) {
 		t.Errorf("%s: %v, %v, want %v", what, out.Countries, err, want(seed))
 	}
 	if got := store.Asked(); got != requests {
-		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
+		t.Errorf("%s sent S3 %q, want %q", what, got, requests)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestLife(t *testing.T) {
 	newProcess(t, dir, time.Hour)
 	invoke(t, "restarted", "", 1)
 	if s := files.Stats(); s.Misses != 0 || s.Hits != 1 {
-		t.Errorf("restarted: %+v: want the unpacked copy to be opened, and no other", s)
+		t.Errorf("restarted: %+v: want one open, of the unpacked copy", s)
 	}
 	newProcess(t, dir, time.Nanosecond)
 	invoke(t, "after MaxAge", "GET 304", 1)
@@ -107,17 +107,18 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// The trap: to unmap a database in which somebody still searches ends the process. It is
-// replaced a hundred times while eight search.
+// Unmapping a database while another invocation searches it would crash the
+// process. Here the database is replaced a hundred times while eight goroutines
+// search.
 func TestSwappedUnderReaders(t *testing.T) {
 	const swaps, readers = 100, 8
 	put(0)
-	newProcess(t, t.TempDir(), 0) // S3 is asked every time
+	newProcess(t, t.TempDir(), 0) // S3 is asked on each invocation
 	v, err := database()
 	if err != nil {
 		t.Fatal(err)
 	}
-	read(t, v, 0, swaps) // else the first version is perhaps replaced before anyone parses it
+	read(t, v, 0, swaps) // the first version must be parsed before it is replaced
 	var current atomic.Int64
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -137,7 +138,7 @@ func TestSwappedUnderReaders(t *testing.T) {
 		put(seed)
 		current.Store(int64(seed))
 		for parses := v.Stats().Parses; v.Stats().Parses == parses && !t.Failed(); {
-			time.Sleep(time.Millisecond) // until a reader has found it
+			time.Sleep(time.Millisecond) // time for a reader to find the new version
 		}
 	}
 	close(stop)
@@ -147,7 +148,7 @@ func TestSwappedUnderReaders(t *testing.T) {
 	}
 }
 
-// read searches all of a database and returns when it is right as a whole.
+// read searches a whole database and checks that all answers are of one version.
 func read(t *testing.T, v *filecache.Value[*geodb.DB], least, most int) {
 	db, release, err := v.Acquire(context.Background())
 	if err != nil {
@@ -169,7 +170,7 @@ func read(t *testing.T, v *filecache.Value[*geodb.DB], least, most int) {
 		}
 		return
 	}
-	t.Errorf("the database is none of %d to %d", least, most)
+	t.Errorf("the database is not one of versions %d to %d", least, most)
 }
 
 func TestInvalid(t *testing.T) {

@@ -19,19 +19,19 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// bucket is the bucket that has the database, with the one client of the process.
+// bucket returns the bucket of the database. All invocations share its client.
 var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.FromEnv("GEO_BUCKET") })
 
 // files keeps the database in /tmp, packed and unpacked.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: 5 * time.Minute, // S3 is asked no more often whether there is a newer one
+	MaxAge: 5 * time.Minute, // after that, S3 is asked for a newer version
 }))
 
-// maxSize is the most that the database may have, unpacked.
+// maxSize is the largest unpacked size of the database, in bytes.
 const maxSize = 256 << 20
 
-// database is the mapped database. A newer one replaces it while others still search in
-// it: the last of them unmaps it.
+// database is the mapped database. A newer version replaces it while invocations
+// still search the old one. The last of them unmaps it.
 var database = sync.OnceValues(newDatabase)
 
 func newDatabase() (*filecache.Value[*geodb.DB], error) {
@@ -45,7 +45,7 @@ func newDatabase() (*filecache.Value[*geodb.DB], error) {
 	}), nil
 }
 
-// open maps the file, which stays where it is until Close.
+// open maps the file, which remains in place until Close.
 func open(ctx context.Context, f *filecache.File) (*geodb.DB, error) {
 	path, err := f.Path()
 	if errors.Is(err, filecache.ErrNoDisk) {
@@ -76,7 +76,7 @@ type Out struct {
 // maxAddresses bounds the work for one event.
 const maxAddresses = 1000
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func handle(ctx context.Context, in In) (Out, error) {
 	if len(in.Addresses) == 0 || len(in.Addresses) > maxAddresses {
 		return Out{}, fmt.Errorf("geo: the event has %d addresses: it must have 1 to %d", len(in.Addresses), maxAddresses)
@@ -96,8 +96,8 @@ func handle(ctx context.Context, in In) (Out, error) {
 	return out, nil
 }
 
-// current returns the database. WARMCACHE=off fetches and unpacks it on each invocation,
-// and gives the same answers.
+// current returns the database. WARMCACHE=off fetches and unpacks it on each
+// invocation. The answers are the same.
 func current(ctx context.Context) (db *geodb.DB, release func(), err error) {
 	if os.Getenv("WARMCACHE") == "off" {
 		db, err := fetch(ctx)

@@ -1,5 +1,6 @@
-// Command geo is a function that finds the countries of addresses, in a database that
-// lives in S3, packed by zstd. It is unpacked once into /tmp and mapped into memory.
+// Command geo is a function that finds the countries of IP addresses. Its database
+// is an S3 object, compressed by zstd, which is unpacked once into /tmp and mapped
+// into memory.
 package main
 
 import (
@@ -9,7 +10,7 @@ import (
 )
 
 func main() {
-	if _, err := bucket(); err != nil { // before the first event: a wrong configuration shows at once
+	if _, err := bucket(); err != nil { // fail on a wrong configuration before the first event
 		log.Fatalf("geo: %v", err)
 	}
 	action.Run(handle)

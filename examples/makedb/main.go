@@ -1,4 +1,4 @@
-// Command makedb makes a SQLite database of the SQL on its standard input.
+// Command makedb creates a SQLite database from the SQL on its standard input.
 package main
 
 import (
@@ -26,7 +26,7 @@ func run(path string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o644) // never into a database that is there
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o644) // never overwrite an existing database
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,6 @@ func TestMakesTheExample(t *testing.T) {
 		t.Errorf("%d products, %v", n, err)
 	}
 	if err := run(path, strings.NewReader("")); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("into a database that is there: %v", err)
+		t.Errorf("into an existing database: %v", err)
 	}
 }

@@ -15,19 +15,19 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// bucket is the bucket that has the model, with the one client of the process.
+// bucket returns the bucket of the model. All invocations share its client.
 var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.FromEnv("MODEL_BUCKET") })
 
-// files keeps the table in /tmp. The next invocation finds it there, and so does
-// the next process after a crash, where the host keeps /tmp.
+// files keeps the table in /tmp for later invocations, and for the next process
+// after a crash if the host keeps /tmp.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: 5 * time.Minute, // S3 is asked no more often whether there is a newer one
+	MaxAge: 5 * time.Minute, // after that, S3 is asked for a newer version
 }))
 
 // In is the event.
 type In struct {
 	IDs     []uint64 `json:"ids"`
-	Program bool     `json:"program,omitempty"` // let another program look them up: the answer is the same
+	Program bool     `json:"program,omitempty"` // use another program to look them up; the answer is the same
 }
 
 // Out is the answer.
@@ -36,13 +36,13 @@ type Out struct {
 	Model  Model   `json:"model"`
 }
 
-// Price is the price of one id: null if the table does not have it.
+// Price is the price of one id, or null if the table does not have it.
 type Price struct {
 	ID    uint64  `json:"id"`
 	Cents *uint64 `json:"price_cents"`
 }
 
-// Model says what the prices were taken from.
+// Model describes the table that the prices come from.
 type Model struct {
 	Key     string `json:"key"`
 	Size    int64  `json:"size"`
@@ -52,7 +52,7 @@ type Model struct {
 // maxIDs bounds the work for one event.
 const maxIDs = 1000
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func handle(ctx context.Context, in In) (Out, error) {
 	if len(in.IDs) == 0 || len(in.IDs) > maxIDs {
 		return Out{}, fmt.Errorf("model: the event has %d ids: it must have 1 to %d", len(in.IDs), maxIDs)
@@ -72,8 +72,8 @@ func handle(ctx context.Context, in In) (Out, error) {
 	return Out{Prices: prices, Model: Model{Key: key, Size: size, Records: size / table.RecordSize}}, nil
 }
 
-// plain is the switch of the examples: WARMCACHE=off fetches the object on each
-// invocation, and gives the same answers.
+// plain disables the cache: WARMCACHE=off fetches the object on each invocation.
+// The answers are the same.
 func plain() bool { return os.Getenv("WARMCACHE") == "off" }
 
 // lookUp returns the prices and the size of the table.
@@ -91,8 +91,8 @@ func lookUp(ctx context.Context, key string, ids []uint64) ([]Price, int64, erro
 	return prices, size, err
 }
 
-// object returns the table. If MODEL_SHA256 is set, other bytes than those are an error,
-// whoever has put them into the bucket or into /tmp.
+// object returns the table. If MODEL_SHA256 is set, a table with another checksum
+// is an error, both in the bucket and in /tmp.
 func object(models s3source.Bucket, key string) filecache.Object {
 	if sum := os.Getenv("MODEL_SHA256"); sum != "" {
 		return filecache.WithSHA256(models.Object(key), sum)
@@ -100,14 +100,14 @@ func object(models s3source.Bucket, key string) filecache.Object {
 	return models.Object(key)
 }
 
-// A readerAtCloser is a table that is open.
+// A readerAtCloser is an open table.
 type readerAtCloser interface {
 	io.ReaderAt
 	io.Closer
 }
 
-// openCached opens the copy in /tmp. Only the blocks that the search touches are
-// read, and each is verified when this process reads it for the first time.
+// openCached opens the copy in /tmp. The search reads a few blocks, and each block
+// is verified when this process first reads it.
 func openCached(ctx context.Context, key string) (readerAtCloser, int64, error) {
 	models, err := bucket()
 	if err != nil {
@@ -125,7 +125,7 @@ func openCached(ctx context.Context, key string) (readerAtCloser, int64, error) 
 	return f, info.Size(), nil
 }
 
-// pricesIn looks up the ids, wherever the table comes from.
+// pricesIn looks up the ids in an open table.
 func pricesIn(t io.ReaderAt, size int64, ids []uint64) ([]Price, error) {
 	prices := make([]Price, len(ids))
 	for i, id := range ids {

@@ -1,5 +1,5 @@
-// Command model is a function that looks up prices in a table of 12 MiB, which
-// lives in S3 and is kept in /tmp.
+// Command model is a function that looks up prices in a table of 12 MiB. The table
+// is an S3 object, cached in /tmp.
 package main
 
 import (
@@ -9,8 +9,8 @@ import (
 )
 
 func main() {
-	// Before the first event: Lambda gives the start of a process more CPU than
-	// an invocation, and a wrong configuration shows at once.
+	// Connect before the first event: Lambda gives the initialization of a process
+	// more CPU than an invocation, and a wrong configuration fails at once.
 	if _, err := bucket(); err != nil {
 		log.Fatalf("model: %v", err)
 	}

@@ -22,7 +22,7 @@ import (
 
 const records = 12 << 20 / table.RecordSize
 
-// store is where the model is.
+// store is the S3 server.
 var store *s3test.Server
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// newProcess is a new process that finds dir as its temporary directory.
+// newProcess simulates a new process with dir as its temporary directory.
 func newProcess(dir string) { newProcessMaxAge(dir, 5*time.Minute) }
 
 func newProcessMaxAge(dir string, maxAge time.Duration) {
@@ -40,7 +40,7 @@ func newProcessMaxAge(dir string, maxAge time.Duration) {
 	store.Asked()
 }
 
-// newContainer is a new process with nothing in its temporary directory, which it
+// newContainer simulates a new process with an empty temporary directory, which it
 // returns.
 func newContainer(t *testing.T) (dir string) {
 	t.Helper()
@@ -49,12 +49,13 @@ func newContainer(t *testing.T) (dir string) {
 	return dir
 }
 
-// some are ids at both ends, in the middle and between, one of them twice.
+// some has the first and last id, ids between, ids outside the table, and one
+// twice.
 var some = In{IDs: []uint64{
 	table.ID(0), table.ID(records - 1), table.ID(records / 2), 1, table.ID(7) + 1, table.ID(records), table.ID(7), table.ID(7),
 }}
 
-// want is the answer to some.
+// want returns the answer to some.
 func want() string {
 	out := Out{Model: Model{Key: "prices-eu.bin", Size: 12 << 20, Records: records}}
 	for _, id := range some.IDs {
@@ -76,7 +77,7 @@ func encode(out Out) string {
 	return string(b)
 }
 
-// invoke checks the answer to some, and what S3 was asked for it.
+// invoke checks the answer to some and the requests to S3.
 func invoke(t *testing.T, what, requests string) {
 	t.Helper()
 	out, err := handle(t.Context(), some)
@@ -87,7 +88,7 @@ func invoke(t *testing.T, what, requests string) {
 		t.Errorf("%s:\ngot  %s\nwant %s", what, got, want)
 	}
 	if got := store.Asked(); got != requests {
-		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
+		t.Errorf("%s sent S3 %q, want %q", what, got, requests)
 	}
 }
 
@@ -101,8 +102,8 @@ func TestSecondInvocationAsksNothing(t *testing.T) {
 	invoke(t, "cold again", "GET 200")
 }
 
-// A copy that is there need not be current: after MaxAge S3 is asked, and sends
-// the table only if there is another one.
+// A copy may be stale. After MaxAge S3 is asked, and sends the table only if it has
+// changed.
 func TestAfterMaxAge(t *testing.T) {
 	dir := newContainer(t)
 	invoke(t, "cold", "GET 200")
@@ -117,7 +118,7 @@ func TestAfterMaxAge(t *testing.T) {
 		t.Errorf("after a new table of 10 records: %s, %v", encode(out), err)
 	}
 	if got := store.Asked(); got != "GET 200" {
-		t.Errorf("asked S3 for %q", got)
+		t.Errorf("sent S3 %q", got)
 	}
 }
 
@@ -131,12 +132,12 @@ func TestWithoutCacheTheSameAnswers(t *testing.T) {
 	}
 }
 
-// Whatever happens to the copy, the answer is the same.
+// Damage to the copy never changes the answer.
 func TestDamagedCopy(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"overwritten": func(path string) error { return os.WriteFile(path, make([]byte, 12<<20), 0o600) },
 		"one bit": func(path string) error {
-			// The first record that a search looks at.
+			// The record that a search reads first.
 			return overwrite(path, records/2*table.RecordSize+15, []byte{byte(table.Price(table.ID(records/2))) ^ 1})
 		},
 		"cut":     func(path string) error { return os.Truncate(path, 6<<20) },
@@ -162,7 +163,7 @@ func TestDamagedCopy(t *testing.T) {
 					t.Errorf("got  %s, %v\nwant %s", got, err, want())
 				}
 				if store.Asked() == "" {
-					t.Error("S3 was not asked")
+					t.Error("S3 got no request")
 				}
 				handle(t.Context(), some) // makes a new copy, if the damage was repaired while reading
 				store.Asked()
@@ -198,7 +199,7 @@ func overwrite(path string, off int64, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// Without a disk, speed is all that is lost.
+// Without a usable disk the function is slower, and the answers are the same.
 func TestUnusableDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -229,7 +230,7 @@ func TestConcurrentInvocations(t *testing.T) {
 	}
 	invocations.Wait()
 	if got := store.Asked(); got != "GET 200" {
-		t.Errorf("asked S3 for %q, want one GET", got)
+		t.Errorf("sent S3 %q, want one GET", got)
 	}
 }
 
@@ -274,12 +275,12 @@ func TestInvalid(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	if got := store.Asked(); got != "" {
-		t.Errorf("asked S3 for %q", got)
+		t.Errorf("sent S3 %q", got)
 	}
 }
 
-// The life of a container: S3 is asked once, also when the process crashes and a
-// new one finds the copy in /tmp.
+// In one container S3 is asked once, even if the process crashes and a new one
+// finds the copy in /tmp.
 func Example() {
 	tmp, err := os.MkdirTemp("", "model")
 	if err != nil {

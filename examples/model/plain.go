@@ -13,8 +13,8 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// openPlain is what one writes first, and what WARMCACHE=off does: all of the
-// object, into memory, on each invocation. Its answers are the same.
+// openPlain reads the whole object into memory on each invocation, as a function
+// without a cache does.
 func openPlain(ctx context.Context, key string) (readerAtCloser, int64, error) {
 	b, err := fetch(ctx, key)
 	if err != nil {

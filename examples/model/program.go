@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// lookUpByProgram has another program look up the ids. It wants the name of a
-// file, and gets that of the copy in /tmp itself: nothing is copied for it.
+// lookUpByProgram runs another program to look up the ids. The program needs a file
+// name, and gets the path of the copy in /tmp, so nothing is copied.
 func lookUpByProgram(ctx context.Context, key string, ids []uint64) ([]Price, int64, error) {
 	path := pathCached
 	if plain() {
@@ -24,7 +24,7 @@ func lookUpByProgram(ctx context.Context, key string, ids []uint64) ([]Price, in
 	if err != nil {
 		return nil, 0, err
 	}
-	defer release() // until then the file stays as it is
+	defer release() // the file stays unchanged until then
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, 0, err
@@ -37,8 +37,8 @@ func lookUpByProgram(ctx context.Context, key string, ids []uint64) ([]Price, in
 	return prices, info.Size(), err
 }
 
-// pathCached verifies the whole copy first, once for each process: the other
-// program has no checksums.
+// pathCached verifies the whole copy first, once in each process, because the other
+// program does not check checksums.
 func pathCached(ctx context.Context, key string) (name string, release func(), err error) {
 	models, err := bucket()
 	if err != nil {
@@ -47,7 +47,8 @@ func pathCached(ctx context.Context, key string) (name string, release func(), e
 	return files.Path(ctx, object(models, key))
 }
 
-// pathPlain is what one writes first: a file of its own for each invocation.
+// pathPlain writes a new file for each invocation, as a function without a cache
+// does.
 func pathPlain(ctx context.Context, key string) (name string, release func(), err error) {
 	b, err := fetch(ctx, key)
 	if err != nil {
@@ -65,15 +66,15 @@ func pathPlain(ctx context.Context, key string) (name string, release func(), er
 	return f.Name(), func() { os.Remove(f.Name()) }, nil
 }
 
-// runLookup ends the program when the invocation ends: it must not run on in the
-// next one.
+// runLookup kills the program when the invocation ends, so that it does not run on
+// during the next one.
 func runLookup(ctx context.Context, name string, ids []uint64) (string, error) {
 	args := []string{name}
 	for _, id := range ids {
 		args = append(args, strconv.FormatUint(id, 10))
 	}
 	cmd := exec.CommandContext(ctx, lookupProgram(), args...)
-	cmd.WaitDelay = time.Second // for what it has started itself
+	cmd.WaitDelay = time.Second // for processes that it has started
 	var printed, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &said
 	if err := cmd.Run(); err != nil {
@@ -85,8 +86,8 @@ func runLookup(ctx context.Context, name string, ids []uint64) (string, error) {
 	return printed.String(), nil
 }
 
-// lookupProgram is beside this one, unless MODEL_LOOKUP says where. There is no
-// PATH to look for it on OpenWhisk.
+// lookupProgram returns MODEL_LOOKUP, or else the program beside this one. On
+// OpenWhisk there is no PATH to search.
 func lookupProgram() string {
 	if path := os.Getenv("MODEL_LOOKUP"); path != "" {
 		return path
@@ -98,7 +99,7 @@ func lookupProgram() string {
 	return filepath.Join(filepath.Dir(self), "lookup")
 }
 
-// parse reads a price or a dash for each id.
+// parse parses a price or a dash for each id.
 func parse(printed string, ids []uint64) ([]Price, error) {
 	words := strings.Fields(printed)
 	if len(words) != len(ids) {

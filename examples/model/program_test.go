@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
-// buildLookup builds the other program and says where it is.
+// buildLookup builds the other program and sets MODEL_LOOKUP.
 func buildLookup(t *testing.T) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lookup")
@@ -41,7 +41,7 @@ func TestProgramGivesTheSameAnswers(t *testing.T) {
 				t.Errorf("WARMCACHE=%s, invocation %d: %s, %v, want %s", setting, i, got, err, want())
 			}
 			if got := store.Asked(); got != requests[i] {
-				t.Errorf("WARMCACHE=%s, invocation %d asked S3 for %q", setting, i, got)
+				t.Errorf("WARMCACHE=%s, invocation %d sent S3 %q", setting, i, got)
 			}
 		}
 		if left, _ := os.ReadDir(tmp); len(left) != 0 {
@@ -50,7 +50,7 @@ func TestProgramGivesTheSameAnswers(t *testing.T) {
 	}
 }
 
-// The other program has no checksums: what it is given must be right.
+// The other program does not check checksums, so the copy is verified before.
 func TestProgramGetsNoDamagedCopy(t *testing.T) {
 	buildLookup(t)
 	dir := newContainer(t)
@@ -69,7 +69,7 @@ func TestProgramGetsNoDamagedCopy(t *testing.T) {
 	}
 }
 
-// The deadline ends the program, and not only the wait for it.
+// The deadline kills the program; it does not only end the wait.
 func TestProgramEndsWithTheInvocation(t *testing.T) {
 	newContainer(t)
 	begun := filepath.Join(t.TempDir(), "begun")
@@ -87,7 +87,7 @@ func TestProgramEndsWithTheInvocation(t *testing.T) {
 	}
 	pid, _ := os.ReadFile(begun)
 	if err := exec.Command("kill", "-0", strings.TrimSpace(string(pid))).Run(); err == nil {
-		t.Error("the program goes on")
+		t.Error("the program is still running")
 	}
 }
 
@@ -96,7 +96,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// program makes a shell script the other program.
+// program installs a shell script as the other program.
 func program(t *testing.T, script string) {
 	t.Helper()
 	if !exists("/bin/sh") {
@@ -122,7 +122,7 @@ func TestProgramFails(t *testing.T) {
 			t.Errorf("%s: error = %v", tt.script, err)
 		}
 	}
-	t.Setenv("MODEL_LOOKUP", "") // it is not beside the test
+	t.Setenv("MODEL_LOOKUP", "") // the test binary has no program beside it
 	if _, err := handle(t.Context(), event); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error = %v", err)
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// With a pinned SHA-256, S3 is not asked again, and another table is an error.
+// With a pinned SHA-256, S3 is not asked again, and a table with another checksum
+// is an error.
 func TestPinnedTable(t *testing.T) {
 	good := table.Make(records)
 	t.Setenv("MODEL_SHA256", fmt.Sprintf("%x", sha256.Sum256(good)))

@@ -13,14 +13,14 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// margin is what a URL has left at least when it is handed out from the cache: the
-// time for a user to begin the download.
+// margin is the minimum remaining lifetime of a cached URL: the time for a user to
+// start the download.
 const margin = 5 * time.Minute
 
-// service is what lives as long as the process.
+// service holds the state that lives as long as the process.
 type service struct {
 	signer signer
-	urls   *cache.Cache[Key, Signed] // for downloads alone
+	urls   *cache.Cache[Key, Signed] // only for downloads
 }
 
 func newService(s signer) *service {
@@ -34,11 +34,12 @@ func newService(s signer) *service {
 	}
 }
 
-// Key is everything that a URL depends on. A URL is a right: without the user,
-// one would be handed what was signed for another.
+// Key has every input of a URL. A URL grants access, so without the user in the key
+// one user would get the URL of another.
 type Key struct{ Tenant, User, Name string }
 
-// object is the S3 key. Tenant and user have no slash, so no two Keys share one.
+// object returns the S3 key. Tenant and user have no slash, so no two Keys share
+// one.
 func (k Key) object() string { return path.Join(k.Tenant, k.User, k.Name) }
 
 // In is the event.
@@ -47,10 +48,10 @@ type In struct {
 	User   string `json:"user"`
 	Do     string `json:"do"`   // get, put or post
 	Name   string `json:"name"` // of the file, such as "2026/report.pdf"
-	Size   int64  `json:"size"` // of a put exactly, of a post at most
+	Size   int64  `json:"size"` // exact for a put, a maximum for a post
 }
 
-// Out is the answer: what to send to S3.
+// Out is the answer: the request to send to S3.
 type Out struct {
 	Method  string            `json:"method"`
 	URL     string            `json:"url"`
@@ -59,7 +60,7 @@ type Out struct {
 	Expires int64             `json:"expires"` // seconds since 1970
 }
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	if err := in.validate(); err != nil {
 		return Out{}, fmt.Errorf("presign: %w", err)
@@ -77,7 +78,7 @@ func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	}, nil
 }
 
-// sign keeps nothing that uploads: each upload is signed for itself, for its size.
+// sign caches downloads only: each upload is signed for its own size.
 func (s *service) sign(ctx context.Context, in In) (Signed, error) {
 	key := Key{Tenant: in.Tenant, User: in.User, Name: in.Name}
 	switch in.Do {
@@ -90,7 +91,7 @@ func (s *service) sign(ctx context.Context, in In) (Signed, error) {
 	}
 }
 
-// get is all that the cache changes: WARMCACHE=off signs each time.
+// get is the only function that uses the cache: WARMCACHE=off signs each time.
 func (s *service) get(ctx context.Context, key Key) (Signed, error) {
 	if os.Getenv("WARMCACHE") == "off" {
 		return s.signer.get(ctx, key.object())
@@ -98,16 +99,16 @@ func (s *service) get(ctx context.Context, key Key) (Signed, error) {
 	return s.urls.Get(ctx, key)
 }
 
-// Bounds of an event.
+// Limits of an event.
 const (
 	maxName = 200
-	maxSize = 5 << 30 // what S3 takes in one request
+	maxSize = 5 << 30 // the limit of S3 for one request
 )
 
 func (in In) validate() error {
 	switch {
 	case !isElement(in.Tenant) || !isElement(in.User):
-		return errors.New("the event needs a tenant and a user, which are not empty, dots or with a slash")
+		return errors.New("the event needs a tenant and a user: they must not be empty, \".\" or \"..\", or contain a slash")
 	case !fs.ValidPath(in.Name) || in.Name == ".":
 		return fmt.Errorf("name is %.50q: it must be a path without empty and dot elements", in.Name)
 	case max(len(in.Tenant), len(in.User), len(in.Name)) > maxName:
@@ -125,7 +126,7 @@ func (in In) validate() error {
 	return fmt.Errorf("do is %.50q: it must be get, put or post", in.Do)
 }
 
-// isElement says whether s can be one element of a path, as it is.
+// isElement reports whether s can be a single element of a path.
 func isElement(s string) bool {
 	return fs.ValidPath(s) && s != "." && !strings.Contains(s, "/")
 }

@@ -1,5 +1,5 @@
-// Command presign is a function that hands out URLs to S3 objects instead of
-// their bytes.
+// Command presign is a function that returns presigned URLs of S3 objects instead
+// of their bytes.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	s, err := signerFromEnv()
 	if err != nil {
 		log.Fatalf("presign: %v", err)
@@ -18,7 +18,7 @@ func main() {
 	action.Run(newService(s).handleFor)
 }
 
-// handleFor asks the host who the event is for, where the host knows.
+// handleFor gets the tenant and user from the host, if the host gives them.
 func (s *service) handleFor(ctx context.Context, in In) (Out, error) {
 	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return s.handle(ctx, in)

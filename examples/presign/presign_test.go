@@ -29,12 +29,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// provider hands out credentials, such as a role's, and counts: there is one
-// question for each signature.
+// provider returns credentials, such as those of a role, and counts the calls: one
+// for each signature.
 type provider struct {
 	asked    atomic.Int64
 	err      error
-	lifetime time.Duration // zero: they never end
+	lifetime time.Duration // zero: they never expire
 	until    time.Time
 }
 
@@ -51,7 +51,7 @@ func (p *provider) Retrieve(context.Context) (aws.Credentials, error) {
 	return c, p.err
 }
 
-// key is the name of the credentials that were handed out last.
+// key returns the access key ID of the latest credentials.
 func (p *provider) key() string { return fmt.Sprint("key", p.until.Unix()) }
 
 // container is one of several with the same credentials.
@@ -66,7 +66,7 @@ func newContainer(lifetime time.Duration) container {
 	return container{newService(newSigner(client, "files")), p}
 }
 
-// do returns the answer to in, and whether it was signed for it.
+// do returns the answer to in, and whether it had to be signed.
 func (c container) do(t *testing.T, in In) (out Out, signed bool) {
 	t.Helper()
 	before := c.asked.Load()
@@ -87,7 +87,7 @@ func post(size int64) In {
 	return In{Tenant: "blue", User: "ann", Do: "post", Name: "scan.tiff", Size: size}
 }
 
-// The clock stands still here, so that signatures of the same are the same.
+// The clock does not advance, so equal requests have equal signatures.
 func TestSameAnswersWithAndWithoutCache(t *testing.T) {
 	events := []In{
 		get("blue", "ann", "a.pdf"), get("green", "ann", "a.pdf"), get("blue", "bob", "a.pdf"), get("blue", "ann", "b/c.pdf"),
@@ -167,7 +167,7 @@ func TestSecondGetSignsNothing(t *testing.T) {
 	})
 }
 
-// The end of a URL that is in its query.
+// end returns the end of a URL according to its query.
 func end(t *testing.T, signed string) time.Time {
 	t.Helper()
 	u, err := url.Parse(signed)
@@ -182,15 +182,15 @@ func end(t *testing.T, signed string) time.Time {
 	return at.Add(time.Duration(seconds) * time.Second)
 }
 
-// For hours of requests, with roles that live for minutes or hours: what comes out
-// of the cache is good for the margin at least, by the signature and by the
-// credentials that have made it.
+// For hours of requests, with credentials that live for minutes or hours, a cached
+// URL always has the margin left. That holds for its signature and for the
+// credentials that signed it.
 func TestCachedURLsEndBeforeTheirSignatureAndCredentials(t *testing.T) {
 	for _, lifetime := range []time.Duration{0, time.Minute, margin, margin + 1, 6 * time.Minute, 14 * time.Minute, time.Hour} {
 		t.Run(lifetime.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newContainer(lifetime)
-				credentials := map[string]time.Time{} // by URL, the end of those that signed it
+				credentials := map[string]time.Time{} // by URL: when the credentials that signed it end
 				hits := 0
 				for range 400 {
 					time.Sleep(17*time.Second + 311*time.Millisecond)
@@ -209,27 +209,27 @@ func TestCachedURLsEndBeforeTheirSignatureAndCredentials(t *testing.T) {
 						t.Fatalf("said to end at %d, and does at %d", out.Expires, real.Unix())
 					}
 					if left := time.Until(real); !signed && left < margin {
-						t.Fatalf("a kept URL with %v left", left)
+						t.Fatalf("a cached URL with %v left", left)
 					}
 					if !signed {
 						hits++
 					}
 				}
 				if wantHits := lifetime == 0 || lifetime > margin+20*time.Second; hits > 0 != wantHits {
-					t.Errorf("%d of 400 were kept", hits)
+					t.Errorf("%d of 400 were cached", hits)
 				}
 			})
 		})
 	}
 }
 
-// To the nanosecond.
+// The margin is exact to the nanosecond.
 func TestTheMargin(t *testing.T) {
 	for _, lifetime := range []time.Duration{0, 8 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newContainer(lifetime)
 			in := get("blue", "ann", "a.pdf")
-			time.Sleep(700 * time.Millisecond) // which a signature does not say
+			time.Sleep(700 * time.Millisecond) // a signature has whole seconds
 			c.do(t, in)
 			good := signature - 700*time.Millisecond
 			if lifetime != 0 {
@@ -241,7 +241,7 @@ func TestTheMargin(t *testing.T) {
 			}
 			time.Sleep(time.Nanosecond)
 			if _, signed := c.do(t, in); !signed {
-				t.Error("kept into the margin")
+				t.Error("cached into the margin")
 			}
 		})
 	}
@@ -252,16 +252,16 @@ func TestUploadsAreNeverKept(t *testing.T) {
 	for range 2 {
 		for _, in := range []In{put(1), post(1)} {
 			if _, signed := c.do(t, in); !signed {
-				t.Errorf("%s was not signed for itself", in.Do)
+				t.Errorf("%s was not signed again", in.Do)
 			}
 		}
 	}
 	if n := c.urls.Len(); n != 0 {
-		t.Errorf("%d are kept", n)
+		t.Errorf("%d are cached", n)
 	}
 }
 
-// Whoever asks, and whoever has asked before, the object is one's own.
+// Each tenant and user gets URLs of its own objects only, in any order of requests.
 func TestNobodyGetsAnothersURL(t *testing.T) {
 	c := newContainer(0)
 	names := []string{"a", "b", "a b", "a%2Fb", "..."}
@@ -286,7 +286,7 @@ func TestNobodyGetsAnothersURL(t *testing.T) {
 	}
 }
 
-// The host's word on the tenant wins over the event's.
+// The tenant of the host overrides the one in the event.
 func TestTenantOfTheHost(t *testing.T) {
 	c := newContainer(0)
 	for _, test := range []struct{ host, event, want string }{
@@ -302,7 +302,7 @@ func TestTenantOfTheHost(t *testing.T) {
 	}
 }
 
-// Whoever has the URL sends what is in the answer, and nothing else is signed.
+// The signed request is complete: it needs exactly the headers in the answer.
 func TestWhatIsSigned(t *testing.T) {
 	c := newContainer(0)
 	for _, test := range []struct {
@@ -432,8 +432,8 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// 7 MiB go past the function, which answers in some hundred bytes. (That a real
-// server accepts the signatures is a test of the bench.)
+// 7 MiB go around the function, which answers with a few hundred bytes. A test in
+// bench checks that a real server accepts the signatures.
 func Example() {
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)

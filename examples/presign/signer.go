@@ -13,19 +13,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// signature is how long a URL is good, if the credentials are. S3 allows seven
-// days. But whoever gets hold of a URL has the object, and nobody can call it
-// back: not longer than the user needs.
+// signature is the lifetime of a URL, unless the credentials end earlier. S3 allows
+// seven days, but a URL gives access to everybody who has it and cannot be revoked.
+// So it lives no longer than the user needs it.
 const signature = 15 * time.Minute
 
-// signer makes the URLs. It asks S3 nothing: a signature is calculated.
+// signer makes the URLs. It computes signatures and sends no requests to S3.
 type signer struct {
 	client      *s3.PresignClient
 	credentials aws.CredentialsProvider
 	bucket      string
 }
 
-// signerFromEnv must not have the context of an invocation: the client outlives it.
+// signerFromEnv does not use the context of an invocation, because the client
+// outlives it.
 func signerFromEnv() (signer, error) {
 	bucket := os.Getenv("PRESIGN_BUCKET")
 	if bucket == "" {
@@ -36,13 +37,13 @@ func signerFromEnv() (signer, error) {
 		return signer{}, fmt.Errorf("configure the S3 client: %w", err)
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = os.Getenv("S3_PATH_STYLE") == "1" // servers other than Amazon's mostly want it
+		o.UsePathStyle = os.Getenv("S3_PATH_STYLE") == "1" // most servers other than Amazon's need it
 	})
 	return newSigner(client, bucket), nil
 }
 
-// newSigner makes the one presigning client of the process: to make one for each
-// URL from a client that others use is a data race within the SDK.
+// newSigner makes the only presigning client of the process. Making one for each
+// URL from a shared client is a data race within the SDK.
 func newSigner(client *s3.Client, bucket string) signer {
 	fromContext := s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
 		o.Credentials = aws.CredentialsProviderFunc(credentialsOf)
@@ -54,27 +55,27 @@ func newSigner(client *s3.Client, bucket string) signer {
 	}
 }
 
-// Signed is what somebody needs to send one request to S3.
+// Signed is a signed request to S3.
 type Signed struct {
 	Method  string
 	URL     string
-	Headers map[string]string // to be sent with a PUT
-	Fields  map[string]string // to be sent in a POST form, before its file
-	Expires time.Time         // the earlier of the signature's and the credentials' end
+	Headers map[string]string // for a PUT: send these
+	Fields  map[string]string // for a POST: form fields, before its file
+	Expires time.Time         // when the signature or the credentials end, whichever is earlier
 }
 
 type credentialsKey struct{}
 
-// credentialsOf returns those that begin has asked for.
+// credentialsOf returns the credentials that begin has retrieved.
 func credentialsOf(ctx context.Context) (aws.Credentials, error) {
 	return ctx.Value(credentialsKey{}).(aws.Credentials), nil
 }
 
-// begin asks for the credentials, and returns the context to sign with just these
-// and the end of what they sign now. Were they asked for twice, the end could be
-// that of others.
+// begin retrieves the credentials once. It returns a context that signs with these
+// credentials, and the time when the signature ends. A second retrieval could
+// return other credentials, with another end.
 func (s signer) begin(ctx context.Context) (context.Context, time.Time, error) {
-	at := time.Now().Truncate(time.Second) // a signature says whole seconds
+	at := time.Now().Truncate(time.Second) // a signature has whole seconds
 	c, err := s.credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -82,7 +83,7 @@ func (s signer) begin(ctx context.Context) (context.Context, time.Time, error) {
 	return context.WithValue(ctx, credentialsKey{}, c), earlier(at.Add(signature), c), nil
 }
 
-// earlier is by the wall clock, as S3 has it: Round takes the monotonic one off.
+// earlier compares wall clocks, as S3 does: Round removes the monotonic reading.
 func earlier(end time.Time, c aws.Credentials) time.Time {
 	if c.CanExpire && c.Expires.Before(end) {
 		return c.Expires.Round(0)
@@ -115,7 +116,7 @@ func (s signer) put(ctx context.Context, key string, size int64) (Signed, error)
 	return Signed{Method: r.Method, URL: r.URL, Headers: headers(r.SignedHeader), Expires: expires}, nil
 }
 
-// headers are those that the client has to send with what is in the URL.
+// headers returns the headers that the client has to send with the URL.
 func headers(signed http.Header) map[string]string {
 	h := map[string]string{}
 	for name := range signed {
@@ -126,7 +127,7 @@ func headers(signed http.Header) map[string]string {
 	return h
 }
 
-// post signs a form for files up to that size, as a browser sends it.
+// post signs a form for an upload of at most that size, such as a browser sends.
 func (s signer) post(ctx context.Context, key string, maxSize int64) (Signed, error) {
 	ctx, expires, err := s.begin(ctx)
 	if err != nil {

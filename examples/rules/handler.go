@@ -16,17 +16,17 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// bucket is the bucket that has the rules, with the one client of the process.
+// bucket returns the bucket of the rules. All invocations share its client.
 var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.FromEnv("RULES_BUCKET") })
 
-// files keeps the rules file in /tmp, for the next process.
+// files keeps the rules file in /tmp for the next process.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge:       time.Minute, // S3 is asked no more often whether there is a newer one
-	StaleIfError: time.Hour,   // while S3 is down
+	MaxAge:       time.Minute, // after that, S3 is asked for a newer version
+	StaleIfError: time.Hour,   // during an outage of S3
 }))
 
-// rules are the parsed rules, for the next invocation. They are parsed when the file has
-// changed, however often S3 is asked whether it has.
+// rules caches the parsed rules. They are parsed again only when the file has
+// changed.
 var rules = sync.OnceValues(newRules)
 
 func newRules() (*filecache.Value[*ruleset.Set], error) {
@@ -36,7 +36,7 @@ func newRules() (*filecache.Value[*ruleset.Set], error) {
 	}
 	return filecache.NewValueWith(files, b.Object(key()), filecache.ValueOptions[*ruleset.Set]{
 		Parse:          parse,
-		StaleIfInvalid: time.Hour, // somebody has uploaded a broken file
+		StaleIfInvalid: time.Hour, // after an upload of a broken file
 	}), nil
 }
 
@@ -53,19 +53,19 @@ type In struct {
 type Item struct {
 	Article  string `json:"article"`
 	Quantity int    `json:"quantity"`
-	Cents    int64  `json:"cents"` // for one
+	Cents    int64  `json:"cents"` // price of one
 }
 
 // Out is the answer.
 type Out struct {
-	Cents   int64  `json:"cents"`   // for all
+	Cents   int64  `json:"cents"`   // total
 	Release string `json:"release"` // of the rules
 }
 
 // maxItems bounds the work for one event.
 const maxItems = 1000
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func handle(ctx context.Context, in In) (Out, error) {
 	if len(in.Cart) == 0 || len(in.Cart) > maxItems {
 		return Out{}, fmt.Errorf("rules: the cart has %d items: it must have 1 to %d", len(in.Cart), maxItems)
@@ -85,8 +85,8 @@ func handle(ctx context.Context, in In) (Out, error) {
 	return out, nil
 }
 
-// current returns the rules. WARMCACHE=off fetches and parses them on each invocation,
-// and gives the same answers.
+// current returns the rules. WARMCACHE=off fetches and parses them on each
+// invocation. The answers are the same.
 func current(ctx context.Context) (*ruleset.Set, error) {
 	if os.Getenv("WARMCACHE") == "off" {
 		return fetch(ctx)

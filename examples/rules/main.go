@@ -1,5 +1,5 @@
-// Command rules is a function that computes discounts by a rules file, which lives in S3
-// and is parsed once for each of its versions.
+// Command rules is a function that computes discounts from a rules file in S3. Each
+// version of the file is parsed once.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	if _, err := bucket(); err != nil { // before the first event: a wrong configuration shows at once
+	if _, err := bucket(); err != nil { // fail on a wrong configuration before the first event
 		log.Fatalf("rules: %v", err)
 	}
 	action.Run(handle)

@@ -14,7 +14,7 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// store is where the rules are.
+// store is the S3 server.
 var store *s3test.Server
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 
 func put(release int) { store.Put("/settings/rules.json", ruleset.Make(1000, fmt.Sprint(release))) }
 
-// newProcess is a new process that finds dir as its temporary directory.
+// newProcess simulates a new process with dir as its temporary directory.
 func newProcess(dir string, maxAge time.Duration) {
 	files = filecache.Must(filecache.New(filecache.Options{Dir: dir, MaxAge: maxAge}))
 	rules = sync.OnceValues(newRules)
@@ -40,7 +40,7 @@ func invoke(t *testing.T, what, requests string, release int) {
 		t.Errorf("%s: %+v, %v, want %+v", what, out, err, want)
 	}
 	if got := store.Asked(); got != requests {
-		t.Errorf("%s asked S3 for %q, want %q", what, got, requests)
+		t.Errorf("%s sent S3 %q, want %q", what, got, requests)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestAfterMaxAge(t *testing.T) {
 	}
 }
 
-// The trap: a broken upload must not stop the shop.
+// A broken upload must not stop the shop.
 func TestBrokenRules(t *testing.T) {
 	put(1)
 	newProcess(t.TempDir(), time.Nanosecond)
@@ -100,11 +100,11 @@ func TestWithoutCacheTheSameAnswers(t *testing.T) {
 	invoke(t, "second", "GET 200", 1)
 }
 
-// The rules are replaced while the function runs. No answer is of a release that had
-// been replaced before its invocation began, and each release is parsed once at most.
+// The rules are replaced while the function runs. No answer uses a release that was
+// replaced before its invocation began, and each release is parsed at most once.
 func TestReplacedUnderLoad(t *testing.T) {
 	put(0)
-	newProcess(t.TempDir(), 0) // S3 is asked every time
+	newProcess(t.TempDir(), 0) // S3 is asked on each invocation
 	var released atomic.Int64
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -132,7 +132,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 		released.Store(int64(n))
 		before := stats(t)
 		for s := before; s.Parses+s.Revalidated == before.Parses+before.Revalidated && !t.Failed(); s = stats(t) {
-			time.Sleep(time.Millisecond) // until somebody has asked
+			time.Sleep(time.Millisecond) // time for an invocation to ask S3
 		}
 	}
 	close(stop)

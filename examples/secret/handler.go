@@ -10,7 +10,7 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// service lives as long as the process.
+// service holds the state that lives as long as the process.
 type service struct {
 	load    func(ctx context.Context, id string) (Credentials, error)
 	id      string
@@ -45,7 +45,7 @@ type Out struct {
 
 const maxAccount = 200 // bytes
 
-// handle answers one event. It does not know its host.
+// handle answers one event. It does not depend on the host.
 func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	if in.Account == "" || len(in.Account) > maxAccount {
 		return Out{}, fmt.Errorf("secret: account has %d bytes: it must have 1 to %d", len(in.Account), maxAccount)

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	s, err := serviceFromEnv()
 	if err != nil {
 		log.Fatalf("secret: %v", err)

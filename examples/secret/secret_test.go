@@ -132,8 +132,8 @@ func TestRejectedTwice(t *testing.T) {
 	})
 }
 
-// The API rejects the secret while its store fails. The API gets the rejected secret
-// once, and the next invocation does not try it again, whatever StaleIfError allows.
+// The API rejects the secret while its store fails. The API gets the rejected
+// secret once, and the next invocation does not use it again, despite StaleIfError.
 func TestRejectedSecretIsNotServedStale(t *testing.T) {
 	forEachStore(t, func(t *testing.T, s *service, server *secrettest.Server, operation string) {
 		mustAnswer(t, s)
@@ -154,7 +154,7 @@ func TestRejectedSecretIsNotServedStale(t *testing.T) {
 	})
 }
 
-// An outage of the API rejects nothing.
+// An outage of the API does not reject the secret.
 func TestOtherErrorsDoNotReload(t *testing.T) {
 	forEachStore(t, func(t *testing.T, s *service, server *secrettest.Server, operation string) {
 		mustAnswer(t, s)
@@ -185,7 +185,7 @@ func (noTier) Get(context.Context, string, func([]byte) bool) (string, error) { 
 func (noTier) Set(context.Context, cache.TierRecord) error                    { return nil }
 func (noTier) Delete(context.Context, string) error                           { return nil }
 
-// Neither a log nor an error shows the password.
+// Neither logs nor errors contain the password.
 func TestPasswordIsNotPrinted(t *testing.T) {
 	const password = "73517"
 	c := Credentials{"ann", password}

@@ -37,7 +37,7 @@ func serviceFromEnv() (*service, error) {
 // secretsManager returns a Load that reads the version AWSCURRENT.
 func secretsManager(client *secretsmanager.Client) func(context.Context, string) (Credentials, error) {
 	return func(ctx context.Context, id string) (Credentials, error) {
-		if err := toll.Pay(ctx, "GetSecretValue"); err != nil { // see the package: not for production
+		if err := toll.Pay(ctx, "GetSecretValue"); err != nil { // for tests and benchmarks only: see the package
 			return Credentials{}, err
 		}
 		got, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})

@@ -19,8 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// dynalite is a DynamoDB for tests, in a process of its own: one for all tests
-// that need it.
+// dynalite is a local DynamoDB in a separate process. All tests share it.
 var dynalite server
 
 type server struct {
@@ -29,10 +28,11 @@ type server struct {
 	err      error
 
 	cmd   *exec.Cmd
-	alive io.Closer // its standard input: it ends when this is closed, or we are gone
+	alive io.Closer // its standard input; it exits when this is closed or the test process ends
 }
 
-// serve listens on a free port, tells it, and lives as long as its standard input.
+// serve listens on a free port, prints it, and exits at the end of its standard
+// input.
 const serve = `
 const server = require(process.argv[1])({createTableMs: 0, deleteTableMs: 0})
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))
@@ -72,7 +72,7 @@ func (s *server) start() {
 	s.url = "http://127.0.0.1:" + strings.TrimSpace(port)
 }
 
-// stop ends the server, if it was started, and returns when it is gone.
+// stop ends the server, if it was started, and waits for it.
 func (s *server) stop() error {
 	if s.url == "" {
 		return nil
@@ -81,7 +81,7 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// newTable makes a table and sets the environment that leads to it.
+// newTable creates a table and sets the environment variables that point to it.
 func newTable(t *testing.T) (name string) {
 	t.Helper()
 	dynalite.starting.Do(dynalite.start)
@@ -97,7 +97,7 @@ func newTable(t *testing.T) (name string) {
 		"AWS_REGION":                "eu-central-1",
 		"AWS_ACCESS_KEY_ID":         "test",
 		"AWS_SECRET_ACCESS_KEY":     "test",
-		// Nothing of the developer's own.
+		// Do not use the developer's own configuration.
 		"AWS_CONFIG_FILE":             os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 		"AWS_PROFILE":                 "",
@@ -105,7 +105,7 @@ func newTable(t *testing.T) (name string) {
 	} {
 		t.Setenv(name, value)
 	}
-	name = strings.ReplaceAll(t.Name(), "/", ".") + rand.Text() // a test may run more than once
+	name = strings.ReplaceAll(t.Name(), "/", ".") + rand.Text() // unique, because a test may run more than once
 	store, err := openDynamoDB(name)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func newTable(t *testing.T) (name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The table is ready soon after the answer.
+	// The table is ready soon after CreateTable returns.
 	waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 5*time.Millisecond, 5*time.Millisecond
 	})

@@ -16,15 +16,16 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// dynamo is a Store for any number of containers. The table has the partition
-// key "id" and the sort key "tenant", both strings. If its TTL attribute is
-// "expires", DynamoDB removes what has expired, but only some time later.
+// dynamo is a Store for any number of containers. The table has the partition key
+// "id" and the sort key "tenant", both strings. If its TTL attribute is "expires",
+// DynamoDB removes expired sessions, but only some time later.
 type dynamo struct {
 	client *dynamodb.Client
 	table  string
 }
 
-// openDynamoDB must not have the context of an invocation: the client outlives it.
+// openDynamoDB does not use the context of an invocation, because the client
+// outlives it.
 func openDynamoDB(table string) (Store, error) {
 	cfg, err := config.LoadDefaultConfig(context.Background())
 	if err != nil {
@@ -43,8 +44,8 @@ func (d dynamo) Update(ctx context.Context, s Session) error {
 	return d.put(ctx, s, "version = :old", item{":old": number(s.Version - 1)})
 }
 
-// put writes the session if the condition holds, which is also that it is there
-// if the condition speaks of one of its attributes.
+// put writes the session if the condition holds. A condition on an attribute also
+// requires that the session exists.
 func (d dynamo) put(ctx context.Context, s Session, condition string, values item) error {
 	_, err := d.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName:                 &d.table,
@@ -58,8 +59,8 @@ func (d dynamo) put(ctx context.Context, s Session, condition string, values ite
 	return err
 }
 
-// Load reads consistently. DynamoDB's default may return a session from before
-// its logout, and the cache would keep that for a whole TTL.
+// Load uses a consistent read. DynamoDB's default may return a session from before
+// its logout, and the cache would serve it for a whole TTL.
 func (d dynamo) Load(ctx context.Context, key Key) (Session, error) {
 	got, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &d.table,
@@ -124,7 +125,7 @@ func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// reader remembers the first attribute that was of the wrong kind.
+// reader records the first attribute of the wrong type.
 type reader struct{ err error }
 
 func (r *reader) text(a types.AttributeValue) string {

@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// grace is how long a logout in another container may go unnoticed in this
-	// one. It is what every request but the first in these seconds saves a
-	// question to the database for.
+	// grace is how long another container may accept a session after its logout.
+	// Within it, each request after the first saves a query to the database.
 	grace = 5 * time.Second
 
-	// lifetime of a session, from its login. Whole seconds, as the stores keep it.
+	// lifetime is the lifetime of a session from its login, in whole seconds
+	// because the stores keep seconds.
 	lifetime = 12 * time.Hour
 
-	// maxAttempts bounds an update that meets other updates of the session. Of
-	// those that meet, one succeeds each time.
+	// maxAttempts bounds the retries of an update that conflicts with others. In
+	// each round, one of the conflicting updates succeeds.
 	maxAttempts = 20
 )
 
-// service is what lives as long as the process.
+// service holds the state that lives as long as the process.
 type service struct {
-	store    Store                      // the truth
-	sessions *cache.Cache[Key, Session] // what it said a moment ago
-	now      func() time.Time           // time.Now, or a test's
+	store    Store                      // the source of truth
+	sessions *cache.Cache[Key, Session] // recently loaded sessions
+	now      func() time.Time           // time.Now, or a test's clock
 }
 
 func newService(store Store) *service {
@@ -44,7 +44,7 @@ func newService(store Store) *service {
 	}
 }
 
-// clone copies what one invocation could change under another one's feet.
+// clone copies the basket, so that no invocation changes the map of another.
 func (s Session) clone() Session {
 	s.Basket = maps.Clone(s.Basket)
 	return s
@@ -54,23 +54,23 @@ func (s Session) clone() Session {
 type In struct {
 	Tenant   string `json:"tenant"`
 	Do       string `json:"do"`       // login, request, update or logout
-	User     string `json:"user"`     // for a login: who has proved to be who
-	Session  ID     `json:"session"`  // for the others: what the login gave
+	User     string `json:"user"`     // for a login: the authenticated user
+	Session  ID     `json:"session"`  // for the others: the ID from the login
 	Item     string `json:"item"`     // for an update
-	Quantity int64  `json:"quantity"` // for an update; zero takes the item out
+	Quantity int64  `json:"quantity"` // for an update; zero removes the item
 }
 
 // Out is the answer.
 type Out struct {
 	Tenant  string           `json:"tenant"`
 	User    string           `json:"user,omitempty"`
-	Session ID               `json:"session,omitempty"` // for a login alone
+	Session ID               `json:"session,omitempty"` // only for a login
 	Basket  map[string]int64 `json:"basket,omitempty"`
 	Version int64            `json:"version,omitempty"`
 	Expires int64            `json:"expires,omitempty"` // seconds since 1970
 }
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	out, err := s.answer(ctx, in)
 	if err != nil {
@@ -112,7 +112,8 @@ func (s *service) login(ctx context.Context, in In) (Out, error) {
 	return out, nil
 }
 
-// request is what a container does a hundred times for each of the others.
+// request reads a session. It is about a hundred times as frequent as the other
+// operations.
 func (s *service) request(ctx context.Context, key Key) (Out, error) {
 	found, err := s.valid(s.session(ctx, key))
 	if err != nil {
@@ -121,8 +122,8 @@ func (s *service) request(ctx context.Context, key Key) (Out, error) {
 	return found.out(), nil
 }
 
-// session is all that the cache changes: WARMCACHE=off asks the database each
-// time.
+// session is the only function that uses the cache: WARMCACHE=off queries the
+// database each time.
 func (s *service) session(ctx context.Context, key Key) (Session, error) {
 	if os.Getenv("WARMCACHE") == "off" {
 		return s.store.Load(ctx, key)
@@ -130,8 +131,8 @@ func (s *service) session(ctx context.Context, key Key) (Session, error) {
 	return s.sessions.Get(ctx, key)
 }
 
-// valid looks at the clock for every request, wherever the session comes from: it
-// may have expired since it was kept, and a database may be slow to remove it.
+// valid checks the expiry on every request, for cached and loaded sessions. A
+// session may expire while it is cached, and a database may be slow to remove it.
 func (s *service) valid(found Session, err error) (Session, error) {
 	if errors.Is(err, cache.ErrNotFound) || err == nil && !s.now().Before(found.Expires) {
 		return Session{}, errNoSession
@@ -139,12 +140,12 @@ func (s *service) valid(found Session, err error) (Session, error) {
 	return found, err
 }
 
-// update starts from what the database says, not from what is kept, and writes on
-// the condition that it still says so. Else it starts again: the update of
-// somebody else stays, and a session that was logged out meanwhile does not
-// come back.
+// update reads the session from the database, not from the cache, and writes it
+// only if its version has not changed. After a conflict it starts again. This keeps
+// the updates of others, and a session that was logged out meanwhile does not come
+// back.
 func (s *service) update(ctx context.Context, key Key, in In) (Out, error) {
-	defer s.sessions.Delete(key) // also after an error: it may have been written all the same
+	defer s.sessions.Delete(key) // also after an error: the session may have been written
 	for range maxAttempts {
 		next, err := s.valid(s.store.Load(ctx, key))
 		if err != nil {
@@ -164,8 +165,8 @@ func (s *service) update(ctx context.Context, key Key, in In) (Out, error) {
 	return Out{}, fmt.Errorf("%s: %w, %d times", key.ID, errConflict, maxAttempts)
 }
 
-// set states what shall be, rather than what to add: if the answer of the
-// database is lost and the SDK writes again, it is the same.
+// set sets the quantity instead of adding to it. If the answer of the database is
+// lost and the SDK writes again, the result is the same.
 func (s *Session) set(item string, quantity int64) error {
 	if quantity == 0 {
 		delete(s.Basket, item)
@@ -178,8 +179,8 @@ func (s *Session) set(item string, quantity int64) error {
 	return nil
 }
 
-// logout is heard here at once, because nothing that was loaded before the Delete
-// is handed out after it, and elsewhere within the grace.
+// logout takes effect in this container at once, because no session from before the
+// Delete is returned after it. Other containers follow within the grace.
 func (s *service) logout(ctx context.Context, key Key) (Out, error) {
 	defer s.sessions.Delete(key)
 	if err := s.store.Delete(ctx, key); err != nil {
@@ -198,7 +199,7 @@ func (s Session) out() Out {
 	}
 }
 
-// Bounds of an event, and with them of what a session can hold.
+// Limits of an event, which also bound the size of a session.
 const (
 	maxName     = 200
 	maxItems    = 100

@@ -1,5 +1,5 @@
-// Command session is a function whose sessions live in a database and are read
-// through a cache of seconds.
+// Command session is a function that keeps sessions in a database and reads them
+// through a cache with a TTL of seconds.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	store, err := openStore()
 	if err != nil {
 		log.Fatalf("session: %v", err)
@@ -18,7 +18,7 @@ func main() {
 	action.Run(newService(store).handleFor)
 }
 
-// handleFor asks the host who the event is for, where the host knows.
+// handleFor gets the tenant from the host, if the host gives one.
 func (s *service) handleFor(ctx context.Context, in In) (Out, error) {
 	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return s.handle(ctx, in)

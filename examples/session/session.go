@@ -7,31 +7,32 @@ import (
 	"time"
 )
 
-// Session is what a store keeps for somebody who has logged in.
+// Session is the stored state of a logged-in user.
 type Session struct {
 	Key     Key
 	User    string
 	Basket  map[string]int64 // quantities by item
-	Version int64            // counts the updates, so that none is written over another
-	Expires time.Time        // whole seconds; from then on nobody is let in with it
+	Version int64            // counts the updates, to detect conflicts
+	Expires time.Time        // whole seconds; the session is invalid from then on
 }
 
-// Key is everything that an answer about a session depends on. An ID that was
-// given out by one tenant opens nothing at another.
+// Key has every input of an answer about a session. With the tenant in it, the ID
+// of one tenant is not valid for another.
 type Key struct {
 	Tenant string
 	ID     ID
 }
 
-// ID is the secret that a client shows: whoever has it is let in. So it prints
-// without most of it, in an error and in a log, also as part of a struct. JSON
-// has all of it, or the client would never see it.
+// ID is the secret that a client presents, so anybody who has it is logged in. It
+// is therefore printed abbreviated in errors and logs, also as a field of a struct.
+// JSON has the whole ID, which the client needs.
 type ID string
 
 // newID returns 130 random bits.
 func newID() ID { return ID(rand.Text()) }
 
-// shown is enough to find a session in a log, and leaves 100 bits to guess.
+// shown is the number of characters to print: enough to find a session in a log,
+// with 100 bits left to guess.
 const shown = 6
 
 // String implements fmt.Stringer.
@@ -45,7 +46,8 @@ func (id ID) String() string {
 // GoString implements fmt.GoStringer, for %#v.
 func (id ID) GoString() string { return id.String() }
 
-// LogValue implements slog.LogValuer: slog's JSON would have all of it.
+// LogValue implements slog.LogValuer. Without it, slog's JSON would have the whole
+// ID.
 func (id ID) LogValue() slog.Value { return slog.StringValue(id.String()) }
 
 // LogValue implements slog.LogValuer.
@@ -54,11 +56,10 @@ func (k Key) LogValue() slog.Value {
 }
 
 var (
-	// errNoSession is all that is told about a session which is unknown, has
-	// expired, was logged out or is another tenant's: nobody learns which.
+	// errNoSession is the only error for a session that is unknown, expired, logged
+	// out or another tenant's, so a client cannot tell these apart.
 	errNoSession = errors.New("there is no such session")
 
-	// errConflict means that somebody else has updated or removed the session
-	// since it was read.
+	// errConflict means that the session was updated or removed since it was read.
 	errConflict = errors.New("the session has changed meanwhile")
 )

@@ -34,10 +34,10 @@ func TestMain(m *testing.M) {
 type container struct {
 	*service
 	loads     atomic.Int64
-	afterLoad atomic.Pointer[func()] // runs when the database has answered and before anybody knows
+	afterLoad atomic.Pointer[func()] // runs after the database has answered and before the load returns
 }
 
-// spy counts and delays what the store is asked.
+// spy counts and delays the queries of a store.
 type spy struct {
 	Store
 	*container
@@ -62,7 +62,7 @@ func newSQLite(t testing.TB) Store {
 	return mustOpen(t, openSQLite, filepath.Join(t.TempDir(), "sessions.db"))
 }
 
-// do returns the answer to in, which is no error. Any goroutine may call it.
+// do answers in and fails the test on an error. It is safe for concurrent use.
 func (c *container) do(t *testing.T, in In) Out {
 	t.Helper()
 	out, err := c.handle(t.Context(), in)
@@ -77,7 +77,7 @@ func (c *container) login(t *testing.T, tenant, user string) ID {
 	return c.do(t, In{Tenant: tenant, Do: "login", User: user}).Session
 }
 
-// refuses checks that there is no such session for this container.
+// refuses checks that the container answers with errNoSession.
 func (c *container) refuses(t *testing.T, in In) {
 	t.Helper()
 	out, err := c.handle(t.Context(), in)
@@ -93,8 +93,8 @@ func update(tenant string, id ID, item string, quantity int64) In {
 	return In{Tenant: tenant, Do: "update", Session: id, Item: item, Quantity: quantity}
 }
 
-// play plays the lives of two sessions and returns all answers. There is a new
-// container before each event if cold.
+// play runs the events of two sessions and returns all answers. With cold, each
+// event meets a new container.
 func play(t *testing.T, store Store, cold bool) string {
 	t.Helper()
 	var answers strings.Builder
@@ -126,7 +126,7 @@ func play(t *testing.T, store Store, cold bool) string {
 	ask(request("green", green))
 	ask(update("green", green, "lamp", 1))
 	text := answers.String()
-	for _, id := range []ID{blue, green} { // they differ each time
+	for _, id := range []ID{blue, green} { // random
 		text = strings.ReplaceAll(text, id.String(), "ID")
 	}
 	return text
@@ -168,8 +168,8 @@ func TestSecondRequestAsksNothing(t *testing.T) {
 	}
 }
 
-// A logout is heard at once where it was made. Another container that has just
-// asked the database lets the session in for the grace, and not a moment longer.
+// A logout takes effect at once in its own container. Another container that has
+// cached the session accepts it until the end of the grace.
 func TestLogoutInAnotherContainer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newSQLite(t)
@@ -188,7 +188,7 @@ func TestLogoutInAnotherContainer(t *testing.T) {
 	})
 }
 
-// A container that did not keep the session refuses it at once.
+// A container that has not cached the session refuses it at once.
 func TestLogoutWithoutCache(t *testing.T) {
 	t.Setenv("WARMCACHE", "off")
 	eachStore(t, func(t *testing.T, open func() Store) {
@@ -200,8 +200,8 @@ func TestLogoutWithoutCache(t *testing.T) {
 	})
 }
 
-// The database has answered a request when the logout comes, but the answer has
-// not arrived yet. It is for that request alone.
+// The database has answered a request when the logout arrives, and the load has not
+// returned yet. Only that request gets the session.
 func TestLogoutDuringARequest(t *testing.T) {
 	c := newContainer(newSQLite(t))
 	id := c.login(t, "blue", "ann")
@@ -210,8 +210,8 @@ func TestLogoutDuringARequest(t *testing.T) {
 		answered <- true
 		select {
 		case <-proceed:
-		case <-time.After(10 * time.Second): // somebody waits for it who should not
-			t.Error("what was asked after the change waits for what was asked before")
+		case <-time.After(10 * time.Second): // a caller after the logout joined the load from before
+			t.Error("a request after the logout waits for a load from before it")
 		}
 	}
 	c.afterLoad.Store(&hold)
@@ -231,7 +231,7 @@ func TestLogoutDuringARequest(t *testing.T) {
 	c.refuses(t, request("blue", id))
 }
 
-// meet makes the first load in each container wait for that of the others.
+// meet makes the first load in each container wait for the other containers.
 func meet(containers ...*container) {
 	var arrived sync.WaitGroup
 	arrived.Add(len(containers))
@@ -245,8 +245,8 @@ func meet(containers ...*container) {
 	}
 }
 
-// Two updates read the same version. One wins, and the other one is made again on
-// top of it.
+// Two updates read the same version. One succeeds, and the other is repeated on top
+// of it.
 func TestConcurrentUpdates(t *testing.T) {
 	eachStore(t, func(t *testing.T, open func() Store) {
 		a, b := newContainer(open()), newContainer(open())
@@ -264,7 +264,7 @@ func TestConcurrentUpdates(t *testing.T) {
 			}
 		}
 		if loads := a.loads.Load() + b.loads.Load(); loads != 2+1+2 {
-			t.Errorf("%d questions, want one for each update, one for the loser's second attempt, and two to look", loads)
+			t.Errorf("%d questions, want one for each update, one for the loser's second attempt, and one in each container to check", loads)
 		}
 	})
 }
@@ -284,7 +284,8 @@ func TestManyConcurrentUpdates(t *testing.T) {
 	})
 }
 
-// What is logged out between the read and the write of an update stays logged out.
+// A session that is logged out between the read and the write of an update stays
+// logged out.
 func TestUpdateDoesNotBringBackASession(t *testing.T) {
 	eachStore(t, func(t *testing.T, open func() Store) {
 		a, b := newContainer(open()), newContainer(open())
@@ -299,7 +300,7 @@ func TestUpdateDoesNotBringBackASession(t *testing.T) {
 	})
 }
 
-// stubborn is a store in which somebody else is always faster.
+// stubborn is a store in which another update is always faster.
 type stubborn struct {
 	Store
 	updates *int
@@ -320,7 +321,7 @@ func TestUpdateGivesUp(t *testing.T) {
 	}
 }
 
-// An update shows here at once, and nowhere later than after the grace.
+// An update shows in its own container at once, and in the others within the grace.
 func TestUpdateInAnotherContainer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newSQLite(t)
@@ -343,7 +344,7 @@ func TestUpdateInAnotherContainer(t *testing.T) {
 	})
 }
 
-// An update starts from the database: what this container keeps may be old.
+// An update starts from the database, because the cached session may be stale.
 func TestUpdateStartsFromTheDatabase(t *testing.T) {
 	store := newSQLite(t)
 	a, b := newContainer(store), newContainer(store)
@@ -356,7 +357,7 @@ func TestUpdateStartsFromTheDatabase(t *testing.T) {
 	}
 }
 
-// A session that is kept for some more seconds is over when it is over.
+// A cached session expires at its own end, before its TTL.
 func TestExpiresAlsoFromTheCache(t *testing.T) {
 	for _, setting := range []string{"", "off"} {
 		t.Setenv("WARMCACHE", setting)
@@ -372,7 +373,7 @@ func TestExpiresAlsoFromTheCache(t *testing.T) {
 		c.now = func() time.Time { return start.Truncate(time.Second).Add(lifetime) }
 		c.refuses(t, request("blue", id))
 		if setting == "" && c.loads.Load() != loads {
-			t.Error("it was asked for again, so this shows nothing of the cache")
+			t.Error("the session was loaded again, so this does not test the cache")
 		}
 		c.refuses(t, update("blue", id, "lamp", 1))
 	}
@@ -417,7 +418,7 @@ func TestConcurrentInvocations(t *testing.T) {
 	})
 }
 
-// Somebody who changes an answer changes it for nobody else.
+// A caller may change its answer without affecting others.
 func TestBasketsAreNotShared(t *testing.T) {
 	c := newContainer(newSQLite(t))
 	id := c.login(t, "blue", "ann")
@@ -442,7 +443,7 @@ func TestIDsAreRandom(t *testing.T) {
 	}
 }
 
-// No error and no log has enough of an ID to be let in with it.
+// Errors and logs never contain a whole ID.
 func TestIDsAreSecret(t *testing.T) {
 	c := newContainer(newSQLite(t))
 	id := c.login(t, "blue", "ann")
@@ -506,7 +507,7 @@ func TestInvalidEvents(t *testing.T) {
 		}
 	}
 	if c.loads.Load() != 0 {
-		t.Error("the database was asked")
+		t.Error("the database was queried")
 	}
 }
 
@@ -521,11 +522,11 @@ func TestBasketIsBounded(t *testing.T) {
 		t.Errorf("%v, with %d items", err, len(s.Basket))
 	}
 	if err := s.set("7", 5); err != nil || s.Basket["7"] != 5 {
-		t.Errorf("an item that is there: %v, %d", err, s.Basket["7"])
+		t.Errorf("an existing item: %v, %d", err, s.Basket["7"])
 	}
 }
 
-// The host's word on the tenant wins over the event's.
+// The tenant of the host overrides the one in the event.
 func TestTenantOfTheHost(t *testing.T) {
 	c := newContainer(newSQLite(t))
 	id := c.login(t, "blue", "ann")
@@ -545,7 +546,8 @@ func TestTenantOfTheHost(t *testing.T) {
 	}
 }
 
-// One container, one session: the second and third request ask nothing.
+// One session in one container: the second and third request do not query the
+// database.
 func Example() {
 	dir, err := os.MkdirTemp("", "session")
 	if err != nil {
@@ -562,7 +564,7 @@ func Example() {
 		before := c.loads.Load()
 		out, err := c.handle(context.Background(), in)
 		if errors.Is(err, errNoSession) {
-			err = errNoSession // without the id, which differs each time
+			err = errNoSession // without the random ID
 		}
 		fmt.Println(in.Do, out.User, out.Basket, err, "questions:", c.loads.Load()-before)
 		return out

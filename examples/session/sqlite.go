@@ -31,12 +31,12 @@ const (
 	deleteSession = `DELETE FROM sessions WHERE tenant = ? AND id = ?`
 )
 
-// sqlite is a Store for one machine. With another driver, and its signs for the
-// parameters, the statements are right for any SQL database.
+// sqlite is a Store for one machine. With another driver and its placeholders, the
+// statements work in any SQL database.
 type sqlite struct{ db *sql.DB }
 
 func openSQLite(path string) (Store, error) {
-	// A writer waits for another one, and readers for none.
+	// a writer waits for other writers; readers do not wait
 	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
 		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"}
 	db, err := sql.Open("sqlite", file.String())
@@ -56,7 +56,7 @@ func (l sqlite) Create(ctx context.Context, s Session) error {
 }
 
 func (l sqlite) Load(ctx context.Context, key Key) (Session, error) {
-	if err := toll.Pay(ctx, "select session"); err != nil { // see the package: not for production
+	if err := toll.Pay(ctx, "select session"); err != nil { // for tests and benchmarks only: see the package
 		return Session{}, err
 	}
 	found := Session{Key: key}
@@ -88,7 +88,7 @@ func (l sqlite) Delete(ctx context.Context, key Key) error {
 	return err
 }
 
-// exec returns how many rows there were.
+// exec returns the number of rows that were changed.
 func (l sqlite) exec(ctx context.Context, name, statement string, args ...any) (int64, error) {
 	if err := toll.Pay(ctx, name); err != nil {
 		return 0, err
@@ -100,11 +100,11 @@ func (l sqlite) exec(ctx context.Context, name, statement string, args ...any) (
 	return res.RowsAffected()
 }
 
-// columns are those that are no part of the key.
+// columns are the columns outside the key.
 func columns(s Session) []any {
 	basket, err := json.Marshal(s.Basket)
 	if err != nil {
-		panic(err) // a map of strings and integers
+		panic(err) // cannot happen: a map of strings and integers
 	}
 	return []any{s.User, basket, s.Version, s.Expires.Unix()}
 }

@@ -6,25 +6,25 @@ import (
 	"os"
 )
 
-// A Store is a database with sessions: the truth about who is logged in. It is
+// A Store is a database of sessions and the source of truth about logins. It is
 // safe for concurrent use.
 type Store interface {
 	// Create adds a session.
 	Create(ctx context.Context, s Session) error
 
-	// Load returns a session as it is at this moment, expired or not. The error
-	// for one that is not there matches cache.ErrNotFound.
+	// Load returns a session, even if it has expired. If the session does not
+	// exist, the error matches cache.ErrNotFound.
 	Load(ctx context.Context, key Key) (Session, error)
 
-	// Update replaces the session if its Version is still the one before
-	// s.Version; else the error matches errConflict.
+	// Update replaces the session if its stored Version is s.Version-1. Otherwise
+	// the error matches errConflict.
 	Update(ctx context.Context, s Session) error
 
-	// Delete removes a session. To remove one that is not there is no error.
+	// Delete removes a session. It returns nil if the session does not exist.
 	Delete(ctx context.Context, key Key) error
 }
 
-// openStore opens the database that the environment names.
+// openStore opens the database that the environment configures.
 func openStore() (Store, error) {
 	if table := os.Getenv("SESSION_TABLE"); table != "" {
 		return openDynamoDB(table)

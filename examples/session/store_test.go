@@ -12,11 +12,11 @@ import (
 	"github.com/warmcache/warmcache/cache"
 )
 
-// eachStore runs a test with a new, empty database of each kind. A call of open
-// is another client of the same database.
+// eachStore runs a test with an empty database of each kind. Each call of open
+// returns another client of the same database.
 func eachStore(t *testing.T, test func(t *testing.T, open func() Store)) {
 	t.Run("sqlite", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "sessions of a?b%20.db") // a name that an URI would misread
+		path := filepath.Join(t.TempDir(), "sessions of a?b%20.db") // a name that would break an unescaped URI
 		test(t, func() Store { return mustOpen(t, openSQLite, path) })
 	})
 	t.Run("dynamodb", func(t *testing.T) {

@@ -10,14 +10,14 @@ import (
 	"github.com/warmcache/warmcache/examples/internal/s3bucket"
 )
 
-// store is a bucket with the client that is used for it.
+// store is a bucket with its client.
 type store struct {
 	client *s3.Client
 	name   string
 }
 
-// bucket returns the bucket for sources and thumbnails, with the one client of the
-// process: its connections and credentials serve all invocations.
+// bucket returns the bucket for sources and thumbnails. Its client serves all
+// invocations, with its connections and credentials.
 var bucket = sync.OnceValues(newBucket)
 
 func newBucket() (store, error) {
@@ -25,7 +25,8 @@ func newBucket() (store, error) {
 	return store{client, name}, err
 }
 
-// upload sends a file. S3 is told its length and checksum, and takes no half one.
+// upload sends a file. With its length and checksum, S3 rejects an incomplete
+// upload.
 func (s store) upload(ctx context.Context, key, contentType, path string) (size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 	"github.com/warmcache/warmcache/filecache/s3source"
 )
 
-// files keeps the sources in /tmp: the next invocation may want another size.
+// files keeps the sources in /tmp: the next invocation may need another size.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: time.Minute, // then S3 is asked whether there is a newer one
+	MaxAge: time.Minute, // after that, S3 is asked for a newer version
 }))
 
-// disk is what the work needs. WARMCACHE=off chooses the one without the library,
-// and changes nothing else.
+// disk has the operations on /tmp. WARMCACHE=off selects the implementation without
+// the library. The answers are the same.
 type disk struct {
-	// open returns a source for reading, any number of times.
+	// open opens a source for reading. It may be called any number of times.
 	open func(ctx context.Context, key string) (io.ReadSeekCloser, error)
 
-	// scratch makes an empty directory for one invocation.
+	// scratch creates an empty directory for one invocation.
 	scratch func() (dir string, remove func() error, err error)
 }
 
@@ -42,7 +42,7 @@ func cached(ctx context.Context, key string) (io.ReadSeekCloser, error) {
 	return files.Open(ctx, s3source.Bucket{Client: b.client, Name: b.name}.Object(key))
 }
 
-// downloaded fetches the source each time, into a file without a name.
+// downloaded fetches the source on each call, into an unlinked file.
 func downloaded(ctx context.Context, key string) (io.ReadSeekCloser, error) {
 	b, err := bucket()
 	if err != nil {
@@ -57,7 +57,7 @@ func downloaded(ctx context.Context, key string) (io.ReadSeekCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	os.Remove(f.Name()) // what is open stays readable
+	os.Remove(f.Name()) // an open file stays readable
 	if _, err = io.Copy(f, got.Body); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
@@ -68,7 +68,7 @@ func downloaded(ctx context.Context, key string) (io.ReadSeekCloser, error) {
 	return f, nil
 }
 
-// temporary leaves what a killed process had in it for as long as /tmp lives.
+// temporary leaks the directory if the process is killed: it stays as long as /tmp.
 func temporary() (dir string, remove func() error, err error) {
 	dir, err = os.MkdirTemp("", "thumbnail")
 	return dir, func() error { return os.RemoveAll(dir) }, err

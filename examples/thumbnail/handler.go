@@ -29,14 +29,14 @@ type Out struct {
 // source is the S3 key of the image. A tenant has no slash, so no two share one.
 func (in In) source() string { return path.Join("images", in.Tenant, in.Name) }
 
-// thumbnail is the S3 key of the result. It has the size, or one would overwrite
-// the other. It is no image of source's: a function that S3 calls for each new
-// image must not be called for its own results.
+// thumbnail is the S3 key of the result. It contains the size, so that sizes do not
+// overwrite each other. It is outside the prefix of the sources: a function that S3
+// calls for each new image must not call itself.
 func (in In) thumbnail() string {
 	return path.Join("thumbnails", strconv.Itoa(in.Size), in.Tenant, in.Name)
 }
 
-// handle answers one event. It knows nothing of its host.
+// handle answers one event. It does not depend on the host.
 func handle(ctx context.Context, in In) (Out, error) {
 	if err := in.validate(); err != nil {
 		return Out{}, fmt.Errorf("thumbnail: %w", err)
@@ -59,14 +59,14 @@ func (d disk) make(ctx context.Context, in In) (Out, error) {
 	}
 	defer img.Close()
 
-	// Each invocation has its own directory. Under a fixed name in /tmp, two at
-	// once would overwrite each other's file, and one that fails would upload
-	// that of the last one.
+	// Each invocation has its own directory. With a fixed name in /tmp, concurrent
+	// invocations would overwrite each other's file, and one that fails would
+	// upload the previous result.
 	dir, remove, err := d.scratch()
 	if err != nil {
 		return Out{}, err
 	}
-	defer remove() // what it cannot remove, a later scratch will
+	defer remove() // a later scratch removes leftovers
 	file := filepath.Join(dir, "thumbnail")
 
 	large, format, err := decode(img)
@@ -82,7 +82,7 @@ func (d disk) make(ctx context.Context, in In) (Out, error) {
 	return out, err
 }
 
-// Bounds of an event.
+// Limits of an event.
 const (
 	maxName = 200
 	maxSide = 1024
@@ -91,7 +91,7 @@ const (
 func (in In) validate() error {
 	switch {
 	case !fs.ValidPath(in.Tenant) || in.Tenant == "." || strings.Contains(in.Tenant, "/"):
-		return errors.New("the event needs a tenant, which is no dots and has no slash")
+		return errors.New("the event needs a tenant: it must not be empty, \".\" or \"..\", or contain a slash")
 	case !fs.ValidPath(in.Name) || in.Name == ".":
 		return fmt.Errorf("name is %.50q: it must be a path without empty and dot elements", in.Name)
 	case max(len(in.Tenant), len(in.Name)) > maxName:

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// maxPixels bounds what is decoded: 24 megapixels. Each takes 20 bytes of memory
-// at worst (a progressive JPEG in CMYK), so all take 480 MB. A file of some
-// kilobytes can claim to have a thousand times as many.
+// maxPixels is the largest image to decode: 24 megapixels. A pixel takes at most 20
+// bytes of memory (a progressive JPEG in CMYK), so an image takes at most 480 MB. A
+// file of a few kilobytes can claim a thousand times as many pixels.
 const maxPixels = 24_000_000
 
-// decode reads a JPEG or PNG, after a look at how large it will be.
+// decode decodes a JPEG or PNG. It checks the dimensions first.
 func decode(r io.ReadSeeker) (img image.Image, format string, err error) {
 	config, _, err := image.DecodeConfig(r)
 	if err != nil {
@@ -31,8 +31,8 @@ func decode(r io.ReadSeeker) (img image.Image, format string, err error) {
 	return image.Decode(r)
 }
 
-// fit is the size of an image whose longer side is at most size. It keeps the
-// proportions and makes nothing larger.
+// fit returns the size of the thumbnail: the longer side is at most size. It keeps
+// the aspect ratio and never enlarges.
 func fit(of image.Rectangle, size int) image.Rectangle {
 	w, h := of.Dx(), of.Dy()
 	longer := max(w, h)
@@ -50,7 +50,7 @@ func shrink(img image.Image, size int) image.Image {
 	return small
 }
 
-// save writes the image into a new file.
+// save writes the image to a new file.
 func save(path, format string, img image.Image) error {
 	f, err := os.Create(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command thumbnail is a function that makes small copies of images in S3.
+// Command thumbnail is a function that makes thumbnails of images in S3.
 package main
 
 import (
@@ -9,14 +9,14 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	if _, err := bucket(); err != nil {
 		log.Fatalf("thumbnail: %v", err)
 	}
 	action.Run(handleFor)
 }
 
-// handleFor asks the host who the event is for, where the host knows.
+// handleFor gets the tenant from the host, if the host gives one.
 func handleFor(ctx context.Context, in In) (Out, error) {
 	in.Tenant = action.TenantOf(ctx, in.Tenant)
 	return handle(ctx, in)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// fakeS3 speaks as much S3 as GetObject and PutObject need, path style and without ranges.
+// fakeS3 implements GetObject and PutObject, path style and without ranges.
 type fakeS3 struct {
 	*httptest.Server
 
@@ -48,7 +48,7 @@ func (s *fakeS3) get(key string) object {
 	return s.objects["/pictures/"+key]
 }
 
-// keys returns those that begin so.
+// keys returns the keys with that prefix.
 func (s *fakeS3) keys(prefix string) (found []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *fakeS3) keys(prefix string) (found []string) {
 	return found
 }
 
-// clear removes everything, and refuses uploads from now on if readOnly.
+// clear removes all objects. With readOnly, later uploads fail.
 func (s *fakeS3) clear(readOnly bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

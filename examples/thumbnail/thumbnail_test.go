@@ -28,7 +28,7 @@ import (
 	"github.com/warmcache/warmcache/filecache"
 )
 
-// pictures is the bucket.
+// pictures is the bucket of the tests.
 var pictures *fakeS3
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -42,7 +42,7 @@ func testMain(m *testing.M) int {
 		"AWS_REGION":            "eu-central-1",
 		"AWS_ACCESS_KEY_ID":     "test",
 		"AWS_SECRET_ACCESS_KEY": "test",
-		// Nothing of the developer's own.
+		// Do not use the developer's own configuration.
 		"AWS_CONFIG_FILE":             os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 		"AWS_PROFILE":                 "",
@@ -59,8 +59,8 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// newContainer is a new process with nothing in its temporary directory, which it
-// returns, and an empty bucket.
+// newContainer simulates a new process with an empty temporary directory, which it
+// returns, and empties the bucket.
 func newContainer(t *testing.T) (tmp string) {
 	t.Helper()
 	pictures.clear(false)
@@ -70,7 +70,7 @@ func newContainer(t *testing.T) (tmp string) {
 	return tmp
 }
 
-// newProcess is a new process that finds tmp as its temporary directory.
+// newProcess simulates a new process with tmp as its temporary directory.
 func newProcess(tmp string) {
 	files = filecache.Must(filecache.New(filecache.Options{Dir: tmp, MaxAge: time.Minute}))
 }
@@ -81,7 +81,7 @@ var (
 	blue  = color.RGBA{30, 30, 200, 255}
 )
 
-// picture has one colour on the left and another one on the right.
+// picture returns an image with one color on the left and another on the right.
 func picture(w, h int, left, right color.Color) image.Image {
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.Draw(img, img.Bounds(), image.NewUniform(right), image.Point{}, draw.Src)
@@ -123,7 +123,7 @@ func wantPicture(t *testing.T, out Out, format string, left, right color.Color) 
 	}
 }
 
-// alike allows for what JPEG changes.
+// alike reports whether two colors are equal up to the loss of JPEG.
 func alike(a, b color.Color) bool {
 	r1, g1, b1, _ := a.RGBA()
 	r2, g2, b2, _ := b.RGBA()
@@ -132,7 +132,7 @@ func alike(a, b color.Color) bool {
 	return near(r1, r2) && near(g1, g2) && near(b1, b2)
 }
 
-// do returns the answer to in, which is no error. Any goroutine may call it.
+// do answers in and fails the test on an error. It is safe for concurrent use.
 func do(t *testing.T, in In) Out {
 	t.Helper()
 	out, err := handle(t.Context(), in)
@@ -142,7 +142,7 @@ func do(t *testing.T, in In) Out {
 	return out
 }
 
-// eachSetting runs a test with the library and without.
+// eachSetting runs a test with the library and without it.
 func eachSetting(t *testing.T, test func(t *testing.T)) {
 	for _, setting := range []string{"", "off"} {
 		t.Run("WARMCACHE="+setting, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestSameAnswersWithAndWithoutCache(t *testing.T) {
 	type result struct {
 		out Out
 		err string
-		crc uint32 // of what was uploaded
+		crc uint32 // of the upload
 	}
 	play := func(before func()) (results []result) {
 		for _, in := range events {
@@ -194,7 +194,7 @@ func TestSameAnswersWithAndWithoutCache(t *testing.T) {
 			out, err := handle(t.Context(), in)
 			text := fmt.Sprint(err)
 			if errors.Is(err, fs.ErrNotExist) || strings.Contains(text, "NoSuchKey") {
-				text = "no such image" // the request's id is part of it
+				text = "no such image" // without the request's ID
 			}
 			results = append(results, result{out, text, crc32.ChecksumIEEE(pictures.get(out.Key).bytes)})
 		}
@@ -232,7 +232,7 @@ func TestSourceIsFetchedOnce(t *testing.T) {
 			do(t, In{"blue", "cat.jpg", size})
 		}
 		if got := pictures.asked(); got != want {
-			t.Errorf("WARMCACHE=%s asked S3 for %q, want %q", setting, got, want)
+			t.Errorf("WARMCACHE=%s sent S3 %q, want %q", setting, got, want)
 		}
 	}
 }
@@ -265,7 +265,7 @@ func TestConcurrentInvocations(t *testing.T) {
 	})
 }
 
-// wantNothingLeft looks for the work of earlier invocations.
+// wantNothingLeft checks that earlier invocations left no files.
 func wantNothingLeft(t *testing.T, tmp string) {
 	t.Helper()
 	filepath.WalkDir(tmp, func(path string, d fs.DirEntry, err error) error {
@@ -276,18 +276,18 @@ func wantNothingLeft(t *testing.T, tmp string) {
 	})
 }
 
-// bomb is a small PNG that says it is large.
+// bomb is a small PNG that claims large dimensions.
 func bomb(w, h uint32) []byte {
 	b := pngOf(picture(10, 10, red, blue))
-	const header = 12 // after the signature and the length, where its type is
+	const header = 12 // after the signature and the length; its type follows
 	binary.BigEndian.PutUint32(b[header+4:], w)
 	binary.BigEndian.PutUint32(b[header+8:], h)
 	binary.BigEndian.PutUint32(b[header+17:], crc32.ChecksumIEEE(b[header:header+17]))
 	return b
 }
 
-// Whatever the source is, nothing is uploaded that is no thumbnail of it, also not
-// that of an earlier invocation, and nothing is left.
+// For a source that is not a valid image, nothing is uploaded, not even the result
+// of an earlier invocation, and no file is left.
 func TestBadSources(t *testing.T) {
 	good := pngOf(picture(100, 100, red, blue))
 	eachSetting(t, func(t *testing.T) {
@@ -323,7 +323,7 @@ func TestBadSources(t *testing.T) {
 	})
 }
 
-// Not even the memory for a large one is asked for.
+// A large image is rejected before its memory is allocated.
 func TestDecodeLooksAtTheSizeFirst(t *testing.T) {
 	source := bytes.NewReader(bomb(1<<16, 1<<16))
 	var before, after runtime.MemStats
@@ -360,7 +360,7 @@ func TestUploadThatFails(t *testing.T) {
 	})
 }
 
-// The work needs a disk by nature, and says so.
+// The work needs a disk, and the error says so.
 func TestNoDisk(t *testing.T) {
 	tmp := newContainer(t)
 	pictures.put("images/blue/cat.jpg", jpegOf(picture(200, 100, red, blue)))
@@ -394,7 +394,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// The host's word on the tenant wins over the event's.
+// The tenant of the host overrides the one in the event.
 func TestTenantOfTheHost(t *testing.T) {
 	newContainer(t)
 	for _, tenant := range []string{"blue", "green"} {
@@ -434,7 +434,7 @@ func TestInvalidEvents(t *testing.T) {
 		}
 	}
 	if got := pictures.asked(); got != "" {
-		t.Errorf("asked S3 for %q", got)
+		t.Errorf("sent S3 %q", got)
 	}
 	t.Setenv("THUMBNAIL_BUCKET", "")
 	if _, err := newBucket(); err == nil || !strings.Contains(err.Error(), "THUMBNAIL_BUCKET is not set") {

@@ -41,7 +41,7 @@ func configFromEnv() (c config, err error) {
 	return c, err
 }
 
-// service lives as long as the process.
+// service holds the state that lives as long as the process.
 type service struct {
 	config
 	client *http.Client
@@ -67,7 +67,7 @@ type Out struct {
 	Orders int    `json:"orders"`
 }
 
-// handle answers one event. It does not know its host.
+// handle answers one event. It does not depend on the host.
 func (s *service) handle(ctx context.Context, in In) (Out, error) {
 	user, err := s.verify(ctx, in.Token)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *service) orders(ctx context.Context, user string) (int, error) {
 }
 
 func (s *service) get(ctx context.Context, operation, url string, header http.Header) (*http.Response, error) {
-	if err := toll.Pay(ctx, operation); err != nil { // see the package: not for production
+	if err := toll.Pay(ctx, operation); err != nil { // for tests and benchmarks only: see the package
 		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

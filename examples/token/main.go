@@ -1,5 +1,5 @@
 // Command token is a function that verifies the token of its caller and calls an API
-// with a token of its own. The issuer's keys and the own token are cached in memory.
+// with its own token. It caches the issuer's keys and its own token in memory.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	// Before the first event: a wrong configuration shows at once.
+	// Fail on a wrong configuration at once instead of on the first event.
 	c, err := configFromEnv()
 	if err != nil {
 		log.Fatalf("token: %v", err)

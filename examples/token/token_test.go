@@ -191,7 +191,7 @@ func TestTokensThatAreNotAccepted(t *testing.T) {
 
 // The API never gets a token of this function that has expired: however long tokens
 // live, whenever an outage of the authorization server begins and however long it
-// takes. Outages shorter than bridge are not noticed if tokens live long enough.
+// takes. Outages shorter than bridge have no effect if tokens live long enough.
 func TestExpiredTokenIsNeverUsed(t *testing.T) {
 	for _, life := range []time.Duration{0, 20 * time.Second, 100 * time.Second, 5 * time.Minute, time.Hour} {
 		for _, outage := range []time.Duration{0, bridge - 2*time.Second, time.Hour} {
@@ -237,7 +237,7 @@ func TestFrozenContainer(t *testing.T) {
 	})
 }
 
-// Errors show neither the client's secret nor what the server wrote.
+// Errors contain neither the client's secret nor text of the server.
 func TestErrors(t *testing.T) {
 	inBubble(t, func(t *testing.T, c container) {
 		c.ClientSecret = "wrong"

@@ -28,7 +28,8 @@ const (
 // errToken is the error of a token that is not accepted.
 var errToken = errors.New("invalid token")
 
-// algorithms are those of public keys. With HS256, a forger could sign with the public key.
+// algorithms lists algorithms with public keys only. With HS256, a forger could sign
+// with the public key.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
 
 // keySet is a JWKS. Invocations share it and do not change it.

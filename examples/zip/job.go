@@ -7,16 +7,16 @@ import (
 	"path/filepath"
 )
 
-// job is one example to build and pack.
+// job is an example to build and pack.
 type job struct {
-	example string   // the name of its folder
+	example string   // the name of its directory
 	files   []string // to put beside the program
 	arch    string
-	image   string // the text of OpenWhisk's exec.env
+	image   string // the content of OpenWhisk's exec.env
 	out     string
 }
 
-// hosts are what the program is called on each of them.
+// hosts lists the hosts, each with the name that it expects of the program.
 var hosts = []struct{ name, program string }{
 	{"lambda", "bootstrap"},
 	{"openwhisk", "exec"},
@@ -33,7 +33,7 @@ func (j job) run() (zips []string, err error) {
 	if err := j.build(program); err != nil {
 		return nil, err
 	}
-	// OpenWhisk's Go images refuse an exec without an exec.env that names them.
+	// OpenWhisk's Go images reject an exec unless exec.env names the image.
 	execEnv := filepath.Join(dir, "exec.env")
 	if err := os.WriteFile(execEnv, []byte(j.image), 0o644); err != nil {
 		return nil, err
@@ -55,10 +55,11 @@ func (j job) run() (zips []string, err error) {
 	return zips, nil
 }
 
-// build makes a static program: what C library a container has does not matter.
+// build makes a static program, so that it does not depend on the container's C
+// library.
 func (j job) build(program string) error {
 	cmd := exec.Command("go", "build", "-o", program, "-trimpath", "-ldflags", "-s -w",
-		"-tags", "lambda.norpc", // without what only Lambda's old Go runtime needs
+		"-tags", "lambda.norpc", // omit the RPC server of Lambda's old Go runtime
 		"./"+filepath.ToSlash(j.example))
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+j.arch, "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

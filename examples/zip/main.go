@@ -1,11 +1,11 @@
-// Command zip builds an example for Linux and packs it for its hosts. In the
-// folder of the examples,
+// Command zip builds an example for Linux and packs it for each host. In the
+// directory examples,
 //
 //	go run ./zip catalog bin/catalog.db
 //
 // writes bin/catalog-lambda.zip, with the program as bootstrap, and
-// bin/catalog-openwhisk.zip, with the program as exec and the image that it is for
-// in exec.env. The files that follow the name are put beside the program in both.
+// bin/catalog-openwhisk.zip, with the program as exec and the name of its image in
+// exec.env. Further arguments are files to put beside the program in both.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 )
 
 // newestImage is the OW_EXECUTION_ENV of --kind go:1.24, the newest official image
-// for Go in November 2026. Every image since 1.15 sets one.
+// for Go in November 2026. Images from 1.15 on set this variable.
 const newestImage = "openwhisk/action-golang-v1.24"
 
 func main() {
@@ -24,8 +24,8 @@ func main() {
 	log.SetPrefix("zip: ")
 	var j job
 	flag.StringVar(&j.arch, "arch", "amd64", "the architecture of the containers: amd64 or arm64 (Lambda has both)")
-	flag.StringVar(&j.image, "image", newestImage, "OpenWhisk's `image` that runs the action (--kind go:1.NN), whose OW_EXECUTION_ENV exec.env repeats; actionloop-base takes any")
-	flag.StringVar(&j.out, "o", "bin", "the folder for the zips")
+	flag.StringVar(&j.image, "image", newestImage, "the OpenWhisk `image` that runs the action (--kind go:1.NN), written to exec.env: it must equal the image's OW_EXECUTION_ENV; actionloop-base accepts any")
+	flag.StringVar(&j.out, "o", "bin", "the directory for the zips")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./zip [flags] EXAMPLE [FILE...]")
 		flag.PrintDefaults()

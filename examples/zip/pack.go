@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// pack writes a zip of the program under that name, and of the files. The same
-// contents make the same zip, so that a host can tell whether there is anything
-// new.
+// pack writes a zip with the program, under that name, and the files. The same
+// contents give the same zip, so that a host can detect that nothing has changed.
 func pack(path, name, program string, files []string) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -35,8 +34,8 @@ func pack(path, name, program string, files []string) (err error) {
 	return z.Close()
 }
 
-// mode is that of a file on the host: for everybody to read, and to execute if
-// that is what it is for.
+// mode returns the mode of a file on the host: readable by everybody, and
+// executable if the file is the program.
 func mode(file string) fs.FileMode {
 	if info, err := os.Stat(file); err == nil && info.Mode()&0o111 != 0 {
 		return 0o755
@@ -53,7 +52,7 @@ func add(z *zip.Writer, name string, mode fs.FileMode, path string) error {
 	header := &zip.FileHeader{
 		Name:     name,
 		Method:   zip.Deflate,
-		Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), // when time began for zip
+		Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), // the earliest time in a zip
 	}
 	header.SetMode(mode)
 	w, err := z.CreateHeader(header)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// inExamples is where the command is run.
+// inExamples changes to the directory in which the command runs.
 func inExamples(t *testing.T) { t.Chdir("..") }
 
 func hello(t *testing.T, arch string) job {
@@ -54,7 +54,8 @@ func TestZips(t *testing.T) {
 				if d := files["data.db"]; d.mode != 0o644 || string(d.bytes) != "data" || files["tool"].mode != 0o755 || len(files) != 3+i {
 					t.Errorf("data.db: %v, %q; %d files", d.mode, d.bytes, len(files))
 				}
-				// OpenWhisk's proxy compares the whole text with its OW_EXECUTION_ENV.
+				// OpenWhisk's proxy compares the whole file with its
+				// OW_EXECUTION_ENV.
 				if got := string(files["exec.env"].bytes); host == "openwhisk" && got != j.image || host == "lambda" && got != "" {
 					t.Errorf("exec.env of %s: %q", host, got)
 				}
@@ -90,7 +91,7 @@ func unzip(t *testing.T, path string) map[string]file {
 	return files
 }
 
-// checkProgram wants a static program for Linux, which may be executed.
+// checkProgram checks that the file is an executable, static Linux program.
 func checkProgram(t *testing.T, f file, machine elf.Machine) {
 	t.Helper()
 	if f.mode != 0o755 {
@@ -135,7 +136,7 @@ func read(t *testing.T, path string) []byte {
 	return b
 }
 
-// What fails leaves no zip that looks whole.
+// A failed build or pack leaves no zip behind.
 func TestErrors(t *testing.T) {
 	for name, spoil := range map[string]func(*job){
 		"build no-such-example":   func(j *job) { j.example = "no-such-example" },

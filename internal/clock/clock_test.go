@@ -123,7 +123,7 @@ type untimed struct {
 
 func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
 
-// The exact deadline is reached, on each clock by itself.
+// A deadline is reached at its exact instant, on each clock separately.
 func TestReachedExactly(t *testing.T) {
 	clocks := clocktest.New()
 	c := clocks.Clock()

@@ -176,8 +176,9 @@ func TestDeadlineOfAWaiterThatLeft(t *testing.T) {
 	})
 }
 
-// A load's context has no deadline of its callers'. If it hid that of its waiters, a
-// flight that only another flight's load waits for would look endless.
+// A load's context has no deadline of its callers. If it hid the deadlines of its
+// waiters, a flight that only another flight's load waits for would seem to have no
+// limit.
 func TestNestedFlightOfAFrozenInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clocks, l := clocktest.New(), newGate()
@@ -221,8 +222,8 @@ func TestPassedDeadlineStartsNothing(t *testing.T) {
 	})
 }
 
-// A load calls Goexit, and one of its deferred functions panics on the way: recover
-// ends the panic, but the Goexit goes on.
+// A load calls Goexit, and one of its deferred functions panics. recover ends the
+// panic, but the Goexit continues.
 func TestPanicDuringGoexit(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g, open := NewGroup[int](clock.New()), make(chan struct{})

@@ -1,11 +1,12 @@
-// Package flight coalesces loads: callers that want the same key at the same time
-// share one load, in a process that may be frozen, timed out and thawed at any moment.
+// Package flight coalesces loads: callers that request the same key at the same
+// time share one load. The process may be frozen, timed out and thawed at any
+// moment.
 //
-// golang.org/x/sync/singleflight runs the load. This package adds what it lacks:
-// callers that leave when their own context ends, a load that is canceled when its
-// last caller has left, loads that must not be joined any more (too old, invalidated,
-// or left behind by an invocation that has ended), loads that wait for an older load
-// of their key, loads of many keys at once, and panics that reach the callers instead
+// golang.org/x/sync/singleflight runs the load. This package adds callers that
+// leave when their own context ends, loads that are canceled when their last caller
+// has left, loads that must not be joined any more (too old, invalidated, or left
+// behind by an invocation that has ended), loads that wait for an older load of
+// their key, loads of many keys at once, and panics that reach the callers instead
 // of killing the process.
 package flight
 
@@ -24,7 +25,7 @@ import (
 
 // ErrTimeout is the error of a Do whose load has outlasted its Timeout. It matches
 // context.DeadlineExceeded.
-var ErrTimeout error = timeout{} // a type of its own: fmt.Errorf would be work at init
+var ErrTimeout error = timeout{} // not fmt.Errorf, which would run at init
 
 type timeout struct{}
 
@@ -32,7 +33,7 @@ func (timeout) Error() string        { return "the load timed out" }
 func (timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // ErrOwnKey is the error of a Do that would wait for the load that it is called by.
-var ErrOwnKey = errors.New("a load gets its own key, and would wait for itself")
+var ErrOwnKey = errors.New("a load requests its own key, and would wait for itself")
 
 // A Group is a space of keys. It is safe for concurrent use.
 type Group[V any] struct {
@@ -58,7 +59,7 @@ func (g *Group[V]) LastID() uint64 { return g.lastID.Load() }
 // that have begun.
 func (g *Group[V]) NextID() uint64 { return g.lastID.Add(1) }
 
-// Terms tell which loads a caller joins, and how a load of its own runs.
+// Terms control which loads a caller joins, and how a load that it starts runs.
 type Terms struct {
 	// MaxAge is the age from which a load is not joined.
 	MaxAge time.Duration
@@ -225,8 +226,8 @@ func (f *Flight[V]) begin(now clock.Instant, at time.Time) {
 	f.each(f.group.makeCurrent)
 }
 
-// start runs f's load in a goroutine of its own. The caller holds mu, so that
-// singleflight knows the call before another one of the same key can be made.
+// start runs f's load in a new goroutine. The caller holds mu, so that singleflight
+// registers the call before another call of the same key.
 func (g *Group[V]) start(f *Flight[V]) {
 	if f.calls == nil {
 		f.calls = new(singleflight.Group)
@@ -239,8 +240,8 @@ func (g *Group[V]) start(f *Flight[V]) {
 	})
 }
 
-// runInline runs f's load in the caller's own goroutine. It takes over the Group's
-// lock and gives it back as soon as singleflight knows the call.
+// runInline runs f's load in the caller's goroutine. It is called with the Group's
+// lock held, and releases it once singleflight has registered the call.
 func (g *Group[V]) runInline(f *Flight[V]) {
 	f.calls.Do(f.single.key, func() (any, error) {
 		g.mu.Unlock()
@@ -258,8 +259,8 @@ func (g *Group[V]) run(f *Flight[V]) {
 			f.exited = f.panicked == nil
 		}
 		g.finish(f)
-		// If the panic came on the way out of a Goexit, recover has ended the
-		// panic, but the Goexit goes on.
+		// If a deferred function panicked during a Goexit, recover has ended the
+		// panic, but the Goexit continues.
 		if f.ended != nil { // it does not change any more
 			close(f.ended)
 		}

@@ -27,7 +27,7 @@ type result struct {
 	exited bool // Do called runtime.Goexit
 }
 
-// start calls Do in a goroutine of its own and returns the channel of its result.
+// start calls Do in a new goroutine and returns the channel of its result.
 func start(ctx context.Context, g *Group[int], load func(context.Context, *Call[int]) (int, error)) <-chan result {
 	ch := make(chan result, 1)
 	go func() {
@@ -384,7 +384,7 @@ func TestLoadKeepsTheFirstCallersValues(t *testing.T) {
 	})
 }
 
-// A load that gets its own key would wait for itself forever, also through another key.
+// A load that requests its own key would wait for itself forever, also through another key.
 func TestLoadThatGetsItsOwnKey(t *testing.T) {
 	eachFirstCaller(t, func(t *testing.T, ctx context.Context) {
 		g := NewGroup[int](clock.New())
@@ -545,7 +545,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-// A load knows how long its callers can wait.
+// LatestDeadline returns the latest deadline of the load's callers.
 func TestLatest(t *testing.T) {
 	g := NewGroup[int](clock.New())
 	soon, cancel := context.WithTimeout(t.Context(), time.Hour)

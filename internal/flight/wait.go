@@ -23,8 +23,9 @@ func newWaiter(ctx context.Context) waiter {
 		w.deadline = deadline{t, ok}
 		return w
 	}
-	// The load's callers may leave before its own deadline. And that is no caller's:
-	// a load without any other deadline may belong to an invocation that has ended.
+	// The load's callers may leave before its own deadline. That deadline is not a
+	// caller's: a load without any other deadline may belong to an invocation that
+	// has ended.
 	w.deadline = w.parent.latest()
 	if own, timed := w.parent.Deadline(); ok && !(timed && t.Equal(own)) && (!w.deadline.set || t.Before(w.deadline.at)) {
 		w.deadline = deadline{t, true}
@@ -98,9 +99,8 @@ func (g *Group[V]) dated(f *Flight[V], now clock.Instant) bool {
 	return slices.ContainsFunc(f.waiters, func(d deadline) bool { return d.set && !d.reached(g.clock, now) })
 }
 
-// alive reports whether a caller with time left waits for f. If there is none, f was
-// left behind by an invocation that was frozen, and only looks alive. The caller holds
-// mu.
+// alive reports whether a caller with time left waits for f. If there is none, f
+// was left behind by an invocation that was frozen. The caller holds mu.
 func (g *Group[V]) alive(f *Flight[V], t *Terms, now clock.Instant) bool {
 	return f.started.Within(clock.LongestInvocation, now) && slices.ContainsFunc(f.waiters, func(d deadline) bool {
 		if d.set {

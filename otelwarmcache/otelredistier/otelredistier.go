@@ -1,6 +1,6 @@
-// Package otelredistier exports the statistics of a [redistier.Tier] as OpenTelemetry
-// metrics. It is a package of its own so that functions without a tier do not link a
-// Redis client.
+// Package otelredistier exports the statistics of a [redistier.Tier] as
+// OpenTelemetry metrics. It is a separate package, so that functions without a tier
+// do not link a Redis client.
 package otelredistier
 
 import (

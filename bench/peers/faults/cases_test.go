@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// testCase is a fault, with the reading after it.
+// testCase is a fault, and the reads after it.
 type testCase struct {
 	name string
 	do   func(w *fixture)
@@ -69,7 +69,7 @@ func flip(name string, at int) {
 	write(name, []byte{b[at+objectSize/2] ^ 1}, at+objectSize/2)
 }
 
-// damaged changes the file that has object a's bytes, from the place at on.
+// damaged changes the file with object a's bytes, from offset at on.
 func damaged(change func(name string, at int)) func(*fixture) {
 	return func(w *fixture) {
 		w.fill()
@@ -100,7 +100,7 @@ func warm(w *fixture) {
 	w.look(read)
 }
 
-// broken reads while the connection breaks, and then again when it does not.
+// broken reads the object while the connection breaks, and again on a good connection.
 func broken(w *fixture) {
 	read := w.process()
 	w.source.half = func() error { return errBroken }
@@ -117,7 +117,7 @@ const (
 	childDir  = "WARMCACHE_FAULTS_DIR"
 )
 
-// serveIfChild makes this program one that downloads for ever.
+// serveIfChild makes this program download for ever.
 func serveIfChild() {
 	name, ok := os.LookupEnv(childPeer)
 	if !ok {
@@ -136,7 +136,7 @@ func serveIfChild() {
 	os.Exit(1)
 }
 
-// killed ends a process by SIGKILL when half of the bytes have come.
+// killed ends a process by SIGKILL when half of the bytes have arrived.
 func killed(w *fixture) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childPeer+"="+w.peer.name, childDir+"="+w.dir)

@@ -44,10 +44,10 @@ func need(err error) {
 	}
 }
 
-// patience is far beyond the time of any case.
+// patience is a time limit far above the duration of any case.
 const patience = 10 * time.Second
 
-// try makes a case, and returns the outcome with a note.
+// try runs a case, and returns the outcome with a note.
 func try(dir string, c testCase, p peer) (outcome, note string) {
 	sub, err := os.MkdirTemp(dir, "")
 	if err != nil {
@@ -73,7 +73,7 @@ func try(dir string, c testCase, p peer) (outcome, note string) {
 	}
 }
 
-// process begins a process of the library.
+// process starts a process that uses the library.
 func (w *fixture) process() read {
 	r, err := w.peer.open(w.dir, w.source)
 	if err != nil {
@@ -91,8 +91,8 @@ func (w *fixture) fill() {
 	}
 }
 
-// look reads object a and compares it with the origin's. The worst of all readings
-// is the outcome of the case.
+// look reads object a and compares it with the origin's. The worst result of all
+// readings is the outcome of the case.
 func (w *fixture) look(read read) {
 	before := w.source.fetched()
 	b, err := read("a")
@@ -119,10 +119,10 @@ func firstLine(err error) string {
 	return line
 }
 
-// restarted looks in a new process.
+// restarted reads the object in a new process.
 func (w *fixture) restarted() { w.look(w.process()) }
 
-// find returns the file that contains an object, and the place of its bytes in it.
+// find returns the file that contains an object, and the offset of its bytes.
 func (w *fixture) find(key string) (name string, at int) {
 	b, _ := w.source.get(key)
 	at = -1
@@ -142,7 +142,7 @@ func (w *fixture) find(key string) (name string, at int) {
 	return name, at
 }
 
-// write replaces bytes of a file in its place.
+// write overwrites bytes of a file in place.
 func write(name string, b []byte, at int) {
 	need(os.Chmod(name, 0o600)) // it may be read-only
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)

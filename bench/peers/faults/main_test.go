@@ -69,7 +69,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// versions returns those of modules. A test binary does not know them.
+// versions returns the versions of modules, which a test binary does not contain.
 func versions(t *testing.T, modules ...string) map[string]string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}, modules...)...).Output()

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// mount puts a file system of that size at the library's directory. It needs root.
+// mount mounts a file system of that size on the library's directory. It needs root.
 func (w *fixture) mount(size int) (unmount func()) {
 	need(os.MkdirAll(w.dir, 0o700))
 	need(syscall.Mount("tmpfs", w.dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", size)))

@@ -48,7 +48,7 @@ func openWarm(dir string, from *source) (read, error) {
 	return func(key string) ([]byte, error) { return files.ReadFile(context.Background(), object{key, from}) }, err
 }
 
-// object is one of the source's.
+// object is an object of the source.
 type object struct {
 	key  string
 	from *source
@@ -135,7 +135,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// answer is a server's answer.
+// answer is the response of a server.
 func (s *source) answer(r *http.Request) *http.Response {
 	key := strings.TrimPrefix(r.URL.Path, "/")
 	b, etag := s.get(key)

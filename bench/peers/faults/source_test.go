@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// objectSize is that of every object: many blocks of a file system.
+// objectSize is the size of every object: many blocks of a file system.
 const objectSize = 256 << 10
 
 // source is the origin of all libraries: two objects, "a" and "b".
@@ -36,7 +36,7 @@ func (s *source) put(key string, b []byte) {
 	s.objects[key] = b
 }
 
-// get returns an object as it is now, and its ETag.
+// get returns the current content of an object and its ETag.
 func (s *source) get(key string) ([]byte, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *source) fetched() int {
 	return s.fetches
 }
 
-// errBroken is how the connection breaks off.
+// errBroken is the error of a broken connection.
 var errBroken = errors.New("connection reset")
 
 type readerFunc func() error

@@ -4,5 +4,5 @@ package postgrestest
 
 import "syscall"
 
-// attributes are those of a process of one's own.
+// attributes returns nil: other systems do not switch accounts.
 func attributes(int, int) *syscall.SysProcAttr { return nil }

@@ -1,5 +1,5 @@
-// Package postgrestest runs a PostgreSQL server for a test: its own, in a
-// directory of its own, heard on a Unix socket only, and gone with the test.
+// Package postgrestest runs a PostgreSQL server for a test, in a temporary
+// directory. The server listens on a Unix socket only.
 package postgrestest
 
 import (
@@ -18,24 +18,24 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// ErrNotInstalled is the error of Start on a machine without the server.
+// ErrNotInstalled is returned by Start if the server is not installed.
 var ErrNotInstalled = errors.New("postgresql is not installed")
 
-// Server is one that runs.
+// Server is a running PostgreSQL server.
 type Server struct {
 	dir    string
 	log    string
 	cmd    *exec.Cmd
-	exited chan struct{} // closed when cmd is no more
+	exited chan struct{} // closed when cmd has exited
 }
 
-// Start returns when the server takes connections. The caller must Close it.
+// Start returns once the server accepts connections. The caller must call Close.
 func Start() (_ *Server, err error) {
 	initdb, err := program("initdb")
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pg") // a short name: a socket's path has at most 107 bytes
+	dir, err := os.MkdirTemp("", "pg") // short, because a socket's path has at most 107 bytes
 	if err != nil {
 		return nil, err
 	}
@@ -55,21 +55,21 @@ func Start() (_ *Server, err error) {
 	return s, s.serve(as)
 }
 
-// URL is the value for DATABASE_URL.
+// URL returns the value for DATABASE_URL.
 func (s *Server) URL() string {
 	return "postgres:///postgres?" + url.Values{"host": {s.dir}, "user": {"postgres"}}.Encode()
 }
 
-// Close ends the server and removes what it had.
+// Close stops the server and removes its directory.
 func (s *Server) Close() error {
 	if s.cmd != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // at once, without keeping anything
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // immediate shutdown; nothing is worth saving
 		<-s.exited
 	}
 	return os.RemoveAll(s.dir)
 }
 
-// program finds what Debian does not put into the PATH.
+// program finds programs that Debian does not put into the PATH.
 func program(name string) (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
 	if len(found) > 0 {
@@ -82,7 +82,7 @@ func program(name string) (string, error) {
 	return path, nil
 }
 
-// account returns who the server runs as, and gives the directory to them: the
+// account returns the account to run the server as, and gives it the directory. The
 // server refuses to run as root.
 func (s *Server) account() (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
@@ -92,7 +92,7 @@ func (s *Server) account() (*syscall.SysProcAttr, error) {
 	if err != nil {
 		return nil, err
 	}
-	uid, _ := strconv.Atoi(u.Uid) // they are numbers, where there is a Geteuid
+	uid, _ := strconv.Atoi(u.Uid) // always numbers where Geteuid works
 	gid, _ := strconv.Atoi(u.Gid)
 	return attributes(uid, gid), os.Chown(s.dir, uid, gid)
 }
@@ -120,19 +120,19 @@ func (s *Server) serve(as *syscall.SysProcAttr) error {
 	defer out.Close()
 	cmd := exec.Command(postgres, "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off")
 	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = s.dir, as, out, out
-	childtest.DieWithParent(cmd, syscall.SIGQUIT) // an immediate shutdown, which ends its children
+	childtest.DieWithParent(cmd, syscall.SIGQUIT) // an immediate shutdown, which also ends its children
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	s.cmd, s.exited = cmd, make(chan struct{})
 	go func() {
 		defer close(s.exited)
-		_ = cmd.Wait() // its status is that of the signal
+		_ = cmd.Wait() // the status is that of the signal
 	}()
 	return s.await()
 }
 
-// await polls the file in which the server says that it is ready.
+// await polls the file in which the server reports that it is ready.
 func (s *Server) await() error {
 	late := time.After(time.Minute)
 	for !s.ready() {

@@ -12,7 +12,7 @@ import (
 func TestServer(t *testing.T) {
 	s, err := Start()
 	if errors.Is(err, ErrNotInstalled) && os.Getenv("WARMCACHE_TEST_REQUIRE") == "" {
-		t.Skip("needs the server of PostgreSQL: .ci/install/postgresql")
+		t.Skip("needs a PostgreSQL server: run .ci/install/postgresql")
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package redistest runs a Redis server for a test: its own, in a directory of its
-// own, heard on a Unix socket only, and gone with the test.
+// Package redistest runs a Redis server for a test, in a temporary directory. The
+// server listens on a Unix socket only.
 package redistest
 
 import (
@@ -15,21 +15,21 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// ErrNotInstalled is the error of Start on a machine without the server.
+// ErrNotInstalled is returned by Start if redis-server is not installed.
 var ErrNotInstalled = errors.New("redis-server is not installed")
 
-// Server is one that runs, or has been killed.
+// Server is a Redis server that runs or has been killed.
 type Server struct {
 	dir string
 	cmd *exec.Cmd
 }
 
-// Start returns when the server listens. The caller must Close it.
+// Start returns once the server listens. The caller must call Close.
 func Start() (*Server, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)
 	}
-	dir, err := os.MkdirTemp("", "redis") // a short name: a socket's path has at most 107 bytes
+	dir, err := os.MkdirTemp("", "redis") // short, because a socket's path has at most 107 bytes
 	if err != nil {
 		return nil, err
 	}
@@ -40,12 +40,12 @@ func Start() (*Server, error) {
 	return s, nil
 }
 
-// URL is the value for REDIS_URL.
+// URL returns the value for REDIS_URL.
 func (s *Server) URL() string { return "unix://" + s.socket() }
 
 func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
 
-// Restart starts the server again that has been killed. It knows nothing of before.
+// Restart starts a killed server again, with an empty database.
 func (s *Server) Restart() error {
 	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", s.socket(), "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", s.dir)
 	childtest.DieWithParent(cmd, syscall.SIGKILL)
@@ -62,7 +62,7 @@ func (s *Server) Restart() error {
 	return errors.New("redis-server does not listen after 30 s")
 }
 
-// Kill ends the server by SIGKILL.
+// Kill ends the server with SIGKILL.
 func (s *Server) Kill() {
 	if s.cmd != nil {
 		s.cmd.Process.Kill()
@@ -71,7 +71,7 @@ func (s *Server) Kill() {
 	}
 }
 
-// Close ends the server and removes what it had.
+// Close stops the server and removes its directory.
 func (s *Server) Close() error {
 	s.Kill()
 	return os.RemoveAll(s.dir)

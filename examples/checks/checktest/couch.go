@@ -19,18 +19,18 @@ import (
 	"github.com/warmcache/warmcache/internal/childtest"
 )
 
-// ErrNotInstalled is the error of a machine without what is asked for.
+// ErrNotInstalled is returned on a machine without the program that a test needs.
 var ErrNotInstalled = errors.New("not installed")
 
-// Couch is a server with the HTTP API of CouchDB, which keeps all in memory.
+// Couch is a server with the HTTP API of CouchDB that stores its data in memory.
 type Couch struct {
 	dir    string
 	url    string
 	cmd    *exec.Cmd
-	exited chan struct{} // closed when cmd is no more
+	exited chan struct{} // closed when cmd has exited
 }
 
-// StartCouch returns when the server takes requests. The caller must Close it.
+// StartCouch returns once the server accepts requests. The caller must call Close.
 func StartCouch(ctx context.Context) (_ *Couch, err error) {
 	script, err := serverScript()
 	if err != nil {
@@ -56,7 +56,7 @@ func StartCouch(ctx context.Context) (_ *Couch, err error) {
 	return c, c.await(ctx)
 }
 
-// serverScript is where .ci/install/couchdb has put it.
+// serverScript returns the path at which .ci/install/couchdb installs the server.
 func serverScript() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -69,8 +69,7 @@ func serverScript() (string, error) {
 	return script, nil
 }
 
-// start gives the server a directory of its own, where it writes its log and
-// its configuration.
+// start runs the server in a temporary directory, for its log and configuration.
 func (c *Couch) start(node, script string) error {
 	port, err := freePort()
 	if err != nil {
@@ -86,13 +85,13 @@ func (c *Couch) start(node, script string) error {
 	c.cmd = cmd
 	go func() {
 		defer close(c.exited)
-		_ = cmd.Wait() // its status is that of the kill
+		_ = cmd.Wait() // the status is that of the signal
 	}()
 	return nil
 }
 
-// freePort returns one that was free a moment ago: the server cannot choose one
-// by itself.
+// freePort returns a port that was free a moment ago, because the server cannot
+// choose one.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,15 +122,15 @@ func (c *Couch) notReady(what string) error {
 	return fmt.Errorf("%s\n%s", what, log)
 }
 
-// URL is the value for COUCHDB_URL.
+// URL returns the value for COUCHDB_URL.
 func (c *Couch) URL() string { return c.url }
 
-// CreateDatabase makes an empty database.
+// CreateDatabase creates an empty database.
 func (c *Couch) CreateDatabase(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodPut, name, nil)
 }
 
-// Put makes a document.
+// Put creates a document.
 func (c *Couch) Put(ctx context.Context, database, id string, document any) error {
 	return c.do(ctx, http.MethodPut, database+"/"+url.PathEscape(id), document)
 }
@@ -154,8 +153,8 @@ func (c *Couch) do(ctx context.Context, method, path string, document any) error
 	return res.Body.Close()
 }
 
-// client keeps no connection, and so no goroutine, for a server that goes with
-// its test.
+// client keeps no idle connections: their goroutines would outlive the test's
+// server.
 var client = http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (c *Couch) request(ctx context.Context, method, path string, document any) (*http.Response, error) {
@@ -179,7 +178,7 @@ func (c *Couch) request(ctx context.Context, method, path string, document any) 
 	return res, err
 }
 
-// Close ends the server and removes what it had.
+// Close stops the server and removes its files.
 func (c *Couch) Close() error {
 	if c.cmd != nil {
 		_ = c.cmd.Process.Kill()
@@ -188,8 +187,8 @@ func (c *Couch) Close() error {
 	return os.RemoveAll(c.dir)
 }
 
-// AddCustomers makes the databases of the example, with the customers of its
-// testdata/checks.sql.
+// AddCustomers creates the databases of the example and fills them with the
+// customers of testdata/checks.sql.
 func (c *Couch) AddCustomers(ctx context.Context) error {
 	for _, name := range []string{"customers", "checks"} {
 		if err := c.CreateDatabase(ctx, name); err != nil {

@@ -1,5 +1,5 @@
-// Package checktest has what the tests of the example checks need: scans of
-// checks, and a server with the HTTP API of CouchDB.
+// Package checktest supports the tests of the example checks. It draws scanned
+// checks and runs a server with the HTTP API of CouchDB.
 package checktest
 
 import (
@@ -17,10 +17,10 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// Check draws a check, as a PNG. The same arguments give the same bytes.
+// Check draws a check as a PNG. The same arguments give the same bytes.
 func Check(account, amount string) []byte {
 	img := image.NewGray(image.Rect(0, 0, 600, 250))
-	draw.Draw(img, img.Bounds().Inset(5), image.White, image.Point{}, draw.Src) // a frame is left
+	draw.Draw(img, img.Bounds().Inset(5), image.White, image.Point{}, draw.Src) // leaves a frame
 	write(img, 40, 55, "North and South Bank")
 	write(img, 40, 115, "Pay to the order of the bearer")
 	write(img, 40, 165, "Amount $ "+amount)
@@ -28,7 +28,7 @@ func Check(account, amount string) []byte {
 	return encode(img)
 }
 
-// Noise is an image of nothing, as a scanner makes of a crumpled check.
+// Noise draws an image without text, such as the scan of a crumpled check.
 func Noise() []byte {
 	img := image.NewGray(image.Rect(0, 0, 160, 60))
 	random := rand.New(rand.NewPCG(1, 2))
@@ -38,12 +38,12 @@ func Noise() []byte {
 	return encode(img)
 }
 
-// newFace returns one that is large enough for an OCR program. A Face is not safe
-// for concurrent use.
+// newFace returns a font face that is large enough for an OCR program. A Face is
+// not safe for concurrent use.
 func newFace() font.Face {
 	parsed, err := opentype.Parse(goregular.TTF)
 	if err != nil {
-		panic(err) // the font is part of the program
+		panic(err) // cannot happen: the font is part of the program
 	}
 	face, err := opentype.NewFace(parsed, &opentype.FaceOptions{Size: 30, DPI: 72, Hinting: font.HintingFull})
 	if err != nil {
@@ -60,7 +60,7 @@ func write(img draw.Image, x, y int, text string) {
 func encode(img image.Image) []byte {
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
-		panic(fmt.Errorf("checktest: %w", err)) // a buffer takes everything
+		panic(fmt.Errorf("checktest: %w", err)) // cannot happen: writes to a buffer succeed
 	}
 	return b.Bytes()
 }

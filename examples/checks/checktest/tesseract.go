@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// TrainedData returns the English data of the OCR program. It is an ErrNotInstalled
-// on a machine without the program or the data.
+// TrainedData returns the English data of the OCR program. The error matches
+// ErrNotInstalled if the machine has no such program or data.
 func TrainedData() ([]byte, error) {
 	if _, err := exec.LookPath("tesseract"); err != nil {
 		return nil, fmt.Errorf("tesseract is %w: %w", ErrNotInstalled, err)

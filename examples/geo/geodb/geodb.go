@@ -1,5 +1,5 @@
-// Package geodb is a format for the countries of IPv4 addresses: records of a first
-// address and two letters, sorted, which are searched in place.
+// Package geodb is a format for the countries of IPv4 addresses. Sorted records of
+// a first address and a country code are searched in place.
 package geodb
 
 import (
@@ -29,7 +29,8 @@ func New(b []byte) (*DB, error) {
 	return &DB{records: b[len(magic):], unmap: func() error { return nil }}, nil
 }
 
-// Open maps the file at path into memory: only what is searched is read.
+// Open maps the file at path into memory, so only the pages that a search touches
+// are read.
 func Open(path string) (*DB, error) {
 	b, unmap, err := mapFile(path)
 	if err != nil {
@@ -44,10 +45,10 @@ func Open(path string) (*DB, error) {
 	return db, nil
 }
 
-// Close ends the use of the memory. To read after that ends the process.
+// Close unmaps the memory. Reading the DB afterwards crashes the process.
 func (db *DB) Close() error { return db.unmap() }
 
-// Country returns the two letters of the country of an address, empty if it has none.
+// Country returns the two-letter country code of an address, or "" if it has none.
 func (db *DB) Country(addr netip.Addr) string {
 	if !addr.Is4() {
 		return ""
@@ -62,8 +63,8 @@ func (db *DB) Country(addr netip.Addr) string {
 	return string(db.records[i*recordSize-2 : i*recordSize])
 }
 
-// Make returns a database with n ranges of one size, for tests. The countries follow
-// from the seed.
+// Make returns a database with n ranges of equal size, for tests. The countries
+// depend on the seed.
 func Make(n, seed int) []byte {
 	b := []byte(magic)
 	for i := range n {
@@ -73,7 +74,7 @@ func Make(n, seed int) []byte {
 	return b
 }
 
-// Letters returns the country of the ith range.
+// Letters returns the country code of the ith range.
 func Letters(i, seed int) string {
 	k := i*31 + seed*7919
 	return string([]byte{'A' + byte(k%26), 'A' + byte(k/26%26)})

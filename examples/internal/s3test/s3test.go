@@ -1,5 +1,5 @@
-// Package s3test is an S3 server for tests, in the process of the test: as much of
-// S3 as GetObject and PutObject need, path style, without checksums.
+// Package s3test is an S3 server for tests, in the process of the test. It
+// implements GetObject and PutObject, path style, without checksums.
 package s3test
 
 import (
@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Server has objects and remembers what it was asked.
+// Server stores objects and records its requests.
 type Server struct {
 	*httptest.Server
 
@@ -38,8 +38,8 @@ func New() *Server {
 	return s
 }
 
-// Env is the environment of a program that uses the server, and nothing of the
-// developer's own.
+// Env returns the environment of a program that uses the server, without the
+// developer's own configuration.
 func (s *Server) Env() map[string]string {
 	return map[string]string{
 		"S3_PATH_STYLE":               "1",
@@ -61,7 +61,7 @@ func (s *Server) Put(path string, b []byte) {
 	s.objects[path] = object{b, fmt.Sprintf(`"%08x"`, crc32.ChecksumIEEE(b))}
 }
 
-// Object returns the object at "/bucket/key", nil if there is none.
+// Object returns the object at "/bucket/key", or nil.
 func (s *Server) Object(path string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("ETag", o.etag)
-	http.ServeContent(logged, r, "", time.Time{}, bytes.NewReader(o.bytes)) // knows ranges and conditions
+	http.ServeContent(logged, r, "", time.Time{}, bytes.NewReader(o.bytes)) // handles ranges and conditions
 }
 
 func (s *Server) store(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// statusWriter notes a request before its answer can arrive.
+// statusWriter records a request before the client can see the answer.
 type statusWriter struct {
 	http.ResponseWriter
 	server *Server
@@ -122,8 +122,9 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Main runs the tests of a package, which use the server that start is given, in the
-// environment env. It never returns. Goroutines that the tests leave behind are an error.
+// Main runs the tests of a package with the environment env and with the server
+// that it passes to start. It does not return. It fails if tests leave goroutines
+// behind.
 func Main(m interface{ Run() int }, env map[string]string, start func(*Server)) {
 	os.Exit(run(m, env, start))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// With the real client, as the examples have it.
+// With the real client, configured as in the examples.
 func TestPutAndGet(t *testing.T) {
 	server := New()
 	defer server.Close()
@@ -37,6 +37,6 @@ func TestPutAndGet(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 	if asked := server.Asked(); asked != "PUT 200, GET 200" {
-		t.Errorf("asked for %s", asked)
+		t.Errorf("requests: %s", asked)
 	}
 }

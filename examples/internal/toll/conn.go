@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// conn is a connection to a gate, for one statement at a time.
+// conn is a connection to a gate, used by one statement at a time.
 type conn struct {
 	net.Conn
 	addr    string
@@ -30,7 +30,7 @@ func (c *conn) pay(ctx context.Context, line string) error {
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	err := c.exchange(line)
 	if !stop() {
-		// The deadline may be set at any time from now on.
+		// From now on, the deadline may be set at any time.
 		c.Close()
 		return ctx.Err()
 	}
@@ -53,8 +53,8 @@ func (c *conn) exchange(line string) error {
 	return err
 }
 
-// idle are the connections that nobody uses at the moment. An idle one has no
-// goroutine: a container that is frozen between invocations has nothing running.
+// idle are the connections that are not in use. They need no goroutine, so nothing
+// runs while a container is frozen between invocations.
 var idle pool
 
 type pool struct {
@@ -62,11 +62,11 @@ type pool struct {
 	conns []*conn
 }
 
-// maxIdle is how many connections are kept: as many as there were concurrent
-// callers, within reason.
+// maxIdle is the number of idle connections to keep, enough for the usual
+// concurrency.
 const maxIdle = 64
 
-// take returns the connection to addr that was used last, nil if there is none.
+// take returns the most recently used connection to addr, or nil.
 func (p *pool) take(addr string) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *pool) take(addr string) *conn {
 		if c.addr == addr {
 			return c
 		}
-		c.Close() // to the gate of another time
+		c.Close() // connected to an earlier gate
 	}
 	return nil
 }

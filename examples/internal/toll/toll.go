@@ -1,11 +1,11 @@
-// Package toll puts the network between an example and its database.
+// Package toll simulates the network between an example and its database.
 //
-// The examples use SQLite, which answers from the same process. A database of
-// production is a network away, and that distance is what a cache saves. When
-// the environment variable ORIGIN_TOLL is host:port, Pay sends one line there
-// before each statement, the statement's name, and waits for the line "ok": a
-// gate that delays and counts. When it is not set, there is no toll. Nobody
-// needs this package in production.
+// The examples use SQLite, which runs in the same process. A production database is
+// a network round trip away, and a cache saves this latency. If the environment
+// variable ORIGIN_TOLL is host:port, Pay sends the name of each statement there, as
+// a line, and waits for the line "ok". The gate at that address delays and counts.
+// If the variable is not set, Pay does nothing. Do not use this package in
+// production.
 package toll
 
 import (
@@ -15,10 +15,11 @@ import (
 	"strings"
 )
 
-// maxLine is the longest line that a gate takes, with its newline.
+// maxLine is the longest line that a gate accepts, with its newline.
 const maxLine = 4 << 10
 
-// Pay pays for one statement at the gate that ORIGIN_TOLL names, if it does.
+// Pay pays for one statement at the gate that ORIGIN_TOLL names. It does nothing if
+// the variable is not set.
 func Pay(ctx context.Context, statement string) error {
 	addr := os.Getenv("ORIGIN_TOLL")
 	if addr == "" {
@@ -33,10 +34,9 @@ func Pay(ctx context.Context, statement string) error {
 func pay(ctx context.Context, addr, statement string) error {
 	line := statement + "\n"
 	if len(line) > maxLine || strings.Contains(statement, "\n") {
-		return fmt.Errorf("the name must be one line of less than %d bytes", maxLine)
+		return fmt.Errorf("the statement's name must be one line of less than %d bytes", maxLine)
 	}
-	// A kept connection may have died in a freeze, and all others with it: one
-	// new attempt, with a new connection.
+	// A freeze may have broken the kept connections, so retry once on a new one.
 	if c := idle.take(addr); c != nil {
 		if err := c.pay(ctx, line); err == nil || ctx.Err() != nil {
 			return err

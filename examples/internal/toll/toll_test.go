@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newGate starts a gate and makes it the one to pay at.
+// newGate starts a gate and sets ORIGIN_TOLL.
 func newGate(t *testing.T, answer func(string) string) *tolltest.Gate {
 	t.Helper()
 	g := tolltest.NewFunc(answer)
@@ -62,7 +62,7 @@ func TestConcurrentCallersDoNotWaitForEachOther(t *testing.T) {
 	arrived.Add(callers)
 	g := newGate(t, func(string) string {
 		arrived.Done()
-		arrived.Wait() // answers nobody before all have asked
+		arrived.Wait() // waits for all lines before it answers
 		return "ok\n"
 	})
 	var want []string
@@ -119,7 +119,7 @@ func TestContextEndsTheWait(t *testing.T) {
 				}
 				return "ok\n"
 			})
-			for _, kept := range []bool{false, true} { // on a new connection and on a kept one
+			for _, kept := range []bool{false, true} { // on a new and on an idle connection
 				silent.Store(false)
 				if kept {
 					mustPay(t, "select")
@@ -132,7 +132,7 @@ func TestContextEndsTheWait(t *testing.T) {
 				}
 			}
 			silent.Store(false)
-			mustPay(t, "select") // what was cut off is not used again
+			mustPay(t, "select") // the broken connection is not reused
 		})
 	}
 }

@@ -1,6 +1,6 @@
-// Command lookup prints the prices of ids in a price table: a line for each, with
-// a dash where the table has none. It is the kind of program that wants the name
-// of a file, and knows nothing of S3.
+// Command lookup prints the price of each id in a price table, one per line, or a
+// dash if the table does not have the id. It represents programs that need a file
+// name and cannot read from S3.
 package main
 
 import (

@@ -1,7 +1,6 @@
-// Package table is the format of a price table: records of 16 bytes, sorted by
-// id, each an id and a price in cents as big-endian 64-bit numbers. A price is
-// found by binary search, in the file where it is: nothing has to be parsed or
-// loaded first.
+// Package table is the format of a price table: records of 16 bytes, sorted by id,
+// each an id and a price in cents as big-endian 64-bit numbers. Prices are found by
+// binary search in the file, so no parsing or loading is needed.
 package table
 
 import (
@@ -13,11 +12,11 @@ import (
 // RecordSize is the size of a record in bytes.
 const RecordSize = 16
 
-// Lookup returns the price of id in the table of that size that r reads, and
-// whether the table has it.
+// Lookup returns the price of id in the table of that size that r reads. The second
+// result reports whether the table has the id.
 func Lookup(r io.ReaderAt, size int64, id uint64) (cents uint64, found bool, err error) {
 	if size%RecordSize != 0 {
-		return 0, false, fmt.Errorf("table: the size is %d bytes, which is not a number of records of %d", size, RecordSize)
+		return 0, false, fmt.Errorf("table: the size is %d bytes: it must be a multiple of %d", size, RecordSize)
 	}
 	var record [RecordSize]byte
 	for low, high := int64(0), size/RecordSize; low < high; {
@@ -48,12 +47,12 @@ func Make(n int) []byte {
 	return b
 }
 
-// ID returns the id of record i of Make. Between two of them are six that the
-// table does not have.
+// ID returns the id of record i of Make. The six ids between two records are
+// missing from the table.
 func ID(i int) uint64 { return 1000 + 7*uint64(i) }
 
-// Price returns the price in cents that Make gives to id. Neighbours have nothing
-// in common.
+// Price returns the price in cents that Make gives to id. Prices of neighboring ids
+// are unrelated.
 func Price(id uint64) uint64 {
 	id *= 0x9e3779b97f4a7c15
 	return 1 + (id>>32)%1_000_000

@@ -12,7 +12,7 @@ import (
 	"github.com/warmcache/warmcache/examples/model/table"
 )
 
-// Answers of different releases are compared: the bytes must never change.
+// Results of different releases are compared, so the bytes must never change.
 func TestMakeNeverChanges(t *testing.T) {
 	b := table.Make(12 << 20 / table.RecordSize)
 	if len(b) != 12<<20 {
@@ -35,7 +35,7 @@ func TestLookup(t *testing.T) {
 		}
 		for _, id := range []uint64{0, table.ID(0) - 1, table.ID(0) + 1, table.ID(n), 1<<64 - 1} {
 			if cents, found, err := table.Lookup(r, size, id); cents != 0 || found || err != nil {
-				t.Errorf("%d of %d, which is not there: %d, %v, %v", id, n, cents, found, err)
+				t.Errorf("%d of %d, which is missing: %d, %v, %v", id, n, cents, found, err)
 			}
 		}
 	}

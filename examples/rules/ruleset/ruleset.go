@@ -10,12 +10,12 @@ import (
 
 // A Rule gives a discount on articles.
 type Rule struct {
-	Prefix   string `json:"prefix"` // of the articles' numbers
+	Prefix   string `json:"prefix"` // of the article numbers
 	Quantity int    `json:"quantity"`
 	Percent  int64  `json:"percent"`
 }
 
-// A Set is a parsed document. It is not changed after Parse, so all callers can share
+// A Set is a parsed document. It does not change after Parse, so callers can share
 // it.
 type Set struct {
 	Release string `json:"release"`
@@ -24,8 +24,8 @@ type Set struct {
 	byPrefix map[string][]Rule
 }
 
-// Parse reads a document. A rule that could not be meant is an error: better the last
-// good document than a wrong price.
+// Parse parses and validates a document. It rejects implausible rules: serving the
+// last good document is better than computing a wrong price.
 func Parse(r io.Reader) (*Set, error) {
 	var s Set
 	if err := json.NewDecoder(r).Decode(&s); err != nil {
@@ -41,7 +41,7 @@ func Parse(r io.Reader) (*Set, error) {
 	return &s, nil
 }
 
-// Percent returns the largest discount on that many of an article.
+// Percent returns the largest discount for that quantity of an article.
 func (s *Set) Percent(article string, quantity int) (percent int64) {
 	for n := range len(article) + 1 {
 		for _, rule := range s.byPrefix[article[:n]] {

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// Issuer and Audience are those of the callers' tokens.
+	// Issuer and Audience are the iss and aud of the callers' tokens.
 	Issuer   = "https://issuer.example"
 	Audience = "orders"
 

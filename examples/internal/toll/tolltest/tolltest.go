@@ -1,5 +1,5 @@
-// Package tolltest is a toll gate for tests: it answers at once and remembers
-// what it was asked.
+// Package tolltest is a toll gate for tests. It answers at once and records the
+// lines that it receives.
 package tolltest
 
 import (
@@ -23,11 +23,11 @@ type Gate struct {
 	dials int
 }
 
-// New starts a gate. It panics if it cannot, as httptest.NewServer does.
+// New starts a gate. It panics on failure, as httptest.NewServer does.
 func New() *Gate { return NewFunc(func(string) string { return "ok\n" }) }
 
-// NewFunc starts a gate that sends what answer returns for a line, which may be
-// nothing.
+// NewFunc starts a gate that sends the result of answer for each line. If the
+// result is empty, it sends nothing.
 func NewFunc(answer func(line string) string) *Gate {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,27 +38,27 @@ func NewFunc(answer func(line string) string) *Gate {
 	return g
 }
 
-// Addr is the value for ORIGIN_TOLL.
+// Addr returns the value for ORIGIN_TOLL.
 func (g *Gate) Addr() string { return g.listener.Addr().String() }
 
-// Lines returns what was sent so far.
+// Lines returns the lines received so far.
 func (g *Gate) Lines() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return append([]string(nil), g.lines...)
 }
 
-// Count returns how many lines were sent so far.
+// Count returns the number of lines received so far.
 func (g *Gate) Count() int { return len(g.Lines()) }
 
-// Dials returns how many connections were made so far.
+// Dials returns the number of connections made so far.
 func (g *Gate) Dials() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.dials
 }
 
-// Break closes all connections, as a freeze does in the end.
+// Break closes all connections, as they end in a long freeze.
 func (g *Gate) Break() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -67,7 +67,7 @@ func (g *Gate) Break() {
 	}
 }
 
-// Close ends the gate.
+// Close stops the gate.
 func (g *Gate) Close() {
 	g.listener.Close()
 	g.Break()
