@@ -37,6 +37,7 @@ lint: ## formatting, go.mod files, vet and linters, in each module
 	golangci-lint version --short 2>/dev/null | grep -qx "$$(sed 's/.*@v//' <<<'$(lint)')" || go install $(lint)
 	$(call each,golangci-lint run ./...)
 	.ci/links
+	.ci/words
 
 .PHONY: large
 large: ## nothing built and nothing large is in git
