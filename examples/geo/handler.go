@@ -24,7 +24,7 @@ var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.F
 
 // files keeps the database in /tmp, packed and unpacked.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: 5 * time.Minute, // after that, S3 is asked for a newer version
+	MaxAge: 5 * time.Minute, // after that, the cache checks S3 for a newer version
 }))
 
 // maxSize is the largest unpacked size of the database, in bytes.

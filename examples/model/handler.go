@@ -21,7 +21,7 @@ var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.F
 // files keeps the table in /tmp for later invocations, and for the next process
 // after a crash if the host keeps /tmp.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: 5 * time.Minute, // after that, S3 is asked for a newer version
+	MaxAge: 5 * time.Minute, // after that, the cache checks S3 for a newer version
 }))
 
 // In is the event.

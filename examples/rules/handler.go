@@ -21,7 +21,7 @@ var bucket = sync.OnceValues(func() (s3source.Bucket, error) { return s3bucket.F
 
 // files keeps the rules file in /tmp for the next process.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge:       time.Minute, // after that, S3 is asked for a newer version
+	MaxAge:       time.Minute, // after that, the cache checks S3 for a newer version
 	StaleIfError: time.Hour,   // during an outage of S3
 }))
 

@@ -14,7 +14,7 @@ import (
 
 // files keeps the sources in /tmp: the next invocation may need another size.
 var files = filecache.Must(filecache.New(filecache.Options{
-	MaxAge: time.Minute, // after that, S3 is asked for a newer version
+	MaxAge: time.Minute, // after that, the cache checks S3 for a newer version
 }))
 
 // disk has the operations on /tmp. WARMCACHE=off selects the implementation without
