@@ -109,10 +109,8 @@ var examples = []example{{
 	event:   rulesEvent,
 	prepare: putRules,
 }, {
-	name: "secret",
-	env: func(o *origins) []string {
-		return append(secretServer.Env("SECRET_ID"), "ORIGIN_TOLL="+o.latencyProxy)
-	},
+	name:  "secret",
+	env:   func(o *origins) []string { return append(secretServer.Env("SECRET_ID"), "ORIGIN_TOLL="+o.latencyProxy) },
 	event: func(int) string { return `{"account":"700"}` },
 	prepare: func(ctx context.Context, _ example, _ *origins) error {
 		secretServer = secrettest.New()
@@ -237,10 +235,7 @@ func putImage(ctx context.Context, _ example, o *origins) error {
 	if err := jpeg.Encode(&b, m, nil); err != nil {
 		return err
 	}
-	if err := o.S3.CreateBucket(ctx, imageBucket); err != nil {
-		return err
-	}
-	return o.S3.Put(ctx, imageBucket, "images/"+guest+"/hills.jpg", b.Bytes())
+	return errors.Join(o.S3.CreateBucket(ctx, imageBucket), o.S3.Put(ctx, imageBucket, "images/"+guest+"/hills.jpg", b.Bytes()))
 }
 
 // putChecks stores a scan, the data of the OCR program and the customers.
@@ -252,12 +247,8 @@ func putChecks(ctx context.Context, _ example, o *origins) error {
 	if err != nil {
 		return err
 	}
-	for _, bucket := range []string{scanBucket, copyBucket} {
-		if err := o.S3.CreateBucket(ctx, bucket); err != nil {
-			return err
-		}
-	}
 	return errors.Join(
+		o.S3.CreateBucket(ctx, scanBucket), o.S3.CreateBucket(ctx, copyBucket),
 		o.S3.Put(ctx, modelBucket, ocrKey, data),
 		o.S3.Put(ctx, scanBucket, "ada.png", checktest.Check("40817263", "1,234.56")),
 		fill(ctx, o.database("CHECKS_DB"), "checks/testdata/checks.sql"))
@@ -268,8 +259,5 @@ func rulesEvent(round int) string {
 }
 
 func putRules(ctx context.Context, _ example, o *origins) error {
-	if err := o.S3.CreateBucket(ctx, rulesBucket); err != nil {
-		return err
-	}
-	return o.S3.Put(ctx, rulesBucket, rulesKey, ruleset.Make(rulesCount, "1"))
+	return errors.Join(o.S3.CreateBucket(ctx, rulesBucket), o.S3.Put(ctx, rulesBucket, rulesKey, ruleset.Make(rulesCount, "1")))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/warmcache/warmcache/bench/host"
 	"github.com/warmcache/warmcache/bench/result"
@@ -25,12 +26,7 @@ func measureAll(ctx context.Context, s settings) (rows result.Rows, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen []example
-	for _, e := range all {
-		if s.Only.MatchString(e.name) {
-			chosen = append(chosen, e)
-		}
-	}
+	chosen := slices.DeleteFunc(all, func(e example) bool { return !s.Only.MatchString(e.name) })
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("-only: no example matches %q", s.Only)
 	}

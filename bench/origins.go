@@ -23,10 +23,7 @@ func startOrigins(ctx context.Context, dir string, l run.Latencies) (o *origins,
 		err = o.StartS3(ctx, filepath.Join(o.dir, "s3"), l)
 	}
 	if err == nil {
-		err = o.S3.CreateBucket(ctx, modelBucket)
-	}
-	if err == nil {
-		err = o.S3.Put(ctx, modelBucket, modelKey, table.Make(modelRecords))
+		err = errors.Join(o.S3.CreateBucket(ctx, modelBucket), o.S3.Put(ctx, modelBucket, modelKey, table.Make(modelRecords)))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the origins: %w", err), o.Close())

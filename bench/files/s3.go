@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,10 +60,7 @@ func (s *setup) store(size int, slow bool) (*store, error) {
 			return transport.RoundTrip(r)
 		})
 	})
-	if err := server.CreateBucket(s.ctx, bucket); err != nil {
-		return nil, err
-	}
-	return x, server.Put(s.ctx, bucket, key, origin.Object(size, 1))
+	return x, errors.Join(server.CreateBucket(s.ctx, bucket), server.Put(s.ctx, bucket, key, origin.Object(size, 1)))
 }
 
 type doer func(*http.Request) (*http.Response, error)

@@ -23,7 +23,11 @@ type recent struct {
 }
 
 func (p *recent) take(now int64) (*container, bool) {
-	p.sweepBottom(now)
+	for len(p.idle) > 0 && p.idle[0].dead(now) { // at the bottom of the stack
+		p.bury(p.idle[0])
+		p.idle[0] = nil
+		p.idle = p.idle[1:]
+	}
 	for len(p.idle) > 0 {
 		last := len(p.idle) - 1
 		c := p.idle[last]
@@ -38,15 +42,6 @@ func (p *recent) take(now int64) (*container, bool) {
 	}
 	p.alive++
 	return p.sim.start(now), true
-}
-
-// sweepBottom removes the dead containers at the bottom of the stack.
-func (p *recent) sweepBottom(now int64) {
-	for len(p.idle) > 0 && p.idle[0].dead(now) {
-		p.bury(p.idle[0])
-		p.idle[0] = nil
-		p.idle = p.idle[1:]
-	}
 }
 
 func (p *recent) bury(c *container) {

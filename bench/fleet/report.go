@@ -66,10 +66,7 @@ func Simulate(ctx context.Context, c Config, variants []Variant) (*Report, error
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r, g.Wait()
 }
 
 // stampede returns c with a deployment under load: a fleet of fixed size with ten

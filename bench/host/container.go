@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 )
@@ -41,10 +42,7 @@ func (c *Container) ready(a Activation) (*actionLoop, StartKind, error) {
 	case c.process != nil:
 		return wake(c.process)
 	}
-	if err := os.RemoveAll(c.Tmp()); err != nil {
-		return nil, 0, err
-	}
-	if err := os.Mkdir(c.Tmp(), 0o700); err != nil {
+	if err := errors.Join(os.RemoveAll(c.Tmp()), os.Mkdir(c.Tmp(), 0o700)); err != nil {
 		return nil, 0, err
 	}
 	l, err := startActionLoop(c.action, a, c.Tmp())

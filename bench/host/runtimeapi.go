@@ -310,7 +310,12 @@ func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, re
 	taken := inv != nil && inv.answer == nil
 	if taken {
 		inv.answer = &ans
-		a.noteAnswer(inv)
+		if a.shared() { // such a process need not request the next event first: it is never frozen
+			a.end(inv)
+			if inv.abandoned {
+				inv.leave()
+			}
+		}
 	}
 	a.mu.Unlock()
 	switch {
@@ -320,18 +325,6 @@ func (a *runtimeAPI) take(w http.ResponseWriter, r *http.Request, ans answer, re
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "answered already")
 	default:
 		reply(w)
-	}
-}
-
-// noteAnswer ends an invocation of a shared process. Such a process need not request
-// the next event first: it is never frozen.
-func (a *runtimeAPI) noteAnswer(inv *invocation) {
-	if !a.shared() {
-		return
-	}
-	a.end(inv)
-	if inv.abandoned {
-		inv.leave()
 	}
 }
 

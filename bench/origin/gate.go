@@ -67,7 +67,16 @@ func StartGate(target string, o GateOptions) (*Gate, error) {
 	o.Burst = cmp.Or(o.Burst, DefaultBurst)
 	g := &Gate{options: o, url: "http://" + listener.Addr().String(), transport: newTransport()}
 	g.proxy = g.newProxy(u)
-	g.server = g.newServer()
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel = cancel
+	g.server = &http.Server{
+		Handler:     http.HandlerFunc(g.serve),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, lineKey{}, newLine(o.Bandwidth, o.Burst))
+		},
+		ErrorLog: quiet,
+	}
 	g.active.Go(func() { g.server.Serve(listener) })
 	return g, nil
 }
@@ -88,19 +97,6 @@ func (g *Gate) Close() error {
 		return fmt.Errorf("origin: close gate: %w", err)
 	}
 	return nil
-}
-
-func (g *Gate) newServer() *http.Server {
-	ctx, cancel := context.WithCancel(context.Background())
-	g.cancel = cancel
-	return &http.Server{
-		Handler:     http.HandlerFunc(g.serve),
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, lineKey{}, newLine(g.options.Bandwidth, g.options.Burst))
-		},
-		ErrorLog: quiet,
-	}
 }
 
 func (g *Gate) newProxy(target *url.URL) *httputil.ReverseProxy {

@@ -54,7 +54,8 @@ func (p *process) start(c childConfig) error {
 		return err
 	}
 	p.cmd = exec.Command(program)
-	p.cmd.Env = append(childEnviron(), childEnv+"="+string(config))
+	environ := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "AWS_") }) // for clients
+	p.cmd.Env = append(environ, childEnv+"="+string(config))
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = time.Second // for the copying of stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -105,11 +106,6 @@ func (p *process) kill() error {
 	p.stdin.Close()
 	p.stdout.Close()
 	return early
-}
-
-// childEnviron leaves out the variables that configure AWS clients: the server needs none of them.
-func childEnviron() []string {
-	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "AWS_") })
 }
 
 // lastWords returns the end of the child's standard error.

@@ -41,11 +41,6 @@ func measureAll(ctx context.Context, f *compare.Flags, r *compare.Report) error 
 			return err
 		}
 	}
-	addTargets(r)
-	return nil
-}
-
-func addTargets(r *compare.Report) {
 	for _, t := range []struct {
 		what, measure, over, overMeasure string
 		atMost                           float64
@@ -59,7 +54,10 @@ func addTargets(r *compare.Report) {
 		r.TargetRatio(t.what, t.atMost, r.Find(t.measure, subject), r.Find(t.overMeasure, t.over))
 	}
 	for _, measure := range []string{"miss", "miss-cancel"} {
-		if others := loaders(r.Of(measure)); len(others) > 0 {
+		others := slices.DeleteFunc(r.Of(measure), func(c *compare.Cell) bool {
+			return !slices.Contains([]string{"otter", "sturdyc", "theine", "ttlcache"}, c.Name)
+		})
+		if len(others) > 0 {
 			fastest := slices.MinFunc(others, func(a, b *compare.Cell) int { return cmp.Compare(a.Median, b.Median) })
 			r.TargetRatio(measure+" and load, over the fastest of otter, sturdyc, theine and ttlcache ("+fastest.Name+")", 1, r.Find(measure, subject), fastest)
 		}
@@ -68,10 +66,5 @@ func addTargets(r *compare.Report) {
 	for _, p := range programs {
 		r.TargetMedian("KB of binary over "+p.name, 150, r.Find("binary", p.name), 1e-3)
 	}
-}
-
-func loaders(cells []*compare.Cell) []*compare.Cell {
-	return slices.DeleteFunc(cells, func(c *compare.Cell) bool {
-		return !slices.Contains([]string{"otter", "sturdyc", "theine", "ttlcache"}, c.Name)
-	})
+	return nil
 }

@@ -123,6 +123,7 @@ type figure struct {
 	Keys    []key
 }
 
+// newFigure makes c a part of the page, with the page's size and text color.
 func newFigure(c *chart, err error) (*figure, error) {
 	if err != nil || c == nil {
 		return nil, err
@@ -133,7 +134,12 @@ func newFigure(c *chart, err error) (*figure, error) {
 	}
 	var b bytes.Buffer
 	_, err = to.WriteTo(&b)
-	return &figure{Caption: c.caption, SVG: inline(b.String()), Keys: c.keys}, err
+	_, svg, _ := strings.Cut(b.String(), "<svg")
+	attributes, content, _ := strings.Cut(svg, ">")
+	_, box, _ := strings.Cut(attributes, `viewBox="`)
+	box, _, _ = strings.Cut(box, `"`)
+	svg = `<svg role="img" aria-hidden="true" viewBox="` + box + `">` + strings.ReplaceAll(content, "#000000", "currentColor")
+	return &figure{Caption: c.caption, SVG: svg, Keys: c.keys}, err
 }
 
 // save writes the picture on white, with its legend above the first row.
@@ -143,13 +149,4 @@ func (c *chart) save(file string) error {
 	c.Legend.Top, c.Legend.Padding = true, vg.Points(3)
 	c.Y.Max += 2
 	return c.Save(width, height+1.2*vg.Inch, file)
-}
-
-// inline makes an SVG file a part of the page, with the page's size and text color.
-func inline(svg string) string {
-	_, svg, _ = strings.Cut(svg, "<svg")
-	attributes, content, _ := strings.Cut(svg, ">")
-	_, box, _ := strings.Cut(attributes, `viewBox="`)
-	box, _, _ = strings.Cut(box, `"`)
-	return `<svg role="img" aria-hidden="true" viewBox="` + box + `">` + strings.ReplaceAll(content, "#000000", "currentColor")
 }

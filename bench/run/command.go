@@ -246,15 +246,13 @@ func (s *settings) readEnv(file string) error {
 	if err != nil {
 		return err
 	}
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		n++
+	for n, line := range strings.Split(string(b), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		if err := s.setEnv(line); err != nil {
-			return fmt.Errorf("%s:%d: %w", file, n, err)
+			return fmt.Errorf("%s:%d: %w", file, n+1, err)
 		}
 	}
 	return nil

@@ -86,16 +86,18 @@ func (r *run) timedOut(ctx context.Context, event []byte) error {
 	if _, err := r.invoke(ctx, s, event, result.Cold); err != nil {
 		return err
 	}
-	res, err := timeOut(ctx, s, event)
-	if err != nil {
-		return err
+	for range attempts {
+		res, err := invokeFrozen(ctx, s, event)
+		if err != nil {
+			return err
+		}
+		if res.Died {
+			_, err = r.invoke(ctx, s, event, result.TimedOut)
+			return err
+		}
 	}
-	if !res.Died {
-		r.uncaught = true
-		return nil
-	}
-	_, err = r.invoke(ctx, s, event, result.TimedOut)
-	return err
+	r.uncaught = true
+	return nil
 }
 
 // concurrent runs several invocations at once in one process. An invocation that the
@@ -158,12 +160,9 @@ func (r *run) note(state result.State, event []byte, res host.Result) {
 		r.print(fmt.Sprintf("%-10s  %.200s\n  -> %s\n", state, event, r.redact(answer)))
 		return
 	}
-	for _, s := range r.seen {
-		if s[0] == string(event) {
-			return
-		}
+	if !slices.ContainsFunc(r.seen, func(s [2]string) bool { return s[0] == string(event) }) {
+		r.seen = append(r.seen, [2]string{string(event), answer})
 	}
-	r.seen = append(r.seen, [2]string{string(event), answer})
 }
 
 // setStatus sets the text of the progress.
@@ -201,19 +200,8 @@ func (r *run) progress() (stop func()) {
 // attempts bounds how often the process is caught too late.
 const attempts = 5
 
-// timeOut forces a time-out in the middle of an invocation. If the function was too
-// quick each time, timeOut returns its last answer.
-func timeOut(ctx context.Context, s host.Sandbox, event []byte) (res host.Result, err error) {
-	for range attempts {
-		if res, err = invokeFrozen(ctx, s, event); err != nil || res.Died {
-			break
-		}
-	}
-	return res, err
-}
-
-// busyTurns are some milliseconds of polling without a pause, because a function
-// may return within one.
+// busyTurns are some milliseconds of polling without a pause, since a function may take
+// less than one.
 const busyTurns = 20_000
 
 // invokeFrozen freezes the process again as soon as the invocation has thawed it, until

@@ -16,15 +16,14 @@ func readEvents(file string) (events [][]byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("run: -events: %w", err)
 	}
-	number := 0 // of the line; some editors write a byte order mark before the first
-	for line := range bytes.Lines(bytes.TrimPrefix(b, []byte("\ufeff"))) {
-		number++
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // some editors write a byte order mark
+	for i, line := range bytes.Split(b, []byte("\n")) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue
 		}
 		if !json.Valid(line) {
-			return nil, fmt.Errorf("run: -events: %s:%d is not JSON: %.60s (each line is one event)", file, number, line)
+			return nil, fmt.Errorf("run: -events: %s:%d is not JSON: %.60s (each line is one event)", file, i+1, line)
 		}
 		events = append(events, line)
 	}
