@@ -46,7 +46,8 @@ func (c *Cache[K, V]) lookup(ctx context.Context, key K) (item[V], Source, error
 
 // GetWithin is [Cache.Get] for a caller that needs a younger value than TTL allows: it
 // returns none whose Load began longer than maxAge ago, and joins no such Load. So no
-// more than two Loads of a key begin per maxAge, however many callers there are.
+// more than two successful Loads of a key begin per maxAge, however many callers there
+// are. Errors are not cached: while Load fails, each call that cannot join one loads.
 //
 // Use it where a request suggests that the cached value is out of date, but does not
 // prove it, such as an unknown key ID in a token. If maxAge is zero or negative,
