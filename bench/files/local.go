@@ -199,7 +199,7 @@ func newCache(many int) measure {
 
 // valueHit is a hit of a Value beside one of package cache.
 func valueHit(n int) measure {
-	m := compare.Measure{Name: "value-hit", Unit: "ns", Title: fmt.Sprintf("Get of a value in memory, %d of them a sample, without allocation", n)}
+	m := compare.Measure{Name: "value-hit", Unit: "ns", Title: fmt.Sprintf("Get of a value in memory, %d of them a sample", n)}
 	return measure{m, func(s *setup) ([]compare.Contender, error) {
 		files := filecache.Must(filecache.New(filecache.Options{Dir: s.dir, MaxAge: time.Hour}))
 		value := filecache.NewValue(files, unpinned{zeros{"rules.json", 100}}, func(context.Context, *filecache.File) (int, error) { return 1, nil })

@@ -124,6 +124,8 @@ var everything = []In{
 	{Tenant: "green", Page: 2},
 	{Tenant: "red", Page: 1},
 	{Tenant: "blue", Page: -1},
+	{Tenant: "blue", SKU: "lamp", Quantity: 3, Order: true},
+	{Tenant: "blue", Page: 1, Order: true},
 }
 
 func TestSameAnswersWithAndWithoutCache(t *testing.T) {
@@ -165,6 +167,19 @@ func TestSecondInvocationAsksNothing(t *testing.T) {
 				t.Errorf("quantity 11: %+v after %d statements", out, statements)
 			}
 		})
+	}
+}
+
+// An order gets the current price, and later quotes get it too.
+func TestOrderRefreshesThePrice(t *testing.T) {
+	newContainer(t)
+	order := buy("blue", "lamp", 3)
+	order.Order = true
+	for i, event := range []In{buy("blue", "lamp", 3), order, order, buy("blue", "lamp", 3)} {
+		want := []int{1, 1, 1, 0}[i] // statements
+		if out, statements := ask(t, event); out != blueLamp || statements != want {
+			t.Errorf("event %d: %+v after %d statements, want %d", i, out, statements, want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ type In struct {
 	Tenant   string `json:"tenant"`
 	SKU      string `json:"sku,omitempty"`
 	Quantity int64  `json:"quantity,omitempty"`
+	Order    bool   `json:"order,omitempty"`    // the price must be current, not up to a minute old
 	Page     int64  `json:"page,omitempty"`     // from 1; the answer is a List
 	InStock  bool   `json:"in_stock,omitempty"` // with a page: only products in stock
 }
@@ -65,7 +66,7 @@ func (in In) validate() error {
 
 func (in In) validatePage() error {
 	switch {
-	case in.SKU != "" || in.Quantity != 0:
+	case in.SKU != "" || in.Quantity != 0 || in.Order:
 		return errors.New("the event has a page and a product: it must be one of them")
 	case in.Page < 1 || in.Page > maxPage:
 		return fmt.Errorf("page is %d: it must be 1 to %d", in.Page, maxPage)

@@ -40,7 +40,7 @@ type Quote struct {
 }
 
 func quote(ctx context.Context, in In) (Quote, error) {
-	p, err := product(ctx, ProductKey{Tenant: in.Tenant, SKU: in.SKU})
+	p, err := product(ctx, ProductKey{Tenant: in.Tenant, SKU: in.SKU}, in.Order)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -57,9 +57,13 @@ func quote(ctx context.Context, in In) (Quote, error) {
 }
 
 // product is the only function that uses the cache of products.
-func product(ctx context.Context, key ProductKey) (Product, error) {
-	if plain() {
+func product(ctx context.Context, key ProductKey, current bool) (Product, error) {
+	switch {
+	case plain():
 		return loadProduct(ctx, key)
+	case current:
+		return products.Refresh(ctx, key) // concurrent orders share a query
+	default:
+		return products.Get(ctx, key)
 	}
-	return products.Get(ctx, key)
 }
