@@ -23,24 +23,36 @@ func TestLayers(t *testing.T) {
 		"internal/redial":   nil,
 		"httpsource":        {"filecache", "filecache/internal/redial", "internal/keys"},
 	} {
-		files, err := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %d files, %v", dir, len(files), err)
-		}
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, imp := range f.Imports {
-				path, ours := strings.CutPrefix(strings.Trim(imp.Path.Value, `"`), module)
+		for name, imports := range importsOf(t, dir) {
+			for _, imported := range imports {
+				path, ours := strings.CutPrefix(imported, module)
 				if ours && !slices.Contains(allowed, path) {
 					t.Errorf("%s imports %s", name, path)
 				}
 			}
 		}
 	}
+}
+
+// importsOf returns the paths that each file in dir imports, without its tests.
+func importsOf(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", dir, len(files), err)
+	}
+	imports := map[string][]string{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range f.Imports {
+			imports[name] = append(imports[name], strings.Trim(imp.Path.Value, `"`))
+		}
+	}
+	return imports
 }

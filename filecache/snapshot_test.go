@@ -5,12 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,21 +148,10 @@ func TestProcessesOfOneSnapshot(t *testing.T) {
 // File names come from the kernel: the state of math/rand is part of a snapshot.
 func TestNamesAreNotPartOfASnapshot(t *testing.T) {
 	for _, dir := range []string{".", "internal/store", "internal/transfer", "../internal/disk", "../cache/disktier"} {
-		files, err := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %d files, %v", dir, len(files), err)
-		}
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, imp := range f.Imports {
-				if strings.HasPrefix(imp.Path.Value, `"math/rand`) {
-					t.Errorf("%s imports %s: use clock.Random", name, imp.Path.Value)
+		for name, imports := range importsOf(t, dir) {
+			for _, path := range imports {
+				if strings.HasPrefix(path, "math/rand") {
+					t.Errorf("%s imports %s: use clock.Random", name, path)
 				}
 			}
 		}

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// containers holds the starts that this process found, so that a second Recorder does
-// not take the marker of the first for that of an earlier process.
+// containers records the start kinds that this process has determined. Without it, a
+// second Recorder would mistake the first one's marker for a marker of an earlier process.
 var containers struct {
 	mu    sync.Mutex
 	found map[string]Start // by marker file

@@ -36,7 +36,8 @@ func ExampleNew_invalidate() {
 	// Output: others may see the old value for a minute
 }
 
-// The URL is often that of an environment variable. No error contains its password.
+// Functions often read the URL from an environment variable. Errors of ConnectURL do not
+// contain its password.
 func ExampleConnectURL() {
 	_, err := redistier.ConnectURL("http://user:secret@cache.example.com")
 	fmt.Println(err)

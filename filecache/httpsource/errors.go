@@ -110,8 +110,8 @@ func (o *object) redact(err error) error {
 
 const redacted = "REDACTED"
 
-// scrub removes secrets from text: those of o's URL, and anything that looks like
-// the query or userinfo of another URL, such as that of a redirect or a proxy.
+// scrub removes the secrets of o's URL from text. It also removes the query and userinfo
+// of any other URL, since a redirect or a proxy may have its own secrets.
 func (o *object) scrub(text string) string {
 	for _, s := range o.secrets() {
 		text = strings.ReplaceAll(text, s, redacted)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Latest returns the deadline of ctx. If ctx is that of a load, it returns the latest
-// deadline of the load's waiting callers, if all have one.
-func Latest(ctx context.Context) (time.Time, bool) {
+// Latest returns the deadline of ctx. For the context of a load, it returns the latest
+// deadline among the callers that wait for the load; ok is false if one has no deadline.
+func Latest(ctx context.Context) (deadline time.Time, ok bool) {
 	d := newWaiter(ctx).deadline
 	return d.at, d.set
 }
