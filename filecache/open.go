@@ -122,7 +122,7 @@ func (c *Cache) ask(ctx context.Context, load flight.Request[source], id ID, beg
 }
 
 // resolve returns the source of the object's current bytes, and fetches them if the local
-// copy does not have them. deadline is that of the first caller, or zero.
+// copy does not have them. deadline is the first caller's, or zero.
 func (c *Cache) resolve(ctx context.Context, fl *call, obj Object, id ID, began uint64, deadline time.Time) (source, error) {
 	key := store.Key(id)
 	l, missing := c.store.Lookup(key), error(nil)

@@ -108,7 +108,7 @@ type outcome[T any] struct {
 // that is done, and Parse is canceled when the last of them has returned. If Parse
 // panics, Get panics with an error that has Parse's stack.
 //
-// The error is that of Open or of Parse. If the origin cannot be reached, Get returns a
+// Get returns the error of Open or Parse. If the origin cannot be reached, Get returns a
 // value within [Options.StaleIfError], even without a local copy.
 //
 // All callers share the value and must not change it.

@@ -64,7 +64,7 @@ func ExampleInvocation_LogValue() {
 	// Output: {"msg":"done","reuse":{"start":"cold","number":1}}
 }
 
-// The names of the start kinds are those of logs and metrics.
+// Logs and metrics use the names of the start kinds.
 func ExampleStart_String() {
 	for _, s := range []reuse.Start{reuse.Unknown, reuse.Cold, reuse.Restarted, reuse.Warm} {
 		fmt.Println(s.String())

@@ -77,7 +77,7 @@ func (t *tester) expect(what string, req filecache.Request, off, end int) (answe
 	return a, false
 }
 
-// sums checks that the checksums are those of the whole object.
+// sums checks the checksums against the whole object.
 func (t *tester) sums(what string, sums []filecache.Checksum) {
 	for _, s := range sums {
 		var want []byte
