@@ -31,8 +31,12 @@ type budget struct {
 	added  int64 // bytes added by this process since began
 	last   room  // the limit at the last reservation
 	pool   pool
+	own    int               // entries that this process added recently
+	others int               // entries of other processes that the walk found recently
 	litter []string          // paths of files that seem unused
 	trees  map[uint64]string // by the ID of their entries
+
+	refreshes int // how many known entries the current step may still refresh
 
 	// owners has the keys whose data files this round has met, and whether it met two
 	// of them. duplicates is the owners of the round before.
@@ -51,29 +55,52 @@ type budget struct {
 // A sum is the room of a set of files. It identifies them by numbers derived from their
 // names, and needs 16 bytes for each.
 type sum struct {
-	pages map[uint64]uint32
-	trees map[uint64]int64 // number of files in a tree, without its root
-	bytes int64
-	files int64 // in trees
+	counted map[uint64]counted
+	trees   map[uint64]int64 // number of files in a tree, without its root
+	bytes   int64
+	files   int64 // in trees
 }
 
-func newSum() *sum { return &sum{pages: map[uint64]uint32{}, trees: map[uint64]int64{}} }
+// counted is a file in a sum.
+type counted struct {
+	pages uint32
+	used  tick // of an entry: no later than its last use
+}
+
+func newSum() *sum { return &sum{counted: map[uint64]counted{}, trees: map[uint64]int64{}} }
+
+// A tick is a time of about 67 ms, modulo 9 years.
+type tick uint32
+
+func tickOf(nanoseconds int64) tick { return tick(nanoseconds >> 26) }
+
+func (t tick) after(u tick) bool { return int32(t-u) > 0 }
 
 func (s *sum) room() room {
 	if s == nil {
 		return room{}
 	}
-	return room{s.bytes, int64(len(s.pages)) + s.files}
+	return room{s.bytes, int64(len(s.counted)) + s.files}
 }
 
 // add counts a file once.
-func (s *sum) add(id uint64, size int64) {
+func (s *sum) add(id uint64, size int64, used tick) {
+	s.set(id, counted{uint32(min(size/page, math.MaxUint32)), used})
+}
+
+func (s *sum) get(id uint64) (c counted, ok bool) {
+	if s != nil {
+		c, ok = s.counted[id]
+	}
+	return c, ok
+}
+
+func (s *sum) set(id uint64, c counted) {
 	if s == nil {
 		return
 	}
-	n := uint32(min(size/page, math.MaxUint32))
-	s.bytes += (int64(n) - int64(s.pages[id])) * page
-	s.pages[id] = n
+	s.bytes += (int64(c.pages) - int64(s.counted[id].pages)) * page
+	s.counted[id] = c
 }
 
 // addTree counts a tree once.
@@ -81,7 +108,7 @@ func (s *sum) addTree(id uint64, r room) {
 	if s == nil {
 		return
 	}
-	s.add(id, r.bytes)
+	s.add(id, r.bytes, 0)
 	s.files += r.files - 1 - s.trees[id]
 	s.trees[id] = r.files - 1
 }
@@ -90,10 +117,18 @@ func (s *sum) remove(id uint64) {
 	if s == nil {
 		return
 	}
-	s.bytes -= int64(s.pages[id]) * page
-	delete(s.pages, id)
+	s.bytes -= int64(s.counted[id].pages) * page
+	delete(s.counted, id)
 	s.files -= s.trees[id]
 	delete(s.trees, id)
+}
+
+// useEntry counts a published entry.
+func (b *budget) useEntry(name string, size int64) {
+	b.count(entryID(name), pages(size))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.own++
 }
 
 // use counts a published data file.
@@ -103,8 +138,9 @@ func (b *budget) count(id uint64, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.added += size
-	b.known.add(id, size)
-	b.round.add(id, size)
+	used := tickOf(b.clock.Now().Wall)
+	b.known.add(id, size, used)
+	b.round.add(id, size, used)
 	b.changed = b.changed.plus(room{size, 1})
 }
 

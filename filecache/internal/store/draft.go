@@ -313,7 +313,7 @@ func (s *Store) publishFirst(d *Draft, f disk.NewFile, e *entry, check func() er
 func (s *Store) published(d *Draft, f disk.NewFile, e, old *entry, remember func(disk.FileID)) {
 	name := entryOf(e.data)
 	s.budget.addOpen(s.index.entryUnlinked(name))
-	s.budget.count(entryID(name), pages(e.fileSize()))
+	s.budget.useEntry(name, e.fileSize())
 	if !e.inline {
 		s.budget.use(e.data, e.size)
 	}

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 // victim is a copy to be evicted.
 type victim struct {
 	candidate
+	unread bool   // only candidate and room are known
 	data   string // empty if the entry does not decode
 	inline bool
 	tree   string // empty if it has no tree
@@ -35,7 +38,12 @@ func (s *Store) evict(missing, need room, walkOn bool) bool {
 		victims := s.victims(missing, tried)
 		removed := false
 		for _, v := range victims {
-			removed = s.evictOne(v) || removed
+			switch err := s.evictOne(v); err {
+			case nil:
+				removed = true
+			case errUsedSince:
+				delete(tried, v.name)
+			}
 		}
 		if removed || len(victims) == 0 {
 			return removed
@@ -99,10 +107,13 @@ func (s *Store) victims(missing room, tried map[string]bool) []victim {
 			s.budget.offer(chosen)
 			return nil
 		}
+		if len(chosen) == 0 && missing.fits(room{c.inline, 1}) && !s.budget.hasTree(c.name) {
+			tried[c.name] = true
+			return []victim{{candidate: c, unread: true}}
+		}
 		v, err := s.victim(c)
 		switch {
-		case err == errUsedSince: // return it to the candidates
-			s.budget.offer([]victim{v})
+		case err == errUsedSince:
 			continue
 		case err != nil:
 			s.faultUnlessNotExist(err)
@@ -116,8 +127,12 @@ func (s *Store) victims(missing room, tried map[string]bool) []victim {
 	return chosen
 }
 
-// errUsedSince is the error of a candidate that was used after it became one.
-var errUsedSince = errors.New("used since")
+var (
+	// errUsedSince is the error of a candidate that was used after it became one. It is a
+	// candidate again, with its new time.
+	errUsedSince  = errors.New("used since")
+	errNotEvicted = errors.New("in use, locked, replaced or not removable")
+)
 
 // victim checks whether an entry can be evicted.
 func (s *Store) victim(c candidate) (victim, error) {
@@ -127,45 +142,62 @@ func (s *Store) victim(c candidate) (victim, error) {
 		return victim{candidate: c, room: room{page, 1}}, nil
 	case err != nil:
 		return victim{}, err
-	case info.ModTime.UnixNano() > c.used:
-		return victim{candidate: candidate{c.name, info.ModTime.UnixNano()}}, errUsedSince
+	case s.usedSince(c, info):
+		return victim{}, errUsedSince
 	}
 	tree := s.budget.treeOf(c.name, e.whole)
 	if s.index.isOpen(e.data) || s.index.isTreeInUse(tree) {
 		return victim{}, fs.ErrNotExist
 	}
-	return victim{c, e.data, e.inline, tree, e.room().plus(treeRoom(tree))}, nil
+	return victim{candidate: c, data: e.data, inline: e.inline, tree: tree, room: e.room().plus(treeRoom(tree))}, nil
+}
+
+// usedSince reports whether a candidate was used after it became one. If so, it becomes a
+// candidate with its new time.
+func (s *Store) usedSince(c candidate, now disk.Info) bool {
+	at := now.ModTime.UnixNano()
+	if at <= c.used {
+		return false
+	}
+	c.used = at
+	s.budget.offer([]victim{{candidate: c}})
+	return true
 }
 
 // evictOne removes a copy unless it has been replaced or is in use. It removes the entry
 // first: an entry without data is a miss, data without an entry is litter.
-func (s *Store) evictOne(v victim) (removed bool) {
+func (s *Store) evictOne(v victim) (err error) {
 	if v.tree != "" {
 		remove, ok := s.lockTree(v.tree)
 		if !ok {
-			return false
+			return errNotEvicted
 		}
-		defer func() { remove(removed) }() // once the entry is unlocked
+		defer func() { remove(err == nil) }() // once the entry is unlocked
 	}
 	lock, ok := s.tryLockEntry(v.name)
 	if !ok { // another process is changing it
-		return false
+		return errNotEvicted
 	}
 	defer lock.Release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	e, _, err := s.read(v.name)
+	e, info, err := s.read(v.name)
 	switch {
 	case errors.Is(err, errEntry) && v.data == "":
-		return s.removeEntryFile(v.name) == nil
-	case err != nil || e.data != v.data || s.index.isOpen(e.data):
-		return false
-	}
-	if e.inline {
+		return s.removeEntryFile(v.name)
+	case err != nil:
+		s.faultUnlessNotExist(err)
+		return err
+	case v.unread && s.usedSince(v.candidate, info):
+		return errUsedSince
+	case !v.unread && e.data != v.data, s.index.isOpen(e.data):
+		return errNotEvicted
+	case e.inline:
 		return s.evictEntry(e)
 	}
+	err = errNotEvicted
 	s.exclusively(e.data, func() {
-		if removed = s.evictEntry(e); !removed {
+		if err = s.evictEntry(e); err != nil {
 			return
 		}
 		if err := s.remove(dataPath(e.data)); err != nil {
@@ -174,18 +206,18 @@ func (s *Store) evictOne(v victim) (removed bool) {
 		}
 		s.unlinked(e.data)
 	})
-	return removed
+	return err
 }
 
 // evictEntry removes the entry of an evicted copy. The caller holds changing.
-func (s *Store) evictEntry(e *entry) bool {
+func (s *Store) evictEntry(e *entry) error {
 	if err := s.removeEntryFile(entryOf(e.data)); err != nil {
 		s.fault(err)
-		return false
+		return err
 	}
 	s.evictions.Add(1)
 	s.index.evicted(e.key, e.data)
-	return true
+	return nil
 }
 
 // removeLitter removes up to n unreferenced files, and reports whether it removed any.

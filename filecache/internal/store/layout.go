@@ -79,7 +79,7 @@ func readEntry(f io.ReaderAt, info disk.Info, name string) (*entry, error) {
 	if !info.Private() || info.Size > maxEntry+blocks.MinSize {
 		return nil, bad("not a file that was written")
 	}
-	b := make([]byte, min(info.Size, page))
+	b := make([]byte, min(info.Size, 1<<10)) // most entries are shorter
 	if n, err := f.ReadAt(b, 0); n < len(b) {
 		return nil, err
 	}

@@ -62,12 +62,40 @@ func treeRoom(name string) room {
 func treeCRC(name string) uint64 { return hex64(name[len(name)-16:]) }
 
 // isHex64 reports whether s is 16 hexadecimal digits.
-func isHex64(s string) bool { return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == "" }
+func isHex64(s string) bool { return len(s) == 16 && isHex(s) }
 
 // isEntryName reports whether s has the form of an entryName.
-func isEntryName(s string) bool {
-	return len(s) == entryNameLen && strings.Trim(s, "0123456789abcdef") == ""
+func isEntryName(s string) bool { return len(s) == entryNameLen && isHex(s) }
+
+// isHex reports whether s has only lower-case hexadecimal digits.
+func isHex(s string) bool {
+	_, ok := parseHex(s)
+	return ok
 }
+
+// parseHex returns the value of lower-case hexadecimal digits, modulo 2^64, and whether s
+// has only these. It is called for each name that a walk reads. It has no branches,
+// because the digits are random.
+func parseHex(s string) (n uint64, ok bool) {
+	var bad uint8
+	for i := range len(s) {
+		digit := hexDigits[s[i]]
+		n = n<<4 | uint64(digit&0xf)
+		bad |= digit
+	}
+	return n, bad < 0x10
+}
+
+// hexDigits has the values of hexadecimal digits, and 0x10 for other characters.
+var hexDigits = func() (digits [256]uint8) {
+	for i := range digits {
+		digits[i] = 0x10
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		digits[c] = uint8(i)
+	}
+	return digits
+}()
 
 // entryID, dataID and otherID return the number that identifies a file in a sum.
 func entryID(name string) uint64 { return hex64(name[:16]) }
@@ -81,7 +109,10 @@ func otherID(name string) uint64 {
 }
 
 func hex64(s string) uint64 {
-	n, _ := strconv.ParseUint(s, 16, 64)
+	n, ok := parseHex(s)
+	if !ok {
+		return 0
+	}
 	return n
 }
 

@@ -106,8 +106,8 @@ func (s *Store) TestSweep() (copies, inline int) {
 
 // TestEvict evicts the copy of k, and reports whether it did.
 func (s *Store) TestEvict(k Key) bool {
-	v, err := s.victim(candidate{k.entryName(), s.clock.Now().Wall})
-	return err == nil && s.evictOne(v)
+	v, err := s.victim(candidate{name: k.entryName(), used: s.clock.Now().Wall})
+	return err == nil && s.evictOne(v) == nil
 }
 
 // TestFailures returns the breaker's number of consecutive failures.

@@ -397,6 +397,13 @@ func (b *budget) treeOf(entry string, whole uint64) string {
 	return ""
 }
 
+// hasTree reports whether an entry may have a tree.
+func (b *budget) hasTree(entry string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trees[entryID(entry)] != ""
+}
+
 // useTree counts a published tree.
 func (b *budget) useTree(name string) {
 	r := treeRoom(name)
@@ -454,7 +461,7 @@ func (b *budget) seeTree(name string) {
 	info, err := b.disk.Lstat(entryPath(entryOf(name)))
 	switch {
 	case err == nil:
-		b.pool.offer(candidate{entryOf(name), info.ModTime.UnixNano()})
+		b.pool.offer(newCandidate(entryOf(name), info))
 	case errors.Is(err, fs.ErrNotExist):
 		b.dispose(path)
 	}

@@ -20,13 +20,21 @@ const (
 	// firstLook is how many names a process reads before its first eviction. With fewer
 	// files, it evicts the very oldest.
 	firstLook = 256
-	// lookStep is how many names each reservation reads during a round.
-	lookStep = 16
+	// lookStep is how many names each reservation reads during a round, while no other
+	// process adds files. More names would make the evicted copies older, but hardly
+	// improve the hit ratio.
+	lookStep = 8
+	// maxLookStep is the maximum, with other processes.
+	maxLookStep = 64
 	// unknownStep replaces lookStep while the used room is unknown. Each new copy may
 	// then evict another one needlessly.
 	unknownStep = 64
 	// maxLook is how many names an eviction reads to find a copy that is not in use.
 	maxLook = 8 << 10
+	// A round knows most entries from the round before. It reads the attributes of one in
+	// refreshEvery again, in turn, and in each step of up to refreshPerStep that may be old.
+	refreshEvery   = 8
+	refreshPerStep = 2
 	// litterAtOnce is how many litter files a reservation removes.
 	litterAtOnce = 2
 	maxLitter    = 1024
@@ -45,7 +53,7 @@ const (
 func (b *budget) scan(need int64) (walked bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := lookStep
+	n := b.lookStep()
 	switch {
 	case b.known == nil && b.round == nil:
 		n = firstLook
@@ -57,14 +65,22 @@ func (b *budget) scan(need int64) (walked bool, err error) {
 	return true, b.step(max(n, int(min(need/page, 1<<20))))
 }
 
-// step reads n names or a few more, but stops at the end of a round. The caller holds mu.
+// lookStep returns how many names to read at once. With four more names for each entry
+// that other processes add while this one adds one, a round is complete before they have
+// added a quarter of the limit. The caller holds mu.
+func (b *budget) lookStep() int {
+	return min(lookStep+4*b.others/max(b.own, 1), maxLookStep)
+}
+
+// step reads n names, or fewer at the end of a round. The caller holds mu.
 func (b *budget) step(n int) error {
+	b.refreshes = refreshPerStep
 	for n > 0 {
 		if b.round == nil {
 			b.round, b.began, b.added = newSum(), b.clock.Now(), 0
 			b.owners = map[uint64]bool{}
 		}
-		dir, names, last, err := b.walk.next()
+		dir, names, last, err := b.walk.next(n)
 		if err != nil {
 			b.round = nil
 			if b.known == nil { // a directory that cannot be read cannot be written either: the write will fail
@@ -80,6 +96,7 @@ func (b *budget) step(n int) error {
 			b.known, b.round = b.round, nil
 			b.duplicates = b.owners
 			b.rounds++
+			b.own, b.others = b.own/2, b.others/2 // recent files count more
 			return nil
 		}
 		n -= len(names)
@@ -89,21 +106,18 @@ func (b *budget) step(n int) error {
 
 // see adds a name to the sum of the round.
 func (b *budget) see(dir, name string) {
-	path := dir + "/" + name
 	switch {
 	case dir == entryDir && isEntryName(name):
-		if info, err := b.disk.Lstat(path); err == nil {
-			b.round.add(entryID(name), pages(info.Size))
-			b.pool.offer(candidate{name, info.ModTime.UnixNano()})
-		}
+		b.seeEntry(name)
 	case dir == dataDir && isDataName(name):
+		path := dataPath(name)
 		if _, err := b.disk.Lstat(path); err != nil { // see disk.Listing
 			return
 		}
-		b.round.add(dataID(name), pages(sizeInName(name)))
+		b.round.add(dataID(name), pages(sizeInName(name)), 0)
 		info, err := b.disk.Lstat(entryPath(entryOf(name)))
 		if err == nil { // keeps the pool filled while the walk is in this directory
-			b.pool.offer(candidate{entryOf(name), info.ModTime.UnixNano()})
+			b.pool.offer(newCandidate(entryOf(name), info))
 		}
 		if b.another(name) || errors.Is(err, fs.ErrNotExist) || err == nil && !mayReferTo(info) {
 			b.dispose(path)
@@ -112,15 +126,40 @@ func (b *budget) see(dir, name string) {
 		b.seeTree(name)
 	case disk.OwnTemp(name): // its room is reserved
 	default:
+		path := dir + "/" + name
 		info, err := b.disk.Lstat(path)
 		if err != nil {
 			return
 		}
-		b.round.add(otherID(name), pages(info.Size))
+		b.round.add(otherID(name), pages(info.Size), 0)
 		if isTemp(name) && b.isOld(info) {
 			b.dispose(path)
 		}
 	}
+}
+
+// seeEntry adds the name of an entry to the sum of the round. The entry may have been
+// removed, or have another size, if the round before knows it.
+func (b *budget) seeEntry(name string) {
+	id := entryID(name)
+	c, known := b.known.get(id)
+	if known && (id+uint64(b.rounds))%refreshEvery != 0 {
+		if b.refreshes == 0 || !b.pool.mayTake(c.used) {
+			b.round.set(id, c)
+			return
+		}
+		b.refreshes--
+	}
+	info, err := b.disk.Lstat(entryPath(name))
+	if err != nil {
+		return
+	}
+	if !known && b.known != nil {
+		b.others++
+	}
+	found := newCandidate(name, info)
+	b.round.add(id, pages(info.Size), tickOf(found.used))
+	b.pool.offer(found)
 }
 
 // dispose adds a file to the litter, unless the list is full. The next round finds it
@@ -145,7 +184,7 @@ func (b *budget) another(data string) bool {
 func (b *budget) walkOn() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.step(lookStep)
+	return b.step(b.lookStep())
 }
 
 // oldest returns the least recently used known entry that was not tried.

@@ -144,8 +144,8 @@ func TestPool(t *testing.T) {
 	var p pool
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, i := range r.Perm(4 * poolSize) {
-		p.offer(candidate{fmt.Sprintf("%064d", i), int64(i)})
-		p.offer(candidate{fmt.Sprintf("%064d", i), int64(i)}) // again
+		p.offer(candidate{name: fmt.Sprintf("%064d", i), used: int64(i)})
+		p.offer(candidate{name: fmt.Sprintf("%064d", i), used: int64(i)}) // again
 	}
 	for i := range poolSize {
 		if c, ok := p.take(); !ok || c.used != int64(i) {
