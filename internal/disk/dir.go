@@ -168,7 +168,8 @@ func (d *Dir) resolve(name string) (*tree, *handle, string, error) {
 
 // plain reports whether name is a single path element that leads nowhere else.
 func plain(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, `/\`)
+	return name != "" && name != "." && name != ".." &&
+		strings.IndexByte(name, '/') < 0 && strings.IndexByte(name, '\\') < 0 // faster than ContainsAny
 }
 
 // at calls op with the parent directory and last element of name. If op finds nothing

@@ -94,6 +94,7 @@ func (s *Store) checkedAs(ctx context.Context, now int64, c *Copy, id disk.FileI
 		return c
 	}
 	known := *c
+	known.path = c.bytesPath()
 	if !c.holds(id) {
 		known.fileID, known.checked = id, blocks.NewSet(len(c.crcs), now)
 		if c.checked != nil && !c.isTouched(id) || c.checked == nil && !c.fetched {

@@ -19,6 +19,18 @@ type Copy struct {
 	touched int64       // when its use was last recorded on disk, Unix nanoseconds
 	fileID  disk.FileID // of the file with the bytes, when checked was created or the inline entry was read
 	checked *blocks.Set // nil until the copy is opened
+	path    string      // see bytesPath; empty until the copy is opened
+}
+
+// bytesPath returns the path of the file with the bytes.
+func (c *Copy) bytesPath() string {
+	switch {
+	case c.path != "":
+		return c.path
+	case c.inline:
+		return entryPath(entryOf(c.data))
+	}
+	return dataPath(c.data)
 }
 
 // Validation records which request to the origin confirmed the bytes, and when.

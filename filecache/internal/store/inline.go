@@ -27,26 +27,26 @@ func (l *layout) openBytes(c *Copy) (disk.File, disk.Info, error) {
 	if c.inline {
 		return l.openInline(c)
 	}
-	return l.openData(c.data, c.size)
+	return l.openData(c.bytesPath(), c.size)
 }
 
 // openInline opens the entry's file with the bytes of c. If the entry was replaced, the
 // error matches fs.ErrNotExist.
 func (l *layout) openInline(c *Copy) (disk.File, disk.Info, error) {
-	name := entryOf(c.data)
-	f, err := l.open(entryPath(name), ErrDamaged)
+	path := c.bytesPath()
+	f, err := l.open(path, ErrDamaged)
 	if err != nil {
 		return nil, disk.Info{}, err
 	}
 	info, err := f.Stat()
 	if err == nil && info.ID != c.fileID { // otherwise it was read before
 		var e *entry
-		e, err = readEntry(f, info, name)
+		e, err = readEntry(f, info, entryOf(c.data))
 		switch {
 		case errors.Is(err, errEntry):
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)
 		case err == nil && (e.data != c.data || !e.inline):
-			err = &fs.PathError{Op: "open", Path: entryPath(name), Err: fs.ErrNotExist}
+			err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		}
 	}
 	if err != nil {

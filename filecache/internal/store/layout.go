@@ -182,8 +182,7 @@ func (l *layout) replace(f disk.NewFile, name string) error {
 
 // openData opens a data file of size bytes. If anything else is in its place, the error
 // matches ErrDamaged.
-func (l *layout) openData(name string, size int64) (disk.File, disk.Info, error) {
-	path := dataPath(name)
+func (l *layout) openData(path string, size int64) (disk.File, disk.Info, error) {
 	f, err := l.open(path, ErrDamaged)
 	if err != nil {
 		return nil, disk.Info{}, err
