@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -143,27 +144,30 @@ func TestPublishedFilesAreReadOnly(t *testing.T) {
 	}
 }
 
-// Descriptors are closed together with their directories.
-func TestNoDescriptorsLeak(t *testing.T) {
-	d := newDir(t)
+// openBelow returns the number of this process's descriptors of files in d.
+func openBelow(t *testing.T, d *Dir) (n int) {
+	t.Helper()
 	path, err := d.Path("d")
 	if err != nil {
 		t.Fatal(err)
 	}
-	count := func() (n int) { // below d: the garbage collector closes files of other tests
-		descriptors, err := filepath.Glob("/proc/self/fd/*")
-		if len(descriptors) == 0 {
-			t.Skip("needs /proc/self/fd:", err)
-		}
-		for _, fd := range descriptors {
-			if name, _ := os.Readlink(fd); strings.HasPrefix(name, filepath.Dir(path)) {
-				n++
-			}
-		}
-		return n
+	descriptors, err := filepath.Glob("/proc/self/fd/*")
+	if len(descriptors) == 0 {
+		t.Skip("needs /proc/self/fd:", err)
 	}
+	for _, fd := range descriptors {
+		if name, _ := os.Readlink(fd); strings.HasPrefix(name, filepath.Dir(path)) {
+			n++
+		}
+	}
+	return n
+}
+
+// Descriptors are closed together with their directories.
+func TestNoDescriptorsLeak(t *testing.T) {
+	d := newDir(t)
 	put(t, d, "x", "one")
-	before := count()
+	before := openBelow(t, d)
 	if before == 0 {
 		t.Fatal("d's own descriptor is not among those counted")
 	}
@@ -182,7 +186,26 @@ func TestNoDescriptorsLeak(t *testing.T) {
 			f.Close()
 		}
 	}
-	if after := count(); after != before {
+	if after := openBelow(t, d); after != before {
 		t.Errorf("%d descriptors are open, there were %d", after, before)
 	}
+}
+
+// A file that is never closed is closed when it is collected.
+func TestLostFilesAreClosed(t *testing.T) {
+	d := newDir(t)
+	put(t, d, "x", "one")
+	before := openBelow(t, d)
+	if _, err := d.Open("d/x"); err != nil {
+		t.Fatal(err)
+	}
+	if n := openBelow(t, d); n != before+1 {
+		t.Fatalf("%d descriptors are open, want %d", n, before+1)
+	}
+	for range 1000 {
+		if runtime.GC(); openBelow(t, d) == before {
+			return
+		}
+	}
+	t.Error("it is still open")
 }

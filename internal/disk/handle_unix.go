@@ -263,7 +263,6 @@ func (h *handle) removeAll(name string) error {
 // determine whether the file can be polled.
 type file struct {
 	owner uint32
-	leak  runtime.Cleanup
 
 	mu sync.RWMutex // a reader of fd holds the read lock
 	fd int          // -1 if closed
@@ -271,7 +270,7 @@ type file struct {
 
 func newFileOf(fd int, owner uint32) *file {
 	f := &file{fd: fd, owner: owner}
-	f.leak = runtime.AddCleanup(f, func(fd int) { unix.Close(fd) }, fd)
+	runtime.SetFinalizer(f, (*file).Close) // a Cleanup would need two more allocations
 	return f
 }
 
@@ -345,7 +344,7 @@ func (f *file) Close() error {
 	if f.fd < 0 {
 		return fs.ErrClosed
 	}
-	f.leak.Stop()
+	runtime.SetFinalizer(f, nil)
 	err := unix.Close(f.fd)
 	f.fd = -1
 	return err
