@@ -26,11 +26,15 @@ type localFile struct {
 
 // openLocal opens a local copy.
 func (c *Cache) openLocal(ctx context.Context, obj Object, l *store.Copy) (*File, error) {
-	f := &localFile{cache: c, ctx: ctx, obj: obj}
-	if err := c.store.Open(ctx, &f.File, l, ID(l.Key()).sha256()); err != nil {
+	f := &struct { // both in one allocation
+		File
+		local localFile
+	}{local: localFile{cache: c, ctx: ctx, obj: obj}}
+	if err := c.store.Open(ctx, &f.local.File, l, ID(l.Key()).sha256()); err != nil {
 		return nil, err
 	}
-	return &File{object: objectOf(l), validation: l.Validation, bytes: f}, nil
+	f.object, f.validation, f.bytes = objectOf(l), l.Validation, &f.local
+	return &f.File, nil
 }
 
 // ReadAt fills p from off; both are within the file.
