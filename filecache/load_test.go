@@ -22,13 +22,13 @@ type quotaDisk struct {
 	dir   func() []string
 	files int
 	err   error
-	write bool // it refuses writes, and not new files
+	call  string // that it refuses: create, write or link
 }
 
 func (d *quotaDisk) full() bool { return len(d.dir()) >= d.files }
 
 func (d *quotaDisk) Create(dir string, size int64) (disk.NewFile, error) {
-	if !d.write && dir == d.in && d.full() {
+	if d.call == "create" && dir == d.in && d.full() {
 		return nil, &os.PathError{Op: "create", Path: dir, Err: d.err}
 	}
 	f, err := d.osDisk.Create(dir, size)
@@ -44,7 +44,7 @@ type quotaFile struct {
 }
 
 func (f quotaFile) WriteAt(p []byte, off int64) (int, error) {
-	if f.d.write && f.d.full() {
+	if f.d.call == "write" && f.d.full() {
 		n, _ := f.NewFile.WriteAt(p[:len(p)/2], off)
 		return n, f.d.err
 	}
@@ -52,27 +52,37 @@ func (f quotaFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f quotaFile) Write(p []byte) (int, error) {
-	if f.d.write && f.d.full() {
+	if f.d.call == "write" && f.d.full() {
 		n, _ := f.NewFile.Write(p[:len(p)/2])
 		return n, f.d.err
 	}
 	return f.NewFile.Write(p)
 }
 
+func (f quotaFile) Publish(name string) error {
+	if f.d.call == "link" && f.d.full() {
+		return &os.LinkError{Op: "link", New: name, Err: f.d.err}
+	}
+	return f.NewFile.Publish(name)
+}
+
 // If the file system is full before the budget is, or a quota is exceeded, the copy is
 // lost and the download succeeds.
 func TestFullFileSystemEvicts(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT} {
-		for _, write := range []bool{false, true} {
-			for in, size := range map[string]int{"d": largeSize, "e": smallSize} {
-				d := &quotaDisk{in: in, files: 3, err: err, write: write}
+		for _, call := range []string{"create", "write", "link"} {
+			for _, o := range []struct {
+				in   string
+				size int
+			}{{"d", largeSize}, {"e", largeSize}, {"e", smallSize}} {
+				d := &quotaDisk{in: o.in, files: 3, err: err, call: call}
 				c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
-				d.dir = func() []string { return c.glob(in) }
-				for _, o := range objects(8, size) {
-					c.want(o)
+				d.dir = func() []string { return c.glob(o.in) }
+				for _, object := range objects(8, o.size) {
+					c.want(object)
 				}
 				if s := c.Stats(); s.Uncached != 0 || s.Evictions != 5 || s.Faults != 0 {
-					t.Errorf("%v, %s, write %v: Stats = %+v", err, in, write, s)
+					t.Errorf("%v, %+v, %s: Stats = %+v", err, o, call, s)
 				}
 			}
 		}
@@ -82,7 +92,7 @@ func TestFullFileSystemEvicts(t *testing.T) {
 // Nothing is evicted twice for one object: the download then continues in memory.
 func TestFullFileSystemIsTriedOnce(t *testing.T) {
 	for in, size := range map[string]int{"d": largeSize, "e": smallSize} {
-		d := &quotaDisk{in: in, files: 1, err: syscall.ENOSPC, dir: func() []string { return nil }}
+		d := &quotaDisk{in: in, files: 1, err: syscall.ENOSPC, call: "create", dir: func() []string { return nil }}
 		c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 1 << 30}, d)
 		objs := objects(5, size)
 		for _, o := range objs[:4] {

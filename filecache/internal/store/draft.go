@@ -265,32 +265,48 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 	defer f.Close()
 
 	if e.inline {
-		err := s.publishFirst(d, f, e, check, remember)
-		if !errors.Is(err, fs.ErrExist) {
+		first := func() error { return s.publishFirst(d, f, e, check, remember) }
+		if err := s.inRoom(first); !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	name := entryOf(e.data)
 	defer s.lockEntry(name).Release()
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	if err := check(); err != nil {
-		return err
-	}
-	if !e.inline {
-		if err := d.file.Publish(e.data); err != nil {
+	linked := false
+	err = s.inRoom(func() error {
+		s.changing.Lock()
+		defer s.changing.Unlock()
+		if err := check(); err != nil {
 			return err
 		}
-	}
-	old, err := s.add(f, name)
-	if err != nil {
-		if !e.inline {
-			s.layout.unlink(e.data)
+		if !e.inline && !linked {
+			if err := d.file.Publish(e.data); err != nil {
+				return err
+			}
+			linked = true
+		}
+		old, err := s.add(f, name)
+		if err == nil {
+			s.published(d, f, e, old, remember)
 		}
 		return err
+	})
+	if err != nil && linked {
+		s.changing.Lock()
+		defer s.changing.Unlock()
+		s.layout.unlink(e.data)
 	}
-	s.published(d, f, e, old, remember)
-	return nil
+	return err
+}
+
+// inRoom calls add, which adds names to directories. If the file system is full and
+// eviction makes room, it calls add again.
+func (s *Store) inRoom(add func() error) error {
+	err := add()
+	if s.madeRoom(err, room{page, 1}) {
+		err = add()
+	}
+	return err
 }
 
 // publishFirst publishes an inline copy that has no predecessor. It needs no lock: there
