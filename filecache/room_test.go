@@ -224,7 +224,7 @@ func TestSweepWithoutLocks(t *testing.T) {
 }
 
 // Files of other processes are noticed in time.
-func TestSumIsLearnedAgain(t *testing.T) {
+func TestRescanFindsOtherProcesses(t *testing.T) {
 	const size = 100_000
 	c := newTest(t, Options{MaxAge: Immutable, MaxBytes: 3 * onDisk(size)}, nil)
 	objs := objects(6, size)
@@ -254,7 +254,7 @@ func TestReservationsCount(t *testing.T) {
 
 // An object that needs the room of one copy evicts one. It does not read more of the
 // directory, however large that is.
-func TestEvictionLooksAtLittle(t *testing.T) {
+func TestEvictionCostDoesNotGrow(t *testing.T) {
 	const size = 1000
 	calls := func(n int) (perEviction int) {
 		d := &faultyDisk{}

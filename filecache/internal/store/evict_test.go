@@ -244,9 +244,9 @@ func TestStepsGrowWithOtherProcesses(t *testing.T) {
 	step := func() int {
 		s.budget.mu.Lock()
 		defer s.budget.mu.Unlock()
-		return s.budget.lookStep()
+		return s.budget.stepSize()
 	}
-	if n := step(); n != lookStep {
+	if n := step(); n != minStep {
 		t.Errorf("alone: %d names", n)
 	}
 	added := 0
@@ -261,19 +261,19 @@ func TestStepsGrowWithOtherProcesses(t *testing.T) {
 		add(other, 40)
 		walkRounds(t, s, 1)
 	}
-	if n := step(); n < lookStep+12 || n > lookStep+20 {
+	if n := step(); n < minStep+12 || n > minStep+20 {
 		t.Errorf("beside others that add four times as much: %d names", n)
 	}
 	add(other, 2000)
 	walkRounds(t, s, 2)
-	if n := step(); n != maxLookStep {
+	if n := step(); n != maxStep {
 		t.Errorf("beside others that add very much: %d names", n)
 	}
 	for range 16 {
 		add(s, 10)
 		walkRounds(t, s, 1)
 	}
-	if n := step(); n != lookStep {
+	if n := step(); n != minStep {
 		t.Errorf("alone again: %d names", n)
 	}
 }

@@ -17,20 +17,20 @@ import (
 // always the oldest.
 
 const (
-	// firstLook is how many names a process reads before its first eviction. With fewer
+	// firstStep is how many names a process reads before its first eviction. With fewer
 	// files, it evicts the very oldest.
-	firstLook = 256
-	// lookStep is how many names each reservation reads during a round, while no other
+	firstStep = 256
+	// minStep is how many names each reservation reads during a round, while no other
 	// process adds files. More names would make the evicted copies older, but hardly
 	// improve the hit ratio.
-	lookStep = 8
-	// maxLookStep is the maximum, with other processes.
-	maxLookStep = 64
-	// unknownStep replaces lookStep while the used room is unknown. Each new copy may
+	minStep = 8
+	// maxStep is the maximum, with other processes.
+	maxStep = 64
+	// unknownStep replaces minStep while the used room is unknown. Each new copy may
 	// then evict another one needlessly.
 	unknownStep = 64
-	// maxLook is how many names an eviction reads to find a copy that is not in use.
-	maxLook = 8 << 10
+	// maxSearch is how many names an eviction reads to find a copy that is not in use.
+	maxSearch = 8 << 10
 	// A round knows most entries from the round before. It reads the attributes of one in
 	// refreshEvery again, in turn, and in each step of up to refreshPerStep that may be old.
 	refreshEvery   = 8
@@ -53,10 +53,10 @@ const (
 func (b *budget) scan(need int64) (walked bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := b.lookStep()
+	n := b.stepSize()
 	switch {
 	case b.known == nil && b.round == nil:
-		n = firstLook
+		n = firstStep
 	case b.known == nil:
 		n = unknownStep
 	case b.round == nil && b.added <= b.last.bytes/rescanPart && b.began.Within(rescanAfter, b.clock.Now()):
@@ -65,11 +65,11 @@ func (b *budget) scan(need int64) (walked bool, err error) {
 	return true, b.step(max(n, int(min(need/page, 1<<20))))
 }
 
-// lookStep returns how many names to read at once. With four more names for each entry
+// stepSize returns how many names to read at once. With four more names for each entry
 // that other processes add while this one adds one, a round is complete before they have
 // added a quarter of the limit. The caller holds mu.
-func (b *budget) lookStep() int {
-	return min(lookStep+4*b.others/max(b.own, 1), maxLookStep)
+func (b *budget) stepSize() int {
+	return min(minStep+4*b.others/max(b.own, 1), maxStep)
 }
 
 // step reads n names, or fewer at the end of a round. The caller holds mu.
@@ -184,23 +184,23 @@ func (b *budget) another(data string) bool {
 func (b *budget) walkOn() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.step(b.lookStep())
+	return b.step(b.stepSize())
 }
 
 // oldest returns the least recently used known entry that was not tried.
 func (b *budget) oldest(tried map[string]bool) (candidate, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for looked, began := 0, b.rounds; ; looked += lookStep {
+	for n, began := 0, b.rounds; ; n += minStep {
 		for c, ok := b.pool.take(); ok; c, ok = b.pool.take() {
 			if !tried[c.name] {
 				return c, true
 			}
 		}
-		if looked >= maxLook || b.rounds-began > 1 { // two rounds have met every entry
+		if n >= maxSearch || b.rounds-began > 1 { // two rounds have met every entry
 			return candidate{}, false
 		}
-		if b.step(lookStep) != nil {
+		if b.step(minStep) != nil {
 			return candidate{}, false
 		}
 	}

@@ -124,11 +124,11 @@ func TestWalkFindsTheOldest(t *testing.T) {
 	b := &s.budget
 	steps := 0
 	for start := b.rounds; b.rounds < start+2; steps++ {
-		if err := b.step(lookStep); err != nil {
+		if err := b.step(minStep); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if steps < n/lookStep {
+	if steps < n/minStep {
 		t.Errorf("two rounds took %d steps", steps)
 	}
 	for i := range poolSize {
