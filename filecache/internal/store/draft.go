@@ -18,13 +18,15 @@ import (
 type Draft struct {
 	store *Store
 	file  disk.NewFile // nil while the bytes are in small
-	small []byte
 	size  int64
 	grows bool // the size is unknown
 
 	mu       sync.Mutex
-	done     int64 // end of the bytes written so far
-	written  int64 // the part of reserved that the file system has allocated
+	small    []byte
+	pooled   *[maxSmall]byte // small's array, if it is from smallBuffers
+	closed   bool            // small is not used any more
+	done     int64           // end of the bytes written so far
+	written  int64           // the part of reserved that the file system has allocated
 	reserved room
 }
 
@@ -44,7 +46,7 @@ func (s *Store) Create(size int64) *Draft {
 		return nil
 	}
 	if isSmall(d.size) {
-		d.small = make([]byte, 0, d.size)
+		d.makeSmall()
 		return d
 	}
 	if err := d.createFile(); err != nil {
@@ -92,7 +94,7 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 		return 0, errNoRoom
 	}
 	if d.file == nil && isSmall(end) {
-		return d.writeSmall(p, off), nil
+		return d.writeSmall(p, off)
 	}
 	if d.file == nil {
 		if err := d.spill(); err != nil {
@@ -115,16 +117,41 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// writeSmall appends to small. There is one writer.
-func (d *Draft) writeSmall(p []byte, off int64) int {
+// smallBuffers saves clearing a new array for each object, and garbage collections.
+var smallBuffers = sync.Pool{New: func() any { return new([maxSmall]byte) }}
+
+func (d *Draft) makeSmall() {
+	if d.size > 0 && d.size <= page {
+		d.small = make([]byte, 0, d.size)
+		return
+	}
+	d.pooled = smallBuffers.Get().(*[maxSmall]byte)
+	d.small = d.pooled[:0]
+}
+
+// dropSmall releases the buffer.
+func (d *Draft) dropSmall() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.pooled != nil {
+		smallBuffers.Put(d.pooled)
+	}
+	d.small, d.pooled, d.closed = nil, nil, true
+}
+
+// writeSmall writes to small. There is one writer, which may outlast the Draft.
+func (d *Draft) writeSmall(p []byte, off int64) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return 0, fs.ErrClosed
+	}
 	end := off + int64(len(p))
 	if n := end - int64(len(d.small)); n > 0 {
-		d.small = append(d.small, make([]byte, n)...)
+		d.small = slices.Grow(d.small, int(n))[:end]
 	}
 	d.done = max(d.done, end)
-	return copy(d.small[off:], p)
+	return copy(d.small[off:], p), nil
 }
 
 // spill moves the bytes in small into a file, because more follow.
@@ -138,7 +165,7 @@ func (d *Draft) spill() error {
 		d.file = nil
 		return err
 	}
-	d.small = nil
+	d.dropSmall()
 	return nil
 }
 
@@ -236,6 +263,7 @@ func (d *Draft) release() {
 // Close ends the Draft. A Draft that was not published leaves nothing behind.
 func (d *Draft) Close() {
 	d.release()
+	d.dropSmall()
 	if d.file != nil {
 		d.file.Close()
 	}

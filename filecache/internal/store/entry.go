@@ -90,12 +90,12 @@ func (e *entry) fileSize() int64 {
 	return e.length
 }
 
-// encode returns the encoding of e. Its capacity leaves room for the bytes of an inline
+// encode returns the encoding of e. Its capacity leaves room for the bytes of a very small
 // object.
 func (e *entry) encode() []byte {
 	n := 512 + 8*len(e.crcs)
 	if e.inline {
-		n += int(e.size)
+		n += int(min(e.size, page))
 	}
 	b := make([]byte, 0, n)
 	b = append(b, entryMagic...)

@@ -146,14 +146,17 @@ func (l *layout) build(e *entry, small []byte) (disk.NewFile, error) {
 	if len(b) > maxEntry {
 		return nil, fmt.Errorf("entry of %v has %d bytes, the maximum is %d", e.key, len(b), maxEntry)
 	}
-	if e.inline {
-		b = append(b, small...)
-	}
-	f, err := l.create(entryDir, int64(len(b)))
+	f, err := l.create(entryDir, int64(len(b)+len(small)))
 	if err != nil {
 		return nil, err
 	}
-	if err := writeAll(f, b); err != nil {
+	if len(small) <= cap(b)-len(b) {
+		b, small = append(b, small...), nil // saves a call
+	}
+	if err = writeAll(f, b); err == nil && len(small) > 0 {
+		err = writeAll(f, small)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
