@@ -3,8 +3,14 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"testing"
+
+	"github.com/warmcache/warmcache/internal/clock/clocktest"
+	"github.com/warmcache/warmcache/internal/disk"
+
+	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
 // A writer that outlasts its Draft changes no other one, although they share buffers.
@@ -51,5 +57,36 @@ func TestSmallBuffersAreReused(t *testing.T) {
 	})
 	if n := used.AllocedBytesPerOp(); n > maxSmall/2 { // with the race detector, pools lose a quarter
 		t.Errorf("each Draft allocates %d bytes", n)
+	}
+}
+
+// One file against two, by size: see maxSmall.
+func BenchmarkPublish(b *testing.B) {
+	for _, size := range []int64{1 << 10, 8 << 10, 32 << 10, 64 << 10} {
+		for _, files := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%d bytes/%d files", size, files), func(b *testing.B) {
+				s := New(disk.New(DefaultPath(b.TempDir())), Limits{}, clocktest.New().Clock())
+				content, n := make([]byte, size), 0
+				for b.Loop() {
+					n++
+					d := &Draft{store: s, size: size}
+					if files == 1 {
+						d = s.Create(size)
+					} else if err := d.createFile(); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := d.WriteAt(content, 0); err != nil {
+						b.Fatal(err)
+					}
+					sum := blocks.NewDigest(size, nil)
+					sum.Write(content)
+					key := Key{Name: fmt.Sprint(n % 1000)}
+					if _, err := d.Publish(Meta{Key: key, Size: size}, sum, Validation{}, func() bool { return false }); err != nil {
+						b.Fatal(err)
+					}
+					d.Close()
+				}
+			})
+		}
 	}
 }

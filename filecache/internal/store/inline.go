@@ -15,7 +15,9 @@ import (
 // link and one open. No such file is rewritten: to revalidate the copy, or to give a
 // program a path to its bytes, the Store makes a new file.
 
-// maxSmall is the size up to which an object is stored in its entry's file.
+// maxSmall is the size up to which an object is stored in its entry's file. At that size,
+// BenchmarkPublish takes half as long with one file as with two on ext4, and as long on
+// tmpfs.
 const maxSmall = 64 << 10
 
 // isSmall reports whether an object of that size is stored in its entry's file. That
