@@ -40,8 +40,8 @@ const (
 	maxLitter    = 1024
 )
 
-// The sum is trusted for rescanAfter, or until this process has added a rescanPart-th of
-// the limit: other processes may have added as much.
+// The sum is trusted for rescanAfter, or until this process and others have probably added
+// a rescanPart-th of the limit.
 const (
 	rescanAfter = 30 * time.Second
 	rescanPart  = 16
@@ -59,17 +59,23 @@ func (b *budget) scan(need int64) (walked bool, err error) {
 		n = firstStep
 	case b.known == nil:
 		n = unknownStep
-	case b.round == nil && b.added <= b.last.bytes/rescanPart && b.began.Within(rescanAfter, b.clock.Now()):
+	case b.round == nil && b.added <= b.trusted() && b.began.Within(rescanAfter, b.clock.Now()):
 		return false, nil
 	}
 	return true, b.step(max(n, int(min(need/page, 1<<20))))
 }
 
-// stepSize returns how many names to read at once. With four more names for each entry
+// stepSize returns how many names to read at once. With eight more names for each entry
 // that other processes add while this one adds one, a round is complete before they have
-// added a quarter of the limit. The caller holds mu.
+// added an eighth of the limit. The caller holds mu.
 func (b *budget) stepSize() int {
-	return min(minStep+4*b.others/max(b.own, 1), maxStep)
+	return min(minStep+8*b.others/max(b.own, 1), maxStep)
+}
+
+// trusted returns how many bytes this process may add before the next round. The caller
+// holds mu.
+func (b *budget) trusted() int64 {
+	return b.last.bytes / rescanPart / int64(1+b.others/max(b.own, 1))
 }
 
 // step reads n names, or fewer at the end of a round. The caller holds mu.
