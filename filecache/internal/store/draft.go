@@ -120,8 +120,10 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 // smallBuffers saves clearing a new array for each object, and garbage collections.
 var smallBuffers = sync.Pool{New: func() any { return new([maxSmall]byte) }}
 
+// makeSmall makes the buffer. An object that would leave most of a shared one unused has
+// its own: a thousand at once would take 64 MiB.
 func (d *Draft) makeSmall() {
-	if d.size > 0 && d.size <= page {
+	if d.size <= maxSmall/4 {
 		d.small = make([]byte, 0, d.size)
 		return
 	}
