@@ -128,10 +128,11 @@ func (s *Store) victims(missing room, tried map[string]bool) []victim {
 }
 
 var (
-	// errUsedSince is the error of a candidate that was used after it became one. It is a
-	// candidate again, with its new time.
-	errUsedSince  = errors.New("used since")
-	errNotEvicted = errors.New("in use, locked, replaced or not removable")
+	// errUsedSince means that a candidate was used after it became one. It is a candidate
+	// again, with its new time.
+	errUsedSince = errors.New("used since")
+	// errNotEvicted means that a copy is in use, locked or replaced.
+	errNotEvicted = errors.New("not evicted")
 )
 
 // victim checks whether an entry can be evicted.

@@ -31,8 +31,9 @@ const (
 	unknownStep = 64
 	// maxSearch is how many names an eviction reads to find a copy that is not in use.
 	maxSearch = 8 << 10
-	// A round knows most entries from the round before. It reads the attributes of one in
-	// refreshEvery again, in turn, and in each step of up to refreshPerStep that may be old.
+	// A round knows most entries from the round before. It reads the attributes of every
+	// refreshEvery-th of them again, in turn. Each step also reads those of up to
+	// refreshPerStep entries that may be old.
 	refreshEvery   = 8
 	refreshPerStep = 2
 	// litterAtOnce is how many litter files a reservation removes.
