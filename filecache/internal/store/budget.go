@@ -125,20 +125,22 @@ func (s *sum) remove(id uint64) {
 
 // useEntry counts a published entry.
 func (b *budget) useEntry(name string, size int64) {
-	b.count(entryID(name), pages(size))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.own++
+	b.count(entryID(name), pages(size), tickOf(b.clock.Now().Wall))
 }
 
 // use counts a published data file.
-func (b *budget) use(data string, size int64) { b.count(dataID(data), pages(size)) }
-
-func (b *budget) count(id uint64, size int64) {
+func (b *budget) use(data string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.count(dataID(data), pages(size), 0)
+}
+
+// count counts a published file. The caller holds mu.
+func (b *budget) count(id uint64, size int64, used tick) {
 	b.added += size
-	used := tickOf(b.clock.Now().Wall)
 	b.known.add(id, size, used)
 	b.round.add(id, size, used)
 	b.changed = b.changed.plus(room{size, 1})

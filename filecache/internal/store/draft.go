@@ -24,7 +24,7 @@ type Draft struct {
 	mu       sync.Mutex
 	small    []byte
 	pooled   *[maxSmall]byte // small's array, if it is from smallBuffers
-	closed   bool            // small is not used any more
+	closed   bool            // small has been released
 	done     int64           // end of the bytes written so far
 	written  int64           // the part of reserved that the file system has allocated
 	reserved room
@@ -141,7 +141,8 @@ func (d *Draft) dropSmall() {
 	d.small, d.pooled, d.closed = nil, nil, true
 }
 
-// writeSmall writes to small. There is one writer, which may outlast the Draft.
+// writeSmall writes to small. There is one writer. After Close, it is an error, as it is
+// with a file.
 func (d *Draft) writeSmall(p []byte, off int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

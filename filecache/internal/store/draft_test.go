@@ -13,7 +13,8 @@ import (
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 )
 
-// A writer that outlasts its Draft changes no other one, although they share buffers.
+// A write after Close is an error, and changes no other Draft, although they share
+// buffers.
 func TestWriteAfterClose(t *testing.T) {
 	s, _ := newStore(t, 1<<30)
 	const size = maxSmall

@@ -11,7 +11,7 @@ import (
 // victim is a copy to be evicted.
 type victim struct {
 	candidate
-	unread bool   // only candidate and room are known
+	unread bool   // only candidate is known
 	data   string // empty if the entry does not decode
 	inline bool
 	tree   string // empty if it has no tree

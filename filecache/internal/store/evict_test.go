@@ -46,6 +46,15 @@ func fill(t *testing.T, s *Store, n int) {
 	walkRounds(t, s, 2)
 }
 
+// newFullStore returns a Store with n copies and no room for more, on a countingDisk.
+func newFullStore(t *testing.T, n int) (*Store, *countingDisk) {
+	t.Helper()
+	d := &countingDisk{FS: disk.New(DefaultPath(t.TempDir()))}
+	s := New(d, Limits{MaxBytes: int64(n) * roomFor(smallCopies).bytes}, clocktest.New().Clock())
+	fill(t, s, n)
+	return s, d
+}
+
 // walkRounds continues the walk until it has begun a round and completed n.
 func walkRounds(t *testing.T, s *Store, n int) {
 	t.Helper()
@@ -66,14 +75,11 @@ func setUsed(t *testing.T, dir, name string, at time.Time) {
 	}
 }
 
-// An eviction reads the one entry that it removes, and asks for the attributes of few
-// others, because a round knows most entries from the round before.
+// An eviction reads the one entry that it removes, and the attributes of few others,
+// because a round knows most entries from the round before.
 func TestEvictionReadsLittle(t *testing.T) {
 	const n = 2000
-	dir := DefaultPath(t.TempDir())
-	d := &countingDisk{FS: disk.New(dir)}
-	s := New(d, Limits{MaxBytes: n * roomFor(smallCopies).bytes}, clocktest.New().Clock())
-	fill(t, s, n)
+	s, d := newFullStore(t, n)
 	d.lstats, d.opens = 0, 0
 	for i := range n {
 		if !put(t, s, fmt.Sprint("new", i), smallCopies) {
@@ -84,15 +90,15 @@ func TestEvictionReadsLittle(t *testing.T) {
 		t.Fatalf("%d evictions, want %d", s.evictions.Load(), n)
 	}
 	if most := n * (refreshPerStep + 3); d.lstats > most {
-		t.Errorf("%d evictions asked for the attributes of %d files, want at most %d", n, d.lstats, most)
+		t.Errorf("%d evictions read the attributes of %d files, want at most %d", n, d.lstats, most)
 	}
 	if d.opens > n+n/100 {
 		t.Errorf("%d evictions opened %d files", n, d.opens)
 	}
 }
 
-// Evictions spare the copies that are in use, although the walk asks for few attributes.
-func TestEvictionSparesWhatIsUsed(t *testing.T) {
+// Evictions spare recently used copies, although the walk reads few attributes.
+func TestEvictionSparesRecentCopies(t *testing.T) {
 	const n, used, evictions = 2000, 500, 1000
 	first, dir := newStore(t, n*roomFor(smallCopies).bytes)
 	fill(t, first, n)
@@ -164,10 +170,7 @@ func TestAllCandidatesUsedSince(t *testing.T) {
 // A candidate that the disk fails to read is a fault, and another one is evicted.
 func TestCandidateUnreadable(t *testing.T) {
 	const n = 20
-	dir := DefaultPath(t.TempDir())
-	d := &countingDisk{FS: disk.New(dir)}
-	s := New(d, Limits{MaxBytes: n * roomFor(smallCopies).bytes}, clocktest.New().Clock())
-	fill(t, s, n)
+	s, d := newFullStore(t, n)
 	oldest, _ := s.budget.oldest(nil)
 	s.budget.offer([]victim{{candidate: oldest}})
 	d.unreadable = entryPath(oldest.name)
@@ -182,25 +185,24 @@ func TestCandidateUnreadable(t *testing.T) {
 // A candidate that is replaced, damaged or removed meanwhile leaves no file behind, and
 // there is room in the end.
 func TestCandidateChangedSince(t *testing.T) {
-	for name, change := range map[string]func(t *testing.T, dir string){
-		"replaced by a large one": func(t *testing.T, dir string) {
+	for name, change := range map[string]func(t *testing.T, dir, entry string){
+		"replaced by a large one": func(t *testing.T, dir, entry string) {
 			put(t, New(disk.New(dir), Limits{}, clocktest.New().Clock()), "0", 2*maxSmall)
 		},
-		"damaged": func(t *testing.T, dir string) {
-			p := filepath.Join(dir, entryDir, Key{Name: "0"}.entryName())
-			os.Remove(p)
-			os.WriteFile(p, make([]byte, smallCopies), 0o400)
+		"damaged": func(t *testing.T, dir, entry string) {
+			os.Remove(entry)
+			os.WriteFile(entry, make([]byte, smallCopies), 0o400)
 		},
-		"removed": func(t *testing.T, dir string) {
-			os.Remove(filepath.Join(dir, entryDir, Key{Name: "0"}.entryName()))
-		},
+		"removed": func(t *testing.T, dir, entry string) { os.Remove(entry) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			const n = 40
 			s, dir := newStore(t, n*roomFor(smallCopies).bytes)
 			fill(t, s, n)
-			change(t, dir)
-			setUsedIfThere(dir, "0", time.Now().Add(-time.Hour))
+			entry := filepath.Join(dir, entryDir, Key{Name: "0"}.entryName())
+			change(t, dir, entry)
+			hourAgo := time.Now().Add(-time.Hour)
+			os.Chtimes(entry, hourAgo, hourAgo) // unless it is removed
 			for i := range 2 * n {
 				if !put(t, s, fmt.Sprint("new", i), smallCopies) {
 					t.Fatal("no room")
@@ -215,10 +217,6 @@ func TestCandidateChangedSince(t *testing.T) {
 			}
 		})
 	}
-}
-
-func setUsedIfThere(dir, name string, at time.Time) {
-	os.Chtimes(filepath.Join(dir, entryDir, Key{Name: name}.entryName()), at, at)
 }
 
 // A later round counts an entry anew that another process has given another size.
