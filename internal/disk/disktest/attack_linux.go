@@ -51,6 +51,7 @@ type Scene struct {
 
 	paths  []string // all files in Home
 	before map[string]string
+	began  time.Time
 }
 
 // NewScene makes a Scene. Until the test ends, an attacker exchanges the private
@@ -73,7 +74,20 @@ func NewScene(t *testing.T, name string, subdirs, files []string) *Scene {
 	s.lay(t, name, subdirs, files)
 	s.before = s.snapshot(t)
 	s.start(t, base, name)
+	s.began = time.Now()
 	return s
+}
+
+// Over reports whether the attack has lasted long enough: for 2 seconds, or a minute if
+// WARMCACHE_TEST_ALL is set, and then until seenAll, for at most two more minutes. On a
+// busy machine 2 seconds can be too short for both a refused directory and a used one.
+func (s *Scene) Over(seenAll bool) bool {
+	least := 2 * time.Second
+	if os.Getenv("WARMCACHE_TEST_ALL") != "" {
+		least = time.Minute
+	}
+	lasted := time.Since(s.began)
+	return lasted > least && seenAll || lasted > least+2*time.Minute
 }
 
 // fillHome makes files that an attacker may want to have listed, read or removed.
