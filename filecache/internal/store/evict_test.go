@@ -219,6 +219,25 @@ func TestCandidateChangedSince(t *testing.T) {
 	}
 }
 
+// A small candidate that became large is evicted with its data file.
+func TestCandidateThatBecameLarge(t *testing.T) {
+	s, dir := newStore(t, 1<<30)
+	put(t, s, "0", smallCopies)
+	info, err := s.disk.Lstat(entryPath(Key{Name: "0"}.entryName()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCandidate(Key{Name: "0"}.entryName(), info)
+	put(t, New(disk.New(dir), Limits{}, clocktest.New().Clock()), "0", 2*maxSmall)
+	setUsed(t, dir, "0", info.ModTime)
+	if err := s.evictOne(victim{candidate: c, unread: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := taken(t, dir); got != (room{}) {
+		t.Errorf("%v is taken", got)
+	}
+}
+
 // A later round counts an entry anew that another process has given another size.
 func TestSizeChangedByAnotherProcess(t *testing.T) {
 	const n = 2 * poolSize
