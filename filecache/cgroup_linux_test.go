@@ -57,11 +57,8 @@ func memoryCgroup(t *testing.T, parent string, limit int) string {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Skipf("cannot make a control group here: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := os.Remove(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	// The group of a process that has just ended is busy for a moment.
+	t.Cleanup(func() { waitFor(t, func() bool { return os.Remove(dir) == nil }) })
 	if limit > 0 {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(strconv.Itoa(limit)), 0); err != nil {
 			t.Skipf("cannot limit the memory of a control group here: %v", err)

@@ -3,6 +3,7 @@ package filecache
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -51,8 +52,12 @@ func (w webObject) Fetch(ctx context.Context, req Request) (*Response, error) {
 		return nil, err
 	}
 	size := resp.ContentLength
-	if resp.StatusCode == http.StatusPartialContent {
+	switch {
+	case resp.StatusCode == http.StatusPartialContent:
 		fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", new(int64), new(int64), &size)
+	case req.Length > 0:
+		resp.Body.Close()
+		return nil, errors.New("the server answers with the whole object")
 	}
 	return &Response{Body: resp.Body, Size: size, ETag: resp.Header.Get("ETag")}, nil
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/warmcache/warmcache/filecache/internal/blocks"
 	"github.com/warmcache/warmcache/filecache/internal/store"
+	"github.com/warmcache/warmcache/internal/disk"
 )
 
 func flip(t *testing.T, path string, at int) {
@@ -16,22 +18,38 @@ func flip(t *testing.T, path string, at int) {
 	change(t, path, func(b []byte) []byte { b[at] ^= 0x40; return b })
 }
 
-// change rewrites a file in place and restores its modification time.
 func change(t *testing.T, path string, f func([]byte) []byte) {
 	t.Helper()
-	fi, err := os.Stat(path)
-	if err != nil {
+	if err := rewrite(path, f); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// rewrite rewrites a file in place and restores its modification time. Its change time
+// differs from before, as it does not always where the kernel's clock ticks only every few
+// milliseconds (Linux before 6.13).
+func rewrite(path string, f func([]byte) []byte) error {
+	dir := disk.New(filepath.Dir(path))
+	before, err := dir.Lstat(filepath.Base(path))
+	if err != nil {
+		return err
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if err := os.WriteFile(path, f(b), 0o600); err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := os.Chtimes(path, time.Time{}, fi.ModTime()); err != nil {
-		t.Fatal(err)
+	for {
+		if err := os.Chtimes(path, time.Time{}, before.ModTime); err != nil {
+			return err
+		}
+		after, err := dir.Lstat(filepath.Base(path))
+		if err != nil || after.ID != before.ID {
+			return err
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

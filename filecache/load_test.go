@@ -211,15 +211,7 @@ func TestMemoryOfAnAbandonedDownload(t *testing.T) {
 	s := c.newSink(1000, false)
 	s.handOver()
 	s.close()
-	for range 100 {
-		runtime.GC()
-		if c.heldMemory() == 0 {
-			return
-		}
-		runtime.Gosched()
-		time.Sleep(time.Millisecond) // for the goroutine that runs cleanups
-	}
-	t.Errorf("%d bytes are held", c.heldMemory())
+	waitFor(t, func() bool { runtime.GC(); return c.heldMemory() == 0 }) // another goroutine runs cleanups
 }
 
 // Objects in memory leave enough memory to the container.

@@ -120,7 +120,8 @@ func TestNoLocksOnTheFileSystem(t *testing.T) {
 
 // A check whether a file is locked locks it for a moment.
 func TestPathWaitsForALook(t *testing.T) {
-	c, o := newTest(t, Options{MaxAge: time.Hour}, nil), newOrigin(largeSize)
+	d := &faultyDisk{}
+	c, o := newTest(t, Options{MaxAge: time.Hour}, d), newOrigin(largeSize)
 	c.want(o)
 	o.requests()
 	look, err := disk.New(c.root).Open("d/" + filepath.Base(c.only(c.dataFiles())))
@@ -130,18 +131,23 @@ func TestPathWaitsForALook(t *testing.T) {
 	if err := look.Lock(true); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		time.Sleep(3 * time.Millisecond)
-		look.Close()
-	}()
+	tries := 0
+	d.fails = func(op string) bool {
+		if op == "flock" {
+			if tries++; tries == 3 {
+				look.Close()
+			}
+		}
+		return false
+	}
 	_, release, err := c.Path(background, o)
-	<-done
 	if err != nil || o.requests() != 0 {
 		t.Fatalf("the copy was dropped, or %v", err)
 	}
 	release()
+	if tries < 3 {
+		t.Errorf("the file was locked after %d tries", tries)
+	}
 }
 
 // A copy that cannot be kept does not count as a missing object.

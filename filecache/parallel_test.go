@@ -200,63 +200,62 @@ func TestRefusedRangesAreReadFromTheFirstAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newRangesOrigin(10*blocks.MinSize + 7)
-			o.before = refuse
-			o.waitForRange()
-			c := newTest(t, parallelOptions(4), nil)
-			c.wantRanges(t, o)
-			if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || o.now.Load() != 0 {
-				t.Errorf("Stats = %+v, %d bodies are open", s, o.now.Load())
-			}
+			synctest.Test(t, func(t *testing.T) {
+				o := newRangesOrigin(10*blocks.MinSize + 7)
+				o.before = refuse
+				o.waitForRange()
+				c := newTest(t, parallelOptions(4), nil)
+				c.wantRanges(t, o)
+				if s := c.Stats(); s.Misses != 1 || s.Uncached != 0 || o.now.Load() != 0 {
+					t.Errorf("Stats = %+v, %d bodies are open", s, o.now.Load())
+				}
+			})
 		})
 	}
 }
 
 // Each connection may break, and is resumed where it broke.
 func TestBrokenPartsAreResumed(t *testing.T) {
-	rests := 0 // requests up to the end: the first answer and the last part
-	defer func() {
-		if rests > 2*20 {
-			t.Errorf("%d requests for all the rest", rests)
-		}
-	}()
 	for range 20 {
-		o := newRangesOrigin(8*blocks.MinSize + 100)
-		var mu sync.Mutex
-		broken := map[int64]bool{}
-		o.body = func(req Request, b io.Reader) io.Reader {
-			mu.Lock()
-			defer mu.Unlock()
-			part := req.Offset / blocks.MinSize
-			if broken[part] || req.Offset%blocks.MinSize != 0 {
-				return b
-			}
-			broken[part] = true
-			return io.MultiReader(io.LimitReader(b, rand.Int64N(blocks.MinSize)), iotest.ErrReader(errors.New("reset")))
+		synctest.Test(t, testBrokenPartsAreResumed)
+	}
+}
+
+func testBrokenPartsAreResumed(t *testing.T) {
+	o := newRangesOrigin(8*blocks.MinSize + 100)
+	var mu sync.Mutex
+	broken := map[int64]bool{}
+	o.body = func(req Request, b io.Reader) io.Reader {
+		mu.Lock()
+		defer mu.Unlock()
+		part := req.Offset / blocks.MinSize
+		if broken[part] || req.Offset%blocks.MinSize != 0 {
+			return b
 		}
-		o.waitForRange()
-		c := newTest(t, parallelOptions(3), nil)
-		c.wantRanges(t, o)
-		for _, req := range o.asked {
-			if req.Length > blocks.MinSize-req.Offset%blocks.MinSize {
-				t.Errorf("%+v goes beyond its part", req)
-			}
-			if req.Length == 0 && req.Offset > 0 {
-				rests++
-			}
+		broken[part] = true
+		return io.MultiReader(io.LimitReader(b, rand.Int64N(blocks.MinSize)), iotest.ErrReader(errors.New("reset")))
+	}
+	o.waitForRange()
+	c := newTest(t, parallelOptions(3), nil)
+	c.wantRanges(t, o)
+	for i, req := range o.asked {
+		if req.Length > blocks.MinSize-req.Offset%blocks.MinSize || req.Length == 0 && i > 0 {
+			t.Errorf("%+v goes beyond its part", req)
 		}
-		if s := c.Stats(); s.Uncached != 0 || s.OriginBytes < int64(len(o.origin.body)) {
-			t.Errorf("Stats = %+v", s)
-		}
-		if o.most.Load() > 3 {
-			t.Errorf("%d connections at a time", o.most.Load())
-		}
+	}
+	if s := c.Stats(); s.Uncached != 0 || s.OriginBytes < int64(len(o.origin.body)) {
+		t.Errorf("Stats = %+v", s)
+	}
+	if o.most.Load() > 3 {
+		t.Errorf("%d connections at a time", o.most.Load())
 	}
 }
 
 // The object is replaced while its parts are downloaded: it is fetched again in one
 // piece, and is one version.
-func TestReplacedBetweenParts(t *testing.T) {
+func TestReplacedBetweenParts(t *testing.T) { synctest.Test(t, testReplacedBetweenParts) }
+
+func testReplacedBetweenParts(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	young := randomBytes(7*blocks.MinSize, 9)
 	var once sync.Once
@@ -282,7 +281,9 @@ func TestReplacedBetweenParts(t *testing.T) {
 }
 
 // Only the ETag of a range shows that it is of another version.
-func TestPartOfAnotherVersion(t *testing.T) {
+func TestPartOfAnotherVersion(t *testing.T) { synctest.Test(t, testPartOfAnotherVersion) }
+
+func testPartOfAnotherVersion(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	o.waitForRange()
 	s := &otherETags{rangesOrigin: o}
@@ -311,33 +312,36 @@ func (o *otherETags) Fetch(ctx context.Context, req Request) (*Response, error) 
 func TestDamagedPart(t *testing.T) {
 	for i := range 3 {
 		for _, also := range []bool{false, true} {
-			o := newRangesOrigin(9 * blocks.MinSize)
-			o.sums = o.sums[i : i+1]
-			name := fmt.Sprintf("%v, whole too: %v", o.sums[0].Algorithm, also)
-			o.body = func(req Request, b io.Reader) io.Reader {
-				if isRange(req) == also {
-					return b
-				}
-				return io.MultiReader(bytes.NewReader([]byte{'x', 'x'}), skip(b, 2))
-			}
-			o.waitForRange()
-			t.Run(name, func(t *testing.T) {
-				c := newTest(t, parallelOptions(3), nil)
-				b, err := c.ReadFile(background, o)
-				if also && !errors.Is(err, ErrChecksum) {
-					t.Errorf("err = %v", err)
-				}
-				if !also && (err != nil || !bytes.Equal(b, o.origin.body)) {
-					t.Errorf("%d bytes, %v", len(b), err)
-				}
-				if also && len(c.entryFiles()) != 0 {
-					t.Error("it was kept")
-				}
-				if last := o.asked[len(o.asked)-1]; last != (Request{}) {
-					t.Errorf("the second attempt was %+v", last)
-				}
+			t.Run(fmt.Sprintf("%v, whole too: %v", newRangesOrigin(1).sums[i].Algorithm, also), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { testDamagedPart(t, i, also) })
 			})
 		}
+	}
+}
+
+func testDamagedPart(t *testing.T, algorithm int, also bool) {
+	o := newRangesOrigin(9 * blocks.MinSize)
+	o.sums = o.sums[algorithm : algorithm+1]
+	o.body = func(req Request, b io.Reader) io.Reader {
+		if isRange(req) == also {
+			return b
+		}
+		return io.MultiReader(bytes.NewReader([]byte{'x', 'x'}), skip(b, 2))
+	}
+	o.waitForRange()
+	c := newTest(t, parallelOptions(3), nil)
+	b, err := c.ReadFile(background, o)
+	if also && !errors.Is(err, ErrChecksum) {
+		t.Errorf("err = %v", err)
+	}
+	if !also && (err != nil || !bytes.Equal(b, o.origin.body)) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if also && len(c.entryFiles()) != 0 {
+		t.Error("it was kept")
+	}
+	if last := o.asked[len(o.asked)-1]; last != (Request{}) {
+		t.Errorf("the second attempt was %+v", last)
 	}
 }
 
@@ -481,7 +485,9 @@ func TestProgressOfBrokenRanges(t *testing.T) {
 }
 
 // A range request that finds the object replaced ends the others, which may hang.
-func TestReplacedWhileARangeHangs(t *testing.T) {
+func TestReplacedWhileARangeHangs(t *testing.T) { synctest.Test(t, testReplacedWhileARangeHangs) }
+
+func testReplacedWhileARangeHangs(t *testing.T) {
 	o := newRangesOrigin(9 * blocks.MinSize)
 	hangs := make(chan struct{})
 	var ranges atomic.Int64
@@ -583,7 +589,9 @@ func TestAbandonedBodyIsClosed(t *testing.T) {
 }
 
 // A part whose range request fails at first does not lose the parts before it.
-func TestLeftPartIsAskedForAgain(t *testing.T) {
+func TestLeftPartIsAskedForAgain(t *testing.T) { synctest.Test(t, testLeftPartIsAskedForAgain) }
+
+func testLeftPartIsAskedForAgain(t *testing.T) {
 	const parts = 30
 	o := newRangesOrigin(parts * blocks.MinSize)
 	var refused atomic.Bool

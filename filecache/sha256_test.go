@@ -83,15 +83,8 @@ func (c *testCache) forge(obj Object, b []byte) {
 	s := blocks.NewDigest(int64(len(b)), nil)
 	s.Write(b)
 	path := c.dataPath(e.Data)
-	fi, err := os.Stat(path)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	os.Chmod(path, 0o600)
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	os.Chtimes(path, fi.ModTime(), fi.ModTime())
+	change(c.t, path, func([]byte) []byte { return b })
 	m := store.Meta{Key: e.Key, ETag: e.ETag, Size: int64(len(b)), Modified: store.Unknown}
 	if _, err := c.store.TestForge(m, e.Data, s, c.clocks.Now(), true); err != nil {
 		c.t.Fatal(err)
@@ -152,13 +145,7 @@ func TestSHA256IsVerifiedOncePerFile(t *testing.T) {
 		t.Errorf("%d reads to open a file that is verified", n)
 	}
 	path := c.only(c.dataFiles())
-	fi, _ := os.Stat(path)
-	b := bytes.Clone(o.body)
-	b[someSize-1] ^= 1
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	os.Chtimes(path, fi.ModTime(), fi.ModTime())
+	flip(t, path, someSize-1)
 	o.requests()
 	open()
 	if n := o.requests(); n != 1 {

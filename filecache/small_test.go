@@ -94,7 +94,7 @@ func TestDamageOfASmallCopy(t *testing.T) {
 			restore(good)
 			c.want(o) // now it is in the index and verified
 			os.Chmod(path, 0o600)
-			restore(bad)
+			change(t, path, func([]byte) []byte { return bad })
 			for range 2 {
 				c.want(o)
 			}

@@ -58,13 +58,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	for _, c := range cs {
-		for range 1000 { // an object that was never opened is freed by the garbage collector
-			if c.heldMemory() == 0 {
-				break
-			}
-			runtime.GC()
-			time.Sleep(time.Millisecond)
-		}
+		// An object that was never opened is freed by the garbage collector.
+		waitFor(t, func() bool { runtime.GC(); return c.heldMemory() == 0 })
 		if u := c.store.TestUsage(); u.Files != 0 || u.Open != 0 || u.Reserved != 0 || u.Written != 0 || c.heldMemory() != 0 {
 			t.Errorf("left: %+v, %d in memory", u, c.heldMemory())
 		}

@@ -159,6 +159,9 @@ func (h *valueHammer) get(maxAge time.Duration) {
 	}
 }
 
+// sawBoth reports whether values and errors were returned.
+func (h *valueHammer) sawBoth() bool { return h.good.Load() > 0 && h.failed.Load() > 0 }
+
 // forget puts a version and forgets the earlier ones.
 func (h *valueHammer) forget() {
 	version := int64(h.origin.next())
@@ -204,15 +207,17 @@ func TestValueHammer(t *testing.T) {
 				hs = append(hs, newValueHammer(t, o, Options{Dir: dir, MaxAge: maxAge}))
 			}
 			for _, h := range hs {
+				var over atomic.Bool
 				for range 4 {
 					wg.Go(func() {
-						for range 60 {
+						for i := 0; i < 60 || !over.Load(); i++ {
 							h.get(past)
 						}
 					})
 				}
 				wg.Go(func() {
-					for i := range 30 {
+					defer over.Store(true)
+					for i := 0; i < 30 || !h.sawBoth() && i < 100_000; i++ {
 						h.forget()
 						if i%4 == 0 {
 							damageFiles(dir)
@@ -225,7 +230,7 @@ func TestValueHammer(t *testing.T) {
 			for _, h := range hs {
 				h.value.Close()
 				waitFor(t, func() bool { return h.open.Load() == 0 }) // an abandoned Parse may still run
-				if h.good.Load() == 0 || h.failed.Load() == 0 {
+				if !h.sawBoth() {
 					t.Errorf("%d values, %d errors: this tests nothing", h.good.Load(), h.failed.Load())
 				}
 			}
@@ -236,11 +241,10 @@ func TestValueHammer(t *testing.T) {
 // waitFor waits for a condition that goroutines satisfy without a signal.
 func waitFor(t *testing.T, done func() bool) {
 	t.Helper()
-	for range 1000 {
-		if done() {
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Error("it does not come about")
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
-	t.Error("it does not come about")
 }
