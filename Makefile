@@ -23,7 +23,7 @@ help: ## this list
 
 .PHONY: test
 test: ## all tests, once; what needs more than Go is skipped where that is missing
-	go test ./... ./examples/... ./bench/... ./otelwarmcache/...
+	go test -timeout 30m ./... ./examples/... ./bench/... ./otelwarmcache/...
 
 .PHONY: bench
 bench: ## the main measurement with its report
@@ -62,7 +62,7 @@ crash: ## a kill and every error at each system call of the file cache; processe
 .PHONY: arm
 arm: ## the importable packages' tests on arm64, emulated by qemu-user
 	@export GOARCH=arm64 CGO_ENABLED=0 WARMCACHE_TEST_EMULATOR=qemu-aarch64-static
-	.ci/test -timeout 30m -exec $$WARMCACHE_TEST_EMULATOR -skip '^Test($(slow))' ./cache/... ./internal/... ./filecache ./filecache/internal/... ./reuse
+	.ci/test -exec $$WARMCACHE_TEST_EMULATOR -skip '^Test($(slow))' ./cache/... ./internal/... ./filecache ./filecache/internal/... ./reuse
 
 # Each takes 7 seconds or more in an emulator, which is also too slow for the attack.
 slow := AttackedByAnotherUser|Hammer|ProcessesWithLittleRoom|EveryFaultOfTheDisk|PartsMakeTheObject|ScratchSize|WriteToReadsEachBlockOnce|ConnectionsThatAreCut|SlowConnection|DeadConnections|ZipEntriesWithoutRoom|TreeLimits
