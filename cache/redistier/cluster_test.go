@@ -21,7 +21,7 @@ func startCluster(t *testing.T) (nodes []*server, client func() redis.UniversalC
 	var addrs []string
 	for i := range 3 {
 		bus := freePort(t)
-		s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "500",
+		s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "60000",
 			"--cluster-require-full-coverage", "no", "--cluster-config-file", fmt.Sprintf("nodes%d.conf", i))
 		nodes, addrs = append(nodes, s), append(addrs, s.addr)
 		s.do("CLUSTER", "ADDSLOTSRANGE", i*slots/3, (i+1)*slots/3-1)
@@ -37,19 +37,7 @@ func startCluster(t *testing.T) (nodes []*server, client func() redis.UniversalC
 			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_assigned:16384")
 		})
 	}
-	return nodes, func() redis.UniversalClient { return closed(t, Connect(&redis.UniversalOptions{Addrs: addrs})) }
-}
-
-// waitFor waits until done returns true.
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for range 2000 {
-		if done() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("waited in vain for %s", what)
+	return nodes, func() redis.UniversalClient { return closed(t, Connect(patientClient(addrs...))) }
 }
 
 func TestCluster(t *testing.T) {
@@ -92,10 +80,13 @@ func TestCluster(t *testing.T) {
 		slot := int(slotOf("test/1:" + key))
 		return slots/3 <= slot && slot < 2*slots/3
 	}
-	tier := newTier(t, Options{Client: client(), Timeout: 100 * time.Millisecond, ConnectTimeout: 2 * time.Second, Wait: -1})
+	impatient := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{nodes[0].addr, nodes[2].addr}}))
+	tier := newTier(t, Options{Client: impatient, Timeout: 100 * time.Millisecond, ConnectTimeout: 2 * time.Second, Wait: -1})
 	hits, many := newCache(t, tier, o), newCache(t, tier, o)
-	for _, key := range keys { // a first call, for the breakers
-		hits.Get(background, key)
+	for i, key := range keys { // a first call of each node, for the breakers
+		if i == slices.IndexFunc(keys, onNode1) || !onNode1(key) {
+			hits.Get(background, key)
+		}
 	}
 	lost := 0
 	results, err := many.GetMany(background, keys)

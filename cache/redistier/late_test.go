@@ -100,7 +100,8 @@ func TestCallerThatGivesUp(t *testing.T) {
 		cancel() // in the middle of the call
 		io.Copy(io.Discard, conn)
 	}()
-	tier := newTier(t, Options{Client: closed(t, Connect(&redis.UniversalOptions{Addrs: []string{silent.Addr().String()}}))})
+	client := closed(t, Connect(&redis.UniversalOptions{Addrs: []string{silent.Addr().String()}, ReadTimeout: 5 * time.Second}))
+	tier := newTier(t, Options{Client: client, Timeout: 5 * time.Second, ConnectTimeout: 5 * time.Second})
 	if _, err := tier.Get(ctx, "n", nil); err == nil {
 		t.Error("no error")
 	}

@@ -18,7 +18,9 @@ func TestNewerInAFleet(t *testing.T) {
 	var fleet [containers]*cache.Cache[string, string]
 	var held [containers]cache.Entry[string]
 	for i := range fleet {
-		fleet[i] = newCache(t, newTier(t, Options{Client: s.client(), Timeout: time.Second, Wait: 5 * time.Second}), o, func(o *cache.Options[string, string]) { o.TierTimeout = 10 * time.Second })
+		options := patient(s.client())
+		options.Lease, options.Wait = 20*time.Second, time.Minute
+		fleet[i] = newCache(t, newTier(t, options), o)
 		e, err := fleet[i].Lookup(background, "secret")
 		if err != nil || e.Value != "secret v1" {
 			t.Fatalf("Lookup = %+v, %v", e, err)

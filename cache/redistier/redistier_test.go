@@ -69,7 +69,7 @@ func (o *origin) loadMany(ctx context.Context, keys []string) (map[string]string
 func newCache(t testing.TB, tier cache.Tier, o *origin, change ...func(*cache.Options[string, string])) *cache.Cache[string, string] {
 	t.Helper()
 	opts := cache.Options[string, string]{
-		Load: o.load, LoadMany: o.loadMany, TTL: time.Minute,
+		Load: o.load, LoadMany: o.loadMany, TTL: time.Hour, TierTimeout: 5 * time.Minute,
 		Tier: tier, Namespace: "test/1", Codec: cache.JSON[string](),
 	}
 	for _, f := range change {
@@ -84,7 +84,11 @@ func newCache(t testing.TB, tier cache.Tier, o *origin, change ...func(*cache.Op
 
 // patient is for tests that are not about time: the machine may be busy.
 func patient(client redis.UniversalClient) Options {
-	return Options{Client: client, Timeout: 10 * time.Second}
+	return Options{Client: client, Timeout: time.Minute}
+}
+
+func patientClient(addrs ...string) *redis.UniversalOptions {
+	return &redis.UniversalOptions{Addrs: addrs, DialTimeout: time.Minute, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
 }
 
 func newTier(t testing.TB, o Options) *Tier {
@@ -109,7 +113,7 @@ func TestContainersShare(t *testing.T) {
 	a, b := newCache(t, tier, o), newCache(t, newTier(t, patient(s.client())), o)
 	wantGet(t, a, "k", "k v1")
 	wantGet(t, b, "k", "k v1")
-	if ttl := s.do("PTTL", "warmcache:{test/1:k}").(int64); ttl <= 0 || ttl > 60_000 {
+	if ttl := s.do("PTTL", "warmcache:{test/1:k}").(int64); ttl <= 0 || ttl > 3_600_000 {
 		t.Errorf("the record is kept for %d ms", ttl)
 	}
 	if keys := s.do("KEYS", "*").([]any); len(keys) != 1 {
@@ -210,7 +214,7 @@ func TestStampede(t *testing.T) {
 	for range 1000 {
 		options := patient(client)
 		options.Lease, options.Wait = 20*time.Second, time.Minute
-		c := newCache(t, newTier(t, options), o, func(o *cache.Options[string, string]) { o.TierTimeout = 2 * time.Minute; o.TTL = time.Hour })
+		c := newCache(t, newTier(t, options), o)
 		wg.Go(func() {
 			<-start
 			if v, err := c.Get(background, "k"); v != "k v1" || err != nil {
@@ -237,7 +241,7 @@ func TestStampedeOfGetMany(t *testing.T) {
 	for range 200 {
 		options := patient(client)
 		options.Lease, options.Wait = 20*time.Second, time.Minute
-		c := newCache(t, newTier(t, options), o, func(o *cache.Options[string, string]) { o.TierTimeout = 2 * time.Minute; o.TTL = time.Hour })
+		c := newCache(t, newTier(t, options), o)
 		wg.Go(func() {
 			<-start
 			if _, err := c.GetMany(background, keys); err != nil {
@@ -259,16 +263,17 @@ func TestLostLease(t *testing.T) {
 	if lease, err := dead.Get(background, "test/1:k", nil); lease == "" || err != nil {
 		t.Fatal(err)
 	}
+	s.do("PERSIST", "warmcache:{test/1:k}l")
 	options := patient(s.client())
-	options.Wait = time.Minute
-	s.do("PEXPIRE", "warmcache:{test/1:k}l", 100)
+	options.Lease, options.Wait = 20*time.Second, time.Minute
 	tier := newTier(t, options)
-	long := func(o *cache.Options[string, string]) { o.TierTimeout = 2 * time.Minute; o.TTL = time.Hour }
 	var wg sync.WaitGroup
 	for range 20 {
-		c := newCache(t, tier, o, long)
+		c := newCache(t, tier, o)
 		wg.Go(func() { wantGet(t, c, "k", "k v1") })
 	}
+	waitFor(t, "a container to wait", func() bool { return tier.Stats().Waits > 0 })
+	s.do("DEL", "warmcache:{test/1:k}l") // as when it expires
 	wg.Wait()
 	if s := tier.Stats(); s.Leases != 1 || s.Waits == 0 || s.Failures != 0 {
 		t.Errorf("Stats = %+v", s)
@@ -285,7 +290,7 @@ func TestWaitIsBounded(t *testing.T) {
 	for _, wait := range []time.Duration{-1, 10 * time.Millisecond} {
 		options := patient(s.client())
 		options.Wait = wait
-		c := newCache(t, newTier(t, options), o, func(o *cache.Options[string, string]) { o.TierTimeout, o.TTL = time.Minute, time.Hour })
+		c := newCache(t, newTier(t, options), o)
 		c.Get(background, "k")
 	}
 	wantGet(t, newCache(t, dead, o), "k", "k v1")

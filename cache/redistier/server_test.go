@@ -87,14 +87,23 @@ func (s *server) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for range 1000 {
-		if conn, err := net.Dial(s.network(), s.addr); err == nil {
+	waitFor(s.t, "redis-server to listen", func() bool {
+		conn, err := net.Dial(s.network(), s.addr)
+		if err == nil {
 			conn.Close()
-			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		return err == nil
+	})
+}
+
+// waitFor waits until done returns true.
+func waitFor(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
 	}
-	s.t.Fatal("redis-server does not listen")
 }
 
 func (s *server) network() string {
@@ -115,9 +124,10 @@ func (s *server) kill() {
 func (s *server) stop() { s.cmd.Process.Signal(syscall.SIGSTOP) }
 func (s *server) cont() { s.cmd.Process.Signal(syscall.SIGCONT) }
 
-// client returns a client of the server, which is closed with the test.
+// client returns a client of the server, which is closed with the test. It is patient, like
+// the Options of patient.
 func (s *server) client(change ...func(*redis.UniversalOptions)) redis.UniversalClient {
-	o := &redis.UniversalOptions{Addrs: []string{s.addr}}
+	o := patientClient(s.addr)
 	for _, f := range change {
 		f(o)
 	}

@@ -103,7 +103,7 @@ func withConnections(t *testing.T, n int) thawed {
 	t.Helper()
 	s, clocks := startServer(t), clocktest.New()
 	f := newFirewall(t, s)
-	client := closed(t, connect(&redis.UniversalOptions{Addrs: []string{f.addr}}, clocks.Clock()))
+	client := closed(t, connect(patientClient(f.addr), clocks.Clock()))
 	c := client.(*redis.Client)
 	for range n { // a connection that has been taken is not idle: each needs another one
 		conn := c.Conn()
@@ -113,7 +113,7 @@ func withConnections(t *testing.T, n int) thawed {
 		t.Cleanup(func() { conn.Close() })
 		defer conn.Close()
 	}
-	tier := newTier(t, Options{Client: client, Timeout: time.Second, ConnectTimeout: 10 * time.Second, Wait: -1})
+	tier := newTier(t, Options{Client: client, Timeout: 5 * time.Second, ConnectTimeout: time.Minute, Wait: -1})
 	return thawed{tier, f, clocks, client}
 }
 
@@ -229,11 +229,12 @@ func TestConnectTimeoutAfterAPause(t *testing.T) {
 func TestConnectKeepsOptions(t *testing.T) {
 	clocks, dials := clocktest.New(), 0
 	s := startServer(t)
-	o := &redis.UniversalOptions{Addrs: []string{s.addr}, ConnMaxIdleTime: -1,
-		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dials++
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}}
+	o := patientClient(s.addr)
+	o.ConnMaxIdleTime = -1
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials++
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
 	c := closed(t, connect(o, clocks.Clock()))
 	for range 3 {
 		if err := c.Ping(background).Err(); err != nil {

@@ -49,13 +49,13 @@ func (m *memory) Get(ctx context.Context, name string, use func([]byte) bool) (s
 		return "", err
 	}
 	name = m.key(name)
+	if m.fault == "Waiting" && m.granted > 0 { // even if there is a record by now
+		return "", nil
+	}
 	if s, ok := m.records[name]; ok && (s.until.IsZero() || time.Now().Before(s.until) || m.fault == "TTL") {
 		if use(s.record) || m.fault == "UseRejects" {
 			return "", nil
 		}
-	}
-	if m.fault == "Waiting" && len(m.leases[name]) > 0 {
-		return "", nil
 	}
 	if m.fault == "LeaseGivenBack" && len(m.leases[name]) > 0 {
 		return "", errors.New("another caller loads")

@@ -196,13 +196,15 @@ func TestLostFilesAreClosed(t *testing.T) {
 	d := newDir(t)
 	put(t, d, "x", "one")
 	before := openBelow(t, d)
-	if _, err := d.Open("d/x"); err != nil {
+	f, err := d.Open("d/x")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if n := openBelow(t, d); n != before+1 {
 		t.Fatalf("%d descriptors are open, want %d", n, before+1)
 	}
-	for range 1000 {
+	runtime.KeepAlive(f)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if runtime.GC(); openBelow(t, d) == before {
 			return
 		}

@@ -102,7 +102,7 @@ func TestDerivedContexts(t *testing.T) {
 					before := runtime.NumGoroutine()
 					derived, cancel := derive(ctx)
 					defer cancel()
-					if n := runtime.NumGoroutine() - before; n != 0 {
+					if n := runtime.NumGoroutine() - before; n > 0 { // an earlier subtest may still end
 						t.Errorf("it costs %d goroutines", n)
 					}
 					<-derived.Done()
