@@ -26,8 +26,9 @@ const (
 
 const (
 	sharedKeys     = 200
-	sharedSize     = 20_000
-	sharedMaxBytes = 2 << 20 // of 4.9 MB
+	sharedSmall    = 20_000 // kept in the entry
+	sharedLarge    = 100_000
+	sharedMaxBytes = 4 << 20 // of 12 MB
 )
 
 func sharedOptions(dir string) Options {
@@ -38,6 +39,15 @@ func sharedOptions(dir string) Options {
 // another order.
 type sharedObject struct{ key, version int }
 
+// content returns the bytes of a version. Every other object is large.
+func (o sharedObject) content() []byte {
+	size := sharedSmall
+	if o.key%2 == 1 {
+		size = sharedLarge
+	}
+	return randomBytes(size, uint64(2*o.key+o.version))
+}
+
 func (o sharedObject) ID() (ID, error) {
 	return ID{Origin: "test://shared", Name: strconv.Itoa(o.key)}, nil
 }
@@ -47,8 +57,8 @@ func (o sharedObject) Fetch(_ context.Context, req Request) (*Response, error) {
 	if req.IfNoneMatch == etag {
 		return &Response{NotModified: true}, nil
 	}
-	b := randomBytes(sharedSize, uint64(2*o.key+o.version))
-	return &Response{Size: sharedSize, ETag: etag, Body: io.NopCloser(bytes.NewReader(b))}, nil
+	b := o.content()
+	return &Response{Size: int64(len(b)), ETag: etag, Body: io.NopCloser(bytes.NewReader(b))}, nil
 }
 
 func init() { // before TestMain, which would check for leaks
@@ -65,7 +75,7 @@ func init() { // before TestMain, which would check for leaks
 			c.Forget(o)
 		}
 		b, err := c.ReadFile(background, o)
-		if err != nil || !bytes.Equal(b, randomBytes(sharedSize, uint64(2*o.key))) && !bytes.Equal(b, randomBytes(sharedSize, uint64(2*o.key+1))) {
+		if err != nil || !bytes.Equal(b, sharedObject{o.key, 0}.content()) && !bytes.Equal(b, sharedObject{o.key, 1}.content()) {
 			fmt.Fprintf(os.Stderr, "object %d: wrong bytes, or %v\n", o.key, err)
 			os.Exit(1)
 		}
@@ -145,13 +155,13 @@ func processesWithLittleRoom(t *testing.T, n, ops int) {
 		t.Errorf("%d evictions; %d of %d misses were not kept", all.Evictions, all.Uncached, all.Misses)
 	}
 	// A file about to be published looks like an orphan for a moment.
-	if most > sharedMaxBytes/20+int64(n)*onDisk(sharedSize) {
+	if most > sharedMaxBytes/20+int64(n)*onDisk(sharedLarge) {
 		t.Errorf("%d bytes of orphans, of a budget of %d", most, sharedMaxBytes)
 	}
 	if mostUsed > sharedMaxBytes*3/2 {
 		t.Errorf("%d bytes were used, of a budget of %d", mostUsed, sharedMaxBytes)
 	}
-	if orphans > int64(n)*onDisk(sharedSize) {
+	if orphans > int64(n)*onDisk(sharedLarge) {
 		t.Errorf("%d bytes of orphans after %d processes", orphans, n)
 	}
 }

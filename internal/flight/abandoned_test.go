@@ -141,7 +141,11 @@ func TestContextOfAnEndedLoad(t *testing.T) {
 		inner = ctx
 		return 1, nil
 	}})
-	<-inner.Done()
+	select {
+	case <-inner.Done():
+	case <-time.After(time.Minute):
+		t.Error("the context of a load that returned is still alive")
+	}
 }
 
 // The deadlines of waiters that have left do not count.
