@@ -175,7 +175,6 @@ func (i *instance) stopFor(err error) {
 // process that exceeds Timeout, unless the process is shared.
 func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	defer i.settle()
-	inv.begun = time.Now()
 	err := i.offer(ctx, i.api.queue, inv, nil, i.api.failed, inv.deadline)
 	if err == nil {
 		inv.taken = true
