@@ -82,7 +82,7 @@ func (i *instance) atExit() {
 	i.ending = true
 	reason := i.reason
 	i.mu.Unlock()
-	deadline := time.Now().Add(externalShutdown - runtimeShare)
+	deadline := time.Now().Add(externalShutdown * 7 / 10)
 	told := i.api.announceShutdown(reason, deadline)
 	var work sync.WaitGroup
 	for _, e := range i.extensions {
