@@ -11,11 +11,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/warmcache/warmcache/bench/host"
 )
 
 func init() {
 	roles["extension"] = extensionProcess
+	roles["sigterm"] = func() {
+		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() {
+			record("SIGTERM")
+			if os.Getenv("EXTENSION") != "hangs" {
+				os.Exit(0)
+			}
+		}))
+	}
 }
 
 // record appends to the journal, which outlives the process.

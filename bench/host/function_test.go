@@ -40,14 +40,6 @@ var roles = map[string]func(){
 	"counter":   func() { lambda.Start(countCalls) },
 	"child":     func() { hold(os.Args[1]) },
 	"host":      hostUntilKilled,
-	"sigterm": func() {
-		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() {
-			record("SIGTERM")
-			if os.Getenv("EXTENSION") != "hangs" {
-				os.Exit(0)
-			}
-		}))
-	},
 
 	"action":      func() { actionLoop(act) },
 	"echo-action": func() { actionLoop(func(a activation) any { return a.Value }) },
