@@ -58,7 +58,7 @@ func act(a activation) any {
 	switch c.Do {
 	case "environment":
 		dir, _ := os.Getwd()
-		return report{Env: os.Environ(), Dir: dir, Left: time.Until(actionDeadline()), Line: a.line, Tmp: os.TempDir()}
+		return report{Env: os.Environ(), Dir: dir, Left: time.Until(actionDeadline()), End: actionDeadline(), Line: a.line, Tmp: os.TempDir()}
 	case "write":
 		fmt.Fprint(resultPipe(), c.Arg)
 		select {}

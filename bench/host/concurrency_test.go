@@ -26,13 +26,11 @@ func (g gate) event() command { return command{Do: "hold", Arg: g.addr()} }
 // nobody fails the test if an invocation arrives at the gate within a short time.
 func (g gate) nobody() {
 	g.t.Helper()
-	l := g.Listener.(*net.TCPListener)
-	_ = l.SetDeadline(time.Now().Add(100 * time.Millisecond))
-	if c, err := l.Accept(); err == nil {
+	_ = g.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	if c, err := g.Accept(); err == nil {
 		c.Close()
 		g.t.Error("an invocation is at the gate")
 	}
-	_ = l.SetDeadline(time.Now().Add(20 * time.Second))
 }
 
 func TestInvocationsAtOnce(t *testing.T) {
@@ -103,69 +101,75 @@ func TestConcurrencyVariables(t *testing.T) {
 // answer has no effect.
 func TestTimeoutKillsNothing(t *testing.T) {
 	t.Parallel()
-	l := concurrent("function", 2)
-	l.Timeout = 2 * time.Second
-	g := newGate(t)
-	e := open(t, l)
-	e.expect(host.Cold, 1, false)
-	res := e.invoke(g.event())
-	late := g.arrival()
-	if f := res.FunctionError; f == nil || f.Type != host.ErrorTimeout || res.Died || res.Duration < l.Timeout {
-		t.Errorf("%+v, %v", res, f)
-	}
-	if warm := e.expect(host.Warm, 3, true); warm.Pid != res.Pid {
-		t.Error("another process")
-	}
-	first, second := e.start(g.event()), e.start(g.event()) // there is one free slot
-	held := g.arrival()
-	g.nobody()
-	late.Close() // the late answer frees the other slot
-	g.arrival().Close()
-	held.Close()
-	for _, done := range []<-chan outcome{first, second} {
-		if got := <-done; got.err != nil || got.FunctionError != nil || got.Pid != res.Pid {
-			t.Errorf("%+v", got)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := concurrent("function", 2)
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		e.expect(host.Cold, 1, false)
+		res := e.invoke(g.event())
+		late := g.arrival()
+		if f := res.FunctionError; f == nil || f.Type != host.ErrorTimeout || res.Died || res.Duration < l.Timeout {
+			t.Errorf("%+v, %v", res, f)
 		}
-	}
+		if warm := e.expect(host.Warm, 3, true); warm.Pid != res.Pid {
+			t.Error("another process")
+		}
+		first, second := e.start(g.event()), e.start(g.event()) // there is one free slot
+		held := g.arrival()
+		g.nobody()
+		late.Close() // the late answer frees the other slot
+		g.arrival().Close()
+		held.Close()
+		for _, done := range []<-chan outcome{first, second} {
+			if got := <-done; got.err != nil || got.FunctionError != nil || got.Pid != res.Pid {
+				t.Errorf("%+v", got)
+			}
+		}
+	})
 }
 
 // While all slots are occupied by code that outlived its invocation, the next
 // invocation waits, and its Timeout does not start.
 func TestTimedOutKeepsItsPlace(t *testing.T) {
 	t.Parallel()
-	l := concurrent("function", 2)
-	l.Timeout = time.Second
-	g := newGate(t)
-	e := open(t, l)
-	one, other := e.start(g.event()), e.start(g.event())
-	late := g.arrival()
-	g.arrival()
-	<-one
-	<-other
-	next := e.start(command{})
-	time.Sleep(l.Timeout + 200*time.Millisecond)
-	late.Close()
-	if got := <-next; got.err != nil || got.FunctionError != nil {
-		t.Errorf("%+v", got)
-	}
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := concurrent("function", 2)
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		one, other := e.start(g.event()), e.start(g.event())
+		late := g.arrival()
+		g.arrival()
+		<-one
+		<-other
+		next := e.start(command{})
+		time.Sleep(l.Timeout + 200*time.Millisecond)
+		late.Close()
+		if got := <-next; got.err != nil || got.FunctionError != nil {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 // A function with fewer loops than slots leaves the other slots unused.
 func TestBusy(t *testing.T) {
 	t.Parallel()
-	l := concurrent("function", 2)
-	l.Env = append(l.Env, "AWS_LAMBDA_MAX_CONCURRENCY=1")
-	l.Timeout = time.Second
-	g := newGate(t)
-	e := open(t, l)
-	done := e.start(g.event())
-	held := g.arrival()
-	if _, err := e.Invoke(t.Context(), nil); !errors.Is(err, host.ErrBusy) {
-		t.Error(err)
-	}
-	held.Close()
-	<-done
-	e.expect(host.Warm, 2, true)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := concurrent("function", 2)
+		l.Env = append(l.Env, "AWS_LAMBDA_MAX_CONCURRENCY=1")
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		done := e.start(g.event())
+		held := g.arrival()
+		if _, err := e.Invoke(t.Context(), nil); !errors.Is(err, host.ErrBusy) {
+			t.Error(err)
+		}
+		held.Close()
+		<-done
+		e.expect(host.Warm, 2, true)
+	})
 }
 
 func TestContextEndsOneOfMany(t *testing.T) {
@@ -192,12 +196,22 @@ func TestContextEndsOneOfMany(t *testing.T) {
 // A caller that gives up during the init does not end the process for others.
 func TestContextEndsSharedInit(t *testing.T) {
 	t.Parallel()
-	e := open(t, concurrent("slow-init", 2))
-	ctx, cancel := context.WithTimeout(t.Context(), slowInit/4)
-	defer cancel()
-	if _, err := e.Invoke(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+	g := newGate(t)
+	l := concurrent("held-init", 2)
+	l.Env = append(l.Env, "GATE="+g.addr())
+	e := open(t, l)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := e.Invoke(ctx, nil)
+		gone <- err
+	}()
+	held := g.arrival()
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	held.Close()
 	e.expect(host.Warm, 1, false)
 }
 
@@ -247,18 +261,20 @@ func TestCrashEndsAllInvocations(t *testing.T) {
 // In the next process, the slots of abandoned invocations are free.
 func TestCrashFreesPlaces(t *testing.T) {
 	t.Parallel()
-	l := concurrent("function", 2)
-	l.Timeout = time.Second
-	g := newGate(t)
-	e := open(t, l)
-	one, other := e.start(g.event()), e.start(g.event())
-	g.arrival()
-	g.arrival()
-	<-one
-	<-other
-	e.Crash()
-	e.expect(host.Restarted, 1, true)
-	e.expect(host.Warm, 2, true)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := concurrent("function", 2)
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		one, other := e.start(g.event()), e.start(g.event())
+		g.arrival()
+		g.arrival()
+		<-one
+		<-other
+		e.Crash()
+		e.expect(host.Restarted, 1, true)
+		e.expect(host.Warm, 2, true)
+	})
 }
 
 func TestCloseEndsAllInvocations(t *testing.T) {

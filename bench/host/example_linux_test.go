@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/warmcache/warmcache/bench/host"
 )
@@ -13,8 +14,9 @@ import (
 func Example() {
 	ctx := context.Background()
 	env, err := host.Lambda{
-		Binary: os.Args[0], // yours: "./bootstrap"
-		Env:    []string{"HOST_TEST_ROLE=counter"},
+		Binary:  os.Args[0], // yours: "./bootstrap"
+		Env:     []string{"HOST_TEST_ROLE=counter"},
+		Timeout: time.Minute,
 	}.Environment()
 	if err != nil {
 		log.Fatal(err)

@@ -134,11 +134,11 @@ func (a *runtimeAPI) serveExtensionError(w http.ResponseWriter, r *http.Request)
 }
 
 // How long Lambda waits after SIGTERM, and after SHUTDOWN, before SIGKILL. With
-// external extensions the function's own process has 30 % of the time.
-const (
+// external extensions the function's own process has 30 % of the time. They are
+// variables for the tests.
+var (
 	internalShutdown = 500 * time.Millisecond
 	externalShutdown = 2 * time.Second
-	runtimeShare     = externalShutdown * 3 / 10
 )
 
 // shutdown returns how long the function's process has after SIGTERM. Lambda sends
@@ -148,7 +148,7 @@ func (a *runtimeAPI) shutdown() (own time.Duration, any bool) {
 	defer a.mu.Unlock()
 	for _, e := range a.extensions {
 		if any = true; e.external {
-			return runtimeShare, true
+			return externalShutdown * 3 / 10, true
 		}
 	}
 	return internalShutdown, any

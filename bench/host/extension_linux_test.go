@@ -11,11 +11,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/warmcache/warmcache/bench/host"
 )
 
 func init() {
 	roles["extension"] = extensionProcess
+	roles["sigterm"] = func() {
+		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() {
+			record("SIGTERM")
+			if os.Getenv("EXTENSION") != "hangs" {
+				os.Exit(0)
+			}
+		}))
+	}
 }
 
 // record appends to the journal, which outlives the process.
@@ -66,14 +76,12 @@ func extensionProcess() {
 
 // withExtension starts an environment with an external extension, and returns a
 // function that reads its records.
-func withExtension(t *testing.T, role string, env ...string) (l host.Lambda, journal func() string) {
+func withExtension(t testing.TB, role string, env ...string) (l host.Lambda, journal func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "recorder")
 	script := fmt.Sprintf("#!/bin/sh\n%s=extension exec %s recorder\n", roleVariable, os.Args[0])
-	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, program, script)
 	l = testFunction(role)
 	l.Extensions = []string{program}
 	l.Env = append(append(l.Env, "JOURNAL="+filepath.Join(dir, "journal")), env...)
@@ -106,19 +114,21 @@ func TestExtensionSeesTheEnd(t *testing.T) {
 	for do, reason := range map[string]string{"exit": "failure", "hold": "timeout"} {
 		t.Run(do, func(t *testing.T) {
 			t.Parallel()
-			l, journal := withExtension(t, "function")
-			l.Timeout = time.Second
-			e := open(t, l)
-			if res := e.invoke(command{Do: do, Arg: newGate(t).addr()}); !res.Died {
-				t.Errorf("%+v", res)
-			}
-			if got := journal(); !strings.HasSuffix(got, "SHUTDOWN <nil>"+reason) {
-				t.Error(got)
-			}
-			e.expect(host.Restarted, 1, true)
-			if got := journal(); strings.Count(got, "INVOKE") != 2 {
-				t.Error(got)
-			}
+			patiently(t, func(t testing.TB, timeout time.Duration) {
+				l, journal := withExtension(t, "function")
+				l.Timeout = timeout
+				e := open(t, l)
+				if res := e.invoke(command{Do: do, Arg: newGate(t).addr()}); !res.Died {
+					t.Errorf("%+v", res)
+				}
+				if got := journal(); !strings.HasSuffix(got, "SHUTDOWN <nil>"+reason) {
+					t.Error(got)
+				}
+				e.expect(host.Restarted, 1, true)
+				if got := journal(); strings.Count(got, "INVOKE") != 2 {
+					t.Error(got)
+				}
+			})
 		})
 	}
 }
@@ -126,26 +136,28 @@ func TestExtensionSeesTheEnd(t *testing.T) {
 // A freeze at that moment does not delay the end.
 func TestFreezeDoesNotStopTheEnd(t *testing.T) {
 	t.Parallel()
-	l, journal := withExtension(t, "sigterm")
-	l.Timeout = time.Second
-	g := newGate(t)
-	e := open(t, l)
-	done := e.start(command{Do: "hold", Arg: g.addr()})
-	g.arrival()
-	for {
-		e.freeze()
-		select {
-		case got := <-done:
-			if got.err != nil || !got.Died {
-				t.Errorf("%+v", got)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l, journal := withExtension(t, "sigterm")
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		done := e.start(command{Do: "hold", Arg: g.addr()})
+		g.arrival()
+		for {
+			e.freeze()
+			select {
+			case got := <-done:
+				if got.err != nil || !got.Died {
+					t.Errorf("%+v", got)
+				}
+				if got := journal(); !strings.Contains(got, "SIGTERM") || !strings.HasSuffix(got, "SHUTDOWN <nil>timeout") {
+					t.Error(got)
+				}
+				return
+			default:
 			}
-			if got := journal(); !strings.Contains(got, "SIGTERM") || !strings.HasSuffix(got, "SHUTDOWN <nil>timeout") {
-				t.Error(got)
-			}
-			return
-		default:
 		}
-	}
+	})
 }
 
 // An invocation ends when the extensions have finished with it.
@@ -192,14 +204,23 @@ func TestExtensionFails(t *testing.T) {
 	}
 }
 
-// An extension that does not exit after SHUTDOWN is killed, like the function's process.
+// A function that does not exit after SIGTERM is killed, and an extension that does
+// not exit after SHUTDOWN.
 func TestExtensionThatHangs(t *testing.T) {
-	t.Parallel()
-	l, journal := withExtension(t, "function", "EXTENSION=hangs")
-	e := open(t, l)
-	e.expect(host.Cold, 1, false)
-	if err := e.Close(); err != nil || !strings.HasSuffix(journal(), "spindown") {
-		t.Error(err, journal())
+	for grace := 2 * time.Second; ; grace *= 2 { // too short for a busy machine to write the journal
+		host.SetExternalShutdown(t, grace)
+		l, journal := withExtension(t, "sigterm", "EXTENSION=hangs")
+		e := open(t, l)
+		res := e.expect(host.Cold, 1, false)
+		if err := e.Close(); err != nil || state(t, res.Pid) != "gone" {
+			t.Fatal(err, journal())
+		}
+		want := fmt.Sprintf("INVOKE %s<nil>\nSIGTERM\nSHUTDOWN <nil>spindown", res.RequestID)
+		if got := journal(); got == want {
+			return
+		} else if grace > time.Minute {
+			t.Fatalf("%s\nwant\n%s", got, want)
+		}
 	}
 }
 
@@ -211,27 +232,29 @@ func TestSIGTERM(t *testing.T) {
 		for _, end := range []string{"close", "timeout", "frozen", "crash"} {
 			t.Run(role+"/"+end, func(t *testing.T) {
 				t.Parallel()
-				l, journal := withExtension(t, role)
-				l.Extensions = nil
-				l.Timeout = time.Second
-				e := open(t, l)
-				e.expect(host.Cold, 1, false)
-				want := want
-				switch end {
-				case "timeout":
-					e.invoke(command{Do: "hold", Arg: newGate(t).addr()})
-				case "frozen":
-					e.freeze()
-				case "crash":
-					e.Crash()
-					want = ""
-				}
-				if err := e.Close(); err != nil {
-					t.Fatal(err)
-				}
-				if got := journal(); got != want {
-					t.Errorf("%q, want %q", got, want)
-				}
+				patiently(t, func(t testing.TB, timeout time.Duration) {
+					l, journal := withExtension(t, role)
+					l.Extensions = nil
+					l.Timeout = timeout
+					e := open(t, l)
+					e.expect(host.Cold, 1, false)
+					want := want
+					switch end {
+					case "timeout":
+						e.invoke(command{Do: "hold", Arg: newGate(t).addr()})
+					case "frozen":
+						e.freeze()
+					case "crash":
+						e.Crash()
+						want = ""
+					}
+					if err := e.Close(); err != nil {
+						t.Fatal(err)
+					}
+					if got := journal(); got != want {
+						t.Errorf("%q, want %q", got, want)
+					}
+				})
 			})
 		}
 	}

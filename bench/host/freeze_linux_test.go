@@ -76,7 +76,9 @@ func TestFreezeMidInvocation(t *testing.T) {
 func TestFreezeStopsBusyThreads(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	e := open(t, testFunction("function"))
+	l := testFunction("function")
+	l.Timeout = 2 * patience
+	e := open(t, l)
 	done := e.start(command{Do: "watch", Arg: g.addr()})
 	watching := g.arrival()
 	for range 200 {
@@ -109,18 +111,20 @@ func TestCrashTakesDaemons(t *testing.T) {
 
 func TestTimeoutWhileFrozen(t *testing.T) {
 	t.Parallel()
-	l := testFunction("function")
-	l.Timeout = 2 * time.Second
-	g := newGate(t)
-	e := open(t, l)
-	done := e.start(command{Do: "hold", Arg: g.addr()})
-	g.arrival()
-	e.freeze()
-	if got := <-done; got.err != nil || got.FunctionError == nil || got.FunctionError.Type != host.ErrorTimeout {
-		t.Errorf("%+v", got)
-	}
-	e.expect(host.Restarted, 1, true)
-	e.expect(host.Warm, 2, true)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := testFunction("function")
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		done := e.start(command{Do: "hold", Arg: g.addr()})
+		g.arrival()
+		e.freeze()
+		if got := <-done; got.err != nil || got.FunctionError == nil || got.FunctionError.Type != host.ErrorTimeout {
+			t.Errorf("%+v", got)
+		}
+		e.expect(host.Restarted, 1, true)
+		e.expect(host.Warm, 2, true)
+	})
 }
 
 func TestFrozenDies(t *testing.T) {
@@ -143,12 +147,15 @@ func TestFreezeStopsTheChildren(t *testing.T) {
 	e.invoke(command{Do: "child", Arg: g.addr()})
 	child := g.arrival()
 	e.freeze()
-	child.Close() // makes it end when it can run
 	pids := children(t, e.Pid())
 	if len(pids) != 1 {
 		t.Fatalf("children %v", pids)
 	}
 	if got := awaitState(t, pids[0], "T"); got != "T" {
+		t.Errorf("the child's state is %s", got)
+	}
+	child.Close() // makes it end if it can run
+	if got := state(t, pids[0]); got != "T" {
 		t.Errorf("the child's state is %s", got)
 	}
 }
@@ -229,7 +236,7 @@ func glob(t *testing.T, pattern string) []string {
 // stop takes effect, and the parent is frozen.
 func awaitState(t *testing.T, pid int, want string) (got string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if got = state(t, pid); got == want || got == "gone" {
 			return got
 		}

@@ -27,13 +27,19 @@ var roles = map[string]func(){
 	"function":  func() { lambda.Start(handle) },
 	"echo":      func() { lambda.Start(func(s string) (string, error) { return s, nil }) },
 	"slow-init": func() { time.Sleep(slowInit); lambda.Start(handle) },
+	"slow-restart": func() {
+		if hasMarker() {
+			time.Sleep(must(time.ParseDuration(os.Getenv("RESTART"))))
+		}
+		lambda.Start(handle)
+	},
+	"held-init": func() { hold(os.Getenv("GATE")); lambda.Start(handle) },
 	"dies":      func() { fmt.Fprintln(os.Stderr, "no database"); os.Exit(7) },
 	"silent":    func() { select {} },
 	"reports":   reportInitError,
 	"counter":   func() { lambda.Start(countCalls) },
 	"child":     func() { hold(os.Args[1]) },
 	"host":      hostUntilKilled,
-	"sigterm":   func() { lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() { record("SIGTERM") })) },
 
 	"action":      func() { actionLoop(act) },
 	"echo-action": func() { actionLoop(func(a activation) any { return a.Value }) },
@@ -62,6 +68,7 @@ type report struct {
 	Dir    string
 	Ctx    lambdacontext.LambdaContext
 	Left   time.Duration // until the deadline
+	End    time.Time     // the deadline, of an action
 	Line   string        // of input, of an action
 	Tmp    string
 }
@@ -105,13 +112,19 @@ func handle(ctx context.Context, c command) (any, error) {
 	return r, nil
 }
 
+func marker() string { return filepath.Join(os.TempDir(), "marker") }
+
+func hasMarker() bool {
+	_, err := os.Stat(marker())
+	return err == nil
+}
+
 func leaveMarker() (was bool) {
-	name := filepath.Join(os.TempDir(), "marker")
-	_, err := os.Stat(name)
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
+	was = hasMarker()
+	if err := os.WriteFile(marker(), nil, 0o600); err != nil {
 		panic(err)
 	}
-	return err == nil
+	return was
 }
 
 // hold tells the gate that it has arrived and waits until the gate opens or the

@@ -9,19 +9,27 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/warmcache/warmcache/bench/host"
 )
 
+// patience bounds the waits for events that must come, however busy the machine is.
+const patience = 5 * time.Minute
+
 func testFunction(role string) host.Lambda {
 	return host.Lambda{
-		Binary:  os.Args[0],
-		Env:     []string{roleVariable + "=" + role},
-		Timeout: time.Minute, // the tests that are about it set their own
+		Binary: os.Args[0],
+		Env:    []string{roleVariable + "=" + role},
+		// The tests that are about a time-out set their own.
+		Timeout:     time.Minute,
+		InitTimeout: patience,
 	}
 }
 
@@ -32,10 +40,78 @@ func testAction(role string) host.OpenWhisk {
 	}
 }
 
+// patiently runs a scenario with a short Timeout, and with longer ones as long as it
+// fails: on a busy machine an invocation that should succeed may also time out.
+func patiently(t *testing.T, scenario func(t testing.TB, timeout time.Duration)) {
+	t.Helper()
+	timeout := time.Second
+	for ; timeout < time.Minute; timeout *= 4 {
+		a := &attempt{TB: t, timeout: timeout}
+		if a.run(scenario); !a.failed {
+			return
+		}
+		t.Logf("failed with a Timeout of %v", timeout)
+	}
+	scenario(t, timeout)
+}
+
+// patienceOf is shorter for an attempt: there will be another one.
+func patienceOf(t testing.TB) time.Duration {
+	if a, ok := t.(*attempt); ok {
+		return 2 * a.timeout
+	}
+	return patience
+}
+
+// attempt logs its failures without failing the test.
+type attempt struct {
+	testing.TB
+	timeout  time.Duration
+	failed   bool
+	cleanups []func()
+}
+
+func (a *attempt) run(scenario func(testing.TB, time.Duration)) {
+	var wg sync.WaitGroup
+	wg.Go(func() { // a goroutine that Fatal can end
+		defer func() {
+			for _, f := range slices.Backward(a.cleanups) {
+				f()
+			}
+		}()
+		scenario(a, a.timeout)
+	})
+	wg.Wait()
+}
+
+func (a *attempt) Cleanup(f func()) { a.cleanups = append(a.cleanups, f) }
+
+func (a *attempt) Error(args ...any) {
+	a.Helper()
+	a.Log(args...)
+	a.failed = true
+}
+
+func (a *attempt) Errorf(format string, args ...any) {
+	a.Helper()
+	a.Error(fmt.Sprintf(format, args...))
+}
+
+func (a *attempt) Fatal(args ...any) {
+	a.Helper()
+	a.Error(args...)
+	runtime.Goexit()
+}
+
+func (a *attempt) Fatalf(format string, args ...any) {
+	a.Helper()
+	a.Fatal(fmt.Sprintf(format, args...))
+}
+
 // runner drives a function on either host, and fails the test itself.
 type runner struct {
 	host.Sandbox
-	t *testing.T
+	t testing.TB
 }
 
 type environment struct {
@@ -43,7 +119,7 @@ type environment struct {
 	Do func(context.Context, host.Request) (host.Result, error)
 }
 
-func open(t *testing.T, l host.Lambda) environment {
+func open(t testing.TB, l host.Lambda) environment {
 	t.Helper()
 	env, err := l.Environment()
 	return environment{newRunner(t, env, err), env.Do}
@@ -54,13 +130,13 @@ type container struct {
 	Do func(context.Context, host.Activation) (host.Result, error)
 }
 
-func openContainer(t *testing.T, w host.OpenWhisk) container {
+func openContainer(t testing.TB, w host.OpenWhisk) container {
 	t.Helper()
 	c, err := w.Container()
 	return container{newRunner(t, c, err), c.Do}
 }
 
-func newRunner(t *testing.T, s host.Sandbox, err error) runner {
+func newRunner(t testing.TB, s host.Sandbox, err error) runner {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +201,7 @@ type outcome struct {
 	err error
 }
 
-func decode(t *testing.T, res host.Result) report {
+func decode(t testing.TB, res host.Result) report {
 	t.Helper()
 	if res.FunctionError != nil {
 		t.Fatal(res.FunctionError)
@@ -139,17 +215,14 @@ func decode(t *testing.T, res host.Result) report {
 
 // gate is where processes of a function wait for the test.
 type gate struct {
-	net.Listener
-	t *testing.T
+	*net.TCPListener
+	t testing.TB
 }
 
-func newGate(t *testing.T) gate {
+func newGate(t testing.TB) gate {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
@@ -162,6 +235,7 @@ func (g gate) addr() string { return g.Addr().String() }
 // continue.
 func (g gate) arrival() net.Conn {
 	g.t.Helper()
+	_ = g.SetDeadline(time.Now().Add(patienceOf(g.t)))
 	c, err := g.Accept()
 	if err != nil {
 		g.t.Fatal(err)
@@ -171,9 +245,9 @@ func (g gate) arrival() net.Conn {
 }
 
 // awaitDeath returns when the process that waits at the gate is dead.
-func awaitDeath(t *testing.T, c net.Conn) {
+func awaitDeath(t testing.TB, c net.Conn) {
 	t.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(patienceOf(t))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -181,13 +255,24 @@ func awaitDeath(t *testing.T, c net.Conn) {
 	}
 }
 
+// writeProgram writes a program that can be executed at once. Without the lock a
+// process that another test forks meanwhile inherits the open file (ETXTBSY).
+func writeProgram(t testing.TB, name, code string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(name, []byte(code), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // state returns the letter of the process's state: T is stopped.
-func state(t *testing.T, pid int) string {
+func state(t testing.TB, pid int) string {
 	t.Helper()
 	return stateIn(t, fmt.Sprintf("/proc/%d/stat", pid))
 }
 
-func stateIn(t *testing.T, stat string) string {
+func stateIn(t testing.TB, stat string) string {
 	t.Helper()
 	b, err := os.ReadFile(stat)
 	if errors.Is(err, fs.ErrNotExist) {

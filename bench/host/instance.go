@@ -82,7 +82,7 @@ func (i *instance) atExit() {
 	i.ending = true
 	reason := i.reason
 	i.mu.Unlock()
-	deadline := time.Now().Add(externalShutdown - runtimeShare)
+	deadline := time.Now().Add(externalShutdown * 7 / 10)
 	told := i.api.announceShutdown(reason, deadline)
 	var work sync.WaitGroup
 	for _, e := range i.extensions {
@@ -175,7 +175,6 @@ func (i *instance) stopFor(err error) {
 // process that exceeds Timeout, unless the process is shared.
 func (i *instance) serve(ctx context.Context, inv *invocation) error {
 	defer i.settle()
-	inv.begun = time.Now()
 	err := i.offer(ctx, i.api.queue, inv, nil, i.api.failed, inv.deadline)
 	if err == nil {
 		inv.taken = true

@@ -91,6 +91,7 @@ func (e *Environment) invokeIn(ctx context.Context, i *instance, kind StartKind,
 		}
 		return e.finish(res, i, inv, err)
 	}
+	inv.begun = time.Now() // before the deadline is computed: Duration covers the whole Timeout
 	inv.deadline = e.deadline(i, kind)
 	err = i.serve(ctx, inv)
 	if err == errDied && i.shared && !inv.taken && !e.isClosed() {

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -88,36 +89,41 @@ func TestHandlerErrorKeepsTheProcess(t *testing.T) {
 
 func TestTimeoutKillsAndKeepsFiles(t *testing.T) {
 	t.Parallel()
-	l := testFunction("function")
-	l.Timeout = 2 * time.Second
-	g := newGate(t)
-	e := open(t, l)
-	res := e.invoke(command{Do: "hold", Arg: g.addr()})
-	f := res.FunctionError
-	if f == nil || f.Type != host.ErrorTimeout || !strings.Contains(f.Message, "Task timed out after 2.00 seconds") || !res.Died {
-		t.Errorf("error %v, died %v", f, res.Died)
-	}
-	if res.Duration < l.Timeout {
-		t.Errorf("killed after %v", res.Duration)
-	}
-	awaitDeath(t, g.arrival())
-	e.expect(host.Restarted, 1, true)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := testFunction("function")
+		l.Timeout = timeout
+		g := newGate(t)
+		e := open(t, l)
+		res := e.invoke(command{Do: "hold", Arg: g.addr()})
+		f := res.FunctionError
+		if f == nil || f.Type != host.ErrorTimeout || !strings.Contains(f.Message, fmt.Sprintf("Task timed out after %.2f seconds", timeout.Seconds())) || !res.Died {
+			t.Errorf("error %v, died %v", f, res.Died)
+		}
+		if res.Duration < l.Timeout {
+			t.Errorf("killed after %v", res.Duration)
+		}
+		awaitDeath(t, g.arrival())
+		e.expect(host.Restarted, 1, true)
+	})
 }
 
 // Lambda runs the init of a restart within the invocation.
 func TestRestartInitCountsAsInvocation(t *testing.T) {
 	t.Parallel()
-	l := testFunction("slow-init")
-	l.Timeout = slowInit / 2
-	e := open(t, l)
-	e.expect(host.Cold, 1, false)
-	e.Crash()
-	for range 2 {
-		res := e.invoke(command{})
-		if f := res.FunctionError; res.Start != host.Restarted || f == nil || f.Type != host.ErrorTimeout || !res.Died {
-			t.Errorf("%v, %v, died %v", res.Start, f, res.Died)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		l := testFunction("slow-restart")
+		l.Env = append(l.Env, "RESTART="+(2*timeout).String())
+		l.Timeout = timeout
+		e := open(t, l)
+		e.expect(host.Cold, 1, false)
+		e.Crash()
+		for range 2 {
+			res := e.invoke(command{})
+			if f := res.FunctionError; res.Start != host.Restarted || f == nil || f.Type != host.ErrorTimeout || !res.Died {
+				t.Errorf("%v, %v, died %v", res.Start, f, res.Died)
+			}
 		}
-	}
+	})
 }
 
 func TestRestartInitShortensTheDeadline(t *testing.T) {

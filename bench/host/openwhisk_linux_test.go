@@ -32,17 +32,19 @@ func TestFreezeContainer(t *testing.T) {
 
 func TestFreezeMidActivation(t *testing.T) {
 	t.Parallel()
-	w := testAction("action")
-	w.Timeout = 2 * time.Second
-	g := newGate(t)
-	c := openContainer(t, w)
-	done := c.start(command{Do: "hold", Arg: g.addr()})
-	g.arrival()
-	c.freeze()
-	if got := <-done; got.err != nil || got.FunctionError == nil || got.FunctionError.Type != host.ErrorTimeout || !got.Died {
-		t.Errorf("%+v", got)
-	}
-	c.expect(host.Cold, 1, false)
+	patiently(t, func(t testing.TB, timeout time.Duration) {
+		w := testAction("action")
+		w.Timeout = timeout
+		g := newGate(t)
+		c := openContainer(t, w)
+		done := c.start(command{Do: "hold", Arg: g.addr()})
+		g.arrival()
+		c.freeze()
+		if got := <-done; got.err != nil || got.FunctionError == nil || got.FunctionError.Type != host.ErrorTimeout || !got.Died {
+			t.Errorf("%+v", got)
+		}
+		c.expect(host.Cold, 1, false)
+	})
 }
 
 // A freeze within an activation does not count for the next one.

@@ -33,8 +33,8 @@ var (
 )
 
 // drainTime bounds the wait for the end of the output: a child in another process
-// group may keep the pipe open for ever.
-const drainTime = time.Second
+// group may keep the pipe open for ever. It is a variable for the tests.
+var drainTime = time.Second
 
 // startProcess runs cmd, whose TMPDIR is tmp, and atExit when it has ended, before
 // exited is closed.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -229,17 +230,20 @@ func TestExtension(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("needs python3")
 	}
-	journal := filepath.Join(t.TempDir(), "journal")
-	command(t, "-rounds", "1", "-warm", "1", "-timeout", "20s", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
-		"-extension", "testdata/scripts/recorder", "--", build(t, "hello"))
-	b, err := os.ReadFile(journal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"INVOKE None", "SHUTDOWN spindown", "SHUTDOWN failure", "SHUTDOWN timeout", "SIGTERM"} {
-		if !strings.Contains(string(b), want) {
-			t.Errorf("no %s in\n%s", want, b)
+	journal, hello := filepath.Join(t.TempDir(), "journal"), build(t, "hello")
+	var b []byte
+	missing := []string{"INVOKE None", "SHUTDOWN spindown", "SHUTDOWN failure", "SHUTDOWN timeout", "SIGTERM"}
+	for try := 0; try < 10 && len(missing) > 0; try++ { // on a busy machine Lambda may kill before a line is written
+		command(t, "-rounds", "1", "-warm", "1", "-timeout", "20s", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
+			"-extension", "testdata/scripts/recorder", "--", hello)
+		var err error
+		if b, err = os.ReadFile(journal); err != nil {
+			t.Fatal(err)
 		}
+		missing = slices.DeleteFunc(missing, func(s string) bool { return strings.Contains(string(b), s) })
+	}
+	if len(missing) > 0 {
+		t.Errorf("no %q in\n%s", missing, b)
 	}
 }
 
