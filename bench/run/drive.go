@@ -197,8 +197,8 @@ func (r *run) progress() (stop func()) {
 	return func() { close(done); <-over }
 }
 
-// attempts bounds how often the process is caught too late.
-const attempts = 5
+// attempts bounds how often the process is caught too late. It is a variable for tests.
+var attempts = 5
 
 // busyTurns are some milliseconds of polling without a pause, since a function may take
 // less than one.

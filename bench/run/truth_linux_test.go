@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,6 +20,10 @@ import (
 	"github.com/warmcache/warmcache/bench/result"
 )
 
+// daemon is the command line of a function's daemon. Its duration tells it from those of
+// other runs of these tests.
+var daemon = fmt.Sprintf("sleep 3597.%d", os.Getpid())
+
 // noProcess fails the test if a child is left, or something that calls itself a
 // function's daemon.
 func noProcess(t *testing.T) {
@@ -26,7 +31,7 @@ func noProcess(t *testing.T) {
 	if left := children(); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
 	}
-	if out, _ := exec.Command("pgrep", "-f", "sleep 3597").Output(); len(out) > 0 {
+	if out, _ := exec.Command("pgrep", "-f", daemon+"$").Output(); len(out) > 0 {
 		t.Errorf("daemons are left: %s", out)
 	}
 }
@@ -43,7 +48,7 @@ func eventFile(t *testing.T, events ...string) string {
 // process runs the command as a separate process and returns its exit status.
 func process(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], slices.Concat(patient, args)...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	cmd.Env = append(os.Environ(), "RUN_TEST_COMMAND=1", "TMPDIR="+t.TempDir())
@@ -59,7 +64,7 @@ func TestScripts(t *testing.T) {
 			if _, err := exec.LookPath(interpreter); err != nil {
 				t.Skipf("needs %s", interpreter)
 			}
-			rows, out := command(t, "-rounds", "1", "-warm", "1", "-timeout", "20s", "-env", "PATH", "-events", events, "--", "testdata/scripts/"+program)
+			rows, out := command(t, "-rounds", "1", "-warm", "1", "-env", "PATH", "-events", events, "--", "testdata/scripts/"+program)
 			if rows[result.Warm].N != 1 || !strings.Contains(out, "-> "+want) {
 				t.Error(out)
 			}
@@ -74,7 +79,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	rowsFile := filepath.Join(t.TempDir(), "rows.json")
-	cmd, out, errOut := process(t, "-json", rowsFile, "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "TOKEN", "-env=OTHER=other-secret", "-env-file", file,
+	cmd, out, errOut := process(t, "-json", rowsFile, "-rounds", "1", "-warm", "1", "-env", "TOKEN", "-env=OTHER=other-secret", "-env-file", file,
 		"-db", "DB_URL=postgres://me:data%2Fbase@127.0.0.1:1/x", "-db", "DB_URL2=postgres://127.0.0.1:1/x?password=query-word",
 		"-events", eventFile(t, `{"do":"tell"}`), "--", build(t, "raw"), "-password", "argument-secret")
 	err := cmd.Run()
@@ -99,7 +104,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 
 func TestHTTPStatus(t *testing.T) {
 	for code, wrong := range map[int]bool{200: false, 404: false, 503: true} {
-		rows, out, err := tryCommand(t, "-rounds", "1", "-warm", "2", "-timeout", "4s", "-events", eventFile(t, fmt.Sprintf(`{"do":"http","status":%d}`, code)), "--", build(t, "raw"))
+		rows, out, err := tryCommand(t, "-rounds", "1", "-warm", "2", "-events", eventFile(t, fmt.Sprintf(`{"do":"http","status":%d}`, code)), "--", build(t, "raw"))
 		if (err != nil) != wrong || strings.Contains(out, fmt.Sprintf("warm: HTTP %d", code)) != (code >= 400) {
 			t.Errorf("%d: %v\n%s", code, err, out)
 		}
@@ -111,7 +116,7 @@ func TestHTTPStatus(t *testing.T) {
 }
 
 func TestVerboseShowsAllAnswers(t *testing.T) {
-	_, out := command(t, "-v", "-rounds", "1", "-warm", "2", "-timeout", "4s", "--", build(t, "raw"))
+	_, out := command(t, "-v", "-rounds", "1", "-warm", "2", "--", build(t, "raw"))
 	if n := strings.Count(out, `-> {"hello":"world"}`); n != 1+2+1+1+2 { // cold, warm, thawed, restarted, and around the time-out
 		t.Errorf("%d answers\n%s", n, out)
 	}
@@ -123,8 +128,8 @@ func TestExitStatus(t *testing.T) {
 		args []string
 		code int
 	}{
-		"good":        {[]string{"-rounds", "1", "-warm", "0", "-timeout", "4s", "--", raw}, 0},
-		"fails":       {[]string{"-rounds", "1", "-warm", "0", "-timeout", "4s", "-events", eventFile(t, `{"do":"tell"}`), "--", raw}, 1},
+		"good":        {[]string{"-rounds", "1", "-warm", "0", "--", raw}, 0},
+		"fails":       {[]string{"-rounds", "1", "-warm", "0", "-events", eventFile(t, `{"do":"tell"}`), "--", raw}, 1},
 		"wrong usage": {[]string{"-no-such-flag", raw}, 2},
 		"no program":  {nil, 2},
 		"help":        {[]string{"-h"}, 0},
@@ -145,7 +150,7 @@ func TestExitStatus(t *testing.T) {
 func TestHangs(t *testing.T) {
 	for program, event := range map[string]string{"raw": `{"do":"hang"}`, "hello": `{"hang":true}`} { // with one loop, and with four
 		t.Run(program, func(t *testing.T) {
-			rows, out, err := tryCommand(t, "-rounds", "20", "-timeout", "400ms", "-init-timeout", "3s", "-concurrency", "4", "-events", eventFile(t, event), "--", build(t, program))
+			rows, out, err := tryCommand(t, "-rounds", "20", "-timeout", "400ms", "-init-timeout", "10s", "-concurrency", "4", "-events", eventFile(t, event), "--", build(t, program))
 			if err == nil || !strings.Contains(out, "invocations in a row timed out") || !strings.Contains(out, "Sandbox.Timedout") || !strings.Contains(out, "busy") {
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -160,7 +165,7 @@ func TestHangs(t *testing.T) {
 // process, not even one that has left the function's session.
 func TestSignals(t *testing.T) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		cmd, out, errOut := process(t, "-rounds", "100000", "-warm", "1", "-events", eventFile(t, `{"do":"daemon"}`), "--", build(t, "raw"))
+		cmd, out, errOut := process(t, "-rounds", "100000", "-warm", "1", "-events", eventFile(t, fmt.Sprintf(`{"do":"daemon","daemon":%q}`, daemon)), "--", build(t, "raw"))
 		stderr, err := os.CreateTemp(t.TempDir(), "")
 		if err != nil {
 			t.Fatal(err)
@@ -170,19 +175,25 @@ func TestSignals(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for { // until it has told of a life
+		exited := make(chan struct{})
+		go func() { defer close(exited); _ = cmd.Wait() }()
+		for invoked := regexp.MustCompile(`life \d+ of.*, [1-9]\d* invocation`); ; {
 			b, _ := os.ReadFile(stderr.Name())
 			errOut.Reset()
 			errOut.Write(b)
-			if bytes.Contains(b, []byte("life 2")) || bytes.Contains(b, []byte("life 1 ")) && bytes.Count(b, []byte("\n")) > 1 || t.Context().Err() != nil {
+			if invoked.Match(b) {
 				break
 			}
-			time.Sleep(10 * time.Millisecond)
+			select {
+			case <-exited:
+				t.Fatalf("it ended by itself\n%s\n%s", out, errOut)
+			case <-time.After(10 * time.Millisecond):
+			}
 		}
 		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait()
+		<-exited
 		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.String(), "ended early, by an interrupt") || !strings.Contains(out.String(), "cold") {
 			t.Errorf("%v: exit status %d\n%s\n%s", s, code, out, errOut)
 		}
@@ -200,25 +211,25 @@ func TestSignals(t *testing.T) {
 // A start that fails is a failed sample and does not end the run.
 func TestStartsThatFail(t *testing.T) {
 	raw := build(t, "raw")
-	rows, out, err := tryCommand(t, "-rounds", "3", "-warm", "1", "-timeout", "4s", "-env", "START=lock", "--", raw)
+	rows, out, err := tryCommand(t, "-rounds", "3", "-warm", "1", "-env", "START=lock", "--", raw)
 	if r := rows[result.Restarted]; r.Errors < 3 || r.N != 0 || rows[result.Cold].N != 6 {
 		t.Errorf("%+v", rows)
 	}
 	if err == nil || !strings.Contains(err.Error(), "restarted") || !strings.Contains(out, "restarted: the start failed: Runtime.ExitError") || !strings.Contains(out, "another one runs") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	rows, out, err = tryCommand(t, "-rounds", "6", "-warm", "1", "-timeout", "4s", "-env", "START=seventh", "-env", "COUNTER="+filepath.Join(t.TempDir(), "n"), "--", raw)
+	rows, out, err = tryCommand(t, "-rounds", "6", "-warm", "1", "-env", "START=seventh", "-env", "COUNTER="+filepath.Join(t.TempDir(), "n"), "--", raw)
 	if failed := rows[result.Cold].Errors + rows[result.Restarted].Errors + rows[result.TimedOut].Errors; err != nil || failed == 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestStreamsAndHandler(t *testing.T) {
-	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-events", eventFile(t, `{"do":"stream"}`), "--", build(t, "raw"))
+	rows, out := command(t, "-rounds", "1", "-warm", "1", "-events", eventFile(t, `{"do":"stream"}`), "--", build(t, "raw"))
 	if r := rows[result.Warm]; r.FirstByte == nil || *r.FirstByte >= *r.P50 || !strings.Contains(out, "first byte") {
 		t.Errorf("%+v\n%s", r, out)
 	}
-	_, out = command(t, "-rounds", "1", "-warm", "0", "-timeout", "4s", "-handler", "function.handler", "-events", eventFile(t, `{"do":"handler"}`), "--", build(t, "raw"))
+	_, out = command(t, "-rounds", "1", "-warm", "0", "-handler", "function.handler", "-events", eventFile(t, `{"do":"handler"}`), "--", build(t, "raw"))
 	if !strings.Contains(out, `-> "function.handler"`) {
 		t.Error(out)
 	}
@@ -234,7 +245,7 @@ func TestExtension(t *testing.T) {
 	var b []byte
 	missing := []string{"INVOKE None", "SHUTDOWN spindown", "SHUTDOWN failure", "SHUTDOWN timeout", "SIGTERM"}
 	for try := 0; try < 10 && len(missing) > 0; try++ { // on a busy machine Lambda may kill before a line is written
-		command(t, "-rounds", "1", "-warm", "1", "-timeout", "20s", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
+		command(t, "-rounds", "1", "-warm", "1", "-env", "PATH", "-env", "JOURNAL="+journal, "-env", "START=sigterm",
 			"-extension", "testdata/scripts/recorder", "--", hello)
 		var err error
 		if b, err = os.ReadFile(journal); err != nil {
@@ -250,7 +261,7 @@ func TestExtension(t *testing.T) {
 // An ActionLoop need not acknowledge its start unless the variable requires it, and
 // an image's exec.env is checked.
 func TestVariablesOfOpenWhisk(t *testing.T) {
-	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-timeout", "4s", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
+	rows, out := command(t, "-host", "openwhisk", "-rounds", "1", "-warm", "1", "-env", "__OW_WAIT_FOR_ACK=", "-env", "INIT=quiet", "--", build(t, "actionloop"))
 	if rows[result.Warm].N != 1 {
 		t.Error(out)
 	}
@@ -283,7 +294,7 @@ func TestS3(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a", "b.txt"), []byte("0123456789"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-s3", "prices="+dir, "-s3-latency", "5ms", "-env", "BUCKET=prices", "-env", "KEY=a/b.txt", "--", build(t, "s3"))
+	rows, out := command(t, "-rounds", "1", "-warm", "2", "-s3", "prices="+dir, "-s3-latency", "5ms", "-env", "BUCKET=prices", "-env", "KEY=a/b.txt", "--", build(t, "s3"))
 	r := rows[result.Warm]
 	if r.OriginCalls == nil || *r.OriginCalls != 1 || *r.OriginBytes != 10 || *r.P50 < 5 {
 		t.Errorf("%+v", r)
@@ -320,7 +331,7 @@ func TestDatabase(t *testing.T) {
 		}
 	}()
 	defer l.Close()
-	rows, out := command(t, "-rounds", "1", "-warm", "2", "-timeout", "8s", "-db", "DATABASE_URL=echo://me:secret-word@"+l.Addr().String()+"/x", "-db-latency", "7ms", "--", build(t, "database"))
+	rows, out := command(t, "-rounds", "1", "-warm", "2", "-db", "DATABASE_URL=echo://me:secret-word@"+l.Addr().String()+"/x", "-db-latency", "7ms", "--", build(t, "database"))
 	r := rows[result.Warm]
 	if r.OriginCalls == nil || *r.OriginCalls != 2 || *r.P50 < 14 || strings.Contains(out, "secret-word") {
 		t.Errorf("%+v\n%s", r, out)
@@ -332,7 +343,7 @@ func TestDriverCompares(t *testing.T) {
 	binary := build(t, "hello")
 	sandbox := func(env ...string) func() (host.Sandbox, error) {
 		return func() (host.Sandbox, error) {
-			return host.Lambda{Binary: binary, Env: env, Timeout: 5 * time.Second}.Environment()
+			return host.Lambda{Binary: binary, Env: env, Timeout: time.Minute, InitTimeout: time.Minute}.Environment()
 		}
 	}
 	calls := origin.Counts{}

@@ -19,6 +19,7 @@ import (
 type event struct {
 	Do     string `json:"do"`
 	Status int    `json:"status"`
+	Daemon string `json:"daemon"`
 }
 
 func main() {
@@ -68,13 +69,13 @@ func answer(invocation string, e event) {
 		r, w := io.Pipe()
 		go func() {
 			io.WriteString(w, "first ")
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond)
 			io.WriteString(w, "last")
 			w.Close()
 		}()
 		post(invocation+"/response", r, "streaming")
 	case "daemon": // with no variable and no parent by which it could be found
-		cmd := exec.Command("/bin/sh", "-c", "setsid sleep 3597 >/dev/null 2>&1 &")
+		cmd := exec.Command("/bin/sh", "-c", "setsid "+e.Daemon+" >/dev/null 2>&1 &")
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 		if err := cmd.Run(); err != nil {
 			panic(err)
