@@ -36,7 +36,7 @@ var large = flag.Bool("large", false, "TestFleet has 50 containers and three pha
 type fleet struct {
 	processes         int
 	phases            []*phase
-	phase             time.Duration // duration of each phase
+	phase             time.Duration // least duration of each phase
 	pause             time.Duration // of a process between two requests
 	writes            time.Duration // interval between changes of a row
 	ttl               time.Duration
@@ -55,6 +55,8 @@ type fleet struct {
 // phase is a period in which Redis is in one state.
 type phase struct {
 	name                    string
+	killed                  bool // Redis does not run
+	complete                bool // all figures were seen
 	requests, errors, wrong int
 	loads, shared           int64 // as counted by the database, and the keys of Redis at the end
 	took                    []float64
@@ -70,9 +72,8 @@ func TestFleet(t *testing.T) {
 	if *large {
 		f.processes, f.phase, f.pause, f.ttl, f.products = 50, 8*time.Second, 20*time.Millisecond, 2*time.Second, 50
 	}
-	for _, name := range []string{"redis runs", "redis killed", "redis again"} { // in the first, all containers are cold
-		f.phases = append(f.phases, &phase{name: name})
-	}
+	// In the first, all containers are cold.
+	f.phases = []*phase{{name: "redis runs"}, {name: "redis killed", killed: true}, {name: "redis again"}}
 	var err error
 	if f.redis, err = redistest.Start(); err != nil {
 		skipWithout(t, err, redistest.ErrNotInstalled)
@@ -107,11 +108,11 @@ func (f *fleet) report(t *testing.T) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "phase\trequests\tloads per request\tkeys of Redis\tp50 ms\tp99 ms\t")
-	for i, p := range f.phases {
+	for _, p := range f.phases {
 		if p.errors+p.wrong > 0 {
 			t.Errorf("%s: %d errors and %d wrong answers; the first of all: %s", p.name, p.errors, p.wrong, f.first)
 		}
-		if p.requests == 0 || p.loads == 0 || p.loads >= int64(p.requests) || i != 1 && p.shared == 0 {
+		if !p.complete {
 			t.Errorf("%s: %d requests, %d loads, %d keys of Redis", p.name, p.requests, p.loads, p.shared)
 		}
 		slices.Sort(p.took)
@@ -173,45 +174,39 @@ func (f *fleet) run(t *testing.T, url string) (err error) {
 func (f *fleet) conduct(ctx context.Context) error {
 	var before int64
 	for i, p := range f.phases {
-		switch i {
-		case 1:
+		switch {
+		case p.killed:
 			f.redis.Kill()
-		case 2:
+		case i > 0:
 			if err := f.redis.Restart(); err != nil {
 				return err
 			}
 		}
 		f.current.Store(int32(i))
-		if err := f.write(ctx); err != nil {
+		if err := f.write(ctx, func() (bool, error) { return f.count(ctx, p, before) }); err != nil {
 			return err
 		}
-		loads, err := f.countLoads(ctx)
-		if err != nil {
-			return err
-		}
-		p.loads, before = loads-before, loads
-		if i != 1 {
-			p.shared, err = f.countShared(ctx)
-			if err != nil {
-				return err
-			}
-		}
+		before += p.loads
 	}
 	return nil
 }
 
-// write changes rows until the phase is over.
-func (f *fleet) write(ctx context.Context) error {
-	over := time.After(f.phase)
+// write changes rows until the phase is over and has all its figures. A phase that does
+// not get them ends after two minutes.
+func (f *fleet) write(ctx context.Context, complete func() (bool, error)) error {
+	begun := time.Now()
 	tick := time.NewTicker(f.writes)
 	defer tick.Stop()
 	for {
 		select {
-		case <-over:
-			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+		}
+		if past := time.Since(begun); past >= f.phase {
+			if ok, err := complete(); ok || err != nil || past > 2*time.Minute {
+				return err
+			}
 		}
 		k := f.key(rand.IntN(f.tenants), rand.IntN(f.products))
 		f.history.begin(k)
@@ -220,6 +215,27 @@ func (f *fleet) write(ctx context.Context) error {
 		}
 		f.history.end(k, time.Now())
 	}
+}
+
+// count sets the figures of a phase, and reports whether they are complete: the
+// containers were asked, loaded, and used their caches and Redis. It counts the requests
+// first, so that the loads of all of them are counted.
+func (f *fleet) count(ctx context.Context, p *phase, before int64) (bool, error) {
+	f.mu.Lock()
+	requests := int64(p.requests)
+	f.mu.Unlock()
+	loads, err := f.countLoads(ctx)
+	if err != nil {
+		return false, err
+	}
+	p.loads = loads - before
+	if !p.killed {
+		if p.shared, err = f.countShared(ctx); err != nil {
+			return false, err
+		}
+	}
+	p.complete = 0 < p.loads && p.loads < requests && (p.killed || p.shared > 0)
+	return p.complete, nil
 }
 
 func (f *fleet) countLoads(ctx context.Context) (n int64, err error) {
