@@ -45,7 +45,7 @@ func need(err error) {
 }
 
 // patience is a time limit far above the duration of any case.
-const patience = 10 * time.Second
+const patience = 5 * time.Minute
 
 // try runs a case, and returns the outcome with a note.
 func try(dir string, c testCase, p peer) (outcome, note string) {

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 const legend = `After damage. hit: the right bytes, from the copy. fetched: the right bytes, from the origin. error: no bytes.
-stale: the bytes of the version before. hangs: no answer within 10 s. WRONG: other bytes than the origin has, and no error.
+stale: the bytes of the version before. hangs: no answer within 5 min. WRONG: other bytes than the origin has, and no error.
 -: the case cannot be made here.`
 
 // warmcache returns the right bytes in every case. The others show that the cases
