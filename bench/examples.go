@@ -168,12 +168,13 @@ func build(ctx context.Context, dir string) ([]example, error) {
 
 func (e example) lambda(o *origins, env ...string) host.Lambda {
 	return host.Lambda{
-		Binary:   e.binary,
-		Name:     e.name,
-		Env:      append(e.env(o), env...),
-		Timeout:  30 * time.Second,
-		MemoryMB: 512,
-		Logs:     os.Stderr,
+		Binary:      e.binary,
+		Name:        e.name,
+		Env:         append(e.env(o), env...),
+		Timeout:     5 * time.Minute, // it must not end a measurement on a busy machine
+		InitTimeout: 5 * time.Minute,
+		MemoryMB:    512,
+		Logs:        os.Stderr,
 	}
 }
 

@@ -45,7 +45,7 @@ func TestFreezeAcrossTheTTL(t *testing.T) {
 		{300 * time.Millisecond, 400 * time.Millisecond, 2},
 		{time.Hour, 400 * time.Millisecond, 1},
 	} {
-		env, err := host.Lambda{Binary: self, Env: []string{frozenTTL + "=" + tt.ttl.String()}, Logs: os.Stderr}.Environment()
+		env, err := host.Lambda{Binary: self, Env: []string{frozenTTL + "=" + tt.ttl.String()}, Timeout: time.Minute, InitTimeout: 5 * time.Minute, Logs: os.Stderr}.Environment()
 		if err != nil {
 			t.Fatal(err)
 		}

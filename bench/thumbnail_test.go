@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -31,9 +32,11 @@ func TestLeftoversOfAKilledThumbnail(t *testing.T) {
 	}
 	wall := newWall(t, server)
 	env := newEnvironment(t, host.Lambda{
-		Binary: buildExample(t, "thumbnail"),
-		Env:    append(server.Env(wall.URL), "S3_PATH_STYLE=1", "THUMBNAIL_BUCKET=pictures"),
-		Logs:   os.Stderr,
+		Binary:      buildExample(t, "thumbnail"),
+		Env:         append(server.Env(wall.URL), "S3_PATH_STYLE=1", "THUMBNAIL_BUCKET=pictures"),
+		Timeout:     10 * time.Minute,
+		InitTimeout: 5 * time.Minute,
+		Logs:        os.Stderr,
 	})
 	const event = `{"tenant":"blue","name":"cat.png","size":100}`
 

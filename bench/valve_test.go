@@ -44,13 +44,23 @@ func (v *valve) shut() {
 func (v *valve) open() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	close(v.opened)
+	v.release()
+}
+
+// release ends the waits, while v.mu is held.
+func (v *valve) release() {
+	select {
+	case <-v.opened:
+	default:
+		close(v.opened)
+	}
 }
 
 func (v *valve) close() {
 	v.listener.Close()
 	v.mu.Lock()
 	v.closed = true
+	v.release() // a test that failed has left it shut
 	for _, c := range v.ends {
 		c.Close()
 	}
