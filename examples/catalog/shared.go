@@ -19,19 +19,26 @@ func init() {
 }
 
 func newShared(url string) (*cache.Cache[ProductKey, Product], error) {
+	o, err := sharedOptions(url, redistier.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return cache.New(o)
+}
+
+func sharedOptions(url string, redis redistier.Options) (o cache.Options[ProductKey, Product], err error) {
 	ttl, err := sharedTTL()
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	client, err := redistier.ConnectURL(url)
+	if redis.Client, err = redistier.ConnectURL(url); err != nil {
+		return o, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	tier, err := redistier.New(redis)
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL: %w", err)
+		return o, err
 	}
-	tier, err := redistier.New(redistier.Options{Client: client})
-	if err != nil {
-		return nil, err
-	}
-	return cache.New(cache.Options[ProductKey, Product]{
+	return cache.Options[ProductKey, Product]{
 		Load:      loadProduct,
 		TTL:       ttl,
 		Jitter:    0.1, // containers that started together reload at different times
@@ -39,7 +46,7 @@ func newShared(url string) (*cache.Cache[ProductKey, Product], error) {
 		Namespace: "catalog/product/1", // increment the number when Product changes
 		Codec:     cache.JSON[Product](),
 		ClockSkew: ttl / 20, // allowed difference between the clocks of two containers; a price from Redis expires that much sooner
-	})
+	}, nil
 }
 
 // sharedTTL is a minute by default. Tests and benchmarks set CATALOG_TTL.

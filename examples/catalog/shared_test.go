@@ -5,8 +5,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warmcache/warmcache/cache"
+	"github.com/warmcache/warmcache/cache/redistier"
 	"github.com/warmcache/warmcache/examples/catalog/redistest"
 )
 
@@ -23,11 +25,12 @@ func newFleet(t *testing.T, n int) (*redistest.Server, []*cache.Cache[ProductKey
 	t.Cleanup(func() { server.Close() })
 	var containers []*cache.Cache[ProductKey, Product]
 	for range n {
-		c, err := newShared(server.URL())
+		o, err := sharedOptions(server.URL(), redistier.Options{Timeout: time.Minute, ConnectTimeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
-		containers = append(containers, c)
+		o.TierTimeout = time.Minute // a busy machine is no reason to query the database
+		containers = append(containers, cache.Must(cache.New(o)))
 	}
 	return server, containers
 }

@@ -246,7 +246,7 @@ func record(t *testing.T, bucket, key string) (r Out) {
 }
 
 func TestWhatIsAskedFor(t *testing.T) {
-	needsOCR(t)
+	program(t, "echo 'Account 40817263 $ 1.00'")
 	for setting, want := range map[string][2]string{
 		"":    {"GET 200, PUT 200, PUT 200, GET 200", "GET 200, PUT 200, PUT 200"},
 		"off": {"GET 200, PUT 200, PUT 200, GET 200", "GET 200, PUT 200, PUT 200, GET 200"},

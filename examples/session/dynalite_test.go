@@ -130,7 +130,7 @@ func newTable(t *testing.T) (name string) {
 	waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 5*time.Millisecond, 5*time.Millisecond
 	})
-	if err := waiter.Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}, time.Minute); err != nil {
+	if err := waiter.Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}, 5*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	return name

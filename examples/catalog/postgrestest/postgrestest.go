@@ -134,14 +134,14 @@ func (s *Server) serve(as *syscall.SysProcAttr) error {
 
 // await polls the file in which the server reports that it is ready.
 func (s *Server) await() error {
-	late := time.After(time.Minute)
+	late := time.After(5 * time.Minute)
 	for !s.ready() {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-s.exited:
 			return s.notReady("it exited")
 		case <-late:
-			return s.notReady("it is not ready after a minute")
+			return s.notReady("it is not ready after 5 minutes")
 		}
 	}
 	return nil

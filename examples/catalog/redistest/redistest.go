@@ -20,8 +20,9 @@ var ErrNotInstalled = errors.New("redis-server is not installed")
 
 // Server is a Redis server that runs or has been killed.
 type Server struct {
-	dir string
-	cmd *exec.Cmd
+	dir    string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has exited
 }
 
 // Start returns once the server listens. The caller must call Close.
@@ -52,21 +53,31 @@ func (s *Server) Restart() error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start redis-server: %w", err)
 	}
-	s.cmd = cmd
-	for range 3000 {
+	s.cmd, s.exited = cmd, make(chan struct{})
+	go func(exited chan struct{}) {
+		defer close(exited)
+		_ = cmd.Wait() // the status is that of the signal
+	}(s.exited)
+	late := time.After(5 * time.Minute)
+	for {
 		if c, err := net.Dial("unix", s.socket()); err == nil {
 			return c.Close()
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-s.exited:
+			return errors.New("redis-server exited")
+		case <-late:
+			return errors.New("redis-server does not listen after 5 minutes")
+		}
 	}
-	return errors.New("redis-server does not listen after 30 s")
 }
 
 // Kill ends the server with SIGKILL.
 func (s *Server) Kill() {
 	if s.cmd != nil {
 		s.cmd.Process.Kill()
-		s.cmd.Wait()
+		<-s.exited
 		s.cmd = nil
 	}
 }

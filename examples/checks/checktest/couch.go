@@ -102,14 +102,14 @@ func freePort() (int, error) {
 }
 
 func (c *Couch) await(ctx context.Context) error {
-	late := time.After(time.Minute)
+	late := time.After(5 * time.Minute)
 	for c.do(ctx, http.MethodGet, "", nil) != nil {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-c.exited:
 			return c.notReady("it exited")
 		case <-late:
-			return c.notReady("it is not ready after a minute")
+			return c.notReady("it is not ready after 5 minutes")
 		case <-ctx.Done():
 			return ctx.Err()
 		}
