@@ -174,13 +174,15 @@ func TestSameAnswersWithAndWithoutCache(t *testing.T) {
 func TestSecondResultAsksNothing(t *testing.T) {
 	for setting, want := range map[string]int64{"": 1, "off": 3} {
 		t.Setenv("WARMCACHE", setting)
-		c := newContainer(open(t, t.TempDir()))
-		for range 3 {
-			c.want(t, "before any vote", "blue", map[string]int64{})
-		}
-		if got := c.asked.Load(); got != want {
-			t.Errorf("WARMCACHE=%s: %d queries for three results, want %d", setting, got, want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			c := newContainer(open(t, t.TempDir()))
+			for range 3 {
+				c.want(t, "before any vote", "blue", map[string]int64{})
+			}
+			if got := c.asked.Load(); got != want {
+				t.Errorf("WARMCACHE=%s: %d queries for three results, want %d", setting, got, want)
+			}
+		})
 	}
 }
 
@@ -204,46 +206,50 @@ func TestVoteInAnotherContainer(t *testing.T) {
 // The database has read a result when a vote arrives, and the load has not returned
 // yet. Its caller gets that result, but it is not cached.
 func TestVoteDuringAResult(t *testing.T) {
-	c := newContainer(open(t, t.TempDir()))
-	answered, proceed := make(chan bool), make(chan bool)
-	hold := func() {
-		answered <- true
-		select {
-		case <-proceed:
-		case <-time.After(10 * time.Second): // a caller after the vote joined the load from before
-			t.Error("a result requested after the vote waits for a load from before it")
+	synctest.Test(t, func(t *testing.T) {
+		c := newContainer(open(t, t.TempDir()))
+		answered, proceed := make(chan bool), make(chan bool)
+		hold := func() {
+			answered <- true
+			select {
+			case <-proceed:
+			case <-time.After(10 * time.Second): // a caller after the vote joined the load from before
+				t.Error("a result requested after the vote waits for a load from before it")
+			}
 		}
-	}
-	c.afterResult.Store(&hold)
-	var before sync.WaitGroup
-	before.Go(func() { c.want(t, "asked before the vote", "blue", map[string]int64{}) })
-	<-answered
-	c.afterResult.Store(nil)
-	c.vote(t, "blue", "ann", "lamp")
-	close(proceed)
-	before.Wait()
-	c.want(t, "after the vote", "blue", map[string]int64{"lamp": 1})
+		c.afterResult.Store(&hold)
+		var before sync.WaitGroup
+		before.Go(func() { c.want(t, "asked before the vote", "blue", map[string]int64{}) })
+		<-answered
+		c.afterResult.Store(nil)
+		c.vote(t, "blue", "ann", "lamp")
+		close(proceed)
+		before.Wait()
+		c.want(t, "after the vote", "blue", map[string]int64{"lamp": 1})
+	})
 }
 
 func TestConcurrentInvocations(t *testing.T) {
-	c := newContainer(open(t, t.TempDir()))
-	c.vote(t, "blue", "ann", "lamp")
-	c.vote(t, "green", "bob", "sofa")
-	asked := c.asked.Load()
-	var invocations sync.WaitGroup
-	for i := range 8 {
-		tenant := []string{"blue", "green"}[i%2]
-		want := map[string]map[string]int64{"blue": {"lamp": 1}, "green": {"sofa": 1}}[tenant]
-		invocations.Go(func() {
-			for range 50 {
-				c.want(t, "all the time", tenant, want)
-			}
-		})
-	}
-	invocations.Wait()
-	if c.asked.Load() != asked {
-		t.Error("a cached result was loaded again")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newContainer(open(t, t.TempDir()))
+		c.vote(t, "blue", "ann", "lamp")
+		c.vote(t, "green", "bob", "sofa")
+		asked := c.asked.Load()
+		var invocations sync.WaitGroup
+		for i := range 8 {
+			tenant := []string{"blue", "green"}[i%2]
+			want := map[string]map[string]int64{"blue": {"lamp": 1}, "green": {"sofa": 1}}[tenant]
+			invocations.Go(func() {
+				for range 50 {
+					c.want(t, "all the time", tenant, want)
+				}
+			})
+		}
+		invocations.Wait()
+		if c.asked.Load() != asked {
+			t.Error("a cached result was loaded again")
+		}
+	})
 }
 
 // A caller may change its answer without affecting others.

@@ -135,16 +135,17 @@ func TestSwappedUnderReaders(t *testing.T) {
 		})
 	}
 	for seed := 1; seed <= swaps && !t.Failed(); seed++ {
+		parses := v.Stats().Parses
 		put(seed)
 		current.Store(int64(seed))
-		for parses := v.Stats().Parses; v.Stats().Parses == parses && !t.Failed(); {
+		for v.Stats().Parses == parses && !t.Failed() {
 			time.Sleep(time.Millisecond) // time for a reader to find the new version
 		}
 	}
 	close(stop)
 	wg.Wait()
-	if s := v.Stats(); s.Parses != swaps+1 || s.Failures != 0 || s.CloseErrors != 0 {
-		t.Errorf("Stats = %+v, want %d parses", s, swaps+1)
+	if s := v.Stats(); s.Parses < swaps+1 || s.Failures != 0 || s.CloseErrors != 0 {
+		t.Errorf("Stats = %+v, want at least %d parses", s, swaps+1)
 	}
 }
 

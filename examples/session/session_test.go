@@ -157,14 +157,16 @@ func TestSecondRequestAsksNothing(t *testing.T) {
 		want    int64
 	}{{"", 1}, {"off", 3}} {
 		t.Setenv("WARMCACHE", test.setting)
-		c := newContainer(newSQLite(t))
-		id := c.login(t, "blue", "ann")
-		for range 3 {
-			c.do(t, request("blue", id))
-		}
-		if got := c.loads.Load(); got != test.want {
-			t.Errorf("WARMCACHE=%s: %d questions for three requests, want %d", test.setting, got, test.want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			c := newContainer(newSQLite(t))
+			id := c.login(t, "blue", "ann")
+			for range 3 {
+				c.do(t, request("blue", id))
+			}
+			if got := c.loads.Load(); got != test.want {
+				t.Errorf("WARMCACHE=%s: %d questions for three requests, want %d", test.setting, got, test.want)
+			}
+		})
 	}
 }
 
@@ -203,32 +205,34 @@ func TestLogoutWithoutCache(t *testing.T) {
 // The database has answered a request when the logout arrives, and the load has not
 // returned yet. Only that request gets the session.
 func TestLogoutDuringARequest(t *testing.T) {
-	c := newContainer(newSQLite(t))
-	id := c.login(t, "blue", "ann")
-	answered, proceed := make(chan bool), make(chan bool)
-	hold := func() {
-		answered <- true
-		select {
-		case <-proceed:
-		case <-time.After(10 * time.Second): // a caller after the logout joined the load from before
-			t.Error("a request after the logout waits for a load from before it")
+	synctest.Test(t, func(t *testing.T) {
+		c := newContainer(newSQLite(t))
+		id := c.login(t, "blue", "ann")
+		answered, proceed := make(chan bool), make(chan bool)
+		hold := func() {
+			answered <- true
+			select {
+			case <-proceed:
+			case <-time.After(10 * time.Second): // a caller after the logout joined the load from before
+				t.Error("a request after the logout waits for a load from before it")
+			}
 		}
-	}
-	c.afterLoad.Store(&hold)
-	under := make(chan error)
-	go func() {
-		_, err := c.handle(t.Context(), request("blue", id))
-		under <- err
-	}()
-	<-answered
-	c.afterLoad.Store(nil)
-	c.do(t, logout("blue", id))
-	c.refuses(t, request("blue", id))
-	close(proceed)
-	if err := <-under; err != nil {
-		t.Errorf("the request from before the logout: %v", err)
-	}
-	c.refuses(t, request("blue", id))
+		c.afterLoad.Store(&hold)
+		under := make(chan error)
+		go func() {
+			_, err := c.handle(t.Context(), request("blue", id))
+			under <- err
+		}()
+		<-answered
+		c.afterLoad.Store(nil)
+		c.do(t, logout("blue", id))
+		c.refuses(t, request("blue", id))
+		close(proceed)
+		if err := <-under; err != nil {
+			t.Errorf("the request from before the logout: %v", err)
+		}
+		c.refuses(t, request("blue", id))
+	})
 }
 
 // meet makes the first load in each container wait for the other containers.
@@ -361,21 +365,23 @@ func TestUpdateStartsFromTheDatabase(t *testing.T) {
 func TestExpiresAlsoFromTheCache(t *testing.T) {
 	for _, setting := range []string{"", "off"} {
 		t.Setenv("WARMCACHE", setting)
-		c := newContainer(newSQLite(t))
-		start := time.Unix(1_700_000_000, 999)
-		c.now = func() time.Time { return start }
-		id := c.login(t, "blue", "ann")
-		c.do(t, request("blue", id))
-		loads := c.loads.Load()
+		synctest.Test(t, func(t *testing.T) {
+			c := newContainer(newSQLite(t))
+			start := time.Unix(1_700_000_000, 999)
+			c.now = func() time.Time { return start }
+			id := c.login(t, "blue", "ann")
+			c.do(t, request("blue", id))
+			loads := c.loads.Load()
 
-		c.now = func() time.Time { return start.Truncate(time.Second).Add(lifetime - 1) }
-		c.do(t, request("blue", id))
-		c.now = func() time.Time { return start.Truncate(time.Second).Add(lifetime) }
-		c.refuses(t, request("blue", id))
-		if setting == "" && c.loads.Load() != loads {
-			t.Error("the session was loaded again, so this does not test the cache")
-		}
-		c.refuses(t, update("blue", id, "lamp", 1))
+			c.now = func() time.Time { return start.Truncate(time.Second).Add(lifetime - 1) }
+			c.do(t, request("blue", id))
+			c.now = func() time.Time { return start.Truncate(time.Second).Add(lifetime) }
+			c.refuses(t, request("blue", id))
+			if setting == "" && c.loads.Load() != loads {
+				t.Error("the session was loaded again, so this does not test the cache")
+			}
+			c.refuses(t, update("blue", id, "lamp", 1))
+		})
 	}
 }
 

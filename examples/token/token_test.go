@@ -283,6 +283,7 @@ func Example() {
 	}
 	s := newService(c)
 	defer s.client.CloseIdleConnections()
+	s.client.Timeout = time.Minute
 	for range 3 {
 		out, err := s.handle(context.Background(), In{server.Token("ann", "k1")})
 		fmt.Println(out, err, "| keys:", server.Calls("/keys"), "tokens:", server.Calls("/token"), "API:", server.Calls("/orders"))

@@ -58,7 +58,7 @@ func (j job) run() (zips []string, err error) {
 // build makes a static program, so that it does not depend on the container's C
 // library.
 func (j job) build(program string) error {
-	cmd := exec.Command("go", "build", "-o", program, "-trimpath", "-ldflags", "-s -w",
+	cmd := exec.Command("go", "build", "-o", program, "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
 		"-tags", "lambda.norpc", // omit the RPC server of Lambda's old Go runtime
 		"./"+filepath.ToSlash(j.example))
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+j.arch, "CGO_ENABLED=0")
