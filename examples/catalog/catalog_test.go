@@ -36,6 +36,8 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	gate = tolltest.New()
+	os.Unsetenv("WARMCACHE")
+	os.Unsetenv("DATABASE_URL")
 	os.Setenv("ORIGIN_TOLL", gate.Addr())
 	os.Setenv("CATALOG_DB", filepath.Join(dir, "catalog of a?b%20.db")) // a name that would break an unescaped URI
 	if err := write(catalogSQL); err != nil {

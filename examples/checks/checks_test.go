@@ -43,6 +43,8 @@ func testMain(m *testing.M) int {
 	for name, value := range scans.Env() {
 		os.Setenv(name, value)
 	}
+	os.Unsetenv("WARMCACHE")
+	os.Unsetenv("COUCHDB_URL")
 	os.Setenv("ORIGIN_TOLL", gate.Addr())
 	os.Setenv("TESSDATA_BUCKET", "models")
 	os.Setenv("TESSDATA_KEY", "ocr/eng.traineddata")

@@ -33,13 +33,15 @@ const (
 // placeholders, it works with PostgreSQL and others.
 type database struct{ db *sql.DB }
 
+// pragmas lets a writer wait for other writers; readers do not wait. It is a variable for
+// tests.
+var pragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
+
 func openDatabase(path string) (database, error) {
 	if path == "" {
 		return database{}, errors.New("VOTES_DB is not set: it names the SQLite file")
 	}
-	// a writer waits for other writers; readers do not wait
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
-		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"}
+	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas}
 	db, err := sql.Open("sqlite", file.String())
 	if err != nil {
 		return database{}, err

@@ -19,6 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	pragmas = "_pragma=busy_timeout(600000)&_pragma=synchronous(OFF)&_pragma=journal_mode(WAL)&_txlock=immediate" // for slow disks
+	os.Unsetenv("WARMCACHE")
+	os.Unsetenv("ORIGIN_TOLL")
 	voteIfChild()
 	goleak.VerifyTestMain(m)
 }

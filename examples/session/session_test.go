@@ -22,6 +22,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	pragmas = "_pragma=busy_timeout(600000)&_pragma=synchronous(OFF)&_pragma=journal_mode(WAL)&_txlock=immediate" // for slow disks
+	os.Unsetenv("WARMCACHE")
+	os.Unsetenv("ORIGIN_TOLL")
 	code := m.Run()
 	if err := errors.Join(dynalite.stop(), goleak.Find()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -35,10 +35,12 @@ const (
 // statements work in any SQL database.
 type sqlite struct{ db *sql.DB }
 
+// pragmas lets a writer wait for other writers; readers do not wait. It is a variable for
+// tests.
+var pragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
+
 func openSQLite(path string) (Store, error) {
-	// a writer waits for other writers; readers do not wait
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
-		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"}
+	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas}
 	db, err := sql.Open("sqlite", file.String())
 	if err != nil {
 		return nil, err
