@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -248,7 +249,7 @@ func (d *Draft) Publish(m Meta, sum *blocks.Digest, v Validation, revoked func()
 	switch {
 	case err == nil:
 		return c, nil
-	case err != ErrRevoked:
+	case err != ErrRevoked && err != errOrphaned:
 		s.fault(err)
 	}
 	return nil, err
@@ -302,7 +303,8 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 		}
 	}
 	name := entryOf(e.data)
-	defer s.lockEntry(name).Release()
+	lock := s.lockEntry(name)
+	defer lock.Release()
 	linked := false
 	err = s.inRoom(func() error {
 		s.changing.Lock()
@@ -317,6 +319,9 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 			linked = true
 		}
 		old, err := s.add(f, name)
+		if err == nil && linked && lock.late {
+			err = s.keepIfComplete(e)
+		}
 		if err == nil {
 			s.published(d, f, e, old, remember)
 		}
@@ -328,6 +333,29 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 		s.layout.unlink(e.data)
 	}
 	return err
+}
+
+// errOrphaned means that another process has removed the data as an orphan, before the
+// entry was added.
+var errOrphaned = fmt.Errorf("the data file was removed as an orphan: %w", fs.ErrNotExist)
+
+// keepIfComplete removes the entry e, which was added under a late lock, if another
+// process has removed the data as an orphan. If it removes the data later, it removes the
+// entry too: see removeOrphan.
+func (s *Store) keepIfComplete(e *entry) error {
+	if _, err := s.disk.Lstat(dataPath(e.data)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s.removeEntryOf(e.data)
+	return errOrphaned
+}
+
+// removeEntryOf removes the entry that refers to a removed data file, if there is one. The
+// caller holds changing.
+func (s *Store) removeEntryOf(data string) {
+	if e, _, err := s.read(entryOf(data)); err == nil && e.refersTo(data) {
+		s.fault(s.removeEntryFile(entryOf(data)))
+	}
 }
 
 // inRoom calls add, which adds names to directories. If the file system is full and

@@ -252,7 +252,11 @@ func (s *Store) removeOrphan(data string) bool {
 	defer s.changing.Unlock()
 	switch e, _, err := s.read(entryOf(data)); {
 	case err == nil && !e.refersTo(data), errors.Is(err, fs.ErrNotExist):
-		return s.unlink(data)
+		if !s.unlink(data) {
+			return false
+		}
+		s.removeEntryOf(data) // a process with a late lock may have added it meanwhile
+		return true
 	case errors.Is(err, errEntry):
 		return s.removeEntryFile(entryOf(data)) == nil && s.unlink(data)
 	}

@@ -25,9 +25,19 @@ func newStore(t *testing.T, maxBytes int64) (*Store, string) {
 // put publishes a copy of size bytes, and reports whether there was room.
 func put(t *testing.T, s *Store, name string, size int) bool {
 	t.Helper()
+	room, err := publish(t, s, name, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return room
+}
+
+// publish publishes a copy of size bytes if there is room.
+func publish(t *testing.T, s *Store, name string, size int) (room bool, err error) {
+	t.Helper()
 	d := s.Create(int64(size))
 	if d == nil {
-		return false
+		return false, nil
 	}
 	defer d.Close()
 	b, sum := make([]byte, size), blocks.NewDigest(int64(size), nil)
@@ -35,11 +45,8 @@ func put(t *testing.T, s *Store, name string, size int) bool {
 		t.Fatal(err)
 	}
 	sum.Write(b)
-	_, err := d.Publish(Meta{Key: Key{Name: name}, ETag: `"1"`, Size: int64(size)}, sum, Validation{At: s.clock.Now()}, func() bool { return false })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return true
+	_, err = d.Publish(Meta{Key: Key{Name: name}, ETag: `"1"`, Size: int64(size)}, sum, Validation{At: s.clock.Now()}, func() bool { return false })
+	return true, err
 }
 
 // taken returns the room of the files on disk.
