@@ -319,7 +319,8 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 			linked = true
 		}
 		old, err := s.add(f, name)
-		if err == nil && linked && lock.late {
+		if err == nil && lock.late {
+			old = nil // the lock's holder may refer to its data again; a later walk removes it
 			err = s.keepIfComplete(e)
 		}
 		if err == nil {
@@ -343,6 +344,9 @@ var errOrphaned = fmt.Errorf("the data file was removed as an orphan: %w", fs.Er
 // process has removed the data as an orphan. If it removes the data later, it removes the
 // entry too: see removeOrphan.
 func (s *Store) keepIfComplete(e *entry) error {
+	if e.inline {
+		return nil
+	}
 	if _, err := s.disk.Lstat(dataPath(e.data)); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -93,3 +93,43 @@ func TestLateLock(t *testing.T) {
 		}
 	}
 }
+
+// A process replaces a copy without the lock, while the holder of the lock revalidates the
+// old one. The old data stays until a walk, so that the holder's entry has its data.
+func TestLateLockLeavesOldData(t *testing.T) {
+	s, dir := newStore(t, 1<<30)
+	third := New(disk.New(dir), Limits{MaxBytes: 1 << 30}, clocktest.New().Clock())
+	put(t, s, "x", 2*maxSmall)
+	key := Key{Name: "x"}
+	old, err := third.Find(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := third.TestLockEntry(key)
+	f, err := third.build(old.entry, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	put(t, s, "x", 3*maxSmall)
+	if err := third.replace(f, key.entryName()); err != nil { // it had read the old entry before
+		t.Fatal(err)
+	}
+	release()
+	other := New(disk.New(dir), Limits{MaxBytes: 1 << 30}, clocktest.New().Clock())
+	c, err := other.Find(key)
+	if err != nil || c.data != old.data {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	file, _, err := other.openBytes(c)
+	if err != nil {
+		t.Fatalf("an entry without data: %v", err)
+	}
+	file.Close()
+	walkRounds(t, other, 2)
+	for other.removeLitter(10) {
+	}
+	if got := taken(t, dir); got.files != 2 {
+		t.Errorf("%v is taken, want an entry and its data", got)
+	}
+}
