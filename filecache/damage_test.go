@@ -25,9 +25,9 @@ func change(t *testing.T, path string, f func([]byte) []byte) {
 	}
 }
 
-// rewrite rewrites a file in place and restores its modification time. Its change time
-// differs from before, as it does not always where the kernel's clock ticks only every few
-// milliseconds (Linux before 6.13).
+// rewrite rewrites a file in place and restores its modification time. It waits until the
+// change time differs from before: before Linux 6.13, the clock of files ticks only every
+// few milliseconds.
 func rewrite(path string, f func([]byte) []byte) error {
 	dir := disk.New(filepath.Dir(path))
 	before, err := dir.Lstat(filepath.Base(path))

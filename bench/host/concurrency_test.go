@@ -129,22 +129,30 @@ func TestTimeoutKillsNothing(t *testing.T) {
 	})
 }
 
+// openOccupied returns an environment both of whose slots are occupied by code that
+// outlived its invocation. One of them ends when late is closed.
+func openOccupied(t testing.TB, timeout time.Duration) (e environment, late net.Conn) {
+	t.Helper()
+	l := concurrent("function", 2)
+	l.Timeout = timeout
+	g := newGate(t)
+	e = open(t, l)
+	one, other := e.start(g.event()), e.start(g.event())
+	late = g.arrival()
+	g.arrival()
+	<-one
+	<-other
+	return e, late
+}
+
 // While all slots are occupied by code that outlived its invocation, the next
 // invocation waits, and its Timeout does not start.
 func TestTimedOutKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	patiently(t, func(t testing.TB, timeout time.Duration) {
-		l := concurrent("function", 2)
-		l.Timeout = timeout
-		g := newGate(t)
-		e := open(t, l)
-		one, other := e.start(g.event()), e.start(g.event())
-		late := g.arrival()
-		g.arrival()
-		<-one
-		<-other
+		e, late := openOccupied(t, timeout)
 		next := e.start(command{})
-		time.Sleep(l.Timeout + 200*time.Millisecond)
+		time.Sleep(timeout + 200*time.Millisecond)
 		late.Close()
 		if got := <-next; got.err != nil || got.FunctionError != nil {
 			t.Errorf("%+v", got)
@@ -262,15 +270,7 @@ func TestCrashEndsAllInvocations(t *testing.T) {
 func TestCrashFreesPlaces(t *testing.T) {
 	t.Parallel()
 	patiently(t, func(t testing.TB, timeout time.Duration) {
-		l := concurrent("function", 2)
-		l.Timeout = timeout
-		g := newGate(t)
-		e := open(t, l)
-		one, other := e.start(g.event()), e.start(g.event())
-		g.arrival()
-		g.arrival()
-		<-one
-		<-other
+		e, _ := openOccupied(t, timeout)
 		e.Crash()
 		e.expect(host.Restarted, 1, true)
 		e.expect(host.Warm, 2, true)

@@ -87,6 +87,7 @@ func patient(client redis.UniversalClient) Options {
 	return Options{Client: client, Timeout: time.Minute}
 }
 
+// patientClient returns the options of a client for the same tests.
 func patientClient(addrs ...string) *redis.UniversalOptions {
 	return &redis.UniversalOptions{Addrs: addrs, DialTimeout: time.Minute, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
 }

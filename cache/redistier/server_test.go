@@ -124,8 +124,7 @@ func (s *server) kill() {
 func (s *server) stop() { s.cmd.Process.Signal(syscall.SIGSTOP) }
 func (s *server) cont() { s.cmd.Process.Signal(syscall.SIGCONT) }
 
-// client returns a client of the server, which is closed with the test. It is patient, like
-// the Options of patient.
+// client returns a patient client of the server, which is closed with the test.
 func (s *server) client(change ...func(*redis.UniversalOptions)) redis.UniversalClient {
 	o := patientClient(s.addr)
 	for _, f := range change {

@@ -82,7 +82,8 @@ func (s *Store) tryLockEntry(name string) (l entryLock, ok bool) {
 
 // lockEntry locks an entry. It does not wait long for a frozen process that holds the
 // lock, and then returns a late lock. Changes under a late lock may leave a data file
-// without an entry.
+// without an entry. If they remove a copy, they may leave an entry without its data, which
+// is a miss.
 func (s *Store) lockEntry(name string) entryLock {
 	for pause := 500 * time.Microsecond; pause < 100*time.Millisecond; pause *= 2 {
 		if l, ok := s.tryLockEntry(name); ok {

@@ -341,8 +341,8 @@ func (s *Store) publish(d *Draft, e *entry, check func() error, remember func(di
 var errOrphaned = fmt.Errorf("the data file was removed as an orphan: %w", fs.ErrNotExist)
 
 // keepIfComplete removes the entry e, which was added under a late lock, if another
-// process has removed the data as an orphan. If it removes the data later, it removes the
-// entry too: see removeOrphan.
+// process has removed its data as an orphan. A process that removes the data later also
+// removes the entry: see removeOrphan.
 func (s *Store) keepIfComplete(e *entry) error {
 	if e.inline {
 		return nil

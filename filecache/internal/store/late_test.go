@@ -8,7 +8,8 @@ import (
 	"github.com/warmcache/warmcache/internal/disk"
 )
 
-// hookedDisk calls a function before it gives a data file its name or removes one.
+// hookedDisk calls publish after a data file got its name, and remove before one is
+// removed.
 type hookedDisk struct {
 	disk.FS
 	publish, remove func()
